@@ -1,0 +1,12 @@
+// Package scopes holds OAuth 2.0 scopes as values.
+//
+// A [Set] is an immutable, canonical set of scope tokens as RFC 6749 §3.3
+// defines them. Two sets with the same members are equal under ==, so a Set
+// can be a map key or a struct field that is compared. Scope tokens are
+// opaque and case-sensitive: "keys:*" matches "keys:*" and nothing else.
+//
+// A [Catalog] is what a host declares once at start-up: the scopes that may
+// be asked for, those that every credential holds, and those whose names are
+// reserved for later. [Catalog.Grant] turns the names in a request into the
+// set that a new credential gets, or says which names are wrong and why.
+package scopes
