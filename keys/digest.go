@@ -1,0 +1,126 @@
+package keys
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+)
+
+// An algorithm is how a digest was made. The zero algorithm is none.
+type algorithm uint8
+
+const (
+	algSHA256 algorithm = iota + 1
+	algHMAC
+	algBcrypt
+	algArgon2id
+)
+
+// Names of the algorithms, as they stand at the start of a digest's text.
+const (
+	nameSHA256 = "$sha256$v=1$"
+	nameHMAC   = "$hmac-sha256$v=1,k="
+)
+
+// A Digest is what a store keeps of a secret. The zero Digest matches no
+// secret, and a record that has it is corrupt. Digests are comparable, but
+// only as values: whether a secret matches is for a [Verifier] to say.
+type Digest struct {
+	alg  algorithm
+	sum  [32]byte // of SHA-256 and HMAC-SHA-256
+	text string   // the pepper's name, or the whole text of an imported digest
+}
+
+// base64Digest is the strict unpadded form, in which each value has one text.
+var base64Digest = base64.RawStdEncoding.Strict()
+
+// ParseDigest reads what [Digest.Text] wrote: one of
+//
+//	$sha256$v=1$<base64>
+//	$hmac-sha256$v=1,k=<pepper>$<base64>
+//	$2b$<cost>$<salt and hash>                            (bcrypt, also $2a$ and $2y$)
+//	$argon2id$v=19$m=<KiB>,t=<passes>,p=<lanes>$<salt>$<hash>
+//
+// Any other text, the empty one and unknown versions included, is refused with
+// an error that wraps [ErrCorrupt] and does not quote it.
+func ParseDigest(text string) (Digest, error) {
+	d := Digest{alg: algSHA256}
+	var ok bool
+	var encoded string
+	switch {
+	case strings.HasPrefix(text, nameSHA256):
+		encoded = text[len(nameSHA256):]
+	case strings.HasPrefix(text, nameHMAC):
+		d.alg = algHMAC
+		d.text, encoded, ok = strings.Cut(text[len(nameHMAC):], "$")
+		if !ok || !validPepperName(d.text) {
+			return Digest{}, corruptDigest("pepper name")
+		}
+		d.text = strings.Clone(d.text)
+	default:
+		return parseForeignDigest(text)
+	}
+	if len(encoded) != base64Digest.EncodedLen(len(d.sum)) || strings.ContainsAny(encoded, "\r\n") {
+		return Digest{}, corruptDigest("length")
+	}
+	if _, err := base64Digest.Decode(d.sum[:], []byte(encoded)); err != nil {
+		return Digest{}, corruptDigest("encoding")
+	}
+	return d, nil
+}
+
+func corruptDigest(part string) error {
+	return fmt.Errorf("%w: digest of unknown %s", ErrCorrupt, part)
+}
+
+// Text returns the form that stores keep: tagged with the algorithm and its
+// version, in ASCII, without spaces, at most 255 bytes long. The zero Digest
+// gives "".
+func (d Digest) Text() string {
+	switch d.alg {
+	case algSHA256:
+		return nameSHA256 + base64Digest.EncodeToString(d.sum[:])
+	case algHMAC:
+		return nameHMAC + d.text + "$" + base64Digest.EncodeToString(d.sum[:])
+	}
+	return d.text
+}
+
+// IsZero reports whether d is the zero Digest.
+func (d Digest) IsZero() bool { return d == Digest{} }
+
+// String returns the name of the algorithm, such as "sha256", so that digests
+// that were printed by mistake say little. [Digest.Text] has all of it.
+func (d Digest) String() string {
+	switch d.alg {
+	case algSHA256:
+		return "sha256"
+	case algHMAC:
+		return "hmac-sha256"
+	case algBcrypt:
+		return "bcrypt"
+	case algArgon2id:
+		return "argon2id"
+	}
+	return "none"
+}
+
+// GoString is String, for the verb %#v.
+func (d Digest) GoString() string { return d.String() }
+
+// MarshalText gives [Digest.Text].
+func (d Digest) MarshalText() ([]byte, error) { return []byte(d.Text()), nil }
+
+// UnmarshalText reads text as [ParseDigest] does, and empty text as the zero
+// Digest: a record has none in place of a second one. On error d is unchanged.
+func (d *Digest) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*d = Digest{}
+		return nil
+	}
+	parsed, err := ParseDigest(string(text))
+	if err == nil {
+		*d = parsed
+	}
+	return err
+}

@@ -1,0 +1,295 @@
+package keys
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Layout says how a [Format] writes an ID and a secret.
+type Layout uint8
+
+const (
+	// Dotted writes the ID, a dot and the secret: vck_live_5Tq….Zs8…. The ID
+	// ends in 22 random base62 digits (131 bits). The secret is 43 random
+	// base62 digits (256 bits) and 6 digits of checksum: the CRC-32 (IEEE) of
+	// the whole text before them, in base62. Texts are split at the first dot.
+	Dotted Layout = iota
+	// Fixed writes the ID and the secret without a separator: oauth_e1f2….
+	// The ID ends in 24 random hex digits, and the secret is 64 of them (256
+	// bits), in lower case. Texts are split at a fixed length.
+	Fixed
+	// Apart is for IDs and secrets that travel as two values, as those of an
+	// OAuth client do. The ID ends in 16 random hex digits; it is public, and
+	// short for people's sake. The secret is 64 hex digits (256 bits).
+	Apart
+)
+
+// Sizes of the parts of a text, in characters.
+const (
+	dottedIDLen     = 22 // 62^22 > 2^130
+	dottedRandomLen = 43 // 62^43 > 2^256
+	dottedSecretLen = dottedRandomLen + checksumLen
+	fixedIDLen      = 24
+	apartIDLen      = 16
+	hexSecretLen    = 64
+
+	// MaxLen is the length in bytes of the longest credential that any format
+	// accepts.
+	MaxLen   = 512
+	maxIDLen = 255
+)
+
+// A Format is the text form of one kind of credential. It is immutable and
+// may be used by many goroutines at once. Make one with [NewFormat].
+type Format struct {
+	prefix       string
+	layout       Layout
+	environments []string
+	foreign      bool
+}
+
+// FormatOptions are the optional settings of a [Format].
+type FormatOptions struct {
+	// Environments are the words of which one stands between the prefix and
+	// the rest of an ID, as in vck_live_… and vck_test_…, each of lower-case
+	// letters and digits. The first is the default for new credentials. If
+	// empty, IDs carry no environment.
+	Environments []string
+
+	// AllowForeign also accepts credentials that another system made: after
+	// the prefix, an ID of letters, digits and underscores, a dot, and a
+	// secret of the characters of an RFC 6750 b64token, both of any length
+	// and without a checksum. What looks like the library's own work must
+	// still have the right checksum. It needs the layout [Dotted]. The cost
+	// is that junk with the right prefix is looked up in the store.
+	AllowForeign bool
+}
+
+// NewFormat returns a format whose IDs begin with prefix: 1 to 32 letters,
+// digits and underscores, of which the last is an underscore ("vck_"). A nil
+// opts is the zero FormatOptions. The error says which setting is wrong.
+func NewFormat(prefix string, layout Layout, opts *FormatOptions) (*Format, error) {
+	if opts == nil {
+		opts = new(FormatOptions)
+	}
+	if len(prefix) < 2 || len(prefix) > 32 || !word.only(prefix) || !strings.HasSuffix(prefix, "_") {
+		return nil, fmt.Errorf("keys: prefix %q is not 1 to 31 letters, digits or underscores and an underscore", prefix)
+	}
+	if layout > Apart {
+		return nil, fmt.Errorf("keys: unknown layout %d", layout)
+	}
+	if opts.AllowForeign && layout != Dotted {
+		return nil, errors.New("keys: AllowForeign needs the layout Dotted")
+	}
+	for i, env := range opts.Environments {
+		if env == "" || len(env) > 16 || !alnum.only(env) || strings.ToLower(env) != env {
+			return nil, fmt.Errorf("keys: environment %q is not 1 to 16 lower-case letters or digits", env)
+		}
+		if slices.Contains(opts.Environments[:i], env) {
+			return nil, fmt.Errorf("keys: environment %q is there twice", env)
+		}
+	}
+	return &Format{
+		prefix:       prefix,
+		layout:       layout,
+		environments: slices.Clone(opts.Environments),
+		foreign:      opts.AllowForeign,
+	}, nil
+}
+
+// MustFormat is like [NewFormat] and panics on an error. It is for package
+// variables.
+func MustFormat(prefix string, layout Layout, opts *FormatOptions) *Format {
+	f, err := NewFormat(prefix, layout, opts)
+	if err != nil {
+		panic(err)
+	}
+	return f
+}
+
+// Prefix returns what every ID of f begins with.
+func (f *Format) Prefix() string { return f.prefix }
+
+// Environments returns the environments of f in a new slice, the default
+// first.
+func (f *Format) Environments() []string { return slices.Clone(f.environments) }
+
+// A Token is a credential taken apart: what [Format.Parse] found, or what
+// [Format.New] made. It says nothing about whether the credential exists.
+type Token struct {
+	ID          string // public; "vck_test_5Tq…", "oauth_e1f2…", "cc_a1b2…"
+	Environment string // "test"; empty if the ID has none
+	Secret      Secret // the secret half
+}
+
+// New returns a new random token. An empty environment is the default one. It
+// returns an error that wraps [ErrInvalid] if f does not know the environment.
+func (f *Format) New(environment string) (Token, error) {
+	if environment == "" && len(f.environments) > 0 {
+		environment = f.environments[0]
+	}
+	start := f.prefix
+	if environment != "" {
+		if !slices.Contains(f.environments, environment) {
+			return Token{}, &InvalidError{Field: "environment", Reason: "is not one of the format's"}
+		}
+		start += environment + "_"
+	}
+	t := Token{Environment: environment}
+	switch f.layout {
+	case Dotted:
+		t.ID = start + randomBase62(dottedIDLen)
+		secret := randomBase62(dottedRandomLen)
+		sum := checksum(t.ID + "." + secret)
+		t.Secret = NewSecret(secret + string(sum[:]))
+	case Fixed:
+		t.ID, t.Secret = start+randomHex(fixedIDLen), NewSecret(randomHex(hexSecretLen))
+	case Apart:
+		t.ID, t.Secret = start+randomHex(apartIDLen), NewSecret(randomHex(hexSecretLen))
+	}
+	return t, nil
+}
+
+// Text returns t as the one text that is presented to a server. It is the
+// inverse of [Format.Parse]. With the layout [Apart], where there is no such
+// text, it is the secret alone.
+func (f *Format) Text(t Token) Secret {
+	switch f.layout {
+	case Dotted:
+		return NewSecret(t.ID + "." + t.Secret.Reveal())
+	case Fixed:
+		return NewSecret(t.ID + t.Secret.Reveal())
+	}
+	return t.Secret
+}
+
+// Parse takes a credential apart. Every text has at most one parse, and
+// [Format.Text] of it is the text again. Text that f would never have made,
+// and that is not allowed as foreign, is refused with [ErrMalformed]; with
+// the layout [Apart] that is every text. Parse does not allocate.
+func (f *Format) Parse(text string) (Token, error) {
+	if len(text) > MaxLen {
+		return Token{}, ErrMalformed
+	}
+	switch f.layout {
+	case Dotted:
+		i := strings.IndexByte(text, '.')
+		if i < 0 {
+			return Token{}, ErrMalformed
+		}
+		return f.parseDotted(text, i)
+	case Fixed:
+		env, n, ok := f.idShape(text)
+		if !ok || len(text) != n+hexSecretLen || !lowerHex.only(text[n:]) {
+			return Token{}, ErrMalformed
+		}
+		return Token{ID: text[:n], Environment: env, Secret: NewSecret(text[n:])}, nil
+	}
+	return Token{}, ErrMalformed
+}
+
+// parseDotted parses text whose first dot is at i.
+func (f *Format) parseDotted(text string, i int) (Token, error) {
+	id, secret := text[:i], text[i+1:]
+	env, n, ok := f.idShape(id)
+	if ok && n == len(id) && len(secret) == dottedSecretLen && alnum.only(secret) {
+		cut := len(text) - checksumLen
+		if sum := checksum(text[:cut]); text[cut:] != string(sum[:]) {
+			return Token{}, ErrMalformed
+		}
+		return Token{ID: id, Environment: env, Secret: NewSecret(secret)}, nil
+	}
+	if !f.foreign || !f.ValidID(id) || secret == "" || !b64token.only(secret) {
+		return Token{}, ErrMalformed
+	}
+	return Token{ID: id, Environment: f.environment(id), Secret: NewSecret(secret)}, nil
+}
+
+// ParsePair is Parse for an ID and a secret that travel apart, which it
+// requires of f's layout. It returns [ErrMalformed] if either is not what f
+// makes.
+func (f *Format) ParsePair(id, secret string) (Token, error) {
+	env, n, ok := f.idShape(id)
+	if f.layout != Apart || !ok || n != len(id) || len(secret) != hexSecretLen || !lowerHex.only(secret) {
+		return Token{}, ErrMalformed
+	}
+	return Token{ID: id, Environment: env, Secret: NewSecret(secret)}, nil
+}
+
+// ValidID reports whether a credential of f can have the public ID id.
+func (f *Format) ValidID(id string) bool {
+	if _, n, ok := f.idShape(id); ok && n == len(id) {
+		return true
+	}
+	return f.foreign && len(id) > len(f.prefix) && len(id) <= maxIDLen &&
+		strings.HasPrefix(id, f.prefix) && word.only(id)
+}
+
+// idShape reports whether text begins with an ID as f makes them, and returns
+// its environment and its length.
+func (f *Format) idShape(text string) (env string, n int, ok bool) {
+	if !strings.HasPrefix(text, f.prefix) {
+		return "", 0, false
+	}
+	n = len(f.prefix)
+	if len(f.environments) > 0 {
+		if env = f.environment(text); env == "" {
+			return "", 0, false
+		}
+		n += len(env) + 1
+	}
+	size, digits := dottedIDLen, alnum
+	switch f.layout {
+	case Fixed:
+		size, digits = fixedIDLen, lowerHex
+	case Apart:
+		size, digits = apartIDLen, lowerHex
+	}
+	if len(text) < n+size || !digits.only(text[n:n+size]) {
+		return "", 0, false
+	}
+	return env, n + size, true
+}
+
+// environment returns the environment that stands after the prefix of id, or
+// "" if none does.
+func (f *Format) environment(id string) string {
+	rest, ok := strings.CutPrefix(id, f.prefix)
+	if !ok {
+		return ""
+	}
+	for _, env := range f.environments {
+		if len(rest) > len(env) && rest[len(env)] == '_' && rest[:len(env)] == env {
+			return env
+		}
+	}
+	return ""
+}
+
+// randomBase62 returns n random base62 digits. Bytes that would make some
+// digits likelier than others are thrown away.
+func randomBase62(n int) string {
+	const fair = 256 - 256%62
+	text := make([]byte, 0, n)
+	var random [64]byte
+	for len(text) < n {
+		rand.Read(random[:])
+		for _, b := range random {
+			if b < fair && len(text) < n {
+				text = append(text, base62[b%62])
+			}
+		}
+	}
+	return string(text)
+}
+
+// randomHex returns n random hex digits in lower case; n is even.
+func randomHex(n int) string {
+	random := make([]byte, n/2)
+	rand.Read(random)
+	return hex.EncodeToString(random)
+}

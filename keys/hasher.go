@@ -1,0 +1,182 @@
+package keys
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"hash"
+	"runtime"
+	"sync"
+)
+
+const (
+	// longSecret is the least length of a secret that a fast hash may guard:
+	// 32 hex digits hold 128 bits.
+	longSecret = 32
+	// minPepper is the least length of a pepper's key, in bytes.
+	minPepper = 32
+	// oneBlock is the longest message that SHA-256 hashes in one block.
+	oneBlock = 55
+	maxTag   = len("client\x00")
+)
+
+// A Pepper is a key for HMAC-SHA-256 that the host keeps outside the store, so
+// that a stolen store cannot even be tested against guesses.
+type Pepper struct {
+	Name string // 1 to 32 letters, digits or underscores; stands in each digest
+	Key  Secret // at least 32 bytes, from a random source
+}
+
+func validPepperName(name string) bool {
+	return name != "" && len(name) <= 32 && word.only(name)
+}
+
+// A hasher makes and checks digests. It is safe for concurrent use.
+type hasher struct {
+	current string // name of the pepper for new digests; "" for plain SHA-256
+	peppers map[string]*pepper
+	slow    chan struct{} // holds one token for each slow hash that runs
+}
+
+// newHasher returns a hasher whose first pepper makes new digests. Imported
+// digests, which are slow by design, are checked by half of the processors at
+// most, so that those who guess at them cannot starve other callers.
+func newHasher(peppers []Pepper) (*hasher, error) {
+	h := &hasher{
+		peppers: make(map[string]*pepper),
+		slow:    make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+	}
+	for _, p := range peppers {
+		switch {
+		case !validPepperName(p.Name):
+			return nil, fmt.Errorf("keys: pepper name %q is not 1 to 32 letters, digits or underscores", p.Name)
+		case p.Key.Len() < minPepper:
+			return nil, fmt.Errorf("keys: pepper %q is shorter than %d bytes", p.Name, minPepper)
+		case h.peppers[p.Name] != nil:
+			return nil, fmt.Errorf("keys: pepper %q is there twice", p.Name)
+		}
+		h.peppers[p.Name] = newPepper(p.Key)
+		if h.current == "" {
+			h.current = p.Name
+		}
+	}
+	return h, nil
+}
+
+// digest returns the default digest of a secret with enough entropy.
+func (h *hasher) digest(kind Kind, secret string) Digest {
+	if p := h.peppers[h.current]; p != nil {
+		return Digest{alg: algHMAC, text: h.current, sum: p.sum(kind, secret)}
+	}
+	return Digest{alg: algSHA256, sum: sum256(kind, secret)}
+}
+
+// digestImported returns the digest of a secret that another system made.
+func (h *hasher) digestImported(kind Kind, secret string) Digest {
+	if len(secret) < longSecret {
+		return digestWeak(secret)
+	}
+	return h.digest(kind, secret)
+}
+
+// matches reports whether d is a digest of secret. An error means that d can
+// be compared with nothing, or that ctx ended while a slow hash waited.
+func (h *hasher) matches(ctx context.Context, d *Digest, kind Kind, secret string) (bool, error) {
+	var sum [sha256.Size]byte
+	switch d.alg {
+	case algSHA256:
+		sum = sum256(kind, secret)
+	case algHMAC:
+		p := h.peppers[d.text]
+		if p == nil {
+			return false, fmt.Errorf("%w: digest under a pepper that is not configured", ErrCorrupt)
+		}
+		sum = p.sum(kind, secret)
+	default:
+		return h.matchesForeign(ctx, d, secret)
+	}
+	return subtle.ConstantTimeCompare(sum[:], d.sum[:]) == 1, nil
+}
+
+func (h *hasher) matchesForeign(ctx context.Context, d *Digest, secret string) (bool, error) {
+	select {
+	case h.slow <- struct{}{}:
+		defer func() { <-h.slow }()
+		return d.matchesForeign(secret)
+	case <-ctx.Done():
+		return false, errors.Join(ErrUnavailable, ctx.Err())
+	}
+}
+
+// burn does the work of matches for a record that is not there.
+func (h *hasher) burn(kind Kind, secret string) {
+	d := Digest{alg: algSHA256}
+	if h.current != "" {
+		d = Digest{alg: algHMAC, text: h.current}
+	}
+	_, _ = h.matches(context.Background(), &d, kind, secret)
+}
+
+// outdated reports whether d should give way to the default digest of the
+// same secret.
+func (h *hasher) outdated(d *Digest, secret string) bool {
+	switch d.alg {
+	case algSHA256:
+		return h.current != ""
+	case algHMAC:
+		return d.text != h.current && h.current != ""
+	}
+	return len(secret) >= longSecret
+}
+
+// sum256 is SHA-256 over the kind, a zero byte and the secret. The kind keeps
+// a digest of one kind from being of use as one of another.
+func sum256(kind Kind, secret string) [sha256.Size]byte {
+	if maxTag+len(secret) > oneBlock {
+		return sum256Long(kind, secret)
+	}
+	var buf [oneBlock]byte
+	n := copy(buf[:], kind)
+	n += 1 + copy(buf[n+1:], secret)
+	return sha256.Sum256(buf[:n])
+}
+
+func sum256Long(kind Kind, secret string) [sha256.Size]byte {
+	var buf [maxTag + MaxLen]byte
+	n := copy(buf[:], kind)
+	n += 1 + copy(buf[n+1:], secret)
+	return sha256.Sum256(buf[:n])
+}
+
+// A pepper computes HMACs under one key. Its states are pooled, since setting
+// one up costs more than a use.
+type pepper struct{ states sync.Pool }
+
+type hmacState struct {
+	hash hash.Hash
+	in   [maxTag + MaxLen]byte
+	out  [sha256.Size]byte
+}
+
+func newPepper(key Secret) *pepper {
+	p := new(pepper)
+	p.states.New = func() any { return &hmacState{hash: hmac.New(sha256.New, []byte(key.Reveal()))} }
+	return p
+}
+
+// sum is HMAC-SHA-256 over the same bytes as sum256.
+func (p *pepper) sum(kind Kind, secret string) [sha256.Size]byte {
+	s := p.states.Get().(*hmacState)
+	defer p.states.Put(s)
+	n := copy(s.in[:], kind)
+	s.in[n] = 0
+	n += 1 + copy(s.in[n+1:], secret)
+	s.hash.Reset()
+	s.hash.Write(s.in[:n])
+	clear(s.in[:n])
+	s.hash.Sum(s.out[:0])
+	return s.out
+}

@@ -1,0 +1,70 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Rotate makes a new key with the label, scopes, limit, environment and
+// expiry of an old one. The old key stays good for the time of the overlap,
+// and no longer than it would have been: 0 ends it at once, [Forever] leaves
+// it as it is, to be revoked when the new one is in use. No window is left in
+// which neither is good.
+//
+// The error wraps [ErrNotFound], [ErrRevoked], [ErrExpired], [ErrConflict], or
+// [ErrInvalid] if the overlap is negative, or is the store's; then the old key
+// is as it was, and no new one is good.
+func (m *Manager) Rotate(ctx context.Context, org, id string, overlap time.Duration) (Issued, error) {
+	if overlap < 0 {
+		return Issued{}, &InvalidError{"overlap", "is negative"}
+	}
+	for try := 1; ; try++ {
+		issued, err := m.rotate(ctx, org, id, overlap)
+		if try == maxTries || !errors.Is(err, ErrConflict) {
+			return issued, err
+		}
+	}
+}
+
+// rotate inserts the successor first and then ends the old key, under the
+// version that the successor was copied from: if the old key was revoked or
+// narrowed meanwhile, the successor is taken back.
+func (m *Manager) rotate(ctx context.Context, org, id string, overlap time.Duration) (Issued, error) {
+	old, err := m.Get(ctx, org, id)
+	if err != nil {
+		return Issued{}, err
+	}
+	now := whole(time.Now())
+	switch {
+	case old.Kind != KindKey:
+		return Issued{}, ErrNotFound
+	case old.Revoked():
+		return Issued{}, ErrRevoked
+	case old.Expired(now):
+		return Issued{}, ErrExpired
+	}
+	issued, err := m.issue(ctx, Record{
+		Kind: KindKey, Org: org, Label: old.Label, Scopes: old.Scopes, RateLimit: old.RateLimit,
+		CreatedAt: now, ExpiresAt: old.ExpiresAt, Version: 1,
+	}, m.key.environment(old.ID))
+	if err != nil {
+		return Issued{}, err
+	}
+	err = m.write(ctx, &old, func(rec *Record) error {
+		if overlap == Forever {
+			return nil
+		}
+		if end := whole(now.Add(overlap)); rec.ExpiresAt.IsZero() || end.Before(rec.ExpiresAt) {
+			rec.ExpiresAt = end
+		}
+		return nil
+	})
+	if err != nil {
+		// The successor's secret is dropped here, so it opens nothing even if
+		// the revocation fails too.
+		return Issued{}, errors.Join(err, m.Revoke(context.WithoutCancel(ctx), org, issued.Record.ID))
+	}
+	m.tell(ctx, Rotated, &old)
+	return issued, nil
+}

@@ -1,0 +1,175 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A Verifier checks credentials. It is safe for concurrent use.
+type Verifier struct {
+	store Store
+	settings
+}
+
+// NewVerifier returns a Verifier over a store. A nil opts is the zero Options.
+// The error says which option is wrong.
+func NewVerifier(store Store, opts *Options) (*Verifier, error) {
+	if store == nil {
+		return nil, errors.New("keys: NewVerifier needs a store")
+	}
+	s, err := newSettings(opts)
+	if err != nil {
+		return nil, err
+	}
+	return &Verifier{store: store, settings: s}, nil
+}
+
+// Verify checks the text of an API key or an access token at the present time,
+// and returns who it belongs to. It allocates nothing of its own.
+//
+// The error is one of [ErrMalformed], [ErrUnknown] and [ErrMismatch], which
+// callers must not be able to tell apart; [ErrExpired] or [ErrRevoked], if the
+// secret was right; or it wraps [ErrUnavailable], if the store could not
+// answer or answered with nonsense. Only the last says nothing about the
+// credential.
+func (v *Verifier) Verify(ctx context.Context, text string) (Principal, error) {
+	return v.VerifyAt(ctx, text, time.Now())
+}
+
+// VerifyAt is Verify at the time now.
+func (v *Verifier) VerifyAt(ctx context.Context, text string, now time.Time) (Principal, error) {
+	kind := KindKey
+	if strings.HasPrefix(text, v.token.prefix) {
+		kind = KindToken
+	}
+	t, err := v.format(kind).Parse(text)
+	if err != nil {
+		return v.refuse(ctx, now, nil, "", err)
+	}
+	return v.check(ctx, kind, t, now)
+}
+
+// VerifyPair is VerifyAt for the ID and the secret of an OAuth client, which
+// travel as two values. The secret may be either of two that are live during
+// a rotation.
+func (v *Verifier) VerifyPair(ctx context.Context, id, secret string, now time.Time) (Principal, error) {
+	t, err := v.client.ParsePair(id, secret)
+	if err != nil {
+		return v.refuse(ctx, now, nil, "", err)
+	}
+	return v.check(ctx, KindClient, t, now)
+}
+
+// check is the one path by which a credential is accepted.
+func (v *Verifier) check(ctx context.Context, kind Kind, t Token, now time.Time) (Principal, error) {
+	secret := t.Secret.Reveal()
+	rec, err := v.get(ctx, t.ID)
+	if err == ErrUnknown {
+		v.hasher.burn(kind, secret)
+		return v.refuse(ctx, now, nil, t.ID, err)
+	}
+	if err == nil && rec.Kind != kind {
+		err = unavailable(fmt.Errorf("%w: a record of kind %q in place of %q", ErrCorrupt, rec.Kind, kind))
+	}
+	if err != nil {
+		return v.refuse(ctx, now, nil, t.ID, err)
+	}
+	match, err := v.hasher.matches(ctx, &rec.Digest, kind, secret)
+	outdated := match && v.hasher.outdated(&rec.Digest, secret)
+	if !match && err == nil && now.Before(rec.PreviousExpiresAt) {
+		match, err = v.hasher.matches(ctx, &rec.Previous, kind, secret)
+	}
+	switch {
+	case err != nil:
+		return v.refuse(ctx, now, &rec, t.ID, unavailable(err))
+	case !match:
+		return v.refuse(ctx, now, &rec, t.ID, ErrMismatch)
+	case rec.Revoked():
+		return v.refuse(ctx, now, &rec, t.ID, ErrRevoked)
+	case rec.Expired(now):
+		return v.refuse(ctx, now, &rec, t.ID, ErrExpired)
+	}
+	p := Principal{
+		Org: rec.Org, ID: rec.ID, Kind: kind, Client: rec.Parent, Environment: t.Environment,
+		Scopes: rec.Scopes, RateLimit: rec.RateLimit, ExpiresAt: rec.ExpiresAt,
+	}
+	if rec.Parent != "" || kind == KindToken {
+		if err := v.narrow(ctx, &p, now); err != nil {
+			return v.refuse(ctx, now, &rec, t.ID, err)
+		}
+	}
+	if outdated {
+		v.upgrade(ctx, rec, secret, now)
+	}
+	if v.hook != nil {
+		v.hook(ctx, Event{Type: Accepted, Time: now, Org: p.Org, ID: p.ID, Kind: kind})
+	}
+	return p, nil
+}
+
+// get returns the record with the given ID, ErrUnknown, or an error that wraps
+// ErrUnavailable.
+func (v *Verifier) get(ctx context.Context, id string) (Record, error) {
+	rec, err := v.store.Get(ctx, id)
+	switch {
+	case err == nil && (rec.ID != id || rec.Org == "" || rec.RateLimit < 1):
+		return rec, unavailable(fmt.Errorf("%w: not the record that was asked for", ErrCorrupt))
+	case err == nil:
+		return rec, nil
+	case errors.Is(err, ErrNotFound):
+		return rec, ErrUnknown
+	}
+	return rec, unavailable(err)
+}
+
+func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
+
+// narrow holds p to what its parent permits now.
+func (v *Verifier) narrow(ctx context.Context, p *Principal, now time.Time) error {
+	parent, err := v.get(ctx, p.Client)
+	switch {
+	case err == ErrUnknown:
+		return ErrRevoked
+	case err != nil:
+		return err
+	case parent.Kind != KindClient || parent.Org != p.Org:
+		return unavailable(fmt.Errorf("%w: the parent of %q is not a client of its organization", ErrCorrupt, p.ID))
+	case parent.Revoked() || parent.Expired(now):
+		return ErrRevoked
+	}
+	p.Scopes = p.Scopes.Intersect(parent.Scopes)
+	p.RateLimit = min(p.RateLimit, parent.RateLimit)
+	return nil
+}
+
+// upgrade replaces the digest of an accepted secret by the default one. It
+// tries once: if somebody else changed the record or the store fails, the next
+// use tries again.
+func (v *Verifier) upgrade(ctx context.Context, rec Record, secret string, now time.Time) {
+	rec.Digest = v.hasher.digest(rec.Kind, secret)
+	err := v.store.Update(ctx, rec)
+	if errors.Is(err, ErrConflict) {
+		return
+	}
+	if v.hook != nil {
+		v.hook(ctx, Event{Type: Changed, Time: now, Org: rec.Org, ID: rec.ID, Kind: rec.Kind, Err: err})
+	}
+}
+
+// refuse reports a refusal to the hook and returns err.
+func (v *Verifier) refuse(ctx context.Context, now time.Time, rec *Record, id string, err error) (Principal, error) {
+	if v.hook != nil {
+		e := Event{Type: Refused, Time: now, ID: id, Reason: reasonOf(err)}
+		if rec != nil {
+			e.Org, e.Kind = rec.Org, rec.Kind
+		}
+		if e.Reason == ReasonUnavailable {
+			e.Err = err
+		}
+		v.hook(ctx, e)
+	}
+	return Principal{}, err
+}
