@@ -44,6 +44,10 @@ func NewManager(store Store, opts *Options) (*Manager, error) {
 	return &Manager{store: store, settings: s}, nil
 }
 
+// RateLimit returns the limit of credentials that are made without one, in
+// requests per minute.
+func (m *Manager) RateLimit() int { return m.rateLimit }
+
 // A Spec says what a new credential is like.
 type Spec struct {
 	Label string // for people; at most MaxLabel characters
