@@ -1,0 +1,228 @@
+package keyshttp
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// DefaultMaxBody is how long a request's body may be, in bytes, if nothing
+// else is said.
+const DefaultMaxBody = 64 << 10
+
+// A Field is a member that an object read by [ReadJSON] may have. [Optional]
+// and [Others] make fields.
+type Field struct {
+	name   string
+	into   any // **string, **bool, **int64 or **[]string
+	others bool
+}
+
+// Optional returns a field with the given name: a string, true or false, an
+// integer, or an array of strings. If the object has it, *into is set to a
+// new value; else *into stays as it is, so that nil means absent.
+func Optional[T string | bool | int64 | []string](name string, into **T) Field {
+	return Field{name: name, into: into}
+}
+
+// Others returns a field that stands for all names without a field of their
+// own. With it [ReadJSON] passes over such members; without it they are
+// refused.
+func Others() Field { return Field{others: true} }
+
+// ReadJSON reads the body of a request as one JSON object with the given
+// fields. It is stricter than package encoding/json: names are compared byte
+// by byte, a name that is there twice is refused, and so are unknown names
+// (see [Others]), null, data after the object, and invalid UTF-8. A body
+// without a single byte counts as an object without members, whatever its
+// type.
+//
+// At most limit bytes are read; a limit below 1 is [DefaultMaxBody]. The
+// ResponseWriter is only told to close the connection if there are more.
+//
+// The error is an [*Error], ready for [WriteError], that does not quote the
+// body:
+//
+//   - 400 invalid_request: the body is not such an object;
+//   - 413 payload_too_large;
+//   - 415 unsupported_media_type: the Content-Type is not application/json,
+//     with no parameter but charset=utf-8, or the body is compressed;
+//   - 422 invalid_value: a number is not an integer of 64 bits (1.0 and 1e3 are
+//     written as no integer), or a string has half a surrogate pair, which is
+//     no text.
+//
+// After an error the fields may be set or not.
+func ReadJSON(w http.ResponseWriter, r *http.Request, limit int64, fields ...Field) error {
+	if r.Body == nil {
+		return nil
+	}
+	if limit < 1 {
+		limit = DefaultMaxBody
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if len(data) == 0 && err == nil {
+		return nil
+	}
+	if !plainJSON(r.Header) {
+		return &Error{http.StatusUnsupportedMediaType, "unsupported_media_type", "the body must be application/json, in UTF-8 and not compressed"}
+	}
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return &Error{http.StatusRequestEntityTooLarge, "payload_too_large", "the body is too large"}
+	}
+	if err != nil {
+		return invalidRequest("the body cannot be read")
+	}
+	if e := readObject(data, fields); e != nil {
+		return e
+	}
+	return nil
+}
+
+// plainJSON reports whether a header is that of an uncompressed JSON body.
+func plainJSON(h http.Header) bool {
+	for _, coding := range h["Content-Encoding"] {
+		if !strings.EqualFold(coding, "identity") {
+			return false
+		}
+	}
+	types := h["Content-Type"]
+	if len(types) != 1 {
+		return false
+	}
+	mediaType, params, err := mime.ParseMediaType(types[0])
+	if err != nil || mediaType != "application/json" {
+		return false
+	}
+	for name, value := range params {
+		if name != "charset" || !strings.EqualFold(value, "utf-8") {
+			return false
+		}
+	}
+	return true
+}
+
+// readObject reads data, which is not empty.
+func readObject(data []byte, fields []Field) *Error {
+	if !utf8.Valid(data) || !json.Valid(data) {
+		return invalidRequest("the body is not valid JSON")
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
+		return invalidRequest("the body is not a JSON object")
+	}
+	seen := make(map[string]bool, len(fields))
+	for dec.More() {
+		token, err := dec.Token()
+		name, ok := token.(string)
+		if err != nil || !ok {
+			return invalidRequest("the body is not valid JSON")
+		}
+		if seen[name] {
+			return invalidRequest("the body has a member twice")
+		}
+		seen[name] = true
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return invalidRequest("the body is not valid JSON")
+		}
+		i := slices.IndexFunc(fields, func(f Field) bool { return !f.others && f.name == name })
+		if i >= 0 {
+			if e := fields[i].set(value); e != nil {
+				return e
+			}
+		} else if !slices.ContainsFunc(fields, func(f Field) bool { return f.others }) {
+			return invalidRequest("the body has a member that is not known here")
+		}
+	}
+	return nil
+}
+
+// set sets the variable of f to a valid JSON value.
+func (f Field) set(value json.RawMessage) *Error {
+	switch into := f.into.(type) {
+	case **string:
+		return assign(into, value, f.name, '"')
+	case **[]string:
+		return assign(into, value, f.name, '[')
+	case **int64:
+		return f.setInteger(into, value)
+	case **bool:
+		return assign(into, value, f.name, 't', 'f')
+	}
+	panic("keyshttp: Field was not made by Optional or Others")
+}
+
+func (f Field) setInteger(into **int64, value json.RawMessage) *Error {
+	if value[0] != '-' && (value[0] < '0' || value[0] > '9') {
+		return invalidRequest(f.name + " is not of the right type")
+	}
+	n, err := strconv.ParseInt(string(value), 10, 64)
+	if err != nil {
+		return invalidValue(f.name + " is not an integer, or is out of bounds")
+	}
+	*into = &n
+	return nil
+}
+
+// assign decodes a value that must begin with one of the given bytes.
+func assign[T any](into **T, value json.RawMessage, name string, starts ...byte) *Error {
+	v := new(T)
+	if slices.Index(starts, value[0]) < 0 || holdsNull(value) || json.Unmarshal(value, v) != nil {
+		return invalidRequest(name + " is not of the right type")
+	}
+	if halfPair(value) {
+		return invalidValue(name + " is not valid text")
+	}
+	*into = v
+	return nil
+}
+
+// holdsNull reports whether a valid value is an array with a null, which
+// encoding/json would take for an empty string.
+func holdsNull(value json.RawMessage) bool {
+	var elements []*json.RawMessage
+	return value[0] == '[' && json.Unmarshal(value, &elements) == nil && slices.Contains(elements, nil)
+}
+
+// halfPair reports whether a valid value has an escape for half a UTF-16
+// surrogate pair. The other half may only be the very next escape. It looks at
+// escapes alone, so it need not know where strings begin and end.
+func halfPair(value []byte) bool {
+	for {
+		i := bytes.IndexByte(value, '\\')
+		if i < 0 {
+			return false
+		}
+		value = value[i:]
+		unit, ok := escapedUnit(value)
+		switch {
+		case !ok:
+			value = value[2:] // a backslash and what it escapes
+		case !utf16.IsSurrogate(unit):
+			value = value[6:]
+		default:
+			next, _ := escapedUnit(value[6:])
+			if utf16.DecodeRune(unit, next) == utf8.RuneError {
+				return true
+			}
+			value = value[12:]
+		}
+	}
+}
+
+// escapedUnit reads an escape of the form \uXXXX at the start of text.
+func escapedUnit(text []byte) (rune, bool) {
+	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(text[2:6]), 16, 16)
+	return rune(n), err == nil
+}
