@@ -1,0 +1,312 @@
+package ratelimit_test
+
+import (
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/claviger-auth/claviger/ratelimit"
+	"golang.org/x/time/rate"
+)
+
+func TestNewLimit(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	tests := []struct {
+		name     string
+		rate     rate.Limit
+		burst    int
+		interval time.Duration // 0: ErrLimit
+	}{
+		{"one a second", 1, 1, time.Second},
+		{"250 a minute is whole in spite of the fraction", rate.Limit(250) / 60, 250, 240 * time.Millisecond},
+		{"600 a minute", rate.Limit(600) / 60, 600, 100 * time.Millisecond},
+		{"every 7 ms", rate.Every(7 * time.Millisecond), 3, 7 * time.Millisecond},
+		{"every 86399999999999 ns", rate.Every(day - 1), 1, day - 1},
+		{"three a second is rounded up", 3, 3, 333333334},
+		{"seven a second is rounded up", 7, 1, 142857143},
+		{"the fastest", 1e9, 1, 1},
+		{"two thirds of the fastest", 2e9 / 3, 1, 2},
+		{"the widest window", rate.Every(day), 366, day},
+		{"every 32 days", rate.Every(32 * day), 11, 32 * day},
+
+		{"zero rate", 0, 1, 0},
+		{"negative zero rate", rate.Limit(math.Copysign(0, -1)), 1, 0},
+		{"negative rate", -1, 1, 0},
+		{"infinite rate", rate.Inf, 1, 0},
+		{"IEEE infinity", rate.Limit(math.Inf(1)), 1, 0},
+		{"negative infinity", rate.Limit(math.Inf(-1)), 1, 0},
+		{"not a number", rate.Limit(math.NaN()), 1, 0},
+		{"every zero, which x/time takes for unlimited", rate.Every(0), 1, 0},
+		{"every negative", rate.Every(-time.Second), 1, 0},
+		{"faster than a nanosecond", rate.Limit(math.Nextafter(1e9, 2e9)), 1, 0},
+		{"the smallest float", math.SmallestNonzeroFloat64, 1, 0},
+		{"slower than 366 days", rate.Every(366*day + time.Minute), 1, 0},
+		{"zero burst", 1, 0, 0},
+		{"negative burst", 1, -1, 0},
+		{"window above 366 days", rate.Every(day), 367, 0},
+		{"window overflows", rate.Every(day), math.MaxInt, 0},
+		{"largest burst at the fastest rate", 1e9, math.MaxInt, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			l, err := ratelimit.NewLimit(tt.rate, tt.burst)
+			if tt.interval == 0 {
+				if !errors.Is(err, ratelimit.ErrLimit) || l != (ratelimit.Limit{}) {
+					t.Fatalf("NewLimit(%v, %d) = %v, %v; want the zero Limit and ErrLimit", tt.rate, tt.burst, l, err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatalf("NewLimit(%v, %d): %v", tt.rate, tt.burst, err)
+			}
+			if l.Interval() != tt.interval || l.Burst() != tt.burst {
+				t.Errorf("interval %d, burst %d; want %d, %d", l.Interval(), l.Burst(), tt.interval, tt.burst)
+			}
+			if want := time.Duration(tt.burst) * tt.interval; l.Window() != want {
+				t.Errorf("window %v, want %v", l.Window(), want)
+			}
+			if want := max(time.Duration(tt.burst)*tt.interval, 61*time.Second); l.Horizon() != want {
+				t.Errorf("horizon %v, want %v", l.Horizon(), want)
+			}
+			if got, most := float64(l.Rate()), float64(tt.rate)*(1+0x1p-47); got > most {
+				t.Errorf("rate %v is above the %v that was asked for", got, tt.rate)
+			}
+		})
+	}
+}
+
+func TestPerMinute(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name     string
+		n        int
+		interval time.Duration // 0: ErrLimit
+	}{
+		{"one", 1, time.Minute},
+		{"seven is rounded up", 7, 8571428572},
+		{"the default of 600", 600, 100 * time.Millisecond},
+		{"a million", 1_000_000, 60 * time.Microsecond},
+		{"999999 is rounded up", 999_999, 60_001},
+		{"the most", 1_000_000_000, 60},
+		{"one less than the most is rounded up", 999_999_999, 61},
+		{"zero", 0, 0},
+		{"negative", -600, 0},
+		{"above the most", 1_000_000_001, 0},
+		{"the largest int", math.MaxInt, 0},
+		{"the smallest int", math.MinInt, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			l, err := ratelimit.PerMinute(tt.n)
+			if tt.interval == 0 {
+				if !errors.Is(err, ratelimit.ErrLimit) || l != (ratelimit.Limit{}) {
+					t.Fatalf("PerMinute(%d) = %v, %v; want the zero Limit and ErrLimit", tt.n, l, err)
+				}
+				defer func() {
+					if r, _ := recover().(error); !errors.Is(r, ratelimit.ErrLimit) {
+						t.Errorf("MustPerMinute(%d) panicked with %v, want ErrLimit", tt.n, r)
+					}
+				}()
+				ratelimit.MustPerMinute(tt.n)
+				return
+			}
+			if err != nil {
+				t.Fatalf("PerMinute(%d): %v", tt.n, err)
+			}
+			if l.Interval() != tt.interval || l.Burst() != tt.n {
+				t.Errorf("interval %d, burst %d; want %d, %d", l.Interval(), l.Burst(), tt.interval, tt.n)
+			}
+			if l.Horizon() != 61*time.Second {
+				t.Errorf("horizon %v; the horizons of per-minute limits must be equal, 61s", l.Horizon())
+			}
+			if l != ratelimit.MustPerMinute(tt.n) {
+				t.Error("MustPerMinute differs from PerMinute")
+			}
+		})
+	}
+}
+
+// Both constructors agree, for every figure that a host is likely to use.
+func TestPerMinuteIsNewLimit(t *testing.T) {
+	t.Parallel()
+	for n := 1; n <= 20_000; n++ {
+		want := ratelimit.MustPerMinute(n)
+		got, err := ratelimit.NewLimit(rate.Limit(n)/60, n)
+		if err != nil || got != want {
+			t.Fatalf("NewLimit(%d/60, %[1]d) = %v, %v; PerMinute says %v", n, got, err, want)
+		}
+	}
+}
+
+func TestZeroLimit(t *testing.T) {
+	t.Parallel()
+	var zero ratelimit.Limit
+	if zero.Rate() != 0 || zero.Burst() != 0 || zero.Interval() != 0 || zero.Window() != 0 {
+		t.Errorf("the zero Limit has rate %v, burst %d, interval %v, window %v", zero.Rate(), zero.Burst(), zero.Interval(), zero.Window())
+	}
+	for _, n := range []int{-1, 0, 1, math.MaxInt} {
+		next, d, err := zero.Take(5, 10, n)
+		if next != 5 || d != (ratelimit.Decision{}) || !errors.Is(err, ratelimit.ErrLimit) {
+			t.Errorf("Take(5, 10, %d) = %d, %+v, %v; want 5, the zero Decision and ErrLimit", n, next, d, err)
+		}
+	}
+}
+
+func TestLimitTake(t *testing.T) {
+	t.Parallel()
+	// Five requests at once, then one a second. Times in the table are in
+	// milliseconds after start.
+	five, err := ratelimit.NewLimit(1, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const start = int64(1_700_000_000_000_000_000)
+	at := func(ms int64) int64 { return start + ms*int64(time.Millisecond) }
+	const ms = time.Millisecond
+	const wayAhead = 3_600_000
+	tests := []struct {
+		name     string
+		tat, now int64
+		n        int
+		next     int64
+		want     ratelimit.Decision
+	}{
+		{"never used", -start / 1e6, 0, 1, 1000, ratelimit.Decision{Allowed: true, Remaining: 4, ResetAfter: 1000 * ms}},
+		{"full since long", -10_000, 0, 1, 1000, ratelimit.Decision{Allowed: true, Remaining: 4, ResetAfter: 1000 * ms}},
+		{"full since now", 0, 0, 2, 2000, ratelimit.Decision{Allowed: true, Remaining: 3, ResetAfter: 2000 * ms}},
+		{"whole burst", 0, 0, 5, 5000, ratelimit.Decision{Allowed: true, Remaining: 0, ResetAfter: 5000 * ms}},
+		{"last one", 4000, 0, 1, 5000, ratelimit.Decision{Allowed: true, Remaining: 0, ResetAfter: 5000 * ms}},
+		{"half of one is left over", 3500, 0, 1, 4500, ratelimit.Decision{Allowed: true, Remaining: 0, ResetAfter: 4500 * ms}},
+		{"half of one is missing", 4500, 0, 1, 4500, ratelimit.Decision{Remaining: 0, RetryAfter: 500 * ms, ResetAfter: 4500 * ms}},
+		{"a dear one is refused while cheap ones would pass", 2500, 0, 3, 2500, ratelimit.Decision{Remaining: 2, RetryAfter: 500 * ms, ResetAfter: 2500 * ms}},
+		{"empty", 5000, 0, 1, 5000, ratelimit.Decision{Remaining: 0, RetryAfter: 1000 * ms, ResetAfter: 5000 * ms}},
+		{"the debt of a larger burst is kept", 61_000, 0, 1, 61_000, ratelimit.Decision{RetryAfter: 57_000 * ms, ResetAfter: 61_000 * ms}},
+		{"the clock went back", 61_001, 0, 1, 5000, ratelimit.Decision{RetryAfter: 1000 * ms, ResetAfter: 5000 * ms}},
+		{"the clock went back by an hour", wayAhead, 0, 5, 5000, ratelimit.Decision{RetryAfter: 5000 * ms, ResetAfter: 5000 * ms}},
+		{"the clock went on by an hour", 5000, wayAhead, 1, wayAhead + 1000, ratelimit.Decision{Allowed: true, Remaining: 4, ResetAfter: 1000 * ms}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.want.Limit = five
+			next, got, err := five.Take(at(tt.tat), at(tt.now), tt.n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if next != at(tt.next) || got != tt.want {
+				t.Errorf("next is %v after start, want %v\n got %+v\nwant %+v",
+					time.Duration(next-start), time.Duration(at(tt.next)-start), got, tt.want)
+			}
+		})
+	}
+}
+
+func TestLimitTakeCost(t *testing.T) {
+	t.Parallel()
+	l := ratelimit.MustPerMinute(5)
+	for _, n := range []int{math.MinInt, -1, 0, 6, math.MaxInt} {
+		next, d, err := l.Take(7, 1000, n)
+		if next != 7 || d != (ratelimit.Decision{}) || !errors.Is(err, ratelimit.ErrCost) {
+			t.Errorf("Take of %d = %d, %+v, %v; want 7, the zero Decision and ErrCost", n, next, d, err)
+		}
+	}
+}
+
+// At the ends of int64 the arithmetic neither wraps nor gives anything away.
+func TestLimitTakeExtremes(t *testing.T) {
+	t.Parallel()
+	widest, err := ratelimit.NewLimit(rate.Every(24*time.Hour), 366)
+	if err != nil {
+		t.Fatal(err)
+	}
+	times := []int64{math.MinInt64, math.MinInt64 + 1, -1, 0, 1, math.MaxInt64 - int64(widest.Window()), math.MaxInt64 - 1, math.MaxInt64}
+	for _, l := range []ratelimit.Limit{ratelimit.MustPerMinute(1), ratelimit.MustPerMinute(1_000_000_000), widest} {
+		for _, now := range times {
+			for _, tat := range times {
+				admitted := 0
+				for range 3 { // each takes the whole burst
+					next, d, err := l.Take(tat, now, l.Burst())
+					if err != nil {
+						t.Fatal(err)
+					}
+					checkDecision(t, l, tat, now, l.Burst(), next, d)
+					if d.Allowed {
+						admitted++
+					}
+					tat = next
+				}
+				if admitted > 1 {
+					t.Errorf("%v at %d admitted %d bursts at once", l, now, admitted)
+				}
+			}
+		}
+	}
+}
+
+// checkDecision holds the invariants of every decision without an error.
+func checkDecision(t *testing.T, l ratelimit.Limit, tat, now int64, n int, next int64, d ratelimit.Decision) {
+	t.Helper()
+	fail := func(what string) {
+		t.Helper()
+		t.Fatalf("%s: limit %v, tat %d, now %d, cost %d: next %d, %+v", what, l, tat, now, n, next, d)
+	}
+	if d.Limit != l || d.Fallback {
+		fail("limit or fallback is wrong")
+	}
+	if d.Remaining < 0 || d.Remaining > l.Burst() {
+		fail("remaining out of range")
+	}
+	if d.ResetAfter < 0 || d.ResetAfter > l.Horizon() {
+		fail("reset out of range")
+	}
+	if d.RetryAfter < 0 || d.RetryAfter > l.Horizon() {
+		fail("retry out of range")
+	}
+	if d.Allowed != (d.RetryAfter == 0) {
+		fail("retry contradicts the answer")
+	}
+	if d.Allowed && (next <= now && now < math.MaxInt64-int64(366*24*time.Hour) || d.Remaining > l.Burst()-n || d.ResetAfter < time.Duration(n)*l.Interval()) {
+		fail("admitted without pay")
+	}
+	if !d.Allowed && next != tat && d.ResetAfter != l.Window() {
+		fail("refused, and yet the bucket changed")
+	}
+	if !d.Allowed && next == tat && d.Remaining >= n {
+		fail("refused what it could pay for")
+	}
+	if (d.RetryAfterSeconds() > 0) == d.Allowed || d.RetryAfterSeconds() < int64(d.RetryAfter/time.Second) {
+		fail("seconds to retry contradict the answer")
+	}
+}
+
+func TestDecisionSeconds(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name         string
+		d            ratelimit.Decision
+		retry, reset int64
+	}{
+		{"zero refuses", ratelimit.Decision{}, 1, 0},
+		{"allowed, full", ratelimit.Decision{Allowed: true}, 0, 0},
+		{"a nanosecond", ratelimit.Decision{RetryAfter: 1, ResetAfter: 1}, 1, 1},
+		{"exactly a second", ratelimit.Decision{RetryAfter: time.Second, ResetAfter: time.Second}, 1, 1},
+		{"a nanosecond more", ratelimit.Decision{RetryAfter: time.Second + 1, ResetAfter: time.Second + 1}, 2, 2},
+		{"the longest", ratelimit.Decision{RetryAfter: math.MaxInt64, ResetAfter: math.MaxInt64}, 9223372037, 9223372037},
+		{"allowed, in debt", ratelimit.Decision{Allowed: true, ResetAfter: 1500 * time.Millisecond}, 0, 2},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if got := tt.d.RetryAfterSeconds(); got != tt.retry {
+				t.Errorf("RetryAfterSeconds() = %d, want %d", got, tt.retry)
+			}
+			if got := tt.d.ResetAfterSeconds(); got != tt.reset {
+				t.Errorf("ResetAfterSeconds() = %d, want %d", got, tt.reset)
+			}
+		})
+	}
+}
