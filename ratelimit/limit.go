@@ -187,6 +187,13 @@ func (l Limit) Take(tat, now int64, n int) (next int64, d Decision, err error) {
 	if err := l.check(n); err != nil {
 		return tat, Decision{}, err
 	}
+	next = l.take(tat, now, n, &d)
+	return next, d, nil
+}
+
+// take is Take for a limit and a cost that have been checked. It writes to a
+// zero Decision of the caller's, which spares copies on the hot path.
+func (l Limit) take(tat, now int64, n int, d *Decision) (next int64) {
 	now = min(now, maxTime)
 	tat = max(tat, now)
 	window, cost := l.burst*l.interval, int64(n)*l.interval
@@ -208,5 +215,5 @@ func (l Limit) Take(tat, now int64, n int) (next int64, d Decision, err error) {
 	if lead < window {
 		d.Remaining = int((window - lead) / l.interval)
 	}
-	return tat, d, nil
+	return tat
 }

@@ -1,0 +1,102 @@
+package ratelimit
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// DefaultMaxBuckets is the number of buckets that a [Memory] holds at most if
+// [Memory.MaxBuckets] is not set.
+const DefaultMaxBuckets = 1 << 24
+
+// Memory is a [Store] that keeps its buckets in the memory of the process, some
+// 35 bytes for each. The zero Memory is ready for use. It is safe for concurrent
+// use, must not be copied after its first use, and starts no goroutine.
+//
+// Only full buckets are ever dropped, because a full bucket is the same as none.
+// Memory looks for them as it works: each Take does a small, bounded share, so
+// that all buckets are looked at twice a minute as long as there are some ten
+// decisions a second. Tables that are mostly idle shrink, and the memory goes
+// back. Without any traffic nothing is looked at; a host that wants the memory
+// back even then calls [Memory.Sweep] from time to time.
+//
+// Memory does not keep the names but a keyed hash of 128 bits, and it measures
+// time by the monotonic clock if the times that it is given have a monotonic
+// reading, as those of [time.Now] do, so that it does not notice when the wall
+// clock is set.
+type Memory struct {
+	// MaxBuckets bounds the number of buckets, and with it the memory. If zero
+	// or negative, [DefaultMaxBuckets]. It must not change after the first use.
+	//
+	// When there are as many buckets that are not full, give or take two in a
+	// hundred, newcomers are neither refused nor admitted free, and nobody's
+	// bucket is dropped for them: they share a few spare buckets, and are limited
+	// together until there is room again.
+	MaxBuckets int
+
+	once  sync.Once
+	table atomic.Pointer[table]
+}
+
+var _ Store = (*Memory)(nil)
+
+// inProcess marks stores that a [Limiter] need not bound in time. Structs that
+// embed a Memory have it too.
+func (m *Memory) inProcess() {}
+
+// Take takes n requests from bucket b under limit l at the time now. It ignores
+// the context, since it waits for nothing. It fails with [ErrLimit] and [ErrCost]
+// as [Limit.Take] does, and takes any two strings for b.
+//
+// Times need not grow from call to call. A bucket is only dropped once it has
+// been full for a second, so that readings of the clock which arrive out of order
+// by less than that find every bucket that they should.
+func (m *Memory) Take(_ context.Context, b Bucket, l Limit, now time.Time, n int) (d Decision, err error) {
+	t := m.open()
+	err = t.take(t.key(b), l, t.ticks(now), n, &d)
+	return d, err
+}
+
+// Len returns the number of buckets held. Full ones count until they are
+// dropped; the spare buckets of newcomers do not count.
+func (m *Memory) Len() int {
+	n := 0
+	if t := m.table.Load(); t != nil {
+		for i := range t.shards {
+			n += t.shards[i].len()
+		}
+	}
+	return n
+}
+
+// Sweep drops every bucket that is full at the time now, gives back the memory
+// that is not needed any more, and returns the number of buckets dropped. Hosts
+// need not call it, see [Memory]. It takes some milliseconds for a million
+// buckets, during which a Take waits for a thousandth of that at most.
+func (m *Memory) Sweep(now time.Time) int {
+	n := 0
+	if t := m.table.Load(); t != nil {
+		at := t.ticks(now)
+		for i := range t.shards {
+			n += t.shards[i].sweep(at, true)
+		}
+	}
+	return n
+}
+
+// open returns the table, which is made on first use.
+func (m *Memory) open() *table {
+	if t := m.table.Load(); t != nil {
+		return t
+	}
+	m.once.Do(func() {
+		most := m.MaxBuckets
+		if most <= 0 {
+			most = DefaultMaxBuckets
+		}
+		m.table.Store(newTable(most, time.Now()))
+	})
+	return m.table.Load()
+}
