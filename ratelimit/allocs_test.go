@@ -1,0 +1,90 @@
+package ratelimit_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/claviger-auth/claviger/ratelimit"
+)
+
+// No decision allocates, whichever way it goes.
+func TestAllocs(t *testing.T) {
+	// Not parallel: AllocsPerRun counts those of all goroutines.
+	ctx := context.Background()
+	wide := ratelimit.MustPerMinute(1_000_000)
+	narrow := ratelimit.MustPerMinute(1)
+	b := ratelimit.Bucket{Space: "org", Name: "acme-gmbh-münchen"}
+	m := &ratelimit.Memory{}
+	lim, err := ratelimit.New(m, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside, err := ratelimit.New(&embedding{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	perMinute := 1
+	check := func(d ratelimit.Decision, err error, want bool) {
+		if err != nil || d.Allowed != want {
+			t.Fatal(d, err)
+		}
+	}
+	tests := []struct {
+		name string
+		run  func()
+	}{
+		{"PerMinute", func() {
+			if _, err := ratelimit.PerMinute(perMinute); err != nil {
+				t.Fatal(err)
+			}
+			perMinute++
+		}},
+		{"Limit.Take", func() {
+			_, d, err := wide.Take(0, 1, 1)
+			check(d, err, true)
+			_, d, err = narrow.Take(61e9, 1e9, 1)
+			check(d, err, false)
+		}},
+		{"Memory.Take accepted", func() {
+			d, err := m.Take(ctx, b, wide, now, 1)
+			check(d, err, true)
+		}},
+		{"Memory.Take refused", func() {
+			d, err := m.Take(ctx, b, narrow, now, 1)
+			check(d, err, false)
+		}},
+		{"Limiter.Take accepted", func() {
+			d, err := lim.Take(ctx, "acme", wide, 1)
+			check(d, err, true)
+		}},
+		{"Limiter.TakeAt accepted", func() {
+			d, err := lim.TakeAt(ctx, "acme", wide, now, 1)
+			check(d, err, true)
+		}},
+		{"Limiter.TakeAt refused", func() {
+			d, err := lim.TakeAt(ctx, "acme", narrow, now, 1)
+			check(d, err, false)
+		}},
+		{"Limiter.TakeAt with an embedded Memory", func() {
+			d, err := inside.TakeAt(ctx, "acme", wide, now, 1)
+			check(d, err, true)
+		}},
+		{"Limiter.TakeAt with errors", func() {
+			if _, err := lim.TakeAt(ctx, "", wide, now, 1); err != ratelimit.ErrBucket {
+				t.Fatal(err)
+			}
+			if _, err := lim.TakeAt(ctx, "acme", wide, now, 0); err != ratelimit.ErrCost {
+				t.Fatal(err)
+			}
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if n := testing.AllocsPerRun(1000, tt.run); n != 0 {
+				t.Errorf("%v allocations a run, want 0", n)
+			}
+		})
+	}
+}
