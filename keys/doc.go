@@ -19,10 +19,10 @@
 //
 // # Setting up
 //
-// A Verifier and a Manager work over the same Store and take the same
-// [Options]; give both the same value. The package knows nothing of HTTP:
-// package middleware checks requests, and package keys/keyshttp has handlers
-// for managing keys.
+// [NewManager] takes a Store and [Options], and [Manager.Verifier] returns the
+// Verifier that goes with it; a process that makes no credentials needs
+// [NewVerifier] alone. The package knows nothing of HTTP: package middleware
+// checks requests, and package keys/keyshttp has handlers for managing keys.
 //
 // # Promises
 //

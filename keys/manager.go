@@ -6,6 +6,8 @@ import (
 	"iter"
 	"math"
 	"time"
+
+	"github.com/claviger-auth/claviger/scopes"
 )
 
 const (
@@ -43,6 +45,12 @@ func NewManager(store Store, opts *Options) (*Manager, error) {
 	}
 	return &Manager{store: store, settings: s}, nil
 }
+
+// Verifier returns a Verifier over the same store with the same Options.
+func (m *Manager) Verifier() *Verifier { return &Verifier{store: m.store, settings: m.settings} }
+
+// Catalog returns the catalog of scopes of the Options.
+func (m *Manager) Catalog() *scopes.Catalog { return m.catalog }
 
 // RateLimit returns the limit of credentials that are made without one, in
 // requests per minute.

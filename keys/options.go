@@ -12,9 +12,9 @@ import (
 // requests per minute.
 const DefaultRateLimit = 600
 
-// Options are the settings of a [Verifier] and a [Manager]. Give both the same
-// value: a Manager that hashes with a pepper that the Verifier lacks makes
-// keys that are of no use. The zero value is ready.
+// Options are the settings of a [Manager] and its [Verifier]. Processes that
+// share a store need the same value: keys that one makes under a pepper are of
+// no use to another that lacks it. The zero value is ready.
 type Options struct {
 	// Format is the text form of API keys, with the layout [Dotted] or
 	// [Fixed]. If nil, Dotted with the prefix "key_".
