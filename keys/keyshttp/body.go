@@ -111,38 +111,83 @@ func plainJSON(h http.Header) bool {
 
 // readObject reads data, which is not empty.
 func readObject(data []byte, fields []Field) *Error {
+	// From here on, text is valid, so its parts are where they must be.
 	if !utf8.Valid(data) || !json.Valid(data) {
 		return invalidRequest("the body is not valid JSON")
 	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
+	text := skipSpace(data)
+	if text[0] != '{' {
 		return invalidRequest("the body is not a JSON object")
 	}
+	others := slices.ContainsFunc(fields, func(f Field) bool { return f.others })
 	seen := make(map[string]bool, len(fields))
-	for dec.More() {
-		token, err := dec.Token()
-		name, ok := token.(string)
-		if err != nil || !ok {
-			return invalidRequest("the body is not valid JSON")
+	for text = skipSpace(text[1:]); text[0] != '}'; {
+		n := valueLen(text)
+		name := unquote(text[:n])
+		text = skipSpace(skipSpace(text[n:])[1:]) // the colon
+		n = valueLen(text)
+		value := text[:n]
+		if text = skipSpace(text[n:]); text[0] == ',' {
+			text = skipSpace(text[1:])
 		}
 		if seen[name] {
 			return invalidRequest("the body has a member twice")
 		}
 		seen[name] = true
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return invalidRequest("the body is not valid JSON")
-		}
 		i := slices.IndexFunc(fields, func(f Field) bool { return !f.others && f.name == name })
+		if i < 0 && !others {
+			return invalidRequest("the body has a member that is not known here")
+		}
 		if i >= 0 {
 			if e := fields[i].set(value); e != nil {
 				return e
 			}
-		} else if !slices.ContainsFunc(fields, func(f Field) bool { return f.others }) {
-			return invalidRequest("the body has a member that is not known here")
 		}
 	}
 	return nil
+}
+
+func skipSpace(text []byte) []byte { return bytes.TrimLeft(text, " \t\r\n") }
+
+// valueLen returns the length of the value that valid text inside an object
+// begins with.
+func valueLen(text []byte) int {
+	depth := 0
+	for i := 0; ; i++ {
+		switch text[i] {
+		case '"':
+			for i++; text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+			if depth == 0 {
+				return i + 1
+			}
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth == 0 {
+				return i // after a number or a word, the end of the object
+			}
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		case ',', ' ', '\t', '\r', '\n':
+			if depth == 0 {
+				return i
+			}
+		}
+	}
+}
+
+// unquote returns the text of a valid string.
+func unquote(quoted []byte) (text string) {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return string(quoted[1 : len(quoted)-1])
+	}
+	_ = json.Unmarshal(quoted, &text) // valid text has no error
+	return text
 }
 
 // set sets the variable of f to a valid JSON value.

@@ -205,3 +205,28 @@ func TestJunkIDsCostNoRead(t *testing.T) {
 	}
 	h.do(admin, "GET", "/v1/keys/"+strings.Repeat("a", 255), "").wantError(t, http.StatusServiceUnavailable, "temporarily_unavailable")
 }
+
+// TestServer runs the handlers behind a real server, which is where HEAD loses
+// its body and paths are taken apart.
+func TestServer(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.fill(t, 2)
+	server := httptest.NewServer(authenticated(h, admin))
+	defer server.Close()
+	for _, path := range []string{"/v1/keys", "/v1/keys/vck_live_00000", "/v1/keys/nobody"} {
+		get, err := server.Client().Get(server.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		get.Body.Close()
+		head, err := server.Client().Head(server.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head.Body.Close()
+		if head.StatusCode != get.StatusCode || head.ContentLength != get.ContentLength || head.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s: HEAD %v, GET %v", path, head, get)
+		}
+	}
+}

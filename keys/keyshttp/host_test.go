@@ -195,3 +195,10 @@ func (h *host) plant(tb testing.TB, kind keys.Kind, org, id, parent string) keys
 	}
 	return rec
 }
+
+// authenticated returns h's mux behind a stand-in for authentication.
+func authenticated(h *host, p keys.Principal) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.mux.ServeHTTP(w, r.WithContext(keys.NewContext(r.Context(), p)))
+	})
+}

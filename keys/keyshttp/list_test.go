@@ -1,0 +1,259 @@
+package keyshttp_test
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/keys/keyshttp"
+	"github.com/google/go-cmp/cmp"
+)
+
+// ids returns the IDs of a list and its cursor.
+func (a answer) ids(tb testing.TB) (ids []string, next string) {
+	tb.Helper()
+	if a.Status != http.StatusOK {
+		tb.Fatalf("status %d, want 200; body %s", a.Status, a.Body)
+	}
+	o := a.object(tb)
+	list, ok := o["keys"].([]any)
+	if !ok {
+		tb.Fatalf("keys are no list: %s", a.Body)
+	}
+	for _, item := range list {
+		ids = append(ids, item.(map[string]any)["key_id"].(string))
+	}
+	value, present := o["next_cursor"]
+	if present && value == "" {
+		tb.Error("next_cursor is empty")
+	}
+	next, _ = value.(string)
+	return ids, next
+}
+
+// fill plants n keys of acme and returns their IDs in order.
+func (h *host) fill(tb testing.TB, n int) []string {
+	tb.Helper()
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("vck_live_%05d", i)
+		h.plant(tb, keys.KindKey, "acme", ids[i], "")
+	}
+	return ids
+}
+
+func TestListItems(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	if a := h.do(admin, "GET", "/v1/keys", ""); a.Body != `{"keys":[]}`+"\n" {
+		t.Errorf("no keys: body %s", a.Body)
+	}
+	created := h.wantIssued(t, h.do(admin, "POST", "/v1/keys", `{"label":"x","scopes":["webhooks:manage"],"expires_in":60}`))
+	h.issue(t, "evil", keys.Spec{})
+	client := h.plant(t, keys.KindClient, "acme", "cc_0123456789abcdef", "")
+	h.plant(t, keys.KindToken, "acme", "oauth_0123456789abcdef01234567", client.ID)
+
+	a := h.do(admin, "GET", "/v1/keys", "")
+	a.wantHeader(t, "Cache-Control", "no-store")
+	delete(created, "key")
+	if diff := cmp.Diff(map[string]any{"keys": []any{created}}, a.object(t)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	id := created["key_id"].(string)
+	if diff := cmp.Diff(created, h.do(admin, "GET", "/v1/keys/"+id, "").object(t)); diff != "" {
+		t.Errorf("Get (-want +got):\n%s", diff)
+	}
+	if got, want := h.do(admin, "HEAD", "/v1/keys", ""), a; got.Status != want.Status || !cmp.Equal(got.Header, want.Header) {
+		t.Errorf("HEAD: %v, want %v", got, want)
+	}
+
+	h.do(admin, "DELETE", "/v1/keys/"+id, "")
+	if ids, next := h.do(admin, "GET", "/v1/keys", "").ids(t); len(ids) > 0 || next != "" {
+		t.Errorf("a revoked key is listed: %v %q", ids, next)
+	}
+	created["revoked_at"] = h.record(t, id).RevokedAt.Format("2006-01-02T15:04:05.000Z")
+	a = h.do(admin, "GET", "/v1/keys?include=revoked", "")
+	if diff := cmp.Diff(map[string]any{"keys": []any{created}}, a.object(t)); diff != "" {
+		t.Errorf("include=revoked (-want +got):\n%s", diff)
+	}
+}
+
+func TestListPages(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		n       int
+		revoked func(i int) bool
+		query   string
+		pages   []int
+	}{
+		{"none", 0, nil, "", []int{0}},
+		{"the default exactly", 100, nil, "", []int{100}},
+		{"one above the default", 101, nil, "", []int{100, 1}},
+		{"limit 1", 3, nil, "limit=1", []int{1, 1, 1}},
+		{"largest limit", 450, nil, "limit=200", []int{200, 200, 50}},
+		{"largest limit exactly", 400, nil, "limit=200", []int{200, 200}},
+		{"revoked ones between", 10, func(i int) bool { return i%2 == 1 }, "limit=2", []int{2, 2, 1}},
+		{"revoked ones after", 10, func(i int) bool { return i >= 4 }, "limit=2", []int{2, 2}},
+		{"many revoked ones before the last", 300, func(i int) bool { return i > 0 && i < 299 }, "limit=1", []int{1, 1}},
+		{"all revoked", 250, func(int) bool { return true }, "", []int{0}},
+		{"revoked ones included", 10, func(i int) bool { return i >= 4 }, "limit=4&include=revoked", []int{4, 4, 2}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			var want []string
+			for i, id := range h.fill(t, tt.n) {
+				if tt.revoked != nil && tt.revoked(i) {
+					if err := h.manager.Revoke(t.Context(), "acme", id); err != nil {
+						t.Fatal(err)
+					}
+					if !strings.Contains(tt.query, "include") {
+						continue
+					}
+				}
+				want = append(want, id)
+			}
+			var got []string
+			query := tt.query
+			for i, size := range tt.pages {
+				ids, next := h.do(admin, "GET", "/v1/keys?"+query, "").ids(t)
+				if last := i == len(tt.pages)-1; len(ids) != size || (next == "") != last {
+					t.Fatalf("page %d has %d keys and the cursor %q, want %d keys and a cursor unless it is the last of %d", i, len(ids), next, size, len(tt.pages))
+				}
+				got = append(got, ids...)
+				query = tt.query + "&cursor=" + next
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestListCursorOfAnotherOrganization(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.fill(t, 3)
+	_, next := h.do(admin, "GET", "/v1/keys?limit=1", "").ids(t)
+	if ids, _ := h.do(stranger, "GET", "/v1/keys?cursor="+next, "").ids(t); len(ids) > 0 {
+		t.Errorf("a cursor opened another organization's list: %v", ids)
+	}
+}
+
+func TestListParameters(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.fill(t, 3)
+	raw := base64.RawURLEncoding.EncodeToString
+	good := raw([]byte("1:vck_live_00000"))
+	tests := []struct {
+		name, query string
+		status      int
+	}{
+		{"good cursor", "cursor=" + good, 200},
+		{"unknown parameter", "color=red&color=blue&Limit=0", 200},
+		{"leading zeros", "limit=010", 200},
+		{"limit 0", "limit=0", 422},
+		{"limit 201", "limit=201", 422},
+		{"huge limit", "limit=99999999999999999999", 422},
+		{"limit beyond 16 bits", "limit=65537", 422},
+		{"negative limit", "limit=-1", 422},
+		{"signed limit", "limit=%2B1", 422},
+		{"limit as a word", "limit=all", 422},
+		{"empty limit", "limit=", 422},
+		{"limit with a space", "limit=1+", 422},
+		{"empty include", "include=", 422},
+		{"other include", "include=expired", 422},
+		{"include in capitals", "include=Revoked", 422},
+		{"empty cursor", "cursor=", 422},
+		{"cursor that is an ID", "cursor=vck_live_00000", 422},
+		{"padded cursor", "cursor=" + good + url.QueryEscape("=="), 422},
+		{"cursor with a line break", "cursor=" + good[:4] + "%0A" + good[4:], 422},
+		{"cursor with loose bits", "cursor=" + looseBits(good), 422},
+		{"cursor of another version", "cursor=" + raw([]byte("2:vck_live_00000")), 422},
+		{"cursor without an ID", "cursor=" + raw([]byte("1:")), 422},
+		{"cursor with NUL", "cursor=" + raw([]byte("1:vck_\x00")), 422},
+		{"cursor with invalid UTF-8", "cursor=" + raw([]byte("1:vck_\xff")), 422},
+		{"long cursor", "cursor=" + raw([]byte("1:"+strings.Repeat("a", 256))), 422},
+		{"limit twice", "limit=1&limit=1", 400},
+		{"cursor twice", "cursor=" + good + "&cursor=" + good, 400},
+		{"include twice", "include=revoked&include=revoked", 400},
+		{"bad escape", "limit=%zz", 400},
+		{"bad escape elsewhere", "x=%zz", 400},
+		{"semicolon", "limit=1;include=revoked", 400},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			a := h.do(admin, "GET", "/v1/keys?"+tt.query, "")
+			switch tt.status {
+			case 400:
+				a.wantError(t, 400, "invalid_request")
+			case 422:
+				a.wantError(t, 422, "invalid_value")
+			default:
+				a.ids(t)
+			}
+		})
+	}
+}
+
+// looseBits changes bits of the last character that carry no data.
+func looseBits(text string) string {
+	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	last := strings.IndexByte(digits, text[len(text)-1])
+	return text[:len(text)-1] + digits[last+1:last+2]
+}
+
+// leakyStore forgets the organization when it lists.
+type leakyStore struct{ *mapStore }
+
+func (s leakyStore) List(_ context.Context, q keys.Query) ([]keys.Record, error) {
+	var all []keys.Record
+	for _, r := range s.records {
+		all = append(all, r)
+	}
+	return all[:min(len(all), q.Limit)], nil
+}
+
+func TestListOfALeakyStore(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		kind keys.Kind
+		org  string
+	}{
+		{"other organization", keys.KindKey, "evil"},
+		{"other kind", keys.KindClient, "acme"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			h.plant(t, tt.kind, tt.org, "vck_live_x", "")
+			manager, err := keys.NewManager(leakyStore{h.store}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			handler, err := keyshttp.New(manager, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := httptest.NewRequest("GET", "/v1/keys", nil)
+			w := httptest.NewRecorder()
+			handler.List(w, r.WithContext(keys.NewContext(r.Context(), admin)))
+			a := answer{w.Code, w.Header(), w.Body.String()}
+			a.wantError(t, http.StatusServiceUnavailable, "temporarily_unavailable")
+			if strings.Contains(a.Body, "vck_live_x") {
+				t.Errorf("body %s shows the record", a.Body)
+			}
+		})
+	}
+}
