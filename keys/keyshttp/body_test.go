@@ -190,6 +190,7 @@ func TestReadJSONTypes(t *testing.T) {
 		{"suffix", http.Header{"Content-Type": {"application/problem+json"}}, false},
 		{"other charset", http.Header{"Content-Type": {"application/json; charset=utf-16"}}, false},
 		{"other parameter", http.Header{"Content-Type": {"application/json; profile=x"}}, false},
+		{"other parameter of that value", http.Header{"Content-Type": {"application/json; profile=utf-8"}}, false},
 		{"two charsets", http.Header{"Content-Type": {"application/json; charset=utf-8; charset=utf-16"}}, false},
 		{"gzip", http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}}, false},
 		{"gzip in a second line", http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"identity", "gzip"}}, false},
@@ -228,6 +229,7 @@ func TestReadJSONLimit(t *testing.T) {
 		{"above it", 10, 11, false},
 		{"at the default", 0, keyshttp.DefaultMaxBody, true},
 		{"above it", 0, keyshttp.DefaultMaxBody + 1, false},
+		{"within the default, which negative means", -1, 100, true},
 		{"negative is the default", -1, keyshttp.DefaultMaxBody + 1, false},
 	}
 	for _, tt := range tests {

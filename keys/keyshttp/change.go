@@ -70,11 +70,6 @@ func (h *Handler) readChange(w http.ResponseWriter, r *http.Request, p keys.Prin
 			return c, err
 		}
 	}
-	if c.Label != nil {
-		if _, err = checkLabel(*c.Label); err != nil {
-			return c, err
-		}
-	}
 	if rateLimit != nil {
 		limit, err := checkRateLimit(p, *rateLimit)
 		if err != nil {

@@ -2,9 +2,7 @@ package keyshttp
 
 import (
 	"net/http"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/claviger-auth/claviger/keys"
 )
@@ -49,7 +47,8 @@ func (h *Handler) Create(w http.ResponseWriter, r *http.Request) {
 	writeIssued(w, r.URL.EscapedPath(), issued)
 }
 
-// readSpec reads the body of a request to create a key.
+// readSpec reads the body of a request to create a key. Labels are for the
+// Manager to check.
 func (h *Handler) readSpec(w http.ResponseWriter, r *http.Request, p keys.Principal) (spec keys.Spec, err error) {
 	var label, environment *string
 	var names *[]string
@@ -67,12 +66,10 @@ func (h *Handler) readSpec(w http.ResponseWriter, r *http.Request, p keys.Princi
 		return spec, err
 	}
 	if label != nil {
-		if spec.Label, err = checkLabel(*label); err != nil {
-			return spec, err
-		}
+		spec.Label = *label
 	}
 	if environment != nil {
-		// The Manager knows the others; to it "" means the default.
+		// The Manager refuses unknown ones, but to it "" means the default.
 		if spec.Environment = *environment; spec.Environment == "" {
 			return spec, invalidValue("environment is empty")
 		}
@@ -87,14 +84,6 @@ func (h *Handler) readSpec(w http.ResponseWriter, r *http.Request, p keys.Princi
 		spec.Lifetime = time.Duration(*expiresIn) * time.Second
 	}
 	return spec, nil
-}
-
-// checkLabel returns label if a record can hold it.
-func checkLabel(label string) (string, error) {
-	if utf8.RuneCountInString(label) > keys.MaxLabel || strings.IndexByte(label, 0) >= 0 {
-		return "", invalidValue("label is not at most 256 characters of valid text")
-	}
-	return label, nil
 }
 
 // rateLimit returns the limit of a new key of p: the one asked for, or else

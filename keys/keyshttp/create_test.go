@@ -123,6 +123,15 @@ func TestCreate(t *testing.T) {
 	}
 }
 
+func TestCreateOwner(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	got := h.wantIssued(t, h.do(stranger, "POST", "/v1/keys", ""))
+	if rec := h.record(t, got["key_id"].(string)); got["org"] != "evil" || rec.Org != "evil" {
+		t.Errorf("the key belongs to %v, in the store to %s; want the caller's organization", got["org"], rec.Org)
+	}
+}
+
 func TestCreateRefuses(t *testing.T) {
 	t.Parallel()
 	noLimit := admin
@@ -185,8 +194,8 @@ func TestCreateRefuses(t *testing.T) {
 			a := h.do(tt.caller, "POST", "/v1/keys", tt.body)
 			a.wantError(t, tt.status, tt.code)
 			a.wantHeader(t, "WWW-Authenticate")
-			if h.count() != 0 {
-				t.Error("a key was made")
+			if h.count() != 0 || h.log.Len() > 0 {
+				t.Errorf("a key was made, or the caller's mistake was logged: %s", h.log)
 			}
 		})
 	}

@@ -107,7 +107,7 @@ func (pg *page) set(name, value string) (ok bool) {
 // without old ones being taken for new.
 const cursorVersion = "1:"
 
-var cursorEncoding = base64.RawURLEncoding.Strict()
+var cursorEncoding = base64.RawURLEncoding
 
 // cursor returns the opaque text for the position after an ID. It holds
 // nothing that its reader was not shown.
@@ -119,6 +119,6 @@ func cursor(lastID string) string {
 func parseCursor(text string) (lastID string, ok bool) {
 	data, err := cursorEncoding.DecodeString(text)
 	id, ok := strings.CutPrefix(string(data), cursorVersion)
-	// The decoder passes over line breaks; cursors have none.
+	// The decoder passes over line breaks and loose bits; cursors have none.
 	return id, err == nil && ok && possibleID(id) && cursor(id) == text
 }

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/keys/keyshttp"
@@ -81,6 +82,30 @@ func TestListItems(t *testing.T) {
 	a = h.do(admin, "GET", "/v1/keys?include=revoked", "")
 	if diff := cmp.Diff(map[string]any{"keys": []any{created}}, a.object(t)); diff != "" {
 		t.Errorf("include=revoked (-want +got):\n%s", diff)
+	}
+}
+
+func TestTimes(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	zone := time.FixedZone("", 2*60*60)
+	for id, at := range map[string]time.Time{
+		"vck_live_0": time.Date(2026, 1, 1, 1, 0, 0, 0, zone),
+		"vck_live_1": time.Date(2026, 1, 1, 1, 0, 0, 120e6, zone),
+	} {
+		h.plant(t, keys.KindKey, "acme", id, "")
+		h.store.edit(id, func(r *keys.Record) { r.CreatedAt, r.ExpiresAt, r.RevokedAt = at, at, at })
+	}
+	for id, want := range map[string]string{
+		"vck_live_0": "2025-12-31T23:00:00.000Z",
+		"vck_live_1": "2025-12-31T23:00:00.120Z",
+	} {
+		o := h.do(admin, "GET", "/v1/keys/"+id, "").object(t)
+		for _, name := range []string{"created_at", "expires_at", "revoked_at"} {
+			if o[name] != want {
+				t.Errorf("%s of %s is %v, want %s", name, id, o[name], want)
+			}
+		}
 	}
 }
 

@@ -61,8 +61,6 @@ func (h *Handler) rotate(r *http.Request, p keys.Principal, overlap time.Duratio
 	switch {
 	case err != nil:
 		return keys.Issued{}, err
-	case rec.Revoked():
-		return keys.Issued{}, keys.ErrRevoked
 	case !h.covers(p, rec):
 		return keys.Issued{}, insufficientScope("the key has scopes or a rate limit that the caller does not have")
 	}
