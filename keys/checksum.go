@@ -12,8 +12,8 @@ const checksumLen = 6
 // checksum returns the CRC-32 (IEEE) of text in base62, the most significant
 // digit first, padded with zeros. It tells typing errors and junk apart from
 // keys without a look-up; it proves nothing about who made the text.
-func checksum(text string) (sum [checksumLen]byte) {
-	n := crc32.ChecksumIEEE(bytesOf(text))
+func checksum(text []byte) (sum [checksumLen]byte) {
+	n := crc32.ChecksumIEEE(text)
 	for i := checksumLen - 1; i >= 0; i-- {
 		sum[i] = base62[n%62]
 		n /= 62

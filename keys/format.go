@@ -129,29 +129,47 @@ type Token struct {
 // New returns a new random token. An empty environment is the default one. It
 // returns an error that wraps [ErrInvalid] if f does not know the environment.
 func (f *Format) New(environment string) (Token, error) {
+	t, _, err := f.draw(environment)
+	return t, err
+}
+
+// draw returns a new random token and its text, of which the token's parts are
+// parts: it is all one allocation.
+func (f *Format) draw(environment string) (t Token, text string, err error) {
 	if environment == "" && len(f.environments) > 0 {
 		environment = f.environments[0]
 	}
-	start := f.prefix
-	if environment != "" {
-		if !slices.Contains(f.environments, environment) {
-			return Token{}, &InvalidError{Field: "environment", Reason: "is not one of the format's"}
-		}
-		start += environment + "_"
+	if environment != "" && !slices.Contains(f.environments, environment) {
+		return Token{}, "", &InvalidError{"environment", "is not one of the format's"}
 	}
-	t := Token{Environment: environment}
+	var buf [128]byte
+	b := append(buf[:0], f.prefix...)
+	if environment != "" {
+		b = append(append(b, environment...), '_')
+	}
+	id, secret := 0, 0 // where the ID ends and the secret begins
 	switch f.layout {
 	case Dotted:
-		t.ID = start + randomBase62(dottedIDLen)
-		secret := randomBase62(dottedRandomLen)
-		sum := checksum(t.ID + "." + secret)
-		t.Secret = NewSecret(secret + string(sum[:]))
+		b = appendBase62(b, dottedIDLen)
+		id, secret = len(b), len(b)+1
+		b = appendBase62(append(b, '.'), dottedRandomLen)
+		sum := checksum(b)
+		b = append(b, sum[:]...)
 	case Fixed:
-		t.ID, t.Secret = start+randomHex(fixedIDLen), NewSecret(randomHex(hexSecretLen))
+		b = appendHex(b, fixedIDLen)
+		id, secret = len(b), len(b)
+		b = appendHex(b, hexSecretLen)
 	case Apart:
-		t.ID, t.Secret = start+randomHex(apartIDLen), NewSecret(randomHex(hexSecretLen))
+		b = appendHex(b, apartIDLen)
+		id, secret = len(b), len(b)
+		b = appendHex(b, hexSecretLen)
 	}
-	return t, nil
+	text = string(b)
+	t = Token{ID: text[:id], Environment: environment, Secret: NewSecret(text[secret:])}
+	if f.layout == Apart {
+		text = text[secret:]
+	}
+	return t, text, nil
 }
 
 // Text returns t as the one text that is presented to a server. It is the
@@ -198,7 +216,7 @@ func (f *Format) parseDotted(text string, i int) (Token, error) {
 	env, n, ok := f.idShape(id)
 	if ok && n == len(id) && len(secret) == dottedSecretLen && alnum.only(secret) {
 		cut := len(text) - checksumLen
-		if sum := checksum(text[:cut]); text[cut:] != string(sum[:]) {
+		if sum := checksum(bytesOf(text[:cut])); text[cut:] != string(sum[:]) {
 			return Token{}, ErrMalformed
 		}
 		return Token{ID: id, Environment: env, Secret: NewSecret(secret)}, nil
@@ -270,26 +288,29 @@ func (f *Format) environment(id string) string {
 	return ""
 }
 
-// randomBase62 returns n random base62 digits. Bytes that would make some
-// digits likelier than others are thrown away.
-func randomBase62(n int) string {
+// appendBase62 appends n random base62 digits. Bytes that would make some digits
+// likelier than others are thrown away.
+func appendBase62(b []byte, n int) []byte {
 	const fair = 256 - 256%62
-	text := make([]byte, 0, n)
 	var random [64]byte
-	for len(text) < n {
+	for {
 		rand.Read(random[:])
-		for _, b := range random {
-			if b < fair && len(text) < n {
-				text = append(text, base62[b%62])
+		for _, r := range random {
+			if n == 0 {
+				return b
+			}
+			if r < fair {
+				b = append(b, base62[r%62])
+				n--
 			}
 		}
 	}
-	return string(text)
 }
 
-// randomHex returns n random hex digits in lower case; n is even.
-func randomHex(n int) string {
-	random := make([]byte, n/2)
-	rand.Read(random)
-	return hex.EncodeToString(random)
+// appendHex appends n random hex digits in lower case; n is even and at most
+// hexSecretLen.
+func appendHex(b []byte, n int) []byte {
+	var random [hexSecretLen / 2]byte
+	rand.Read(random[:n/2])
+	return hex.AppendEncode(b, random[:n/2])
 }

@@ -58,6 +58,8 @@ func (m *Manager) RateLimit() int { return m.rateLimit }
 
 // A Spec says what a new credential is like.
 type Spec struct {
+	// Kind is KindKey or KindClient. If empty, KindKey.
+	Kind  Kind
 	Label string // for people; at most MaxLabel characters
 	// Scopes are the names of the scopes to grant. The always-granted ones of
 	// the catalog are added.
@@ -69,17 +71,20 @@ type Spec struct {
 	Lifetime time.Duration
 	// RateLimit is in requests per minute; 0 for the default of the Options.
 	RateLimit int
+	// TokenLifetime is how long the tokens of a client live, in whole
+	// milliseconds; 0 for the server's default. Keys have none.
+	TokenLifetime time.Duration
 }
 
 // Issued is a new credential and its record.
 type Issued struct {
 	Record Record
-	// Text is the whole credential, as it goes into an Authorization header.
-	// This is the only time that it can be had.
+	// Text is the whole credential, as it goes into an Authorization header,
+	// or the secret of a client. This is the only time that it can be had.
 	Text Secret
 }
 
-// Create makes an API key for org. The error wraps [ErrInvalid], is a
+// Create makes an API key or an OAuth client for org. The error wraps [ErrInvalid], is a
 // [*scopes.GrantError], or wraps the store's error.
 func (m *Manager) Create(ctx context.Context, org string, spec Spec) (Issued, error) {
 	rec, err := m.record(org, spec)
@@ -89,15 +94,21 @@ func (m *Manager) Create(ctx context.Context, org string, spec Spec) (Issued, er
 	return m.issue(ctx, rec, spec.Environment)
 }
 
-// record returns the record of a new key, as yet without ID and digest.
+// record returns the record of a new credential, as yet without ID and digest.
 func (m *Manager) record(org string, spec Spec) (Record, error) {
 	granted, err := m.catalog.Grant(spec.Scopes...)
 	if err != nil {
 		return Record{}, err
 	}
 	rec := Record{
-		Kind: KindKey, Org: org, Label: spec.Label, Scopes: granted, RateLimit: spec.RateLimit,
-		CreatedAt: whole(time.Now()), Version: 1,
+		Kind: spec.Kind, Org: org, Label: spec.Label, Scopes: granted, RateLimit: spec.RateLimit,
+		TokenLifetime: spec.TokenLifetime, CreatedAt: whole(time.Now()), Version: 1,
+	}
+	if rec.Kind == "" {
+		rec.Kind = KindKey
+	}
+	if rec.Kind != KindKey && rec.Kind != KindClient {
+		return Record{}, &InvalidError{"kind", "is neither that of a key nor that of a client"}
 	}
 	if rec.RateLimit == 0 {
 		rec.RateLimit = m.rateLimit
@@ -115,7 +126,7 @@ func (m *Manager) record(org string, spec Spec) (Record, error) {
 func (m *Manager) issue(ctx context.Context, rec Record, environment string) (Issued, error) {
 	format := m.format(rec.Kind)
 	for draw := 1; ; draw++ {
-		t, err := format.New(environment)
+		t, text, err := format.draw(environment)
 		if err != nil {
 			return Issued{}, err
 		}
@@ -127,7 +138,7 @@ func (m *Manager) issue(ctx context.Context, rec Record, environment string) (Is
 		if err != nil {
 			return Issued{}, err
 		}
-		return Issued{Record: rec, Text: format.Text(t)}, nil
+		return Issued{Record: rec, Text: NewSecret(text)}, nil
 	}
 }
 
@@ -169,6 +180,9 @@ func (m *Manager) ImportDigest(ctx context.Context, org, id string, d Digest, sp
 	rec, err := m.record(org, spec)
 	if err != nil {
 		return Record{}, err
+	}
+	if rec.Kind != KindKey {
+		return Record{}, &InvalidError{"kind", "is not that of a key"}
 	}
 	rec.ID, rec.Digest = id, d
 	return rec, m.insert(ctx, rec)

@@ -6,6 +6,43 @@ import (
 	"time"
 )
 
+// RotateSecret gives a client a new secret. The one that it had stays good for
+// the time of the overlap, 0 ends it at once; one from an earlier rotation,
+// which may still be good, ends at once in any case, so that there are never
+// more than two. The error is as for [Manager.Rotate]; then the client is as it
+// was.
+func (m *Manager) RotateSecret(ctx context.Context, org, id string, overlap time.Duration) (Issued, error) {
+	if overlap < 0 {
+		return Issued{}, &InvalidError{"overlap", "is negative"}
+	}
+	t, text, err := m.client.draw("")
+	if err != nil {
+		return Issued{}, err
+	}
+	rec, err := m.update(ctx, org, id, func(rec *Record) error {
+		now := whole(time.Now())
+		switch {
+		case rec.Kind != KindClient:
+			return ErrNotFound
+		case rec.Revoked():
+			return ErrRevoked
+		case rec.Expired(now):
+			return ErrExpired
+		}
+		rec.Previous, rec.PreviousExpiresAt = Digest{}, time.Time{}
+		if overlap > 0 {
+			rec.Previous, rec.PreviousExpiresAt = rec.Digest, whole(now.Add(overlap))
+		}
+		rec.Digest = m.hasher.digest(KindClient, t.Secret.Reveal())
+		return nil
+	})
+	if err != nil {
+		return Issued{}, err
+	}
+	m.tell(ctx, Rotated, &rec)
+	return Issued{Record: rec, Text: NewSecret(text)}, nil
+}
+
 // Rotate makes a new key with the label, scopes, limit, environment and
 // expiry of an old one. The old key stays good for the time of the overlap,
 // and no longer than it would have been: 0 ends it at once, [Forever] leaves

@@ -47,26 +47,46 @@ func (v *Verifier) VerifyAt(ctx context.Context, text string, now time.Time) (Pr
 	}
 	t, err := v.format(kind).Parse(text)
 	if err != nil {
-		return v.refuse(ctx, now, nil, "", err)
+		return Principal{}, v.refuse(ctx, now, nil, "", err)
 	}
-	return v.check(ctx, kind, t, now)
+	var rec Record
+	if err := v.check(ctx, kind, t, now, &rec); err != nil {
+		return Principal{}, err
+	}
+	p := Principal{
+		Org: rec.Org, ID: rec.ID, Kind: kind, Client: rec.Parent, Environment: t.Environment,
+		Scopes: rec.Scopes, RateLimit: rec.RateLimit, ExpiresAt: rec.ExpiresAt,
+	}
+	if rec.Parent != "" || kind == KindToken {
+		if err := v.narrow(ctx, &p, now); err != nil {
+			return Principal{}, v.refuse(ctx, now, &rec, t.ID, err)
+		}
+	}
+	v.accept(ctx, now, &rec)
+	return p, nil
 }
 
-// VerifyPair is VerifyAt for the ID and the secret of an OAuth client, which
-// travel as two values. The secret may be either of two that are live during
-// a rotation.
-func (v *Verifier) VerifyPair(ctx context.Context, id, secret string, now time.Time) (Principal, error) {
+// VerifyClient checks the ID and the secret of an OAuth client, which travel as
+// two values, and returns the client's record. The secret may be either of two
+// that are live during a rotation. The errors are those of [Verifier.Verify].
+func (v *Verifier) VerifyClient(ctx context.Context, id, secret string, now time.Time) (Record, error) {
 	t, err := v.client.ParsePair(id, secret)
 	if err != nil {
-		return v.refuse(ctx, now, nil, "", err)
+		return Record{}, v.refuse(ctx, now, nil, "", err)
 	}
-	return v.check(ctx, KindClient, t, now)
+	var rec Record
+	if err := v.check(ctx, KindClient, t, now, &rec); err != nil {
+		return Record{}, err
+	}
+	v.accept(ctx, now, &rec)
+	return rec, nil
 }
 
-// check is the one path by which a credential is accepted.
-func (v *Verifier) check(ctx context.Context, kind Kind, t Token, now time.Time) (Principal, error) {
+// check is the one path by which a secret is accepted. It reads the record of
+// t into rec.
+func (v *Verifier) check(ctx context.Context, kind Kind, t Token, now time.Time, rec *Record) (err error) {
 	secret := t.Secret.Reveal()
-	rec, err := v.get(ctx, t.ID)
+	*rec, err = v.get(ctx, t.ID)
 	if err == ErrUnknown {
 		v.hasher.burn(kind, secret)
 		return v.refuse(ctx, now, nil, t.ID, err)
@@ -84,30 +104,18 @@ func (v *Verifier) check(ctx context.Context, kind Kind, t Token, now time.Time)
 	}
 	switch {
 	case err != nil:
-		return v.refuse(ctx, now, &rec, t.ID, unavailable(err))
+		return v.refuse(ctx, now, rec, t.ID, unavailable(err))
 	case !match:
-		return v.refuse(ctx, now, &rec, t.ID, ErrMismatch)
+		return v.refuse(ctx, now, rec, t.ID, ErrMismatch)
 	case rec.Revoked():
-		return v.refuse(ctx, now, &rec, t.ID, ErrRevoked)
+		return v.refuse(ctx, now, rec, t.ID, ErrRevoked)
 	case rec.Expired(now):
-		return v.refuse(ctx, now, &rec, t.ID, ErrExpired)
-	}
-	p := Principal{
-		Org: rec.Org, ID: rec.ID, Kind: kind, Client: rec.Parent, Environment: t.Environment,
-		Scopes: rec.Scopes, RateLimit: rec.RateLimit, ExpiresAt: rec.ExpiresAt,
-	}
-	if rec.Parent != "" || kind == KindToken {
-		if err := v.narrow(ctx, &p, now); err != nil {
-			return v.refuse(ctx, now, &rec, t.ID, err)
-		}
+		return v.refuse(ctx, now, rec, t.ID, ErrExpired)
 	}
 	if outdated {
-		v.upgrade(ctx, rec, secret, now)
+		v.upgrade(ctx, *rec, secret, now)
 	}
-	if v.hook != nil {
-		v.hook(ctx, Event{Type: Accepted, Time: now, Org: p.Org, ID: p.ID, Kind: kind})
-	}
-	return p, nil
+	return nil
 }
 
 // get returns the record with the given ID, ErrUnknown, or an error that wraps
@@ -159,8 +167,15 @@ func (v *Verifier) upgrade(ctx context.Context, rec Record, secret string, now t
 	}
 }
 
+// accept reports to the hook that a request was let in.
+func (v *Verifier) accept(ctx context.Context, now time.Time, rec *Record) {
+	if v.hook != nil {
+		v.hook(ctx, Event{Type: Accepted, Time: now, Org: rec.Org, ID: rec.ID, Kind: rec.Kind})
+	}
+}
+
 // refuse reports a refusal to the hook and returns err.
-func (v *Verifier) refuse(ctx context.Context, now time.Time, rec *Record, id string, err error) (Principal, error) {
+func (v *Verifier) refuse(ctx context.Context, now time.Time, rec *Record, id string, err error) error {
 	if v.hook != nil {
 		e := Event{Type: Refused, Time: now, ID: id, Reason: reasonOf(err)}
 		if rec != nil {
@@ -171,5 +186,5 @@ func (v *Verifier) refuse(ctx context.Context, now time.Time, rec *Record, id st
 		}
 		v.hook(ctx, e)
 	}
-	return Principal{}, err
+	return err
 }

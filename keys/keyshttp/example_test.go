@@ -32,7 +32,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	handler, err := keyshttp.New(manager, &keyshttp.Options{Catalog: catalog})
+	handler, err := keyshttp.New(manager, nil)
 	if err != nil {
 		panic(err)
 	}

@@ -12,11 +12,6 @@ import (
 
 // Options are the settings of a [Handler].
 type Options struct {
-	// Catalog lists the scopes that can be granted. Give it the value that
-	// the Manager has from its own Options; a name that is in one of the two
-	// alone is not granted. If nil, callers can name no scope.
-	Catalog *scopes.Catalog
-
 	// MaxBody is how long a request's body may be, in bytes. If zero,
 	// DefaultMaxBody. It must not be negative.
 	MaxBody int64
@@ -43,7 +38,6 @@ type Options struct {
 // and text that is no ID at all are answered by the same bytes, 404.
 type Handler struct {
 	manager *keys.Manager
-	catalog *scopes.Catalog
 	maxBody int64
 	logger  *slog.Logger
 }
@@ -60,7 +54,7 @@ func New(m *keys.Manager, opts *Options) (*Handler, error) {
 	if opts.MaxBody < 0 {
 		return nil, errors.New("keyshttp: MaxBody is negative")
 	}
-	h := &Handler{manager: m, catalog: opts.Catalog, maxBody: opts.MaxBody, logger: opts.Logger}
+	h := &Handler{manager: m, maxBody: opts.MaxBody, logger: opts.Logger}
 	if h.logger == nil {
 		h.logger = slog.New(slog.DiscardHandler)
 	}
@@ -133,12 +127,12 @@ func possibleID(id string) bool {
 // holds reports whether p holds all scopes of a set, not counting those that
 // everybody holds.
 func (h *Handler) holds(p keys.Principal, set scopes.Set) bool {
-	return p.Scopes.Union(h.catalog.Always()).ContainsAll(set)
+	return p.Scopes.Union(h.manager.Catalog().Always()).ContainsAll(set)
 }
 
 // granted returns the set for the names in a request of p, or an error.
 func (h *Handler) granted(p keys.Principal, names []string) (scopes.Set, error) {
-	set, err := h.catalog.Grant(names...)
+	set, err := h.manager.Catalog().Grant(names...)
 	if err == nil && !h.holds(p, set) {
 		return scopes.Set{}, insufficientScope("the caller does not hold all of the scopes")
 	}

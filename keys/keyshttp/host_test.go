@@ -60,7 +60,7 @@ func newHost(tb testing.TB) *host {
 		tb.Fatal(err)
 	}
 	h.handler, err = keyshttp.New(h.manager, &keyshttp.Options{
-		Catalog: catalog, Logger: slog.New(slog.NewTextHandler(h.log, nil)),
+		Logger: slog.New(slog.NewTextHandler(h.log, nil)),
 	})
 	if err != nil {
 		tb.Fatal(err)
