@@ -1,0 +1,215 @@
+package storetest_test
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/claviger-auth/claviger/ratelimit"
+)
+
+// decided is a Take whose decisions are changed.
+func decided(change func(d *ratelimit.Decision, n int)) broken {
+	return broken{take: func(b *broken, ctx context.Context, bucket ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+		d, err := b.Memory.Take(ctx, bucket, l, now, n)
+		if err == nil {
+			change(&d, n)
+		}
+		return d, err
+	}}
+}
+
+// asked is a Take that asks the sound store for something else.
+func asked(change func(b *broken, bucket *ratelimit.Bucket, l *ratelimit.Limit, now *time.Time, n *int)) broken {
+	return broken{take: func(b *broken, ctx context.Context, bucket ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+		was := l
+		change(b, &bucket, &l, &now, &n)
+		d, err := b.Memory.Take(ctx, bucket, l, now, n)
+		if err == nil {
+			d.Limit = was
+		}
+		return d, err
+	}}
+}
+
+// A place is a key of the timestamps of kept.
+type place struct {
+	bucket ratelimit.Bucket
+	limit  ratelimit.Limit
+}
+
+// kept is a store of its own, under keys that are chosen by place, which keeps
+// what settle returns, and no more than most timestamps.
+func kept(
+	at func(ratelimit.Bucket, ratelimit.Limit) any,
+	settle func(tat, next int64, d ratelimit.Decision, cost int64) int64,
+	most int,
+) broken {
+	return broken{take: func(b *broken, ctx context.Context, bucket ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		key := at(bucket, l)
+		tat, known := b.tats[key]
+		next, d, err := l.Take(tat, now.UnixNano(), n)
+		if err != nil {
+			return d, err
+		}
+		if !known {
+			if b.tats == nil {
+				b.tats = make(map[any]int64)
+			}
+			b.order = append(b.order, key)
+			if len(b.order) > most {
+				delete(b.tats, b.order[0])
+				b.order = b.order[1:]
+			}
+		}
+		b.tats[key] = settle(max(tat, now.UnixNano()), next, d, int64(n)*int64(l.Interval()))
+		return d, nil
+	}}
+}
+
+func whole(b ratelimit.Bucket, _ ratelimit.Limit) any { return b }
+
+func sound(_, next int64, _ ratelimit.Decision, _ int64) int64 { return next }
+
+// clock is a Take with another clock: f is given the time since the first one.
+func clock(f func(time.Duration) time.Duration) broken {
+	return asked(func(b *broken, _ *ratelimit.Bucket, _ *ratelimit.Limit, now *time.Time, _ *int) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.epoch.IsZero() {
+			b.epoch = *now
+		}
+		*now = b.epoch.Add(f(now.Sub(b.epoch)))
+	})
+}
+
+var limitDefects = []*defect{
+	{"one more than the burst", "take-admits-the-burst", asked(func(_ *broken, _ *ratelimit.Bucket, l *ratelimit.Limit, _ *time.Time, n *int) {
+		if larger, err := ratelimit.NewLimit(l.Rate(), l.Burst()+1); err == nil && *n > 0 && *n <= l.Burst() {
+			*l = larger
+		}
+	})},
+	{"a refusal is an error", "take-admits-the-burst", broken{take: func(b *broken, ctx context.Context, bucket ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+		d, err := b.Memory.Take(ctx, bucket, l, now, n)
+		if err == nil && !d.Allowed {
+			return ratelimit.Decision{}, errors.New("too many requests")
+		}
+		return d, err
+	}}},
+	{"buckets begin empty", "take-admits-the-burst", kept(whole, func(tat, next int64, d ratelimit.Decision, cost int64) int64 { return next + cost }, 1000)},
+	{"every request costs one", "take-charges-the-cost", asked(func(_ *broken, _ *ratelimit.Bucket, l *ratelimit.Limit, _ *time.Time, n *int) {
+		if *n > 1 && *n <= l.Burst() {
+			*n = 1
+		}
+	})},
+	{"refusals are charged", "take-refuses-for-free", kept(whole, func(tat, next int64, d ratelimit.Decision, cost int64) int64 {
+		if !d.Allowed {
+			return tat + cost
+		}
+		return next
+	}, 1000)},
+	{"refusals take what is left", "take-refuses-for-free", broken{take: func(b *broken, ctx context.Context, bucket ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+		d, err := b.Memory.Take(ctx, bucket, l, now, n)
+		if err == nil && !d.Allowed && d.Remaining > 0 {
+			_, err = b.Memory.Take(ctx, bucket, l, now, d.Remaining)
+		}
+		return d, err
+	}}},
+	{"the decision lacks its limit", "take-reports-the-limit", decided(func(d *ratelimit.Decision, _ int) { d.Limit = ratelimit.Limit{} })},
+	{"the decision claims a fallback", "take-reports-the-limit", decided(func(d *ratelimit.Decision, _ int) { d.Fallback = true })},
+	{"remaining is read before the request was paid for", "take-reports-remaining", decided(func(d *ratelimit.Decision, n int) {
+		if d.Allowed {
+			d.Remaining += n
+		}
+	})},
+	{"remaining is negative on a refusal", "take-reports-remaining", decided(func(d *ratelimit.Decision, n int) {
+		if !d.Allowed {
+			d.Remaining -= n
+		}
+	})},
+	{"seconds for nanoseconds", "take-reports-times", decided(func(d *ratelimit.Decision, _ int) { d.RetryAfter /= time.Second })},
+	{"milliseconds for nanoseconds", "take-reports-times", decided(func(d *ratelimit.Decision, _ int) { d.ResetAfter /= time.Millisecond })},
+	{"retry is the time until full", "take-reports-times", decided(func(d *ratelimit.Decision, _ int) {
+		if !d.Allowed {
+			d.RetryAfter = d.ResetAfter
+		}
+	})},
+	{"retry is set when admitted", "take-reports-times", decided(func(d *ratelimit.Decision, _ int) {
+		if d.Allowed {
+			d.RetryAfter = 1
+		}
+	})},
+	{"a cost above the burst is refused", "take-checks-the-cost", broken{take: func(b *broken, ctx context.Context, bucket ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+		d, err := b.Memory.Take(ctx, bucket, l, now, n)
+		if errors.Is(err, ratelimit.ErrCost) && n > l.Burst() {
+			return ratelimit.Decision{Limit: l, RetryAfter: l.Window()}, nil
+		}
+		return d, err
+	}}},
+	{"a cost of none is admitted", "take-checks-the-cost", broken{take: func(b *broken, ctx context.Context, bucket ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+		if n < 1 && l != (ratelimit.Limit{}) {
+			return ratelimit.Decision{Allowed: true, Limit: l}, nil
+		}
+		return b.Memory.Take(ctx, bucket, l, now, n)
+	}}},
+	{"no limit is unlimited", "take-checks-the-limit", broken{take: func(b *broken, ctx context.Context, bucket ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+		if l == (ratelimit.Limit{}) {
+			return ratelimit.Decision{Allowed: true}, nil
+		}
+		return b.Memory.Take(ctx, bucket, l, now, n)
+	}}},
+	{"names are joined with a colon", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any { return b.Space + ":" + b.Name }, sound, 1000)},
+	{"names are joined with a newline", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any { return b.Space + "\n" + b.Name }, sound, 1000)},
+	{"names are joined in braces", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any { return "{" + b.Space + "}" + b.Name }, sound, 1000)},
+	{"names without their space", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any { return b.Name }, sound, 1000)},
+	{"a bucket for each limit", "take-shares-between-limits", kept(func(b ratelimit.Bucket, l ratelimit.Limit) any { return place{b, l} }, sound, 1000)},
+	{"room for 200 buckets", "take-forgets-no-debt", kept(whole, sound, 200)},
+	{"a clock that stands still", "take-refills", clock(func(time.Duration) time.Duration { return 0 })},
+	{"a clock that is slow", "take-refills", clock(func(d time.Duration) time.Duration { return d / 2 })},
+	{"a clock that is fast", "take-keeps-the-rate", clock(func(d time.Duration) time.Duration { return 2 * d })},
+	{"whoever hung up is admitted", "take-with-ended-context", broken{take: func(b *broken, ctx context.Context, bucket ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+		if ctx.Err() != nil {
+			return ratelimit.Decision{Allowed: true, Limit: l}, nil
+		}
+		return b.Memory.Take(ctx, bucket, l, now, n)
+	}}},
+	{"an ended context is a wrong limit", "take-with-ended-context", broken{take: func(b *broken, ctx context.Context, bucket ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+		if ctx.Err() != nil {
+			return ratelimit.Decision{}, ratelimit.ErrLimit
+		}
+		return b.Memory.Take(ctx, bucket, l, now, n)
+	}}},
+	{"read, then write", "concurrent-takes-admit-the-burst", broken{take: func(b *broken, ctx context.Context, bucket ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+		b.mu.Lock()
+		tat := b.tats[bucket]
+		b.mu.Unlock()
+		latency(1)
+		next, d, err := l.Take(tat, now.UnixNano(), n)
+		if err == nil {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if b.tats == nil {
+				b.tats = make(map[any]int64)
+			}
+			b.tats[bucket] = next
+		}
+		return d, err
+	}}},
+	{"get and increment apart", "concurrent-takes-admit-the-burst", broken{take: func(b *broken, ctx context.Context, bucket ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+		b.mu.Lock()
+		_, d, err := l.Take(b.tats[bucket], now.UnixNano(), n)
+		b.mu.Unlock()
+		latency(1)
+		if err == nil && d.Allowed {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if b.tats == nil {
+				b.tats = make(map[any]int64)
+			}
+			b.tats[bucket] = max(b.tats[bucket], now.UnixNano()) + int64(n)*int64(l.Interval())
+		}
+		return d, err
+	}}},
+}

@@ -1,0 +1,134 @@
+package storetest_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+)
+
+// altered is a Get that returns something else than what was stored.
+func altered(change func(*keys.Record)) broken {
+	return broken{get: func(b *broken, ctx context.Context, id string) (keys.Record, error) {
+		r, err := b.Memory.Get(ctx, id)
+		if err == nil {
+			change(&r)
+		}
+		return r, err
+	}}
+}
+
+// written is an Update that writes something else than it was told to.
+func written(change func(was keys.Record, r *keys.Record)) broken {
+	return broken{update: func(b *broken, ctx context.Context, r keys.Record) error {
+		if was, err := b.Memory.Get(ctx, r.ID); err == nil && r.Validate() == nil && was.Org == r.Org {
+			change(was, &r)
+		}
+		return b.Memory.Update(ctx, r)
+	}}
+}
+
+// folded is a store that takes IDs for the same if fold makes them the same.
+func folded(fold func(string) string) broken {
+	return broken{
+		insert: func(b *broken, ctx context.Context, r keys.Record) error {
+			for _, other := range b.noted() {
+				if ctx.Err() == nil && fold(other.ID) == fold(r.ID) {
+					return keys.ErrExists
+				}
+			}
+			return insertNoted(b, ctx, r)
+		},
+		get: func(b *broken, ctx context.Context, id string) (keys.Record, error) {
+			for _, other := range b.noted() {
+				if fold(other.ID) == fold(id) {
+					id = other.ID
+				}
+			}
+			return b.Memory.Get(ctx, id)
+		},
+	}
+}
+
+// paged is a List whose good answers are changed.
+func paged(change func(b *broken, q keys.Query, page []keys.Record) ([]keys.Record, error)) broken {
+	return broken{insert: insertNoted, list: func(b *broken, ctx context.Context, q keys.Query) ([]keys.Record, error) {
+		page, err := b.Memory.List(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		return change(b, q, page)
+	}}
+}
+
+// merged is a List that takes records for its own that are of others.
+func merged(own func(r keys.Record, q keys.Query) bool) broken {
+	return paged(func(b *broken, q keys.Query, page []keys.Record) ([]keys.Record, error) {
+		for _, r := range b.noted() {
+			if _, err := b.Memory.Get(context.Background(), r.ID); err == nil && own(r, q) && r.ID > q.After && !slices.ContainsFunc(page, func(o keys.Record) bool { return o.ID == r.ID }) {
+				page = append(page, r)
+			}
+		}
+		slices.SortFunc(page, func(a, b keys.Record) int { return strings.Compare(a.ID, b.ID) })
+		return page[:min(len(page), q.Limit)], nil
+	})
+}
+
+func isDead(r keys.Record) bool {
+	return r.Revoked() || r.Expired(time.Date(2050, 1, 1, 0, 0, 0, 0, time.UTC))
+}
+
+// listByOffset remembers how many records came before each page's end, and
+// begins the next page there.
+func listByOffset(b *broken, ctx context.Context, q keys.Query) ([]keys.Record, error) {
+	b.mu.Lock()
+	skip, known := b.offsets[q.After]
+	b.mu.Unlock()
+	limit := q.Limit
+	if known {
+		q.After, q.Limit = "", 1000
+	}
+	page, err := b.Memory.List(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	if known {
+		page = page[min(skip, len(page)):]
+	}
+	page = page[:min(limit, len(page))]
+	if len(page) > 0 {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.offsets == nil {
+			b.offsets = make(map[string]int)
+		}
+		if known || q.After == "" {
+			b.offsets[page[len(page)-1].ID] = skip + len(page)
+		}
+	}
+	return page, nil
+}
+
+// sweepAlso is a Sweep after which Get does not find certain records more.
+func sweepAlso(b *broken, ctx context.Context, before time.Time, limit int, also func(keys.Record) bool) (int, error) {
+	n, err := b.Memory.Sweep(ctx, before, limit)
+	if err == nil {
+		for _, r := range b.noted() {
+			if also(r) {
+				b.put(keys.Record{ID: r.ID})
+			}
+		}
+	}
+	return n, err
+}
+
+// getUnlessGone is a Get that does not find what sweepAlso removed.
+func getUnlessGone(b *broken, ctx context.Context, id string) (keys.Record, error) {
+	r, err := getOverlaid(b, ctx, id)
+	if err == nil && r.Org == "" {
+		return keys.Record{}, keys.ErrNotFound
+	}
+	return r, err
+}

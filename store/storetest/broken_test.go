@@ -1,0 +1,138 @@
+package storetest_test
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/ratelimit"
+	"github.com/claviger-auth/claviger/store"
+)
+
+// A broken store is a store.Memory some methods of which are replaced. The
+// functions get the sound store, and may keep state in the overlay.
+type broken struct {
+	store.Memory
+	overlay
+
+	insert func(*broken, context.Context, keys.Record) error
+	get    func(*broken, context.Context, string) (keys.Record, error)
+	update func(*broken, context.Context, keys.Record) error
+	list   func(*broken, context.Context, keys.Query) ([]keys.Record, error)
+	sweep  func(*broken, context.Context, time.Time, int) (int, error)
+	take   func(*broken, context.Context, ratelimit.Bucket, ratelimit.Limit, time.Time, int) (ratelimit.Decision, error)
+}
+
+// An overlay is the state that broken methods keep beside the sound store.
+type overlay struct {
+	mu      sync.Mutex
+	records map[string]keys.Record // what Get returns instead, by ID
+	seen    []keys.Record          // what was inserted, in order
+	offsets map[string]int         // of pages, by cursor
+	pages   map[string][]keys.Record
+	flights map[string]*flight
+	tats    map[any]int64
+	order   []any // keys of tats, by first use
+	busy    int   // calls under way
+	gets    map[string]int
+	epoch   time.Time
+}
+
+// A flight is a Get that others wait for.
+type flight struct {
+	done chan struct{}
+	r    keys.Record
+	err  error
+}
+
+func (b *broken) Insert(ctx context.Context, r keys.Record) error {
+	if b.insert != nil {
+		return b.insert(b, ctx, r)
+	}
+	return b.Memory.Insert(ctx, r)
+}
+
+func (b *broken) Get(ctx context.Context, id string) (keys.Record, error) {
+	if b.get != nil {
+		return b.get(b, ctx, id)
+	}
+	return b.Memory.Get(ctx, id)
+}
+
+func (b *broken) Update(ctx context.Context, r keys.Record) error {
+	if b.update != nil {
+		return b.update(b, ctx, r)
+	}
+	return b.Memory.Update(ctx, r)
+}
+
+func (b *broken) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
+	if b.list != nil {
+		return b.list(b, ctx, q)
+	}
+	return b.Memory.List(ctx, q)
+}
+
+func (b *broken) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
+	if b.sweep != nil {
+		return b.sweep(b, ctx, before, limit)
+	}
+	return b.Memory.Sweep(ctx, before, limit)
+}
+
+func (b *broken) Take(ctx context.Context, bucket ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+	if b.take != nil {
+		return b.take(b, ctx, bucket, l, now, n)
+	}
+	return b.Memory.Take(ctx, bucket, l, now, n)
+}
+
+// put makes Get return r from now on.
+func (o *overlay) put(r keys.Record) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.records == nil {
+		o.records = make(map[string]keys.Record)
+	}
+	o.records[r.ID] = r
+}
+
+// getOverlaid is a Get that looks into the overlay first.
+func getOverlaid(b *broken, ctx context.Context, id string) (keys.Record, error) {
+	b.mu.Lock()
+	r, ok := b.records[id]
+	b.mu.Unlock()
+	if ok && ctx.Err() == nil {
+		return r, nil
+	}
+	return b.Memory.Get(ctx, id)
+}
+
+// note remembers a record that was inserted.
+func (o *overlay) note(r keys.Record) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.seen = append(o.seen, r)
+}
+
+// noted returns the records inserted so far.
+func (o *overlay) noted() []keys.Record {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.seen[:len(o.seen):len(o.seen)]
+}
+
+// insertNoted is an Insert that remembers what was inserted.
+func insertNoted(b *broken, ctx context.Context, r keys.Record) error {
+	err := b.Memory.Insert(ctx, r)
+	if err == nil {
+		b.note(r)
+	}
+	return err
+}
+
+// latency lets every other goroutine of the test run until it waits too: the
+// tests run in bubbles of package synctest, where time stands still until then.
+// So the bad interleaving is not left to luck.
+func latency(d time.Duration) { time.Sleep(d) }

@@ -1,0 +1,160 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/claviger-auth/claviger/ratelimit"
+)
+
+// buckets returns buckets that meet if their strings are joined, folded,
+// trimmed, cut or read as patterns.
+func buckets() []ratelimit.Bucket {
+	names := append(hostile(), "acme", "Acme", "ACME", "acme ", "acme\n", "\u00e9", "caf\u00e9", "cafe\u0301", "{acme}", "{acme}:org", "org:acme")
+	var all []ratelimit.Bucket
+	for _, name := range names {
+		all = append(all, ratelimit.Bucket{Space: "org", Name: name})
+	}
+	for _, pair := range [][2]string{
+		{"a", "b:c"}, {"a:b", "c"}, {"a", "b|c"}, {"a|b", "c"}, {"a", "b/c"}, {"a/b", "c"}, {"a", "bc"}, {"ab", "c"},
+		{"a\n", "b"}, {"a", "\nb"}, {"{a", "}b"}, {"{a}", "b"}, {"a ", "b"}, {"a", " b"},
+		{"1:a", "b"}, {"1", "a:b"}, {"3:org", "acme"}, {"org", "3:acme"}, {"addr", "acme"}, {"Org", "acme"},
+	} {
+		all = append(all, ratelimit.Bucket{Space: pair[0], Name: pair[1]})
+	}
+	return all
+}
+
+func takeIsolatesBuckets(p *probe, s ratelimit.Store) {
+	l := daily(1)
+	all := buckets()
+	// Once in each direction: of two that meet, the second finds nothing left.
+	for i, b := range all {
+		if d := p.take(s, b, l, 1); !d.Allowed {
+			p.failf("the bucket %+q, which was never used, refuses; others before it were %s", b, quoteBuckets(all[:i]))
+		}
+	}
+	slices.Reverse(all)
+	for _, b := range all {
+		p.admitted(false, s, b, l, 1, fmt.Sprintf("%+q, after all of it", b))
+	}
+}
+
+func quoteBuckets(all []ratelimit.Bucket) string {
+	text := ""
+	for _, b := range all[max(0, len(all)-8):] {
+		text += fmt.Sprintf(" {%s %s}", quote(b.Space), quote(b.Name))
+	}
+	return "…" + text
+}
+
+func takeSharesBetweenLimits(p *probe, s ratelimit.Store) {
+	// One window, six days, in sixths, in thirds and at once.
+	six, three, one := daily(6), mustLimit(1.0/86400/2, 3), mustLimit(1.0/86400/6, 1)
+	b := p.bucket("a")
+	p.admitted(true, s, b, six, 2, "a third of the window")
+	p.admitted(true, s, b, three, 1, "under a limit of the same window, after a third of it")
+	p.admitted(false, s, b, one, 1, "which is a whole window, after two thirds of it")
+	p.admitted(true, s, b, six, 2, "the last third of the window")
+	for _, l := range []ratelimit.Limit{six, three, one} {
+		p.admitted(false, s, b, l, 1, "after a whole window under other limits")
+	}
+}
+
+func takeForgetsNoDebt(p *probe, s ratelimit.Store) {
+	b, l := p.bucket("a"), daily(1)
+	p.admitted(true, s, b, l, 1, "when full")
+	for i := range 500 {
+		p.take(s, p.bucket(fmt.Sprint("other ", i)), l, 1)
+	}
+	time.Sleep(20 * time.Millisecond)
+	p.admitted(false, s, b, l, 1, "after all of it, and after 500 other buckets")
+}
+
+// quick is a limit that refills while one waits.
+const (
+	quickInterval = 50 * time.Millisecond
+	quickBurst    = 2
+)
+
+func quick() ratelimit.Limit { return mustLimit(float64(time.Second/quickInterval), quickBurst) }
+
+func takeRefills(p *probe, s ratelimit.Store) {
+	const slack = 2 * time.Millisecond // for clocks that count in milliseconds
+	b, l := p.bucket("a"), quick()
+	for range 3 {
+		d := p.take(s, b, l, 1)
+		for tries := 0; d.Allowed; tries++ {
+			if tries == 1000 {
+				p.failf("a bucket of %d, with one more every %v, never refuses", quickBurst, quickInterval)
+			}
+			d = p.take(s, b, l, 1)
+		}
+		time.Sleep(d.RetryAfter + slack)
+		p.admitted(true, s, b, l, 1, fmt.Sprintf("after RetryAfter, which was %v", d.RetryAfter))
+	}
+}
+
+func takeKeepsRate(p *probe, s ratelimit.Store) {
+	b, l := p.bucket("a"), quick()
+	start := time.Now()
+	admitted := 0
+	for range 40 {
+		if p.take(s, b, l, 1).Allowed {
+			admitted++
+		}
+		time.Sleep(quickInterval / 8)
+	}
+	// One more than the promise, since the store's clock may tick in steps.
+	span := time.Since(start)
+	if most := quickBurst + int(span/quickInterval) + 1; admitted > most {
+		p.failf("a bucket of %d, with one more every %v, admitted %d in %v, want at most %d", quickBurst, quickInterval, admitted, span, most)
+	}
+}
+
+func takeWithEndedContext(p *probe, s ratelimit.Store) {
+	ctx, cancel := context.WithCancel(p.ctx)
+	cancel()
+	b, l := p.bucket("a"), daily(3)
+	admitted := 0
+	for range 5 {
+		d, err := s.Take(ctx, b, l, time.Now(), 1)
+		switch {
+		case err != nil && blames(err):
+			p.failf("Take with a context that had ended failed with %q", err)
+		case err != nil && d != (ratelimit.Decision{}):
+			p.failf("Take with a context that had ended failed, and returned the Decision %+v, want the zero one", d)
+		case d.Allowed:
+			admitted++
+		}
+	}
+	for range 5 {
+		if p.take(s, b, l, 1).Allowed {
+			admitted++
+		}
+	}
+	if admitted > 3 {
+		p.failf("a bucket of 3 admitted %d, some with a context that had ended", admitted)
+	}
+}
+
+func concurrentTakes(p *probe, s ratelimit.Store) {
+	const burst = 50
+	for n := range 3 {
+		b, l := p.bucket(fmt.Sprint(n)), daily(burst)
+		var admitted atomic.Int64
+		p.parallel(racers, func(int) {
+			for range 2 * burst / racers {
+				if p.take(s, b, l, 1).Allowed {
+					admitted.Add(1)
+				}
+			}
+		})
+		if admitted.Load() != burst {
+			p.failf("%d calls from %d goroutines admitted %d, want %d", 2*burst/racers*racers, racers, admitted.Load(), burst)
+		}
+	}
+}

@@ -1,0 +1,108 @@
+package storetest
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/scopes"
+)
+
+var kinds = []keys.Kind{keys.KindKey, keys.KindClient, keys.KindToken}
+
+// Times of the fixtures. Created is past and expires is far ahead, whenever the
+// kit runs, so that records are alive unless a check says otherwise.
+var (
+	created = time.Date(2024, time.February, 29, 23, 59, 59, 999e6, time.UTC)
+	revoked = created.Add(time.Hour)
+	expired = created.Add(2 * time.Hour)
+	expires = time.Date(2124, time.July, 14, 3, 4, 5, 1e6, time.UTC)
+)
+
+// digest returns a digest of the default form; others for other names.
+func digest(name string) keys.Digest {
+	sum := sha256.Sum256([]byte(name))
+	return mustDigest("$sha256$v=1$" + base64.RawStdEncoding.EncodeToString(sum[:]))
+}
+
+func mustDigest(text string) keys.Digest {
+	d, err := keys.ParseDigest(text)
+	if err != nil {
+		panic(err)
+	}
+	return d
+}
+
+// digests returns one digest of each form that a record can hold.
+func digests() []keys.Digest {
+	const (
+		salt = "c2FsdCBvZiB0aGUgZWFydGg"
+		sum  = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE"
+	)
+	return []keys.Digest{
+		digest("plain"),
+		mustDigest("$hmac-sha256$v=1,k=pepper_2024$" + sum),
+		mustDigest("$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"),
+		mustDigest("$argon2id$v=19$m=19456,t=2,p=1$" + salt + "$" + sum),
+	}
+}
+
+// full returns a live record with every field set that its kind may have, but
+// RevokedAt. The organization is one of the clause's own.
+func (p *probe) full(kind keys.Kind, name string) keys.Record {
+	r := keys.Record{
+		ID:                p.clause + "." + name,
+		Kind:              kind,
+		Org:               p.clause,
+		Label:             "label of " + name,
+		Scopes:            scopes.MustParse("identity:read webhooks:manage"),
+		RateLimit:         601,
+		Digest:            digest(name),
+		Previous:          digest(name + " before"),
+		PreviousExpiresAt: expires.Add(-time.Hour),
+		CreatedAt:         created,
+		ExpiresAt:         expires,
+		Version:           1,
+	}
+	switch kind {
+	case keys.KindClient:
+		r.TokenLifetime = 90*time.Minute + time.Millisecond
+	case keys.KindToken:
+		r.Parent = p.clause + ".client of " + name
+	}
+	return r
+}
+
+// sparse returns a live record with no field set that its kind can do without.
+func (p *probe) sparse(kind keys.Kind, name string) keys.Record {
+	r := p.full(kind, name)
+	return keys.Record{ID: r.ID, Kind: kind, Org: r.Org, Parent: r.Parent, RateLimit: 1, Digest: r.Digest, CreatedAt: created, Version: 1}
+}
+
+// changed returns r with another value in every field that an update may
+// change, but RevokedAt.
+func changed(r keys.Record) keys.Record {
+	r.Label += ", changed"
+	r.Scopes = scopes.MustParse("identity:read keys:manage")
+	r.RateLimit++
+	if r.Kind == keys.KindClient {
+		r.TokenLifetime += time.Minute
+	}
+	r.Previous, r.Digest = r.Digest, digest(r.Label)
+	r.PreviousExpiresAt = expires.Add(-time.Minute)
+	r.ExpiresAt = expires.Add(time.Millisecond)
+	return r
+}
+
+// dead returns records of a kind that are revoked, expired, and both.
+func (p *probe) dead(kind keys.Kind) []keys.Record {
+	a, b, c := p.full(kind, "revoked"), p.full(kind, "expired"), p.full(kind, "revoked and expired")
+	a.RevokedAt, c.RevokedAt = revoked, revoked
+	b.ExpiresAt, c.ExpiresAt = expired, expired
+	records := []keys.Record{a, b, c}
+	for i := range records {
+		records[i].ID += " " + string(kind)
+	}
+	return records
+}

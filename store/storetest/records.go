@@ -1,0 +1,59 @@
+package storetest
+
+import (
+	"slices"
+
+	"github.com/claviger-auth/claviger/keys"
+)
+
+// recordClauses are the clauses of [keys.Store]. Each is also one place where a
+// comment of that interface is put in other words; the two must agree.
+var recordClauses = slices.Concat(
+	firstClauses,
+	insertClauses,
+	getClauses,
+	updateClauses,
+	revocationClauses,
+	listClauses,
+	sweepClauses,
+	contextClauses,
+	concurrencyClauses,
+)
+
+// firstClauses are what nearly all others build on.
+var firstClauses = []clause[keys.Store]{
+	rule(roundTrip,
+		"A record that was inserted comes back from Get with every field as it was: fields that are set, "+
+			"fields that are not, and times as the same instants. No record needs another one to be there.",
+		insertGetRoundTrip),
+	rule(notFound,
+		"Get of an ID that no record has fails with an error that wraps ErrNotFound. Callers answer 401 then, "+
+			"and 503 to all other errors.",
+		getNotFound),
+}
+
+// rule makes a clause of a contract.
+func rule[S any](name, doc string, check func(*probe, S), needs ...string) clause[S] {
+	return clause[S]{Clause{name, doc, needs}, check}
+}
+
+// Names of the clauses that others build on.
+const (
+	roundTrip      = "insert-get-round-trip"
+	deadStay       = "dead-records-stay"
+	afterDeath     = "insert-after-revoke-or-expiry"
+	notFound       = "get-not-found"
+	neverOverwrite = "insert-never-overwrites"
+	writesAll      = "update-writes-all-fields"
+	increments     = "update-increments-the-version"
+	compares       = "update-compares-versions"
+	revokes        = "revocation-is-written"
+	idBytes        = "ids-are-bytes"
+	lists          = "list-returns-whole-records"
+	listsNothing   = "list-of-nothing-is-empty"
+	listsDead      = "list-includes-dead"
+	listLimit      = "list-keeps-the-limit"
+	ordered        = "list-is-ordered-bytewise"
+	sweeps         = "sweep-removes-dead-tokens"
+	concurrent     = "concurrent-calls-do-not-fail"
+)

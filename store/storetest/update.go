@@ -1,0 +1,155 @@
+package storetest
+
+import (
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/scopes"
+)
+
+// identity names the fields that other clauses than update-writes-all-fields are
+// about: they stay, or are compared, or are counted.
+var identity = []string{"ID", "Kind", "Org", "Parent", "CreatedAt", "Version"}
+
+var updateClauses = []clause[keys.Store]{
+	rule(writesAll,
+		"Update writes every field but the ID, the kind, the organization, the parent and the creation time. "+
+			"A rotation whose new digest is not written leaves the old secret good for ever.",
+		updateWritesAllFields, roundTrip),
+	rule("update-clears-fields",
+		"Update writes fields that are empty in the new record too: scopes that are taken away, an "+
+			"expiry or an old digest that is gone. Writing only what is not zero breaks this.",
+		updateClearsFields, writesAll),
+	rule("update-keeps-identity",
+		"Kind, Parent and CreatedAt stay as they were inserted, whatever the new record says. A token "+
+			"that moved to another client would outlive the revocation of its own.",
+		updateKeepsIdentity, writesAll),
+	rule(increments,
+		"Update stores the version that it was given, plus one, so that every write can be told from the one before.",
+		updateIncrements, roundTrip),
+	rule(compares,
+		"Update fails with an error that wraps ErrConflict, and changes nothing, unless the stored version is "+
+			"the one given. Otherwise a change that was made meanwhile, a revocation for one, is lost.",
+		updateCompares, writesAll, increments),
+	rule("update-needs-the-organization",
+		"Update fails with an error that wraps ErrNotFound, and changes nothing, if the record belongs to another "+
+			"organization, whatever the version: a foreign ID must look like one that does not exist.",
+		updateNeedsOrganization, compares),
+	rule("update-not-found",
+		"Update of an ID that no record has fails with an error that wraps ErrNotFound, and adds nothing.",
+		updateNotFound, notFound),
+	rule("update-validates",
+		"Update returns the error of Record.Validate, and changes nothing, if that is not nil.",
+		updateValidates, writesAll),
+}
+
+func updateWritesAllFields(p *probe, s keys.Store) {
+	for _, kind := range kinds {
+		for _, r := range []keys.Record{p.full(kind, "full "+string(kind)), p.sparse(kind, "sparse "+string(kind))} {
+			p.insert(s, r)
+			next := changed(r)
+			p.update(s, next)
+			p.same(p.get(s, r.ID), next, "the record that Get returned after Update", identity...)
+		}
+	}
+}
+
+func updateClearsFields(p *probe, s keys.Store) {
+	for _, kind := range kinds {
+		name := string(kind)
+		p.insert(s, p.full(kind, name))
+		next := p.sparse(kind, name)
+		p.update(s, next)
+		p.same(p.get(s, next.ID), next, "the record after an Update that cleared fields", identity...)
+	}
+	one := p.full(keys.KindKey, "scopes")
+	p.insert(s, one)
+	one.Scopes = scopes.Set{}
+	p.update(s, one)
+	p.same(p.get(s, one.ID), one, "the record after an Update that took its scopes away", identity...)
+}
+
+func updateKeepsIdentity(p *probe, s keys.Store) {
+	for _, kind := range kinds {
+		was := p.full(kind, string(kind))
+		p.insert(s, was)
+		next := was
+		next.CreatedAt = created.Add(-time.Hour)
+		switch kind {
+		case keys.KindKey:
+			next.Kind = keys.KindClient
+		case keys.KindClient:
+			next.Kind, next.TokenLifetime = keys.KindKey, 0
+		case keys.KindToken:
+			next.Parent = p.clause + ".another client"
+		}
+		p.update(s, next)
+		got := p.get(s, was.ID)
+		was.Version, was.TokenLifetime = got.Version, got.TokenLifetime
+		p.same(got, was, "the "+string(kind)+" after an Update that asked for another identity")
+	}
+}
+
+func updateIncrements(p *probe, s keys.Store) {
+	r := p.full(keys.KindKey, "a")
+	p.insert(s, r)
+	for range 3 {
+		p.update(s, r)
+		r.Version++
+		if got := p.get(s, r.ID).Version; got != r.Version {
+			p.failf("Update of version %d stored version %d, want %d", r.Version-1, got, r.Version)
+		}
+	}
+}
+
+func updateCompares(p *probe, s keys.Store) {
+	r := p.full(keys.KindKey, "a")
+	p.insert(s, r)
+	other := p.full(keys.KindKey, "b")
+	p.insert(s, other)
+	r = p.updated(s, p.updated(s, r))
+	for _, version := range []int64{1, 2, 4, 5, 1 << 40} {
+		stale := changed(r)
+		stale.Version = version
+		p.refused(s.Update(p.ctx, stale), keys.ErrConflict, "Update of version %d of a record that has version 3", version)
+		p.same(p.get(s, r.ID), r, "the record after an Update that was refused")
+	}
+	p.same(p.get(s, other.ID), other, "another record, after Updates of the first")
+}
+
+func updateNeedsOrganization(p *probe, s keys.Store) {
+	r := p.full(keys.KindKey, "a")
+	p.insert(s, r)
+	r = p.updated(s, r)
+	for _, org := range []string{r.Org + " of others", "x", "%"} {
+		for _, version := range []int64{r.Version, r.Version - 1, r.Version + 1} {
+			foreign := changed(r)
+			foreign.Org, foreign.Version = org, version
+			p.refused(s.Update(p.ctx, foreign), keys.ErrNotFound,
+				"Update of version %d, which is %d, by organization %s, which it does not belong to,", version, r.Version, quote(org))
+			p.same(p.get(s, r.ID), r, "the record after an Update by another organization")
+		}
+	}
+}
+
+func updateNotFound(p *probe, s keys.Store) {
+	r := p.full(keys.KindKey, "nobody")
+	for _, version := range []int64{1, 2} {
+		r.Version = version
+		p.refused(s.Update(p.ctx, r), keys.ErrNotFound, "Update of an ID that was never inserted")
+		p.absent(s, r.ID)
+	}
+}
+
+func updateValidates(p *probe, s keys.Store) {
+	r := p.full(keys.KindKey, "a")
+	p.insert(s, r)
+	for what, bad := range invalid(changed(r)) {
+		p.invalidRefused(s.Update(p.ctx, bad), bad, "Update", what)
+		p.same(p.get(s, r.ID), r, "the record after an Update with "+what)
+	}
+	for what, bad := range unnamed(changed(r)) {
+		p.invalidRefused(s.Update(p.ctx, bad), bad, "Update", what)
+		p.same(p.get(s, r.ID), r, "the record after an Update with "+what)
+	}
+}
