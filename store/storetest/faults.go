@@ -1,0 +1,274 @@
+package storetest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/ratelimit"
+	"github.com/claviger-auth/claviger/store"
+)
+
+// Always is a number of calls that never runs out.
+const Always = -1
+
+// Faults is a store that passes calls on to another one, counts them, and makes
+// those go wrong that a test chooses. So a host can see what its service does
+// when a database is down, slow, or takes a write whose answer is lost.
+//
+// Each method has its own faults. A call waits first if the method is blocked;
+// then it fails if it is to fail, and is passed on otherwise; then its answer is
+// lost or corrupted if it is to be. A Faults is safe for concurrent use. It is
+// made by [NewFaults].
+type Faults struct {
+	store store.Store
+
+	mu     sync.Mutex
+	states [methods]state
+}
+
+var _ store.Store = (*Faults)(nil)
+
+// A state is what a Faults knows of one method.
+type state struct {
+	calls   int
+	fail    fault
+	lose    fault
+	corrupt fault
+	gate    chan struct{} // closed when calls may go on; nil if they are not blocked
+	blocks  int           // how often they are
+}
+
+// A fault is what happens to the next calls.
+type fault struct {
+	left   int // calls that it happens to; below 0 for all
+	err    error
+	change func(*keys.Record)
+}
+
+// next reports whether the fault happens to this call, and counts it.
+func (f *fault) next() bool {
+	if f.left == 0 {
+		return false
+	}
+	f.left--
+	if f.left < 0 {
+		f.left = Always
+	}
+	return true
+}
+
+// NewFaults returns a store that passes every call on to s, until it is told
+// otherwise. It panics if s is nil.
+func NewFaults(s store.Store) *Faults {
+	if s == nil {
+		panic("storetest: NewFaults of a nil store")
+	}
+	return &Faults{store: s}
+}
+
+// Calls returns how many calls of m have begun, those included that were
+// blocked or that failed.
+func (f *Faults) Calls(m Method) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.states[m].calls
+}
+
+// Fail makes the next n calls of m fail with err, which must not be nil, and not
+// reach the store. With [Always] all calls fail, and with 0 none does any more.
+func (f *Faults) Fail(m Method, n int, err error) {
+	f.set(m, n, err, func(s *state) *fault { return &s.fail })
+}
+
+// Lose makes the next n calls of m that do not fail otherwise fail with err
+// after the store has done what they asked for: a write is done, and the caller
+// cannot know. [Always] and 0 are as for [Faults.Fail].
+func (f *Faults) Lose(m Method, n int, err error) {
+	f.set(m, n, err, func(s *state) *fault { return &s.lose })
+}
+
+func (f *Faults) set(m Method, n int, err error, which func(*state) *fault) {
+	if err == nil && n != 0 {
+		panic(fmt.Sprintf("storetest: a fault of %v without an error", m))
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	*which(&f.states[m]) = fault{left: n, err: err}
+}
+
+// Corrupt makes the next n calls of m, which is [Get] or [List], return records
+// that change has been called on: with another ID, without a digest, of another
+// organization. What is stored stays as it is. Calls that find nothing count
+// too. Corrupt panics for other methods. [Always] and 0 are as for
+// [Faults.Fail].
+func (f *Faults) Corrupt(m Method, n int, change func(*keys.Record)) {
+	if m != Get && m != List {
+		panic(fmt.Sprintf("storetest: Corrupt of %v, which returns no records", m))
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.states[m].corrupt = fault{left: n, change: change}
+}
+
+// Block makes calls of m wait until release is called, or until their contexts
+// end, with whose error they then fail. Calls that have begun already are not
+// held up. It is for tests of time limits, which need not wait for real in a
+// bubble of package testing/synctest. If m is blocked several times, calls wait
+// for the last release. Calling one release again does no harm.
+func (f *Faults) Block(m Method) (release func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := &f.states[m]
+	if s.blocks == 0 {
+		s.gate = make(chan struct{})
+	}
+	s.blocks++
+	gate := s.gate
+	return sync.OnceFunc(func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if s.gate != gate { // healed meanwhile
+			return
+		}
+		if s.blocks--; s.blocks == 0 {
+			s.open()
+		}
+	})
+}
+
+// open lets calls that wait go on.
+func (s *state) open() {
+	if s.gate != nil {
+		close(s.gate)
+	}
+	s.gate, s.blocks = nil, 0
+}
+
+// Heal ends all faults, and calls that wait go on. The counts stay.
+func (f *Faults) Heal() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.states {
+		s := &f.states[i]
+		s.open()
+		s.fail, s.lose, s.corrupt = fault{}, fault{}, fault{}
+	}
+}
+
+// begin counts a call and returns the faults that are to happen to its answer,
+// or an error if it must not be passed on.
+func (f *Faults) begin(ctx context.Context, m Method) (answer, error) {
+	f.mu.Lock()
+	f.states[m].calls++
+	gate := f.states[m].gate
+	f.mu.Unlock()
+	if gate != nil {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+			return answer{}, ctx.Err()
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := &f.states[m]
+	if s.fail.next() {
+		return answer{}, s.fail.err
+	}
+	var a answer
+	if s.lose.next() {
+		a.lost = s.lose.err
+	}
+	if s.corrupt.next() {
+		a.change = s.corrupt.change
+	}
+	return a, nil
+}
+
+// An answer is what becomes of the answer to one call.
+type answer struct {
+	lost   error
+	change func(*keys.Record)
+}
+
+// Insert is [keys.Store.Insert], with the faults of [Insert].
+func (f *Faults) Insert(ctx context.Context, r keys.Record) error {
+	a, err := f.begin(ctx, Insert)
+	if err != nil {
+		return err
+	}
+	return cmp.Or(a.lost, f.store.Insert(ctx, r))
+}
+
+// Get is [keys.Store.Get], with the faults of [Get].
+func (f *Faults) Get(ctx context.Context, id string) (keys.Record, error) {
+	a, err := f.begin(ctx, Get)
+	if err != nil {
+		return keys.Record{}, err
+	}
+	r, err := f.store.Get(ctx, id)
+	if err = cmp.Or(a.lost, err); err != nil {
+		return keys.Record{}, err
+	}
+	if a.change != nil {
+		a.change(&r)
+	}
+	return r, nil
+}
+
+// Update is [keys.Store.Update], with the faults of [Update].
+func (f *Faults) Update(ctx context.Context, r keys.Record) error {
+	a, err := f.begin(ctx, Update)
+	if err != nil {
+		return err
+	}
+	return cmp.Or(a.lost, f.store.Update(ctx, r))
+}
+
+// List is [keys.Store.List], with the faults of [List].
+func (f *Faults) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
+	a, err := f.begin(ctx, List)
+	if err != nil {
+		return nil, err
+	}
+	page, err := f.store.List(ctx, q)
+	if err = cmp.Or(a.lost, err); err != nil {
+		return nil, err
+	}
+	if a.change != nil {
+		for i := range page {
+			a.change(&page[i])
+		}
+	}
+	return page, nil
+}
+
+// Sweep is [keys.Store.Sweep], with the faults of [Sweep].
+func (f *Faults) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
+	a, err := f.begin(ctx, Sweep)
+	if err != nil {
+		return 0, err
+	}
+	n, err := f.store.Sweep(ctx, before, limit)
+	if err = cmp.Or(a.lost, err); err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// Take is [ratelimit.Store.Take], with the faults of [Take].
+func (f *Faults) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+	a, err := f.begin(ctx, Take)
+	if err != nil {
+		return ratelimit.Decision{}, err
+	}
+	d, err := f.store.Take(ctx, b, l, now, n)
+	if err = cmp.Or(a.lost, err); err != nil {
+		return ratelimit.Decision{}, err
+	}
+	return d, nil
+}
