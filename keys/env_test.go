@@ -1,0 +1,141 @@
+package keys_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"hash/crc32"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/scopes"
+	"github.com/claviger-auth/claviger/store"
+	"github.com/claviger-auth/claviger/store/storetest"
+	"github.com/google/go-cmp/cmp"
+)
+
+var catalog = scopes.MustCatalog(
+	scopes.Scope{Name: "identity:read", Status: scopes.Always},
+	scopes.Scope{Name: "keys:manage"},
+	scopes.Scope{Name: "webhooks:manage"},
+	scopes.Scope{Name: "leads:read", Status: scopes.Reserved},
+)
+
+// env is a manager and a verifier over one store, whose faults a test can
+// choose, with a log of their events.
+type env struct {
+	t        *testing.T
+	store    *store.Memory
+	faults   *storetest.Faults
+	manager  *keys.Manager
+	verifier *keys.Verifier
+
+	mu     sync.Mutex
+	events []keys.Event
+}
+
+// newEnv returns an env with the given options. Those that are zero get the
+// tests' own values.
+func newEnv(t *testing.T, opts *keys.Options) *env {
+	t.Helper()
+	e := &env{t: t, store: new(store.Memory)}
+	e.faults = storetest.NewFaults(e.store)
+	o := keys.Options{Format: partner, Catalog: catalog}
+	if opts != nil {
+		o.Peppers, o.RateLimit = opts.Peppers, opts.RateLimit
+		if opts.Format != nil {
+			o.Format = opts.Format
+		}
+	}
+	o.Hook = func(_ context.Context, event keys.Event) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.events = append(e.events, event)
+	}
+	e.manager, e.verifier = e.over(&o)
+	return e
+}
+
+// over returns a manager and a verifier with other options over the same
+// store.
+func (e *env) over(o *keys.Options) (*keys.Manager, *keys.Verifier) {
+	e.t.Helper()
+	m, err := keys.NewManager(e.faults, o)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return m, m.Verifier()
+}
+
+// create makes a key for the organization acme.
+func (e *env) create(spec keys.Spec) keys.Issued {
+	e.t.Helper()
+	issued, err := e.manager.Create(e.t.Context(), "acme", spec)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return issued
+}
+
+// verify checks a key at the present time.
+func (e *env) verify(text string) (keys.Principal, error) {
+	return e.verifier.Verify(e.t.Context(), text)
+}
+
+// insert puts a record into the store, past the manager.
+func (e *env) insert(rec keys.Record) {
+	e.t.Helper()
+	if err := e.store.Insert(e.t.Context(), rec); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+// last returns the newest event.
+func (e *env) last() keys.Event {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.events) == 0 {
+		return keys.Event{}
+	}
+	return e.events[len(e.events)-1]
+}
+
+// types returns the types of all events since the last call.
+func (e *env) types() []keys.EventType {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var types []keys.EventType
+	for _, event := range e.events {
+		types = append(types, event.Type)
+	}
+	e.events = nil
+	return types
+}
+
+// now is the present in the precision of records.
+func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+
+// digestOf returns the plain digest of a secret, after its documentation.
+func digestOf(t *testing.T, kind keys.Kind, secret keys.Secret) keys.Digest {
+	t.Helper()
+	sum := sha256.Sum256([]byte(string(kind) + "\x00" + secret.Reveal()))
+	return mustDigest(t, "$sha256$v=1$"+base64.RawStdEncoding.EncodeToString(sum[:]))
+}
+
+// checksumOf returns the checksum of a key, after its documentation.
+func checksumOf(text string) string {
+	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	sum := ""
+	for n, i := crc32.ChecksumIEEE([]byte(text)), 0; i < 6; n, i = n/62, i+1 {
+		sum = string(digits[n%62]) + sum
+	}
+	return sum
+}
+
+// cmpRecords lets cmp look at records: sets and digests compare with ==.
+var cmpRecords = cmp.Options{
+	cmp.Comparer(func(a, b keys.Digest) bool { return a == b }),
+	cmp.Comparer(func(a, b scopes.Set) bool { return a == b }),
+}

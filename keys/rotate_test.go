@@ -1,0 +1,144 @@
+package keys_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/store/storetest"
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestRotate(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name              string
+		lifetime, overlap time.Duration
+		oldEnds           time.Duration // after the rotation; 0: never
+		oldGood           bool
+	}{
+		{"for ever", 0, keys.Forever, 0, true},
+		{"for ever, with an end", time.Hour, keys.Forever, time.Hour, true},
+		{"an overlap", 0, time.Minute, time.Minute, true},
+		{"an overlap beyond the end", time.Hour, 2 * time.Hour, time.Hour, true},
+		{"at once", 0, 0, -1, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				env := newEnv(t, nil)
+				old := env.create(keys.Spec{Label: "CI", Scopes: []string{"keys:manage"}, Environment: "test", RateLimit: 7, Lifetime: tt.lifetime})
+				start := now()
+				env.types()
+				next, err := env.manager.Rotate(t.Context(), "acme", old.Record.ID, tt.overlap)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := old.Record
+				want.ID, want.Digest = next.Record.ID, next.Record.Digest
+				if diff := cmp.Diff(want, next.Record, cmpRecords); diff != "" || next.Record.ID == old.Record.ID {
+					t.Errorf("the successor differs in more than its ID:\n%s", diff)
+				}
+				if next.Record.ID[:9] != "vck_test_" {
+					t.Errorf("the successor is %q", next.Record.ID)
+				}
+				if got := env.types(); !slices.Equal(got, []keys.EventType{keys.Created, keys.Rotated}) {
+					t.Errorf("events %v", got)
+				}
+				if _, err := env.verify(next.Text.Reveal()); err != nil {
+					t.Errorf("the new key: %v", err)
+				}
+				if _, err := env.verify(old.Text.Reveal()); (err == nil) != tt.oldGood {
+					t.Errorf("the old key: %v", err)
+				}
+				rec, err := env.manager.Get(t.Context(), "acme", old.Record.ID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				switch {
+				case tt.oldEnds == 0 && !rec.ExpiresAt.IsZero(), tt.oldEnds > 0 && !rec.ExpiresAt.Equal(start.Add(tt.oldEnds)):
+					t.Errorf("the old key ends at %v", rec.ExpiresAt)
+				}
+			})
+		})
+	}
+}
+
+func TestRotateRefuses(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	revoked := env.create(keys.Spec{}).Record.ID
+	if err := env.manager.Revoke(t.Context(), "acme", revoked); err != nil {
+		t.Fatal(err)
+	}
+	over := env.create(keys.Spec{}).Record.ID
+	if _, err := env.manager.Rotate(t.Context(), "acme", over, 0); err != nil {
+		t.Fatal(err)
+	}
+	clientRec, tokenRec, _, _ := pair(t, env)
+	inserts := env.faults.Calls(storetest.Insert)
+	for name, tt := range map[string]struct {
+		id      string
+		overlap time.Duration
+		want    error
+	}{
+		"a revoked key":      {revoked, keys.Forever, keys.ErrRevoked},
+		"an expired key":     {over, keys.Forever, keys.ErrExpired},
+		"a client":           {clientRec.ID, keys.Forever, keys.ErrNotFound},
+		"a token":            {tokenRec.ID, keys.Forever, keys.ErrNotFound},
+		"an unknown key":     {"vck_live_x", keys.Forever, keys.ErrNotFound},
+		"a negative overlap": {over, -1, keys.ErrInvalid},
+	} {
+		if issued, err := env.manager.Rotate(t.Context(), "acme", tt.id, tt.overlap); !errors.Is(err, tt.want) || issued.Text.Len() != 0 {
+			t.Errorf("%s: %v, want %v", name, err, tt.want)
+		}
+	}
+	if n := env.faults.Calls(storetest.Insert); n != inserts {
+		t.Error("a refused rotation made a key")
+	}
+}
+
+// TestRotateLosesToRevoke revokes the old key between the insertion of its
+// successor and the end of the rotation: the successor must not survive.
+func TestRotateLosesToRevoke(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	old := env.create(keys.Spec{}).Record
+	env.faults.Corrupt(storetest.Get, 1, func(*keys.Record) {
+		if err := env.manager.Revoke(t.Context(), "acme", old.ID); err != nil {
+			t.Error(err)
+		}
+	})
+	issued, err := env.manager.Rotate(t.Context(), "acme", old.ID, keys.Forever)
+	if !errors.Is(err, keys.ErrRevoked) || issued.Text.Len() != 0 {
+		t.Errorf("%v, %v; want ErrRevoked", issued.Record, err)
+	}
+	for rec, err := range env.manager.List(t.Context(), "acme", keys.KindKey, "") {
+		if err != nil || !rec.Revoked() {
+			t.Errorf("%v is alive, %v", rec, err)
+		}
+	}
+}
+
+// TestRotateThatCannotFinish loses the store between the two writes.
+func TestRotateThatCannotFinish(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	old := env.create(keys.Spec{})
+	cause := errors.New("down")
+	env.faults.Fail(storetest.Update, 1, cause)
+	if _, err := env.manager.Rotate(t.Context(), "acme", old.Record.ID, 0); !errors.Is(err, cause) {
+		t.Errorf("%v", err)
+	}
+	if _, err := env.verify(old.Text.Reveal()); err != nil {
+		t.Errorf("the old key suffers: %v", err)
+	}
+	for rec := range env.manager.List(t.Context(), "acme", keys.KindKey, "") {
+		if rec.ID != old.Record.ID && !rec.Revoked() {
+			t.Errorf("the successor %v is alive", rec)
+		}
+	}
+}

@@ -1,0 +1,183 @@
+package middleware_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/middleware"
+	"github.com/claviger-auth/claviger/ratelimit"
+	"github.com/claviger-auth/claviger/store"
+)
+
+// writer is a response writer that keeps its header map between requests, as
+// little of a server as can be.
+type writer struct{ h http.Header }
+
+func (w *writer) Header() http.Header         { return w.h }
+func (w *writer) Write(p []byte) (int, error) { return len(p), nil }
+func (w *writer) WriteHeader(int)             {}
+
+// plainEnv is a guard over a Memory without hooks and faults, as hosts have it,
+// with a request for each outcome.
+type plainEnv struct {
+	guard                                        *middleware.Guard
+	good, malformed, unknown, wrong, over, other *http.Request
+}
+
+func newPlainEnv(tb testing.TB, opts *middleware.Options) *plainEnv {
+	tb.Helper()
+	var s store.Memory
+	manager, err := keys.NewManager(&s, &keys.Options{Catalog: catalog})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	limiter, err := ratelimit.New(&s, nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	e := new(plainEnv)
+	if e.guard, err = middleware.New(manager.Verifier(), limiter, opts); err != nil {
+		tb.Fatal(err)
+	}
+	create := func(org string, limit int) string {
+		issued, err := manager.Create(context.Background(), org, keys.Spec{RateLimit: limit})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return issued.Text.Reveal()
+	}
+	const plenty = 1_000_000_000 // a minute; more than a benchmark uses
+	text := create("acme", plenty)
+	id, _, _ := strings.Cut(text, ".")
+	format := keys.MustFormat("key_", keys.Dotted, nil)
+	unknown, err := format.New("")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	unknownText := format.Text(unknown).Reveal()
+	e.good = request("GET", "Bearer "+text)
+	e.malformed = request("GET", "Bearer "+text[:len(text)-1]+"~")
+	e.unknown = request("GET", "Bearer "+unknownText)
+	e.wrong = request("GET", "Bearer "+wrongSecret(tb, id))
+	e.over = request("GET", "Bearer "+create("globex", 1))
+	e.other = request("GET", "Basic YTpi")
+	if _, err := e.guard.Check(e.over, "identity:read"); err != nil {
+		tb.Fatal(err)
+	}
+	return e
+}
+
+// wrongSecret returns a key with the given ID and a well-formed secret that is
+// not its own. It reads the checksum off a format with that ID as its prefix.
+func wrongSecret(tb testing.TB, id string) string {
+	tb.Helper()
+	format := keys.MustFormat("key_", keys.Dotted, nil)
+	tok, err := format.New("")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	random := tok.Secret.Reveal()[:43]
+	return id + "." + random + checksumOf(id+"."+random)
+}
+
+func TestAllocations(t *testing.T) {
+	with, without := newPlainEnv(t, nil), newPlainEnv(t, &middleware.Options{OmitQuota: true})
+	w := &writer{make(http.Header)}
+	nothing := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	typed := func(http.ResponseWriter, *http.Request, middleware.Access) {}
+	check := func(e *plainEnv, r *http.Request, want error) func() {
+		return func() {
+			if _, err := e.guard.Check(r, "identity:read"); err != want {
+				t.Fatal(err)
+			}
+		}
+	}
+	handle := func(h http.Handler, r *http.Request) func() { return func() { h.ServeHTTP(w, r) } }
+	for _, tt := range []struct {
+		name string
+		max  float64
+		run  func()
+	}{
+		{"Check", 0, check(with, with.good, nil)},
+		{"Check, malformed", 0, check(with, with.malformed, keys.ErrMalformed)},
+		{"Check, unknown", 0, check(with, with.unknown, keys.ErrUnknown)},
+		{"Check, wrong secret", 0, check(with, with.wrong, keys.ErrMismatch)},
+		{"Check, over the limit", 0, check(with, with.over, middleware.ErrLimit)},
+		{"Check, another scheme", 0, check(with, with.other, middleware.ErrNoCredential)},
+		{"Require", 1, handle(with.guard.Require("identity:read")(nothing), with.good)},
+		{"Require, no quota", 1, handle(without.guard.Require("identity:read")(nothing), without.good)},
+		{"RequireFunc", 1, handle(with.guard.RequireFunc("identity:read", typed), with.good)},
+		{"RequireFunc, no quota", 0, handle(without.guard.RequireFunc("identity:read", typed), without.good)},
+	} {
+		if n := testing.AllocsPerRun(200, tt.run); n != tt.max {
+			t.Errorf("%s allocates %v times, want %v", tt.name, n, tt.max)
+		}
+	}
+}
+
+func BenchmarkGuard(b *testing.B) {
+	with, without := newPlainEnv(b, nil), newPlainEnv(b, &middleware.Options{OmitQuota: true})
+	nothing := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	typed := func(http.ResponseWriter, *http.Request, middleware.Access) {}
+	require := with.guard.Require("identity:read")(nothing)
+	for _, bb := range []struct {
+		name string
+		h    http.Handler
+		r    *http.Request
+	}{
+		{"form=context", require, with.good},
+		{"form=context/quota=off", without.guard.Require("identity:read")(nothing), without.good},
+		{"form=typed", with.guard.RequireFunc("identity:read", typed), with.good},
+		{"form=typed/quota=off", without.guard.RequireFunc("identity:read", typed), without.good},
+		{"refused=malformed", require, with.malformed},
+		{"refused=unknown", require, with.unknown},
+		{"refused=wrong_secret", require, with.wrong},
+		{"refused=limit", require, with.over},
+		{"refused=scheme", require, with.other},
+		{"refused=scope", with.guard.Require("webhooks:manage")(nothing), with.good},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			w := &writer{make(http.Header)}
+			b.ReportAllocs()
+			for b.Loop() {
+				bb.h.ServeHTTP(w, bb.r)
+			}
+		})
+	}
+	b.Run("form=context/parallel", func(b *testing.B) {
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			w := &writer{make(http.Header)}
+			for pb.Next() {
+				require.ServeHTTP(w, with.good)
+			}
+		})
+	})
+}
+
+func BenchmarkCheck(b *testing.B) {
+	env := newPlainEnv(b, nil)
+	for _, bb := range []struct {
+		name string
+		r    *http.Request
+		want error
+	}{
+		{"accepted", env.good, nil},
+		{"refused=malformed", env.malformed, keys.ErrMalformed},
+		{"refused=unknown", env.unknown, keys.ErrUnknown},
+		{"refused=wrong_secret", env.wrong, keys.ErrMismatch},
+		{"refused=limit", env.over, middleware.ErrLimit},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := env.guard.Check(bb.r, "identity:read"); err != bb.want {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
