@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/keys/keyshttp"
+	"github.com/claviger-auth/claviger/middleware"
+	"github.com/claviger-auth/claviger/ratelimit"
+	"github.com/claviger-auth/claviger/scopes"
+	"github.com/claviger-auth/claviger/store"
+)
+
+// The scopes that routes of this API need.
+const (
+	identityRead   = "identity:read"
+	webhooksManage = "webhooks:manage"
+	keysManage     = "keys:manage"
+)
+
+// catalog is every scope that this API knows.
+var catalog = scopes.MustCatalog(
+	scopes.Scope{Name: identityRead, Description: "Read the identity of the credential", Status: scopes.Always},
+	scopes.Scope{Name: webhooksManage, Description: "Manage webhook subscriptions"},
+	scopes.Scope{Name: keysManage, Description: "Create, change and revoke API keys"},
+	scopes.Scope{Name: "leads:read", Status: scopes.Reserved},
+	scopes.Scope{Name: "leads:write", Status: scopes.Reserved},
+	scopes.Scope{Name: "intakes:read", Status: scopes.Reserved},
+	scopes.Scope{Name: "intakes:write", Status: scopes.Reserved},
+	scopes.Scope{Name: "records:read", Status: scopes.Reserved},
+	scopes.Scope{Name: "records:write", Status: scopes.Reserved},
+	scopes.Scope{Name: "skills:read", Status: scopes.Reserved},
+	scopes.Scope{Name: "skills:author", Status: scopes.Reserved},
+	scopes.Scope{Name: "skills:execute", Status: scopes.Reserved},
+	scopes.Scope{Name: "agents:invoke", Status: scopes.Reserved},
+	scopes.Scope{Name: "tenants:provision", Status: scopes.Reserved},
+)
+
+// keyFormat writes keys as vck_live_… and vck_test_….
+var keyFormat = keys.MustFormat("vck_", keys.Dotted, &keys.FormatOptions{Environments: []string{"live", "test"}})
+
+// An api is the whole host but for its listener.
+type api struct {
+	issuer   string
+	log      *slog.Logger
+	manager  *keys.Manager
+	guard    *middleware.Guard
+	keys     *keyshttp.Handler
+	webhooks webhooks
+}
+
+func newAPI(s store.Store, issuer string, log *slog.Logger) (*api, error) {
+	hook := logHook(log)
+	manager, err1 := keys.NewManager(s, &keys.Options{Format: keyFormat, Catalog: catalog, Hook: hook})
+	limiter, err2 := ratelimit.New(s, &ratelimit.Options{
+		Hook: func(ctx context.Context, b ratelimit.Bucket, err error) {
+			log.ErrorContext(ctx, "limits are local", "org", b.Name, "error", err)
+		},
+	})
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
+	}
+	guard, err1 := middleware.New(manager.Verifier(), limiter, &middleware.Options{Realm: "partner", Hook: hook})
+	handler, err2 := keyshttp.New(manager, &keyshttp.Options{Logger: log})
+	return &api{issuer: issuer, log: log, manager: manager, guard: guard, keys: handler}, errors.Join(err1, err2)
+}
+
+// A route is one line of the table of routes: what it answers, and which scope
+// that needs. Routes with the scope public need no credential.
+type route struct {
+	keyshttp.Route
+	scope string
+}
+
+const public = "public"
+
+// routes is everything that this API serves.
+func (a *api) routes() []route {
+	routes := []route{
+		{keyshttp.Route{Method: "GET", Path: "/healthz", Handler: http.HandlerFunc(healthz)}, public},
+		{keyshttp.Route{Method: "GET", Path: "/api/v1/partner/me", Handler: a.guard.RequireFunc(identityRead, me)}, identityRead},
+		{keyshttp.Route{Method: "GET", Path: "/v1/chain", Handler: a.guard.RequireFunc(middleware.NoScope, chain)}, middleware.NoScope},
+	}
+	manageKeys, manageWebhooks := a.guard.Require(keysManage), a.guard.Require(webhooksManage)
+	for _, r := range a.keys.Routes("/v1/keys") {
+		r.Handler = manageKeys(r.Handler)
+		routes = append(routes, route{r, keysManage})
+	}
+	for _, r := range a.webhooks.routes("/api/v1/partner/webhooks") {
+		r.Handler = manageWebhooks(r.Handler)
+		routes = append(routes, route{r, webhooksManage})
+	}
+	return routes
+}
+
+// handler returns the API: every route, JSON for unknown paths and methods, and
+// a line in the log for each request.
+func (a *api) handler() http.Handler {
+	mux := http.NewServeMux()
+	var all []keyshttp.Route
+	for _, r := range a.routes() {
+		all = append(all, r.Route)
+	}
+	keyshttp.Mount(mux, keyshttp.Public, all...) // each has its own protection
+	mux.Handle("/", keyshttp.NotFound())
+	return logRequests(a.log, mux)
+}
+
+func healthz(w http.ResponseWriter, _ *http.Request) {
+	keyshttp.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// me tells callers who they are.
+func me(w http.ResponseWriter, _ *http.Request, a middleware.Access) {
+	keyshttp.WriteJSON(w, http.StatusOK, struct {
+		Org       string     `json:"partner_org"`
+		KeyID     string     `json:"key_id"`
+		Scopes    scopes.Set `json:"scopes"`
+		RateLimit int        `json:"rate_limit_per_minute"`
+		Remaining int        `json:"rate_limit_remaining"`
+	}{a.Principal.Org, a.Principal.ID, a.Principal.Scopes, a.Principal.RateLimit, a.Quota.Remaining})
+}
+
+// chain answers any credential with its organization.
+func chain(w http.ResponseWriter, _ *http.Request, a middleware.Access) {
+	keyshttp.WriteJSON(w, http.StatusOK, map[string]string{"companyId": a.Principal.Org})
+}
+
+// sweep removes tokens that have been over for an hour, at every tick.
+func (a *api) sweep(ctx context.Context, every time.Duration) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			if _, err := a.manager.Sweep(ctx, now.Add(-time.Hour)); err != nil {
+				a.log.ErrorContext(ctx, "sweep", "error", err)
+			}
+		}
+	}
+}

@@ -1,0 +1,130 @@
+// Partnerapi is a whole host: a partner API with keys, scopes, limits and
+// key management, as its users would meet it. Run it and paste the lines that
+// it prints.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/claviger-auth/claviger/store"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		if !errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(os.Stderr, "partnerapi:", err)
+		}
+		os.Exit(2)
+	}
+}
+
+// config is what the flags say.
+type config struct {
+	addr, store, issuer, org string
+	bootstrap                bool
+}
+
+func parseFlags(args []string, stderr io.Writer) (c config, err error) {
+	fs := flag.NewFlagSet("partnerapi", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.StringVar(&c.addr, "addr", "127.0.0.1:8080", "`address` to listen on")
+	fs.StringVar(&c.store, "store", "memory", "where records are kept: memory")
+	fs.StringVar(&c.issuer, "issuer", "", "base `URL` of this server as its clients see it (default http://ADDR)")
+	fs.StringVar(&c.org, "org", "acme", "`name` of the organization to make a key for")
+	fs.BoolVar(&c.bootstrap, "bootstrap", false, "make a key that holds every scope even if there is one")
+	if err := fs.Parse(args); err != nil {
+		return c, err
+	}
+	if fs.NArg() > 0 {
+		return c, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	return c, nil
+}
+
+// openStore returns the store that the flag -store names.
+func openStore(name string) (store.Store, error) {
+	scheme, _, _ := strings.Cut(name, ":")
+	switch scheme {
+	case "memory":
+		if name == "memory" {
+			return new(store.Memory), nil
+		}
+	case "sqlite", "postgres", "postgresql", "redis", "rediss":
+		return nil, fmt.Errorf("-store %s: this program has only the store \"memory\" as yet", scheme)
+	}
+	return nil, fmt.Errorf("-store: unknown kind of store %q; want \"memory\"", scheme)
+}
+
+// run serves until ctx ends, and then lets the requests finish that it has.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	c, err := parseFlags(args, stderr)
+	if err != nil {
+		return err
+	}
+	records, err := openStore(c.store)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	listener, err := net.Listen("tcp", c.addr)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	if c.issuer == "" {
+		c.issuer = "http://" + reachable(listener.Addr())
+	}
+	api, err := newAPI(records, c.issuer, log)
+	if err != nil {
+		return err
+	}
+	if err := api.bootstrap(ctx, stdout, c.org, c.bootstrap); err != nil {
+		return err
+	}
+	go api.sweep(ctx, time.Minute)
+
+	server := &http.Server{
+		Handler:           api.handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      15 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(listener) }()
+	log.Info("serving", "address", listener.Addr().String(), "store", c.store)
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("shutting down")
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return server.Shutdown(grace)
+}
+
+// reachable returns an address that a client on this machine can use: a server
+// that listens on all addresses is reached on the loopback one.
+func reachable(addr net.Addr) string {
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return fmt.Sprintf("127.0.0.1:%d", tcp.Port)
+	}
+	return addr.String()
+}

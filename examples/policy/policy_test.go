@@ -1,0 +1,146 @@
+// Package policy holds rules of this repository that no other test sees: what
+// may import what, what stands at the top, and what is exported.
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+const (
+	module = "github.com/claviger-auth/claviger"
+	root   = "../.."
+)
+
+// imports says which packages each package of the core may import, besides the
+// standard library. Names without a dot in the first element are our own.
+var imports = map[string][]string{
+	"scopes":          {},
+	"ratelimit":       {"golang.org/x/time/rate"},
+	"keys":            {"scopes", "golang.org/x/crypto/argon2", "golang.org/x/crypto/bcrypt"},
+	"keys/keyshttp":   {"keys", "scopes"},
+	"middleware":      {"keys", "scopes", "ratelimit"},
+	"store":           {"keys", "ratelimit"},
+	"store/storetest": {"keys", "scopes", "ratelimit", "store"},
+}
+
+// withoutHTTP are the packages that must not know of HTTP, even indirectly.
+var withoutHTTP = []string{"scopes", "ratelimit", "keys", "store"}
+
+// pkg is what go list says of a package.
+type pkg struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+}
+
+// packages lists the packages of the core.
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", "./...")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []pkg
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p pkg
+		err := dec.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return list
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+}
+
+func TestImports(t *testing.T) {
+	t.Parallel()
+	seen := make(map[string]bool)
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		seen[name] = true
+		allowed, known := imports[name]
+		if !known {
+			t.Errorf("package %s is not in the picture", name)
+		}
+		for _, path := range p.Imports {
+			ours, own := strings.CutPrefix(path, module+"/")
+			standard := !strings.Contains(strings.SplitN(path, "/", 2)[0], ".")
+			if !slices.Contains(allowed, ours) && (own || !standard) {
+				t.Errorf("%s imports %s", name, path)
+			}
+		}
+		if slices.Contains(withoutHTTP, name) && slices.Contains(p.Deps, "net/http") {
+			t.Errorf("%s depends on net/http", name)
+		}
+		if name != "store/storetest" && slices.Contains(p.Deps, "testing") {
+			t.Errorf("%s depends on testing", name)
+		}
+	}
+	for name := range imports {
+		if !seen[name] {
+			t.Errorf("package %s is in the picture alone", name)
+		}
+	}
+}
+
+func TestTopLevel(t *testing.T) {
+	t.Parallel()
+	allowed := strings.Fields("keys scopes oauth ratelimit store middleware examples go.mod go.sum README.md LICENSE go.work go.work.sum")
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !slices.Contains(allowed, e.Name()) && !strings.HasPrefix(e.Name(), ".") {
+			t.Errorf("%s stands at the top", e.Name())
+		}
+	}
+}
+
+// TestExportedAPI compares the documentation of each package with the golden
+// file that was last agreed on: go test ./examples/policy -update.
+func TestExportedAPI(t *testing.T) {
+	t.Parallel()
+	for name := range imports {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.Command("go", "doc", "-all", "./"+name)
+			cmd.Dir = root
+			got, err := cmd.Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden := filepath.Join("testdata", strings.ReplaceAll(name, "/", "_")+".txt")
+			if *update {
+				if err := os.WriteFile(golden, got, 0o666); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), string(got)); diff != "" {
+				t.Errorf("the exported API has changed; if it should, run with -update\n%s", diff)
+			}
+		})
+	}
+}
