@@ -81,17 +81,11 @@ func (t *Throttle) Limit(next http.Handler) http.Handler {
 // requests without a readable address, as those over a Unix socket, share the
 // name "unknown".
 func (t *Throttle) Address(r *http.Request) string {
-	addr, ok := parseAddress(r.RemoteAddr)
-	if !ok {
-		return "unknown"
-	}
-	if len(t.proxies) > 0 && t.trusts(addr) {
+	addr, ok := ratelimit.ParseAddress(r.RemoteAddr)
+	if ok && t.trusts(addr) {
 		addr = t.forwarded(r.Header["X-Forwarded-For"], addr)
 	}
-	if addr.Is6() {
-		return netip.PrefixFrom(addr, 64).Masked().String()
-	}
-	return addr.String()
+	return ratelimit.AddressName(addr)
 }
 
 // forwarded returns the last address in the list that no trusted proxy has.
@@ -100,7 +94,7 @@ func (t *Throttle) Address(r *http.Request) string {
 func (t *Throttle) forwarded(lines []string, addr netip.Addr) netip.Addr {
 	list := strings.Split(strings.Join(lines, ","), ",")
 	for i := len(list) - 1; i >= 0; i-- {
-		next, ok := parseAddress(strings.TrimSpace(list[i]))
+		next, ok := ratelimit.ParseAddress(strings.TrimSpace(list[i]))
 		if !ok {
 			return addr
 		}
@@ -118,18 +112,4 @@ func (t *Throttle) trusts(addr netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-// parseAddress reads an address, with or without a port. An IPv4 address in
-// IPv6's clothes is an IPv4 address, and a zone is left out.
-func parseAddress(text string) (netip.Addr, bool) {
-	addr, err := netip.ParseAddr(strings.Trim(text, "[]"))
-	if err != nil {
-		withPort, err := netip.ParseAddrPort(text)
-		if err != nil {
-			return netip.Addr{}, false
-		}
-		addr = withPort.Addr()
-	}
-	return addr.Unmap().WithZone(""), true
 }

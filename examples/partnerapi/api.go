@@ -10,6 +10,7 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/keys/keyshttp"
 	"github.com/claviger-auth/claviger/middleware"
+	"github.com/claviger-auth/claviger/oauth"
 	"github.com/claviger-auth/claviger/ratelimit"
 	"github.com/claviger-auth/claviger/scopes"
 	"github.com/claviger-auth/claviger/store"
@@ -50,6 +51,7 @@ type api struct {
 	manager  *keys.Manager
 	guard    *middleware.Guard
 	keys     *keyshttp.Handler
+	oauth    *oauth.Handler
 	webhooks webhooks
 }
 
@@ -64,9 +66,19 @@ func newAPI(s store.Store, issuer string, log *slog.Logger) (*api, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
-	guard, err1 := middleware.New(manager.Verifier(), limiter, &middleware.Options{Realm: "partner", Hook: hook})
+	server, err := oauth.New(manager, nil)
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := oauth.NewHandler(server, issuer, &oauth.HandlerOptions{Path: "/v1/oauth", Realm: "partner", Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	guard, err1 := middleware.New(manager.Verifier(), limiter, &middleware.Options{
+		Realm: "partner", ResourceMetadata: tokens.ResourceMetadataURL(), Hook: hook,
+	})
 	handler, err2 := keyshttp.New(manager, &keyshttp.Options{Logger: log})
-	return &api{issuer: issuer, log: log, manager: manager, guard: guard, keys: handler}, errors.Join(err1, err2)
+	return &api{issuer: issuer, log: log, manager: manager, guard: guard, keys: handler, oauth: tokens}, errors.Join(err1, err2)
 }
 
 // A route is one line of the table of routes: what it answers, and which scope
@@ -86,6 +98,14 @@ func (a *api) routes() []route {
 		{keyshttp.Route{Method: "GET", Path: "/v1/chain", Handler: a.guard.RequireFunc(middleware.NoScope, chain)}, middleware.NoScope},
 	}
 	manageKeys, manageWebhooks := a.guard.Require(keysManage), a.guard.Require(webhooksManage)
+	anybody := a.guard.Require(middleware.NoScope)
+	for _, r := range a.oauth.ClientRoutes() {
+		r.Handler = anybody(r.Handler)
+		routes = append(routes, route{r, middleware.NoScope})
+	}
+	for _, r := range a.oauth.Routes() {
+		routes = append(routes, route{r, public})
+	}
 	for _, r := range a.keys.Routes("/v1/keys") {
 		r.Handler = manageKeys(r.Handler)
 		routes = append(routes, route{r, keysManage})

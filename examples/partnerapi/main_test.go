@@ -26,7 +26,7 @@ func start(t *testing.T, args ...string) (printed []string, stop func() error) {
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		printed = append(printed, lines.Text())
-		if strings.Contains(lines.Text(), "/webhooks ") { // the last line
+		if strings.Contains(lines.Text(), "/v1/oauth/clients ") { // the last line
 			break
 		}
 	}
@@ -59,7 +59,7 @@ func TestPrintedLines(t *testing.T) {
 		}
 		sent++
 	}
-	if sent < 4 {
+	if sent < 5 {
 		t.Errorf("the program printed %d lines to try:\n%s", sent, strings.Join(printed, "\n"))
 	}
 	if err := stop(); err != nil {

@@ -33,9 +33,9 @@ func (e *Error) Error() string { return "keyshttp: " + e.Code + ": " + e.Descrip
 //   - all others, those of stores among them, as 503 temporarily_unavailable
 //     with "Retry-After: 1".
 //
-// The text of errors other than Error is never shown to the caller. WriteError
-// sets no WWW-Authenticate header; answers to credentials are the middleware's.
-func WriteError(w http.ResponseWriter, err error) {
+// The text of errors other than Error is never shown to the caller. The status
+// is returned: an error behind a 503 belongs into the host's log. WriteError sets no WWW-Authenticate header; answers to credentials are the middleware's.
+func WriteError(w http.ResponseWriter, err error) (status int) {
 	var refused *scopes.GrantError
 	if errors.As(err, &refused) {
 		WriteJSON(w, http.StatusUnprocessableEntity, scopeBody{
@@ -43,7 +43,7 @@ func WriteError(w http.ResponseWriter, err error) {
 			Reserved:  append([]string{}, refused.Reserved...),
 			Unknown:   append([]string{}, refused.Unknown...),
 		})
-		return
+		return http.StatusUnprocessableEntity
 	}
 	e := answerTo(err)
 	if e.Status < 400 || e.Status > 599 {
@@ -53,6 +53,7 @@ func WriteError(w http.ResponseWriter, err error) {
 		w.Header().Set("Retry-After", "1")
 	}
 	WriteJSON(w, e.Status, errorBody{e.Code, e.Description})
+	return e.Status
 }
 
 type errorBody struct {

@@ -141,11 +141,9 @@ func (h *Handler) granted(p keys.Principal, names []string) (scopes.Set, error) 
 
 // fail answers a request with an error, and logs it if it is the service's.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
-	var refused *scopes.GrantError
-	if !errors.As(err, &refused) && answerTo(err).Status == http.StatusServiceUnavailable {
+	if WriteError(w, err) == http.StatusServiceUnavailable {
 		p, _ := keys.FromContext(r.Context())
 		h.logger.LogAttrs(r.Context(), slog.LevelError, "managing keys failed",
 			slog.String("method", r.Method), slog.Any("principal", p), slog.Any("error", err))
 	}
-	WriteError(w, err)
 }

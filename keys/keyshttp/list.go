@@ -31,13 +31,13 @@ func (h *Handler) List(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	page, err := parsePage(r.URL.RawQuery)
+	page, err := ReadPage(r)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
 	list := keyList{Keys: []document{}} // never null
-	for rec, err := range h.manager.List(r.Context(), p.Org, keys.KindKey, page.after) {
+	for rec, err := range h.manager.List(r.Context(), p.Org, keys.KindKey, page.After) {
 		if err == nil && (rec.Org != p.Org || rec.Kind != keys.KindKey) {
 			err = keys.ErrCorrupt // a store's mistake must not show what is not p's
 		}
@@ -45,11 +45,11 @@ func (h *Handler) List(w http.ResponseWriter, r *http.Request) {
 			h.fail(w, r, err)
 			return
 		}
-		if rec.Revoked() && !page.revoked {
+		if rec.Revoked() && !page.Revoked {
 			continue
 		}
-		if len(list.Keys) == page.limit {
-			list.NextCursor = cursor(list.Keys[page.limit-1].KeyID)
+		if len(list.Keys) == page.Limit {
+			list.NextCursor = Cursor(list.Keys[page.Limit-1].KeyID)
 			break
 		}
 		list.Keys = append(list.Keys, documentOf(rec))
@@ -62,16 +62,19 @@ type keyList struct {
 	NextCursor string     `json:"next_cursor,omitempty"`
 }
 
-// A page says which part of a list is asked for.
-type page struct {
-	after   string
-	limit   int
-	revoked bool
+// A Page says which part of a list a request asks for.
+type Page struct {
+	After   string // only IDs that come after this one; "" for all
+	Limit   int    // at most so many, from 1 to 200
+	Revoked bool   // revoked ones too
 }
 
-func parsePage(rawQuery string) (page, error) {
-	pg := page{limit: defaultPage}
-	query, err := url.ParseQuery(rawQuery)
+// ReadPage reads the query parameters limit, cursor and include of a request for
+// a list, as [Handler.List] describes them. The error is an [*Error], ready for
+// [WriteError].
+func ReadPage(r *http.Request) (Page, error) {
+	pg := Page{Limit: defaultPage}
+	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return pg, invalidRequest("the query is malformed")
 	}
@@ -88,17 +91,17 @@ func parsePage(rawQuery string) (page, error) {
 }
 
 // set sets a parameter and reports whether its value is a good one.
-func (pg *page) set(name, value string) (ok bool) {
+func (pg *Page) set(name, value string) (ok bool) {
 	switch name {
 	case "limit":
 		n, err := strconv.ParseUint(value, 10, 16)
-		pg.limit = int(n)
+		pg.Limit = int(n)
 		return err == nil && n >= 1 && n <= maxPage
 	case "cursor":
-		pg.after, ok = parseCursor(value)
+		pg.After, ok = parseCursor(value)
 		return ok
 	default:
-		pg.revoked = true
+		pg.Revoked = true
 		return value == "revoked"
 	}
 }
@@ -109,16 +112,16 @@ const cursorVersion = "1:"
 
 var cursorEncoding = base64.RawURLEncoding
 
-// cursor returns the opaque text for the position after an ID. It holds
-// nothing that its reader was not shown.
-func cursor(lastID string) string {
+// Cursor returns the opaque text for the position after an ID, which [ReadPage]
+// reads. It holds nothing that its reader was not shown.
+func Cursor(lastID string) string {
 	return cursorEncoding.EncodeToString([]byte(cursorVersion + lastID))
 }
 
-// parseCursor returns the ID in a text that cursor returned.
+// parseCursor returns the ID in a text that Cursor returned.
 func parseCursor(text string) (lastID string, ok bool) {
 	data, err := cursorEncoding.DecodeString(text)
 	id, ok := strings.CutPrefix(string(data), cursorVersion)
 	// The decoder passes over line breaks and loose bits; cursors have none.
-	return id, err == nil && ok && possibleID(id) && cursor(id) == text
+	return id, err == nil && ok && possibleID(id) && Cursor(id) == text
 }

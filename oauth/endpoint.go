@@ -1,0 +1,208 @@
+package oauth
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/keys/keyshttp"
+	"github.com/claviger-auth/claviger/ratelimit"
+)
+
+// Values of header fields that are always the same, so that an answer does not
+// allocate them anew. Nobody changes them in place: to add to one copies it.
+var (
+	typeJSON = []string{"application/json"}
+	noStore  = []string{"no-store"}
+	noCache  = []string{"no-cache"}
+)
+
+// Token is the token endpoint (RFC 6749 §3.2). See the package comment for what
+// it takes and answers.
+func (h *Handler) Token(w http.ResponseWriter, r *http.Request) {
+	var p params
+	a, ok := h.begin(w, r, &p)
+	if !ok {
+		return
+	}
+	grant, err := h.server.exchangeAt(r.Context(), Request{
+		GrantType: p.values[grantType], ClientID: a.id, ClientSecret: a.secret, Scope: p.values[scope],
+	}, a.now)
+	if err != nil {
+		h.fail(w, r, &a, err)
+		return
+	}
+	text := grant.Scope.String()
+	// Neither tokens nor scopes have characters that JSON escapes.
+	body := make([]byte, 0, 192+len(text))
+	body = append(body, `{"access_token":"`...)
+	body = append(body, grant.AccessToken.Reveal()...)
+	body = append(body, `","token_type":"bearer","expires_in":`...)
+	body = strconv.AppendInt(body, int64(grant.ExpiresIn/time.Second), 10)
+	body = append(body, `,"scope":"`...)
+	body = append(body, text...)
+	body = append(body, '"', '}', '\n')
+	write(w, http.StatusOK, body)
+}
+
+// Revoke is the revocation endpoint (RFC 7009 §2). It answers 200 with nothing,
+// also for a token that is unknown or over, and 400 invalid_grant for one of
+// another client.
+func (h *Handler) Revoke(w http.ResponseWriter, r *http.Request) {
+	var p params
+	a, ok := h.begin(w, r, &p)
+	if !ok {
+		return
+	}
+	client, err := h.server.authenticateAt(r.Context(), a.id, a.secret, a.now)
+	if err == nil {
+		err = h.server.Revoke(r.Context(), client, keys.NewSecret(p.values[token]))
+	}
+	if err != nil {
+		h.fail(w, r, &a, err)
+		return
+	}
+	write(w, http.StatusOK, nil)
+}
+
+// Introspect is the introspection endpoint (RFC 7662 §2). The answer is
+// {"active":false}, or
+//
+//	{"active":true, "scope", "client_id", "token_type", "exp", "iat", "sub", "iss"}
+//
+// where sub is the organization that owns the token.
+func (h *Handler) Introspect(w http.ResponseWriter, r *http.Request) {
+	var p params
+	a, ok := h.begin(w, r, &p)
+	if !ok {
+		return
+	}
+	var found Introspection
+	client, err := h.server.authenticateAt(r.Context(), a.id, a.secret, a.now)
+	if err == nil {
+		found, err = h.server.Introspect(r.Context(), client, keys.NewSecret(p.values[token]))
+	}
+	if err != nil {
+		h.fail(w, r, &a, err)
+		return
+	}
+	w.Header()["Pragma"] = noCache
+	if !found.Active {
+		keyshttp.WriteJSON(w, http.StatusOK, struct {
+			Active bool `json:"active"`
+		}{})
+		return
+	}
+	keyshttp.WriteJSON(w, http.StatusOK, struct {
+		Active    bool   `json:"active"`
+		Scope     string `json:"scope"`
+		ClientID  string `json:"client_id"`
+		TokenType string `json:"token_type"`
+		Exp       int64  `json:"exp"`
+		Iat       int64  `json:"iat"`
+		Sub       string `json:"sub"`
+		Iss       string `json:"iss"`
+	}{true, found.Scope.String(), found.ClientID, "bearer", found.ExpiresAt.Unix(), found.IssuedAt.Unix(), found.Org, h.issuer})
+}
+
+// An attempt is one request of a client that has yet to prove who it is.
+type attempt struct {
+	id     string
+	secret keys.Secret
+	now    time.Time
+	bucket ratelimit.Bucket // counts the failures
+}
+
+// begin reads a request as far as to the credentials in it. It answers, and
+// reports false, if there is nothing to check.
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *params) (a attempt, ok bool) {
+	if r.Method != http.MethodPost {
+		keyshttp.MethodNotAllowed(http.MethodPost).ServeHTTP(w, r)
+		return a, false
+	}
+	err := readParams(r, p)
+	if err == nil {
+		a.id, a.secret, err = credentials(r, p)
+	}
+	a.now = time.Now()
+	if err == nil && a.id != "" && a.secret.Len() > 0 {
+		a.bucket = h.throttle.bucket(a.id, r)
+		if wait := h.throttle.wait(a.bucket, a.now); wait > 0 {
+			h.tooMany(w, wait)
+			return a, false
+		}
+	}
+	if err != nil {
+		h.fail(w, r, &a, err)
+	}
+	return a, err == nil
+}
+
+// fail answers a request with an error.
+func (h *Handler) fail(w http.ResponseWriter, r *http.Request, a *attempt, err error) {
+	if limited := (*LimitError)(nil); errors.As(err, &limited) {
+		h.tooMany(w, limited.Decision.RetryAfter)
+		return
+	}
+	e, client := answerTo(err)
+	if client {
+		w.Header()["Www-Authenticate"] = h.challenge
+		if a.bucket.Name != "" {
+			_, _ = h.throttle.buckets.Take(r.Context(), a.bucket, h.throttle.limit, a.now, 1)
+		}
+	}
+	if e.Status == http.StatusServiceUnavailable {
+		h.logger.LogAttrs(r.Context(), slog.LevelError, "oauth endpoint failed", slog.String("route", r.Pattern), slog.Any("error", err))
+	}
+	writeError(w, e)
+}
+
+// answerTo returns the answer to an error, and whether it says that the client
+// did not authenticate.
+func answerTo(err error) (e *keyshttp.Error, client bool) {
+	var protocol *Error
+	switch {
+	case errors.As(err, &e):
+		return e, false
+	case err == errBasic:
+		protocol = ErrInvalidClient
+	case !errors.As(err, &protocol):
+		return &keyshttp.Error{Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable", Description: "The server cannot answer at the moment. Try again."}, false
+	}
+	status := http.StatusBadRequest
+	if client = protocol == ErrInvalidClient; client {
+		status = http.StatusUnauthorized
+	}
+	return &keyshttp.Error{Status: status, Code: protocol.Code, Description: protocol.Description}, client
+}
+
+// tooMany answers 429.
+func (h *Handler) tooMany(w http.ResponseWriter, wait time.Duration) {
+	seconds := max(1, int64((wait+time.Second-1)/time.Second))
+	w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))
+	writeError(w, &keyshttp.Error{
+		Status: http.StatusTooManyRequests, Code: "temporarily_unavailable",
+		Description: "Too many requests. Retry after the time in the Retry-After header.",
+	})
+}
+
+// writeError answers with an error (RFC 6749 §5.2).
+func writeError(w http.ResponseWriter, e *keyshttp.Error) {
+	w.Header()["Pragma"] = noCache
+	keyshttp.WriteError(w, e)
+}
+
+// write answers with a body of JSON, or with none.
+func write(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	if body != nil {
+		h["Content-Type"] = typeJSON
+	}
+	h["Cache-Control"] = noStore
+	h["Pragma"] = noCache
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a client that is gone needs no answer
+}

@@ -1,0 +1,153 @@
+package oauth_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/keys/keyshttp"
+	"github.com/claviger-auth/claviger/oauth"
+	"github.com/claviger-auth/claviger/scopes"
+	"github.com/claviger-auth/claviger/store"
+	"github.com/claviger-auth/claviger/store/storetest"
+)
+
+var catalog = scopes.MustCatalog(
+	scopes.Scope{Name: "identity:read", Status: scopes.Always},
+	scopes.Scope{Name: "webhooks:manage"},
+	scopes.Scope{Name: "keys:manage"},
+	scopes.Scope{Name: "leads:read", Status: scopes.Reserved},
+)
+
+// caller is who manages clients in most tests.
+var caller = keys.Principal{Org: "acme", ID: "session", Scopes: scopes.MustParse("identity:read webhooks:manage"), RateLimit: 600}
+
+// env is a server and its handlers over a store whose faults a test can choose.
+type env struct {
+	t       testing.TB
+	faults  *storetest.Faults
+	manager *keys.Manager
+	server  *oauth.Server
+	handler *oauth.Handler
+	mux     *http.ServeMux
+	log     *syncBuffer
+}
+
+func newEnv(t testing.TB, opts *oauth.Options) *env {
+	t.Helper()
+	e := &env{t: t, faults: storetest.NewFaults(new(store.Memory)), mux: http.NewServeMux(), log: new(syncBuffer)}
+	log := slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	var err error
+	if e.manager, err = keys.NewManager(e.faults, &keys.Options{Catalog: catalog, Hook: keys.LogEvents(log)}); err != nil {
+		t.Fatal(err)
+	}
+	if e.server, err = oauth.New(e.manager, opts); err != nil {
+		t.Fatal(err)
+	}
+	e.handler, err = oauth.NewHandler(e.server, "https://auth.example.com", &oauth.HandlerOptions{Path: "/v1/oauth", Logger: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyshttp.Mount(e.mux, keyshttp.Public, e.handler.Routes()...)
+	keyshttp.Mount(e.mux, keyshttp.Public, e.handler.ClientRoutes()...)
+	return e
+}
+
+// register makes a client of acme and returns its ID and its secret.
+func (e *env) register(names ...string) (id, secret string) {
+	e.t.Helper()
+	issued, err := e.server.Register(context.Background(), caller, oauth.ClientSpec{Scopes: names})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return issued.Record.ID, issued.Text.Reveal()
+}
+
+// grant gets a token for a client.
+func (e *env) grant(id, secret, scope string) (oauth.Grant, error) {
+	return e.server.Exchange(context.Background(), oauth.Request{
+		GrantType: "client_credentials", ClientID: id, ClientSecret: keys.NewSecret(secret), Scope: scope,
+	})
+}
+
+// token gets a token for a client and returns its text.
+func (e *env) token(id, secret string) string {
+	e.t.Helper()
+	grant, err := e.grant(id, secret, "")
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return grant.AccessToken.Reveal()
+}
+
+// answer is what a client got.
+type answer struct {
+	status int
+	header http.Header
+	text   string
+	body   map[string]any // nil if the body is no JSON object
+}
+
+func (e *env) serve(r *http.Request) answer {
+	e.t.Helper()
+	w := httptest.NewRecorder()
+	e.mux.ServeHTTP(w, r)
+	a := answer{status: w.Code, header: w.Header(), text: w.Body.String()}
+	_ = json.Unmarshal(w.Body.Bytes(), &a.body)
+	return a
+}
+
+const (
+	formType = "application/x-www-form-urlencoded"
+	jsonType = "application/json"
+)
+
+// post returns a request with a body and a media type.
+func post(path, mediaType, body string) *http.Request {
+	r := httptest.NewRequest("POST", path, strings.NewReader(body))
+	if mediaType != "" {
+		r.Header.Set("Content-Type", mediaType)
+	}
+	return r
+}
+
+// form sends a form to an endpoint.
+func (e *env) form(path, body string) answer {
+	e.t.Helper()
+	return e.serve(post(path, formType, body))
+}
+
+// manage sends a request about clients for a principal.
+func (e *env) manage(by keys.Principal, method, path, body string) answer {
+	e.t.Helper()
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	if body != "" {
+		r.Header.Set("Content-Type", jsonType)
+	}
+	return e.serve(r.WithContext(keys.NewContext(r.Context(), by)))
+}
+
+// syncBuffer is a buffer that several goroutines may write to.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}

@@ -1,0 +1,165 @@
+package oauth
+
+import (
+	"strings"
+)
+
+// A param is a parameter that an endpoint knows.
+type param uint8
+
+const (
+	grantType param = iota
+	clientID
+	clientSecret
+	scope
+	token
+	tokenTypeHint
+	paramCount
+)
+
+var paramNames = [paramCount]string{
+	"grant_type", "client_id", "client_secret", "scope", "token", "token_type_hint",
+}
+
+// params are the parameters of a request. One without a value is as one that is
+// absent (RFC 6749 §3.2).
+type params struct {
+	values [paramCount]string
+	seen   [paramCount]bool
+}
+
+// set records a parameter. It reports whether the parameter was not there
+// before; unknown ones may be there any number of times.
+func (p *params) set(name, value string) bool {
+	for i, known := range paramNames {
+		if name == known {
+			if p.seen[i] {
+				return false
+			}
+			p.seen[i], p.values[i] = true, value
+		}
+	}
+	return true
+}
+
+// known reports whether name is that of a parameter.
+func known(name string) bool {
+	for _, n := range paramNames {
+		if n == name {
+			return true
+		}
+	}
+	return false
+}
+
+// readForm reads an application/x-www-form-urlencoded body, without a map for
+// it. It reports whether the body is one in which no known parameter is there
+// twice.
+func (p *params) readForm(body string) bool {
+	for body != "" {
+		var pair string
+		pair, body, _ = strings.Cut(body, "&")
+		name, value, _ := strings.Cut(pair, "=")
+		name, ok1 := unescape(name)
+		value, ok2 := unescape(value)
+		if !ok1 || !ok2 || !p.set(name, value) {
+			return false
+		}
+	}
+	return true
+}
+
+// unescape decodes a name or a value of a form. Text without escapes is
+// returned as it is.
+func unescape(text string) (string, bool) {
+	if strings.IndexByte(text, '%') < 0 && strings.IndexByte(text, '+') < 0 {
+		return text, true
+	}
+	out := make([]byte, 0, len(text))
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch c {
+		case '+':
+			c = ' '
+		case '%':
+			if i+2 >= len(text) {
+				return "", false
+			}
+			hi, ok1 := hexDigit(text[i+1])
+			lo, ok2 := hexDigit(text[i+2])
+			if !ok1 || !ok2 {
+				return "", false
+			}
+			c = hi<<4 | lo
+			i += 2
+		}
+		out = append(out, c)
+	}
+	return string(out), true
+}
+
+func hexDigit(c byte) (byte, bool) {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0', true
+	case c|0x20 >= 'a' && c|0x20 <= 'f':
+		return c | 0x20 - 'a' + 10, true
+	}
+	return 0, false
+}
+
+// readPlainJSON reads a JSON object whose members all are parameters with
+// plain strings: ASCII without escapes. That is what clients send, and needs
+// none of package encoding/json. It reports false for everything else, good or
+// bad, which is then for keyshttp.ReadJSON to judge.
+func (p *params) readPlainJSON(body string) bool {
+	rest, ok := cutByte(body, '{')
+	for first := true; ok; first = false {
+		if end, closed := cutByte(rest, '}'); closed && first {
+			return strings.Trim(end, jsonSpace) == ""
+		}
+		var name, value string
+		if name, rest, ok = cutString(rest); !ok || !known(name) {
+			return false
+		}
+		if rest, ok = cutByte(rest, ':'); !ok {
+			return false
+		}
+		if value, rest, ok = cutString(rest); !ok || !p.set(name, value) {
+			return false
+		}
+		if end, closed := cutByte(rest, '}'); closed {
+			return strings.Trim(end, jsonSpace) == ""
+		}
+		rest, ok = cutByte(rest, ',')
+	}
+	return false
+}
+
+const jsonSpace = " \t\r\n"
+
+// cutByte returns what follows c, if c is the next character but for spaces.
+func cutByte(text string, c byte) (string, bool) {
+	text = strings.TrimLeft(text, jsonSpace)
+	if text == "" || text[0] != c {
+		return "", false
+	}
+	return text[1:], true
+}
+
+// cutString returns the plain JSON string at the start of text, and what
+// follows it.
+func cutString(text string) (value, rest string, ok bool) {
+	if text, ok = cutByte(text, '"'); !ok {
+		return "", "", false
+	}
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c == '"':
+			return text[:i], text[i+1:], true
+		case c == '\\' || c < ' ' || c > '~':
+			return "", "", false
+		}
+	}
+	return "", "", false
+}

@@ -1,0 +1,71 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/scopes"
+)
+
+// Revoke ends a token of an authenticated client (RFC 7009 §2). Text that is no
+// live token is no error: what the client wants is so. The error is
+// [ErrNoToken], [ErrNotIssuedToClient] for a token of another client, which
+// stays as it is, or a failure of the store, after which the token may still be
+// good.
+func (s *Server) Revoke(ctx context.Context, client keys.Record, token keys.Secret) error {
+	p, live, err := s.look(ctx, token)
+	if err != nil || !live {
+		return err
+	}
+	if p.Client != client.ID || p.Org != client.Org {
+		return ErrNotIssuedToClient
+	}
+	return s.manager.Revoke(ctx, p.Org, p.ID)
+}
+
+// An Introspection says what a token is good for (RFC 7662 §2.2). That of a
+// token which is good for nothing, or is none of the asker's business, has
+// Active false and nothing else.
+type Introspection struct {
+	Active    bool
+	Scope     scopes.Set
+	ClientID  string
+	TokenID   string // the token's public ID
+	Org       string // the organization that owns it
+	ExpiresAt time.Time
+	IssuedAt  time.Time
+}
+
+// Introspect tells an authenticated client about a token of its organization.
+// The error is [ErrNoToken] or a failure of the store.
+func (s *Server) Introspect(ctx context.Context, client keys.Record, token keys.Secret) (Introspection, error) {
+	p, live, err := s.look(ctx, token)
+	if err != nil || !live || p.Org != client.Org {
+		return Introspection{}, err
+	}
+	rec, err := s.manager.Get(ctx, p.Org, p.ID)
+	if errors.Is(err, keys.ErrNotFound) || err == nil && rec.Revoked() {
+		return Introspection{}, nil // ended since it was looked at
+	}
+	if err != nil {
+		return Introspection{}, err
+	}
+	return Introspection{
+		Active: true, Scope: p.Scopes, ClientID: p.Client, TokenID: p.ID, Org: p.Org,
+		ExpiresAt: rec.ExpiresAt, IssuedAt: rec.CreatedAt,
+	}, nil
+}
+
+// look returns who a token stands for, and whether it is a live token.
+func (s *Server) look(ctx context.Context, token keys.Secret) (p keys.Principal, live bool, err error) {
+	if token.Len() == 0 {
+		return p, false, ErrNoToken
+	}
+	p, err = s.verifier.Verify(ctx, token.Reveal())
+	if err != nil && credentialError(err) != ErrInvalidClient {
+		return p, false, err
+	}
+	return p, err == nil && p.Kind == keys.KindToken, nil
+}
