@@ -3,6 +3,7 @@ package ratelimit_test
 import (
 	"errors"
 	"math"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -138,6 +139,20 @@ func TestPerMinuteIsNewLimit(t *testing.T) {
 		got, err := ratelimit.NewLimit(rate.Limit(n)/60, n)
 		if err != nil || got != want {
 			t.Fatalf("NewLimit(%d/60, %[1]d) = %v, %v; PerMinute says %v", n, got, err, want)
+		}
+	}
+}
+
+// A duration that goes through rate.Every comes back whole, whatever its float
+// lost on the way.
+func TestNewLimitEvery(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(3, 5))
+	for range 100_000 {
+		want := 1 + time.Duration(random.Int64N(1<<(1+random.IntN(49)))) // up to 6 days
+		l, err := ratelimit.NewLimit(rate.Every(want), 1)
+		if err != nil || l.Interval() != want {
+			t.Fatalf("NewLimit(Every(%d)) has interval %d, %v", want, l.Interval(), err)
 		}
 	}
 }

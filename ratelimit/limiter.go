@@ -168,6 +168,7 @@ func (l *Limiter) takeStore(ctx context.Context, b Bucket, limit Limit, now time
 	}
 	d, err := l.ask(ctx, b, limit, now, n)
 	if err == nil {
+		l.fallback.tend(now) // gives back the memory of the last outage
 		return sane(d, limit, n), nil
 	}
 	if errors.Is(err, ErrLimit) || errors.Is(err, ErrCost) || errors.Is(err, ErrBucket) {

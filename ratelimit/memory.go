@@ -11,9 +11,10 @@ import (
 // [Memory.MaxBuckets] is not set.
 const DefaultMaxBuckets = 1 << 24
 
-// Memory is a [Store] that keeps its buckets in the memory of the process, some
-// 35 bytes for each. The zero Memory is ready for use. It is safe for concurrent
-// use, must not be copied after its first use, and starts no goroutine.
+// Memory is a [Store] that keeps its buckets in the memory of the process, 30 to
+// 37 bytes for each when they are many. The zero Memory is ready for use. It is
+// safe for concurrent use, must not be copied after its first use, and starts no
+// goroutine.
 //
 // Only full buckets are ever dropped, because a full bucket is the same as none.
 // Memory looks for them as it works: each Take does a small, bounded share, so
@@ -30,10 +31,10 @@ type Memory struct {
 	// MaxBuckets bounds the number of buckets, and with it the memory. If zero
 	// or negative, [DefaultMaxBuckets]. It must not change after the first use.
 	//
-	// When there are as many buckets that are not full, give or take two in a
-	// hundred, newcomers are neither refused nor admitted free, and nobody's
-	// bucket is dropped for them: they share a few spare buckets, and are limited
-	// together until there is room again.
+	// When about as many buckets are held that are not full, newcomers are
+	// neither turned away nor admitted free, and nobody's bucket is dropped for
+	// them: they share a few spare buckets, and are limited together until there
+	// is room again.
 	MaxBuckets int
 
 	once  sync.Once
@@ -73,8 +74,9 @@ func (m *Memory) Len() int {
 
 // Sweep drops every bucket that is full at the time now, gives back the memory
 // that is not needed any more, and returns the number of buckets dropped. Hosts
-// need not call it, see [Memory]. It takes some milliseconds for a million
-// buckets, during which a Take waits for a thousandth of that at most.
+// need not call it, see [Memory]. Later Takes should not carry earlier times, to
+// which a dropped bucket is full too soon. Sweep locks a small part of the buckets at a time,
+// so that Takes hardly wait for it.
 func (m *Memory) Sweep(now time.Time) int {
 	n := 0
 	if t := m.table.Load(); t != nil {
@@ -84,6 +86,13 @@ func (m *Memory) Sweep(now time.Time) int {
 		}
 	}
 	return n
+}
+
+// tend looks for full buckets, as a Take does.
+func (m *Memory) tend(now time.Time) {
+	if t := m.table.Load(); t != nil {
+		t.tend(t.ticks(now))
+	}
 }
 
 // open returns the table, which is made on first use.

@@ -29,15 +29,14 @@ type slot struct {
 }
 
 // A shard is a hash table with linear probing. A key is found between its home
-// and the next empty slot. Slots become empty only when the whole table is
-// rebuilt; until then a full bucket keeps its slot, or leaves it to a newcomer
-// that comes by.
+// and the next empty slot. Full buckets keep their slots until the shard is
+// crowded, or swept; then all of them go at once.
 type shard struct {
 	mu    sync.Mutex
 	slots []slot
 	used  int   // slots that are not empty
 	spare int64 // tat of the bucket that newcomers share when there is no room
-	clean int64 // tick before which a crowded shard is not rebuilt
+	clean int64 // tick before which a shard at its bound does not look for room
 	most  int   // bound on used; constant
 
 	// That is 64 bytes, a cache line for each lock.
@@ -59,55 +58,57 @@ func roomy(used int) int { return max(minSlots, used+used/2) }
 func crowded(used, slots int) bool { return used >= slots-slots/5 }
 
 // seat returns the place of k's timestamp, for settle to write to before the
-// lock is let go. It is one of: the slot of k; a slot that k takes over from a
-// bucket that is full since long; a new slot; or, if there is no room, the spare
-// bucket.
+// lock is let go: the slot of k, which a newcomer is given now, or the spare
+// bucket if there is no room.
 //
 // A newcomer's slot starts with the spare bucket's timestamp, not with a full
 // bucket, since it may have taken from there before.
 func (s *shard) seat(k key, at int64) *int64 {
 	if len(s.slots) == 0 {
-		s.rebuild(0, at-grace)
+		s.slots = makeSlots(minSlots)
 	}
-	free := -1
+	i := s.find(k)
+	if s.slots[i].tat != 0 {
+		return &s.slots[i].tat
+	}
+	if s.used >= s.most || crowded(s.used+1, len(s.slots)) {
+		if !s.makeRoom(at) {
+			return &s.spare
+		}
+		i = s.find(k)
+	}
+	s.slots[i] = slot{key: k, tat: s.spare}
+	s.used++
+	return &s.slots[i].tat
+}
+
+// find returns the slot of k, or the empty one that it would get.
+func (s *shard) find(k key) int {
 	i := k.home(len(s.slots))
-	for s.slots[i].tat != 0 {
-		p := &s.slots[i]
-		if p.key == k {
-			return &p.tat
-		}
-		if free < 0 && p.tat <= at-grace {
-			free = i
-		}
+	for s.slots[i].tat != 0 && s.slots[i].key != k {
 		if i++; i == len(s.slots) {
 			i = 0
 		}
 	}
-	if free < 0 {
-		if s.used >= s.most || crowded(s.used+1, len(s.slots)) {
-			return s.seatCrowded(k, at)
-		}
-		free = i
-		s.used++
-	}
-	s.slots[free] = slot{key: k, tat: s.spare}
-	return &s.slots[free].tat
+	return i
 }
 
-// seatCrowded is seat for a newcomer in a shard that has no slot to give: it
-// makes the table larger, or drops what is full, or falls back on the spare.
-func (s *shard) seatCrowded(k key, at int64) *int64 {
+// makeRoom drops what is full, and makes the table larger if need be, so that
+// there is an empty slot for a newcomer. It reports false if the shard holds as
+// many buckets as it may.
+func (s *shard) makeRoom(at int64) bool {
 	if s.used >= s.most {
 		if at < s.clean {
-			return &s.spare
+			return false
 		}
 		s.clean = at + int64(s.most)*cleanPerBucket
 	}
-	s.rebuild(s.live(at-grace)+1, at-grace)
-	if s.used >= s.most {
-		return &s.spare
+	if size := roomy(s.live(at-grace) + 1); size > len(s.slots) {
+		s.move(size, at-grace)
+	} else {
+		s.compact(at - grace)
 	}
-	return s.seat(k, at)
+	return s.used < s.most
 }
 
 // settle writes a timestamp back. The spare bucket belongs to many names, and
@@ -129,20 +130,34 @@ func (s *shard) live(cutoff int64) int {
 	return n
 }
 
-// rebuild moves the buckets that are not full by cutoff to a new table, with
-// room for at least the given number.
-func (s *shard) rebuild(room int, cutoff int64) {
+// move puts the buckets that are not full by cutoff into a new table.
+func (s *shard) move(size int, cutoff int64) {
 	old := s.slots
-	s.slots, s.used = makeSlots(roomy(room)), 0
+	s.slots, s.used = makeSlots(size), 0
 	for _, b := range old {
 		if b.tat > cutoff {
-			i := b.key.home(len(s.slots))
-			for s.slots[i].tat != 0 {
-				if i++; i == len(s.slots) {
-					i = 0
-				}
-			}
-			s.slots[i] = b
+			s.slots[s.find(b.key)] = b
+			s.used++
+		}
+	}
+}
+
+// compact empties the slots of buckets that are full by cutoff, without a new
+// table. It takes one bucket after another out and puts it back if it stays.
+// Beginning behind an empty slot, it meets each bucket after those that could
+// stand between it and its home, and so puts it where it was or nearer.
+func (s *shard) compact(cutoff int64) {
+	first := slices.IndexFunc(s.slots, func(b slot) bool { return b.tat == 0 })
+	for j := range s.slots {
+		i := (first + j) % len(s.slots)
+		b := s.slots[i]
+		if b.tat == 0 {
+			continue
+		}
+		s.slots[i] = slot{}
+		s.used--
+		if b.tat > cutoff {
+			s.slots[s.find(b.key)] = b
 			s.used++
 		}
 	}
@@ -155,20 +170,20 @@ func makeSlots(n int) []slot {
 	return s[:cap(s)]
 }
 
-// sweep drops buckets that are full by cutoff, and returns how many. It gives
-// memory back if the table could be half as large. Unless all is set, it leaves
-// full buckets in a table that is not going to shrink: newcomers will use them.
+// sweep drops buckets that are full by cutoff, and returns how many. Unless all
+// is set, it does so only if the table can shrink by half: full buckets do no harm
+// in a table that stays.
 func (s *shard) sweep(cutoff int64, all bool) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before, live := s.used, s.live(cutoff)
 	switch size := roomy(live); {
-	case live == before && size > len(s.slots)/2:
-		return 0
-	case live == 0 && (all || len(s.slots) > 2*minSlots):
+	case live == 0:
 		s.slots, s.used = nil, 0
-	case all || size <= len(s.slots)/2:
-		s.rebuild(live, cutoff)
+	case size <= len(s.slots)/2:
+		s.move(size, cutoff)
+	case all && live < before:
+		s.compact(cutoff)
 	}
 	return before - s.used
 }

@@ -15,7 +15,7 @@ const (
 
 	// minPerShard is the number of buckets below which a shard is not worth
 	// having: shards fill unevenly, and the fewer buckets the more so.
-	minPerShard = 64
+	minPerShard = 512
 
 	// lap is the time in which all shards are looked at, given some traffic.
 	// A window (a minute) and two laps are two windows.
@@ -30,8 +30,7 @@ const (
 )
 
 // A table holds the buckets of a [Memory]: shards, each with a lock of its own,
-// and what all of them have in common. Everything but the shards and the mark is
-// constant.
+// and what all of them have in common.
 type table struct {
 	origin time.Time // see ticks
 	seed1  maphash.Seed
@@ -42,11 +41,11 @@ type table struct {
 	// step. It also says which shard that was.
 	mark atomic.Int64
 
-	known atomic.Pointer[hashedSpace]
-
-	shards []shard // a power of two of them
+	known  atomic.Pointer[hashedSpace] // nil at first, then constant
+	shards []shard                     // a power of two of them
 }
 
+// A hashedSpace spares hashing the same few letters for each decision.
 type hashedSpace struct {
 	space string
 	hash  uint64
@@ -87,12 +86,12 @@ func (t *table) take(k key, l Limit, at int64, n int, d *Decision) error {
 	return nil
 }
 
-// ticks returns now in nanoseconds on the table's own scale, which is far from
-// both ends of int64 and has no zero: that is the tick of an empty slot. Times
-// more than 146 years from the origin are taken for the nearest that is not. The
-// difference is monotonic if now is.
+// ticks returns now in nanoseconds on the table's own scale, which begins far
+// from zero, the tick of an empty slot, and ends where [Limit.Take] stops the
+// clock. Times more than a century from the origin are taken for the nearest that
+// is not. The difference is monotonic if now is.
 func (t *table) ticks(now time.Time) int64 {
-	return half + min(max(int64(now.Sub(t.origin)), -half+1), half-1)
+	return half + min(max(int64(now.Sub(t.origin)), 1-half), maxTime-half)
 }
 
 // ticksNow is ticks of the present time.
@@ -142,13 +141,16 @@ func (t *table) tend(at int64) {
 	}
 }
 
+// catchUp is the part of tend that has something to do. A mark that is ahead by
+// less than a lap is no reason: it belongs to a Take that read the clock later.
 func (t *table) catchUp(at int64) {
 	for scanned := 0; scanned < scanAtOnce; {
 		mark := t.mark.Load()
 		if mark <= at && at-mark < t.step || mark > at && mark-at < int64(lap) {
 			return
 		}
-		// Whoever is more than a lap behind, or ahead, has one lap to do.
+		// A mark that is more than a lap behind, or ahead because the clock
+		// went back, begins anew: one lap looks at everything.
 		next := mark + t.step
 		if oldest := at - at%t.step - int64(len(t.shards)-1)*t.step; next < oldest || next > at {
 			next = oldest
