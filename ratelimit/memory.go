@@ -11,8 +11,8 @@ import (
 // [Memory.MaxBuckets] is not set.
 const DefaultMaxBuckets = 1 << 24
 
-// Memory is a [Store] that keeps its buckets in the memory of the process, 30 to
-// 37 bytes for each when they are many. The zero Memory is ready for use. It is
+// Memory is a [Store] that keeps its buckets in the memory of the process, 32 to
+// 38 bytes for each when they are many. The zero Memory is ready for use. It is
 // safe for concurrent use, must not be copied after its first use, and starts no
 // goroutine.
 //

@@ -51,8 +51,8 @@ func (k key) home(slots int) int {
 }
 
 // roomy and crowded give the sizes of tables. A new table has about two thirds
-// of its slots in use, and may fill up to four fifths. So a bucket takes between
-// 30 and 36 bytes.
+// of its slots in use, and may fill up to four fifths. So a bucket takes 30 to 36
+// bytes, plus what the allocator rounds up.
 func roomy(used int) int { return max(minSlots, used+used/2) }
 
 func crowded(used, slots int) bool { return used >= slots-slots/5 }
