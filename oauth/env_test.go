@@ -96,7 +96,6 @@ type answer struct {
 }
 
 func (e *env) serve(r *http.Request) answer {
-	e.t.Helper()
 	w := httptest.NewRecorder()
 	e.mux.ServeHTTP(w, r)
 	a := answer{status: w.Code, header: w.Header(), text: w.Body.String()}
@@ -120,7 +119,6 @@ func post(path, mediaType, body string) *http.Request {
 
 // form sends a form to an endpoint.
 func (e *env) form(path, body string) answer {
-	e.t.Helper()
 	return e.serve(post(path, formType, body))
 }
 

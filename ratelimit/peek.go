@@ -18,15 +18,9 @@ func (m *Memory) Peek(b Bucket, l Limit, now time.Time, n int) (d Decision, err 
 func (s *shard) peek(k key) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.slots) == 0 {
-		return s.spare
-	}
-	for i := k.home(len(s.slots)); s.slots[i].tat != 0; {
-		if s.slots[i].key == k {
-			return s.slots[i].tat
-		}
-		if i++; i == len(s.slots) {
-			i = 0
+	if len(s.slots) > 0 {
+		if tat := s.slots[s.find(k)].tat; tat != 0 {
+			return tat
 		}
 	}
 	return s.spare

@@ -1,0 +1,218 @@
+package oauth_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/oauth"
+	"github.com/claviger-auth/claviger/scopes"
+	"github.com/claviger-auth/claviger/store/storetest"
+	"github.com/google/go-cmp/cmp"
+)
+
+const clientsPath = "/v1/oauth/clients"
+
+var clientSpec = oauth.ClientSpec{}
+
+func TestCreateClient(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	for body, want := range map[string]map[string]any{
+		"":                               {},
+		"{}":                             {},
+		`{"name":"CI"}`:                  {"name": "CI"},
+		`{"scopes":[]}`:                  {"scopes": []any{"identity:read"}},
+		`{"scopes":["webhooks:manage"]}`: {"scopes": []any{"identity:read", "webhooks:manage"}},
+	} {
+		got := env.manage(caller, "POST", clientsPath, body)
+		id, _ := got.body["clientId"].(string)
+		secret, _ := got.body["clientSecret"].(string)
+		want["clientId"], want["clientSecret"], want["companyId"], want["createdAt"] = id, secret, "acme", got.body["createdAt"]
+		if diff := cmp.Diff(want, got.body); got.status != 201 || diff != "" || len(id) != 19 || !strings.HasPrefix(id, "cc_") || len(secret) != 64 {
+			t.Errorf("%s: %d %s\n%s", body, got.status, got.text, diff)
+			continue
+		}
+		if created, _ := got.body["createdAt"].(string); len(created) != len("2026-01-01T00:00:00.000Z") || !strings.HasSuffix(created, "Z") {
+			t.Errorf("created at %q", created)
+		}
+		if got.header.Get("Cache-Control") != "no-store" || got.header.Get("Location") != clientsPath+"/"+id {
+			t.Errorf("header %v", got.header)
+		}
+		if _, err := env.grant(id, secret, ""); err != nil {
+			t.Error(err)
+		}
+	}
+	for body, want := range map[string]int{
+		`{"scopes":["keys:manage"]}`: 403, `{"scopes":["leads:read"]}`: 422, `{"scopes":["nope"]}`: 422, `{"scopes":"webhooks:manage"}`: 400,
+		`{"companyId":"globex"}`: 400, `{"clientId":"cc_0000000000000000"}`: 400, `{"clientSecret":"x"}`: 400, `{"name":1}`: 400, `{"name":null}`: 400,
+		`[]`: 400, `{"name":"` + strings.Repeat("a", 257) + `"}`: 422, `{"name":"a","name":"b"}`: 400,
+	} {
+		if got := env.manage(caller, "POST", clientsPath, body); got.status != want || got.body["clientSecret"] != nil {
+			t.Errorf("%s: %d %s", body, got.status, got.text)
+		}
+	}
+}
+
+func TestListClients(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	if got := env.manage(caller, "GET", clientsPath, ""); got.text != `{"clients":[]}`+"\n" {
+		t.Errorf("none: %s", got.text)
+	}
+	ids := make(map[string]bool)
+	var secrets []string
+	for range 5 {
+		id, secret := env.register()
+		ids[id] = true
+		secrets = append(secrets, secret)
+	}
+	deleted, _ := env.register()
+	if err := env.server.Delete(t.Context(), "acme", deleted); err != nil {
+		t.Fatal(err)
+	}
+	path := clientsPath + "?limit=2"
+	for pages := 1; ; pages++ {
+		got := env.manage(caller, "GET", path, "")
+		for _, item := range got.body["clients"].([]any) {
+			c := item.(map[string]any)
+			id := c["clientId"].(string)
+			if len(c) != 2 || c["createdAt"] == nil || !ids[id] {
+				t.Errorf("item %v", c)
+			}
+			delete(ids, id)
+		}
+		for _, secret := range secrets {
+			if strings.Contains(got.text, secret) {
+				t.Error("the list shows a secret")
+			}
+		}
+		cursor, more := got.body["next_cursor"].(string)
+		if !more {
+			if pages != 3 {
+				t.Errorf("%d pages", pages)
+			}
+			break
+		}
+		path = clientsPath + "?limit=2&cursor=" + cursor
+	}
+	if len(ids) != 0 {
+		t.Errorf("missing %v", ids)
+	}
+	for query, want := range map[string]int{"?limit=0": 422, "?limit=201": 422, "?limit=x": 422, "?cursor=x": 422, "?limit=1&limit=1": 400, "?other=1": 200} {
+		if got := env.manage(caller, "GET", clientsPath+query, ""); got.status != want {
+			t.Errorf("%s: %d %s", query, got.status, got.text)
+		}
+	}
+}
+
+func TestClientsOfOthers(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	id, secret := env.register()
+	token := env.token(id, secret)
+	stranger := keys.Principal{Org: "globex", Scopes: caller.Scopes, RateLimit: 600}
+	want := env.manage(stranger, "GET", clientsPath+"/cc_0000000000000000", "")
+	if want.status != 404 || want.body["error"] != "not_found" {
+		t.Fatalf("%d %s", want.status, want.text)
+	}
+	key, err := env.manager.Create(t.Context(), "globex", keys.Spec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{id, "x", "%00", token[:30], key.Record.ID} {
+		for _, route := range [][2]string{{"GET", ""}, {"DELETE", ""}, {"POST", "/rotate"}} {
+			got := env.manage(stranger, route[0], clientsPath+"/"+id+route[1], "")
+			if diff := cmp.Diff(want.header, got.header); got.status != 404 || got.text != want.text || diff != "" {
+				t.Errorf("%s %s%s: %d %s\n%s", route[0], id, route[1], got.status, got.text, diff)
+			}
+		}
+	}
+	if got := env.manage(stranger, "GET", clientsPath, ""); got.text != `{"clients":[]}`+"\n" {
+		t.Errorf("list: %s", got.text)
+	}
+	if _, err := env.grant(id, secret, ""); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+func TestOneClient(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	id, secret := env.register("webhooks:manage")
+	path := clientsPath + "/" + id
+	got := env.manage(caller, "GET", path, "")
+	want := map[string]any{"clientId": id, "companyId": "acme", "scopes": []any{"identity:read", "webhooks:manage"}, "createdAt": got.body["createdAt"]}
+	if diff := cmp.Diff(want, got.body); got.status != 200 || diff != "" {
+		t.Errorf("%d %s\n%s", got.status, got.text, diff)
+	}
+	rotated := env.manage(caller, "POST", path+"/rotate", "")
+	second, _ := rotated.body["clientSecret"].(string)
+	if rotated.status != 200 || rotated.body["clientId"] != id || len(second) != 64 || rotated.header.Get("Cache-Control") != "no-store" {
+		t.Fatalf("%d %s", rotated.status, rotated.text)
+	}
+	for _, s := range []string{secret, second} {
+		if _, err := env.grant(id, s, ""); err != nil {
+			t.Errorf("during the overlap: %v", err)
+		}
+	}
+	third, _ := env.manage(caller, "POST", path+"/rotate", `{"overlap":0}`).body["clientSecret"].(string)
+	for s, want := range map[string]error{secret: oauth.ErrInvalidClient, second: oauth.ErrInvalidClient, third: nil} {
+		if _, err := env.grant(id, s, ""); err != want {
+			t.Errorf("without an overlap: %v, want %v", err, want)
+		}
+	}
+	for body, want := range map[string]int{
+		`{"overlap":-1}`: 422, `{"overlap":315360001}`: 422, `{"overlap":1.5}`: 422, `{"overlap":"1"}`: 400, `{"secret":"x"}`: 400, `{"overlap":315360000}`: 200,
+	} {
+		if got := env.manage(caller, "POST", path+"/rotate", body); got.status != want {
+			t.Errorf("%s: %d %s", body, got.status, got.text)
+		}
+	}
+	poor := keys.Principal{Org: "acme", Scopes: scopes.MustParse("identity:read"), RateLimit: 600}
+	if got := env.manage(poor, "POST", path+"/rotate", ""); got.status != 403 || got.body["error"] != "insufficient_scope" {
+		t.Errorf("by somebody with less: %d %s", got.status, got.text)
+	}
+	for range 2 {
+		if got := env.manage(caller, "DELETE", path, ""); got.status != 204 || got.text != "" || got.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("delete: %d %s", got.status, got.text)
+		}
+	}
+	for _, route := range [][2]string{{"GET", ""}, {"POST", "/rotate"}} {
+		if got := env.manage(caller, route[0], path+route[1], ""); got.status != 404 {
+			t.Errorf("%s after that: %d %s", route[0], got.status, got.text)
+		}
+	}
+}
+
+func TestClientsNeedAPrincipal(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	id, _ := env.register()
+	for _, route := range env.handler.ClientRoutes() {
+		path := strings.ReplaceAll(route.Path, "{id}", id)
+		r := post(path, "", "")
+		r.Method = route.Method
+		for name, got := range map[string]answer{"no principal": env.serve(r), "no organization": env.manage(keys.Principal{ID: "x"}, route.Method, path, "")} {
+			if got.status != 401 || got.header.Get("WWW-Authenticate") == "" {
+				t.Errorf("%s %s with %s: %d %s", route.Method, path, name, got.status, got.text)
+			}
+		}
+	}
+}
+
+func TestClientsWhenTheStoreFails(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	id, _ := env.register()
+	for _, m := range []storetest.Method{storetest.Get, storetest.List, storetest.Insert, storetest.Update} {
+		env.faults.Fail(m, storetest.Always, errors.New("down"))
+	}
+	for _, route := range env.handler.ClientRoutes() {
+		got := env.manage(caller, route.Method, strings.ReplaceAll(route.Path, "{id}", id), "")
+		if got.status != 503 || got.body["error"] != "temporarily_unavailable" || got.header.Get("Retry-After") != "1" {
+			t.Errorf("%s %s: %d %s", route.Method, route.Path, got.status, got.text)
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package oauth_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/claviger-auth/claviger/keys/keyshttp"
+	"github.com/claviger-auth/claviger/oauth"
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestMetadata(t *testing.T) {
+	t.Parallel()
+	methods := []any{"client_secret_basic", "client_secret_post"}
+	for _, tt := range []struct {
+		name, issuer, resource   string
+		serverPath, resourcePath string
+	}{
+		{"plain", "https://auth.example.com", "", "", ""},
+		{"a port", "http://127.0.0.1:8080", "", "", ""},
+		{"a path", "https://example.com/tenant/one", "", "/tenant/one", "/tenant/one"},
+		{"a resource of its own", "https://auth.example.com", "https://api.example.com/v1", "", "/v1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			env := newEnv(t, nil)
+			h, err := oauth.NewHandler(env.server, tt.issuer, &oauth.HandlerOptions{Resource: tt.resource})
+			if err != nil {
+				t.Fatal(err)
+			}
+			env.mux = http.NewServeMux()
+			keyshttp.Mount(env.mux, keyshttp.Public, h.Routes()...)
+			get := func(path string) answer {
+				r := post(path, "", "")
+				r.Method = "GET"
+				return env.serve(r)
+			}
+			base := tt.issuer + "/oauth"
+			scopes := []any{"identity:read", "keys:manage", "webhooks:manage"}
+			want := map[string]any{
+				"issuer": tt.issuer, "token_endpoint": base + "/token", "revocation_endpoint": base + "/revoke", "introspection_endpoint": base + "/introspect",
+				"token_endpoint_auth_methods_supported": methods, "revocation_endpoint_auth_methods_supported": methods,
+				"introspection_endpoint_auth_methods_supported": methods, "grant_types_supported": []any{"client_credentials"},
+				"response_types_supported": []any{}, "scopes_supported": scopes,
+			}
+			if got := get("/.well-known/oauth-authorization-server" + tt.serverPath); got.status != 200 || cmp.Diff(want, got.body) != "" || got.header.Get("Content-Type") != "application/json" {
+				t.Errorf("%d %v\n%s", got.status, got.header, cmp.Diff(want, got.body))
+			}
+			resource := tt.resource
+			if resource == "" {
+				resource = tt.issuer
+			}
+			want = map[string]any{
+				"resource": resource, "authorization_servers": []any{tt.issuer}, "scopes_supported": scopes, "bearer_methods_supported": []any{"header"},
+			}
+			if got := get("/.well-known/oauth-protected-resource" + tt.resourcePath); got.status != 200 || cmp.Diff(want, got.body) != "" {
+				t.Errorf("%d\n%s", got.status, cmp.Diff(want, got.body))
+			}
+			// The endpoints are where the metadata says.
+			if got := env.form(base[len(tt.issuer)-len(tt.serverPath):]+"/token", ""); got.status != 400 {
+				t.Errorf("token endpoint: %d", got.status)
+			}
+			if got, want := h.ResourceMetadataURL(), resource[:len(resource)-len(tt.resourcePath)]+"/.well-known/oauth-protected-resource"+tt.resourcePath; got != want {
+				t.Errorf("metadata at %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+func TestNewHandlerRefuses(t *testing.T) {
+	t.Parallel()
+	server := newEnv(t, nil).server
+	const good = "https://auth.example.com"
+	for name, tt := range map[string]struct {
+		issuer string
+		opts   oauth.HandlerOptions
+	}{
+		"no issuer": {"", oauth.HandlerOptions{}}, "a path alone": {"/auth", oauth.HandlerOptions{}}, "another scheme": {"ftp://example.com", oauth.HandlerOptions{}},
+		"a query": {good + "?a", oauth.HandlerOptions{}}, "a fragment": {good + "#", oauth.HandlerOptions{}}, "a slash": {good + "/", oauth.HandlerOptions{}},
+		"a user": {"https://me@example.com", oauth.HandlerOptions{}}, "no host": {"https://", oauth.HandlerOptions{}}, "braces": {good + "/{id}", oauth.HandlerOptions{}},
+		"a relative path": {good, oauth.HandlerOptions{Path: "oauth"}}, "a path with a slash": {good, oauth.HandlerOptions{Path: "/oauth/"}},
+		"a path with braces": {good, oauth.HandlerOptions{Path: "/{x}"}}, "a realm with quotes": {good, oauth.HandlerOptions{Realm: `a"`}},
+		"a bad resource": {good, oauth.HandlerOptions{Resource: "x"}}, "negative failures": {good, oauth.HandlerOptions{Failures: -1}},
+	} {
+		if _, err := oauth.NewHandler(server, tt.issuer, &tt.opts); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	if _, err := oauth.NewHandler(nil, good, nil); err == nil {
+		t.Error("no server: no error")
+	}
+	if _, err := oauth.NewHandler(server, good, nil); err != nil {
+		t.Errorf("no options: %v", err)
+	}
+}

@@ -1,0 +1,58 @@
+package ratelimit_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/claviger-auth/claviger/ratelimit"
+)
+
+// TestPeek compares what Peek says with what the Take after it answers.
+func TestPeek(t *testing.T) {
+	t.Parallel()
+	var m ratelimit.Memory
+	limit := ratelimit.MustPerMinute(3)
+	now := time.Now()
+	for i, name := range []string{"a", "a", "b", "a", "a", "b", "c"} {
+		b := ratelimit.Bucket{Space: "test", Name: name}
+		for range 3 {
+			peeked, err := m.Peek(b, limit, now, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := m.Peek(b, limit, now, 1)
+			if peeked != again || err != nil {
+				t.Fatalf("step %d: two looks differ: %+v, %+v, %v", i, peeked, again, err)
+			}
+		}
+		peeked, _ := m.Peek(b, limit, now, 1)
+		taken, err := m.Take(context.Background(), b, limit, now, 1)
+		if peeked != taken || err != nil {
+			t.Errorf("step %d: peeked %+v, taken %+v, %v", i, peeked, taken, err)
+		}
+	}
+	for want, l := range map[error]ratelimit.Limit{ratelimit.ErrLimit: {}, ratelimit.ErrCost: limit} {
+		if _, err := m.Peek(ratelimit.Bucket{Space: "test", Name: "a"}, l, now, 4); !errors.Is(err, want) {
+			t.Errorf("%v, want %v", err, want)
+		}
+	}
+	if n := m.Len(); n != 3 {
+		t.Errorf("looking made buckets: %d", n)
+	}
+}
+
+func TestAddressName(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1", "192.0.2.1:80": "192.0.2.1", "[::ffff:192.0.2.1]:80": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1",
+		"2001:db8::1:2:3:4": "2001:db8::/64", "[2001:db8::1:2:3:4]": "2001:db8::/64", "[fe80::1%eth0]:80": "fe80::/64",
+		"": "unknown", "@": "unknown", "example.com:80": "unknown", "192.0.2.1:port": "unknown", "192.0.2": "unknown",
+	} {
+		addr, ok := ratelimit.ParseAddress(text)
+		if got := ratelimit.AddressName(addr); got != want || ok != (want != "unknown") {
+			t.Errorf("%q is %q, %v; want %q", text, got, ok, want)
+		}
+	}
+}
