@@ -4,6 +4,8 @@ go 1.26.0
 
 require github.com/claviger-auth/claviger v0.0.0
 
+require golang.org/x/oauth2 v0.37.0
+
 require (
 	github.com/google/go-cmp v0.7.0
 	golang.org/x/crypto v0.58.0 // indirect

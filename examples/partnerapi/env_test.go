@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -22,6 +23,8 @@ type env struct {
 	server *httptest.Server
 	admin  string // the bootstrap key
 	log    *syncBuffer
+
+	webhooks atomic.Int64 // how many were made by resource
 }
 
 func newEnv(t *testing.T) *env {
