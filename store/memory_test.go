@@ -1,13 +1,321 @@
 package store_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/ratelimit"
 	"github.com/claviger-auth/claviger/store"
 	"github.com/claviger-auth/claviger/store/storetest"
 )
 
+var start = time.UnixMilli(1_700_000_000_000)
+
+// record returns a key of the organization acme, or a token that ends at start.
+func record(t testing.TB, kind keys.Kind, id string) keys.Record {
+	t.Helper()
+	digest, err := keys.ParseDigest("$sha256$v=1$MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := keys.Record{ID: id, Kind: kind, Org: "acme", RateLimit: 600, Digest: digest, CreatedAt: start, Version: 1}
+	if kind == keys.KindToken {
+		r.Parent, r.ExpiresAt = "cc_1", start
+	}
+	return r
+}
+
+func insert(t testing.TB, m *store.Memory, r keys.Record) {
+	t.Helper()
+	if err := m.Insert(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	storetest.Test(t, func(testing.TB) store.Store { return new(store.Memory) })
+}
+
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	for name, pair := range map[string][2]error{
+		"not found": {store.ErrNotFound, keys.ErrNotFound},
+		"exists":    {store.ErrExists, keys.ErrExists},
+		"conflict":  {store.ErrConflict, keys.ErrConflict},
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s: the names stand for two errors, %v and %v", name, pair[0], pair[1])
+		}
+	}
+}
+
+func TestMemoryGetAllocatesNothing(t *testing.T) {
+	m := new(store.Memory)
+	insert(t, m, record(t, keys.KindKey, "key_1"))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for _, id := range []string{"key_1", "key_2", "", strings.Repeat("x", 1000)} {
+		if n := testing.AllocsPerRun(100, func() {
+			if r, err := m.Get(ctx, id); r.ID != id && err == nil {
+				t.Errorf("Get of %q gave %q", id, r.ID)
+			}
+		}); n != 0 {
+			t.Errorf("Get of %q allocates %v times, want 0", id, n)
+		}
+	}
+}
+
+// Limiters must be able to tell that the buckets are in this process; they do it
+// by a method that the embedded Memory brings along.
+func TestMemoryLimitsAllocateNothing(t *testing.T) {
+	limiter, err := ratelimit.New(new(store.Memory), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit, now, admitted := ratelimit.MustPerMinute(60), start, 0
+	take := func() {
+		if d, err := limiter.TakeAt(t.Context(), "acme", limit, now, 1); err == nil && d.Allowed {
+			admitted++
+		}
+	}
+	if n := testing.AllocsPerRun(99, take); n != 0 {
+		t.Errorf("a decision allocates %v times, want 0", n)
+	}
+	if admitted != 60 {
+		t.Errorf("%d of 100 requests were admitted, want 60", admitted)
+	}
+}
+
+// A model is what a Memory is meant to be, without any cleverness.
+type model map[string]keys.Record
+
+func (m model) list(q keys.Query) []keys.Record {
+	page := []keys.Record{}
+	for _, r := range m {
+		if r.Org == q.Org && r.Kind == q.Kind && r.ID > q.After {
+			page = append(page, r)
+		}
+	}
+	slices.SortFunc(page, func(a, b keys.Record) int { return strings.Compare(a.ID, b.ID) })
+	return page[:min(len(page), q.Limit)]
+}
+
+// Over long random schedules, in which tables grow, shrink and fill with removed
+// slots, and blocks split and vanish, Memory does what the model does.
+func TestMemoryIsItsModel(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{10, 500, 4000} {
+		t.Run(fmt.Sprint("ids=", size), func(t *testing.T) {
+			t.Parallel()
+			random := rand.New(rand.NewPCG(1, uint64(size)))
+			m, want := new(store.Memory), make(model)
+			ids := make([]string, size)
+			for i := range ids {
+				ids[i] = fmt.Sprintf("%x", random.Uint64())
+			}
+			for range 8 * size {
+				step(t, random, m, want, ids)
+			}
+			for _, kind := range []keys.Kind{keys.KindKey, keys.KindToken} {
+				compareLists(t, m, want, keys.Query{Org: "acme", Kind: kind, Limit: math.MaxInt})
+			}
+			for _, id := range ids {
+				r, err := m.Get(t.Context(), id)
+				if _, there := want[id]; there != (err == nil) || r != want[id] {
+					t.Fatalf("Get of %q gave %v, %v; want %v", id, r, err, want[id])
+				}
+			}
+		})
+	}
+}
+
+// step does one random thing to both.
+func step(t *testing.T, random *rand.Rand, m *store.Memory, want model, ids []string) {
+	id := ids[random.IntN(len(ids))]
+	was, there := want[id]
+	switch n := random.IntN(1000); {
+	case n < 600:
+		r := record(t, keys.KindToken, id)
+		if random.IntN(8) == 0 {
+			r = record(t, keys.KindKey, id)
+		}
+		err := m.Insert(t.Context(), r)
+		if there != errors.Is(err, store.ErrExists) {
+			t.Fatalf("Insert of %q failed with %v; it is there: %t", id, err, there)
+		}
+		if !there {
+			want[id] = r
+		}
+	case n < 980:
+		r := was
+		if !there {
+			r = record(t, keys.KindKey, id)
+		}
+		r.Label, r.ExpiresAt = fmt.Sprint(n), start.Add(time.Duration(random.IntN(3)-1)*time.Hour)
+		err := m.Update(t.Context(), r)
+		if there != (err == nil) {
+			t.Fatalf("Update of %q failed with %v; it is there: %t", id, err, there)
+		}
+		if there {
+			r.Version++
+			want[id] = r
+		}
+	case n < 998:
+		kind := []keys.Kind{keys.KindKey, keys.KindToken, keys.KindClient}[random.IntN(3)]
+		compareLists(t, m, want, keys.Query{Org: "acme", Kind: kind, After: id[:random.IntN(len(id))], Limit: 1 + random.IntN(20)})
+	default:
+		dead := 0
+		for id, r := range want {
+			if r.Kind == keys.KindToken && r.ExpiresAt.Before(start) {
+				delete(want, id)
+				dead++
+			}
+		}
+		n, err := m.Sweep(t.Context(), start, math.MaxInt)
+		if n != dead || err != nil {
+			t.Fatalf("Sweep removed %d, %v; want %d", n, err, dead)
+		}
+	}
+}
+
+func compareLists(t *testing.T, m *store.Memory, want model, q keys.Query) {
+	t.Helper()
+	got, err := m.List(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := want.list(q); !slices.Equal(got, w) {
+		t.Fatalf("List of %+v (-want +got):\n%s", q, cmp.Diff(fmt.Sprint(w), fmt.Sprint(got)))
+	}
+}
+
+// A page is one moment's: of two records that are always updated one after the
+// other, the second is never ahead of the first.
+func TestMemoryListIsOneMoment(t *testing.T) {
+	t.Parallel()
+	m := new(store.Memory)
+	records := [2]keys.Record{record(t, keys.KindKey, "a"), record(t, keys.KindKey, "b")}
+	insert(t, m, records[0])
+	insert(t, m, records[1])
+	var done atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer done.Store(true)
+		for range 2000 {
+			for i := range records {
+				if err := m.Update(t.Context(), records[i]); err != nil {
+					t.Error(err)
+					return
+				}
+				records[i].Version++
+			}
+		}
+	})
+	for !done.Load() {
+		page, err := m.List(t.Context(), keys.Query{Org: "acme", Kind: keys.KindKey, Limit: 2})
+		if err != nil || len(page) != 2 {
+			t.Fatalf("List gave %v, %v; want 2 records", page, err)
+		}
+		if ahead := page[0].Version - page[1].Version; ahead != 0 && ahead != 1 {
+			t.Fatalf("List gave version %d of a and %d of b, which never were there at once", page[0].Version, page[1].Version)
+		}
+	}
+	wg.Wait()
+}
+
+// A loop of small sweeps removes everything, and returns 0 only then. What is
+// inserted with a removed ID is another record, which the sweep leaves alone.
+func TestMemorySweepInSteps(t *testing.T) {
+	t.Parallel()
+	const total, limit = 5000, 300
+	m := new(store.Memory)
+	for i := range total {
+		insert(t, m, record(t, keys.KindToken, fmt.Sprint(i)))
+	}
+	var counts []int
+	for {
+		n, err := m.Sweep(t.Context(), start.Add(1), limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if counts = append(counts, n); n == 0 {
+			break
+		}
+	}
+	want := append(slices.Repeat([]int{limit}, total/limit), total%limit, 0)
+	if diff := cmp.Diff(want, counts); diff != "" {
+		t.Errorf("removed by each Sweep (-want +got):\n%s", diff)
+	}
+	again := record(t, keys.KindToken, "17")
+	again.ExpiresAt = start.Add(time.Hour)
+	insert(t, m, again)
+	if n, err := m.Sweep(t.Context(), start.Add(1), limit); n != 0 || err != nil {
+		t.Errorf("Sweep of a live token: %d, %v", n, err)
+	}
+	if got, err := m.Get(t.Context(), "17"); err != nil || got != again {
+		t.Errorf("Get gave %v, %v; want the record that was inserted last", got, err)
+	}
+}
+
+// Everything at once, for the race detector. Each goroutine has tokens of its
+// own, whose state it therefore knows, while all share tables and lists.
+func TestMemoryConcurrentChurn(t *testing.T) {
+	t.Parallel()
+	m := new(store.Memory)
+	var removed atomic.Int64
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			for i := range 1500 {
+				r := record(t, keys.KindToken, fmt.Sprintf("%d-%d", g, i))
+				live := i%3 == 0
+				if live {
+					r.ExpiresAt = start.Add(time.Hour)
+				}
+				if err := m.Insert(t.Context(), r); err != nil {
+					t.Error(err)
+					return
+				}
+				if live {
+					r.Label = "updated"
+					if err := m.Update(t.Context(), r); err != nil {
+						t.Errorf("Update of a live token: %v", err)
+					}
+					if got, err := m.Get(t.Context(), r.ID); err != nil || got.Label != "updated" {
+						t.Errorf("Get of a live token: %v, %v", got, err)
+					}
+				}
+				if i%50 == 0 {
+					n, err := m.Sweep(t.Context(), start.Add(1), 40)
+					removed.Add(int64(n))
+					page, listed := m.List(t.Context(), keys.Query{Org: "acme", Kind: keys.KindToken, Limit: 200})
+					if err != nil || listed != nil || !slices.IsSortedFunc(page, func(a, b keys.Record) int { return strings.Compare(a.ID, b.ID) }) {
+						t.Errorf("Sweep: %v, List: %v, or the page is not sorted", err, listed)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	n, err := m.Sweep(t.Context(), start.Add(1), math.MaxInt)
+	if err != nil || removed.Add(int64(n)) != 4000 {
+		t.Errorf("sweeps removed %d dead tokens, %v; want 4000", removed.Load(), err)
+	}
+	page, err := m.List(t.Context(), keys.Query{Org: "acme", Kind: keys.KindToken, Limit: math.MaxInt})
+	if err != nil || len(page) != 2000 {
+		t.Errorf("%d live tokens are left, %v; want 2000", len(page), err)
+	}
 }

@@ -146,7 +146,7 @@ func (p *probe) numbered(r keys.Record, n int64) keys.Record {
 
 // pause leaves the processor to others. A goroutine that spins would also stop
 // the clock of a test in a bubble of package synctest.
-func pause() { time.Sleep(1) }
+func pause() { time.Sleep(time.Nanosecond) }
 
 func concurrentRevoke(p *probe, s keys.Store) {
 	for n := range races {
