@@ -270,52 +270,30 @@ func TestMemorySweepInSteps(t *testing.T) {
 	}
 }
 
-// Everything at once, for the race detector. Each goroutine has tokens of its
-// own, whose state it therefore knows, while all share tables and lists.
-func TestMemoryConcurrentChurn(t *testing.T) {
+// IDs that come in order fill and split blocks at their ends.
+func TestMemoryListsOrderedInserts(t *testing.T) {
 	t.Parallel()
-	m := new(store.Memory)
-	var removed atomic.Int64
-	var wg sync.WaitGroup
-	for g := range 4 {
-		wg.Go(func() {
-			for i := range 1500 {
-				r := record(t, keys.KindToken, fmt.Sprintf("%d-%d", g, i))
-				live := i%3 == 0
-				if live {
-					r.ExpiresAt = start.Add(time.Hour)
-				}
-				if err := m.Insert(t.Context(), r); err != nil {
-					t.Error(err)
-					return
-				}
-				if live {
-					r.Label = "updated"
-					if err := m.Update(t.Context(), r); err != nil {
-						t.Errorf("Update of a live token: %v", err)
-					}
-					if got, err := m.Get(t.Context(), r.ID); err != nil || got.Label != "updated" {
-						t.Errorf("Get of a live token: %v, %v", got, err)
-					}
-				}
-				if i%50 == 0 {
-					n, err := m.Sweep(t.Context(), start.Add(1), 40)
-					removed.Add(int64(n))
-					page, listed := m.List(t.Context(), keys.Query{Org: "acme", Kind: keys.KindToken, Limit: 200})
-					if err != nil || listed != nil || !slices.IsSortedFunc(page, func(a, b keys.Record) int { return strings.Compare(a.ID, b.ID) }) {
-						t.Errorf("Sweep: %v, List: %v, or the page is not sorted", err, listed)
-					}
+	const n = 2000
+	for name, number := range map[string]func(i int) int{
+		"ascending":  func(i int) int { return i },
+		"descending": func(i int) int { return n - 1 - i },
+		"inwards":    func(i int) int { return i/2 + i%2*(n-1-i/2*2) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := new(store.Memory)
+			for i := range n {
+				insert(t, m, record(t, keys.KindKey, fmt.Sprintf("%05d", number(i))))
+			}
+			page, err := m.List(t.Context(), keys.Query{Org: "acme", Kind: keys.KindKey, Limit: n + 1})
+			if err != nil || len(page) != n {
+				t.Fatalf("List returned %d records, %v; want %d", len(page), err, n)
+			}
+			for i, r := range page {
+				if want := fmt.Sprintf("%05d", i); r.ID != want {
+					t.Fatalf("record %d is %q, want %q", i, r.ID, want)
 				}
 			}
 		})
-	}
-	wg.Wait()
-	n, err := m.Sweep(t.Context(), start.Add(1), math.MaxInt)
-	if err != nil || removed.Add(int64(n)) != 4000 {
-		t.Errorf("sweeps removed %d dead tokens, %v; want 4000", removed.Load(), err)
-	}
-	page, err := m.List(t.Context(), keys.Query{Org: "acme", Kind: keys.KindToken, Limit: math.MaxInt})
-	if err != nil || len(page) != 2000 {
-		t.Errorf("%d live tokens are left, %v; want 2000", len(page), err)
 	}
 }
