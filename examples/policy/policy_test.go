@@ -32,9 +32,10 @@ var imports = map[string][]string{
 	"ratelimit":       {"golang.org/x/time/rate"},
 	"keys":            {"scopes", "golang.org/x/crypto/argon2", "golang.org/x/crypto/bcrypt"},
 	"keys/keyshttp":   {"keys", "scopes"},
+	"oauth":           {"keys", "keys/keyshttp", "scopes", "ratelimit", "golang.org/x/time/rate"},
 	"middleware":      {"keys", "scopes", "ratelimit"},
 	"store":           {"keys", "ratelimit"},
-	"store/storetest": {"keys", "scopes", "ratelimit", "store"},
+	"store/storetest": {"keys", "scopes", "ratelimit", "store", "golang.org/x/time/rate"},
 }
 
 // withoutHTTP are the packages that must not know of HTTP, even indirectly.
