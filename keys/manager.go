@@ -47,7 +47,7 @@ func NewManager(store Store, opts *Options) (*Manager, error) {
 }
 
 // Verifier returns a Verifier over the same store with the same Options.
-func (m *Manager) Verifier() *Verifier { return &Verifier{store: m.store, settings: m.settings} }
+func (m *Manager) Verifier() *Verifier { return newVerifier(m.store, m.settings) }
 
 // Catalog returns the catalog of scopes of the Options.
 func (m *Manager) Catalog() *scopes.Catalog { return m.catalog }

@@ -40,8 +40,8 @@ type Store interface {
 	// nothing, if the version differs, or if the stored record has a
 	// RevokedAt that r lacks or has later; ErrNotFound if no record has
 	// the ID and the organization; and the error of r.Validate if that is
-	// not nil. Kind, Parent and CreatedAt stay as they were inserted, whatever
-	// r says.
+	// not nil. Kind, Parent and CreatedAt stay as they were inserted: callers
+	// pass them as they read them, and what else they pass is not stored.
 	Update(ctx context.Context, r Record) error
 
 	// List returns the records that q asks for, revoked and expired ones
@@ -53,9 +53,32 @@ type Store interface {
 
 	// Sweep removes up to limit tokens that were expired or revoked before
 	// the given time, and returns how many it removed. Keys and clients stay
-	// for ever, so that their IDs are never used again. A limit below 1 is
-	// refused with an error that wraps ErrInvalid.
+	// for ever, so that their IDs are never used again; the ID of a token that
+	// was removed need not be remembered. A limit below 1 is refused with an
+	// error that wraps ErrInvalid.
 	Sweep(ctx context.Context, before time.Time, limit int) (int, error)
+}
+
+// A FamilyStore is a [Store] that can read a record and its parent in one round
+// trip. It is optional: without it, checking a token takes two.
+type FamilyStore interface {
+	// GetFamily returns what Get returns, and the record's parent: the zero
+	// Record if the record has none, or if no record has the parent's ID.
+	GetFamily(ctx context.Context, id string) (rec, parent Record, err error)
+}
+
+// A UseStore is a [Store] that keeps when credentials were last used. It is
+// optional. Uses are kept apart from records: noting one changes neither a
+// record's version nor anything else of it, so it can undo nothing.
+type UseStore interface {
+	// NoteUses notes, for each ID, that the credential was used at a time. The
+	// later of two times stays, whatever the order in which they are noted.
+	// Times are in whole milliseconds. IDs that no record has are passed over.
+	NoteUses(ctx context.Context, uses map[string]time.Time) error
+
+	// LastUses returns when the credentials with the given IDs were last used.
+	// IDs that no use was noted for are absent.
+	LastUses(ctx context.Context, ids []string) (map[string]time.Time, error)
 }
 
 // A Query selects records for [Store.List].

@@ -10,7 +10,8 @@ import (
 
 // A Verifier checks credentials. It is safe for concurrent use.
 type Verifier struct {
-	store Store
+	store  Store
+	family FamilyStore // the store, if it is one
 	settings
 }
 
@@ -24,7 +25,12 @@ func NewVerifier(store Store, opts *Options) (*Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Verifier{store: store, settings: s}, nil
+	return newVerifier(store, s), nil
+}
+
+func newVerifier(store Store, s settings) *Verifier {
+	family, _ := store.(FamilyStore)
+	return &Verifier{store: store, family: family, settings: s}
 }
 
 // Verify checks the text of an API key or an access token at the present time,
@@ -49,21 +55,41 @@ func (v *Verifier) VerifyAt(ctx context.Context, text string, now time.Time) (Pr
 	if err != nil {
 		return Principal{}, v.refuse(ctx, now, nil, "", err)
 	}
+	if kind == KindToken {
+		return v.verifyToken(ctx, t, now)
+	}
 	var rec Record
-	if err := v.check(ctx, kind, t, now, &rec); err != nil {
+	if err := v.check(ctx, kind, t, now, &rec, nil); err != nil {
 		return Principal{}, err
 	}
-	p := Principal{
-		Org: rec.Org, ID: rec.ID, Kind: kind, Client: rec.Parent, Environment: t.Environment,
-		Scopes: rec.Scopes, RateLimit: rec.RateLimit, ExpiresAt: rec.ExpiresAt,
+	if rec.Parent != "" {
+		err := unavailable(fmt.Errorf("%w: a key with a parent", ErrCorrupt))
+		return Principal{}, v.refuse(ctx, now, &rec, t.ID, err)
 	}
-	if rec.Parent != "" || kind == KindToken {
-		if err := v.narrow(ctx, &p, now); err != nil {
-			return Principal{}, v.refuse(ctx, now, &rec, t.ID, err)
-		}
+	v.accept(ctx, now, &rec)
+	return principal(&rec, t.Environment), nil
+}
+
+// verifyToken is VerifyAt for tokens, which are good for what their client is.
+func (v *Verifier) verifyToken(ctx context.Context, t Token, now time.Time) (Principal, error) {
+	var rec, parent Record
+	if err := v.check(ctx, KindToken, t, now, &rec, &parent); err != nil {
+		return Principal{}, err
+	}
+	p := principal(&rec, t.Environment)
+	if err := v.narrow(ctx, &p, &parent, now); err != nil {
+		return Principal{}, v.refuse(ctx, now, &rec, t.ID, err)
 	}
 	v.accept(ctx, now, &rec)
 	return p, nil
+}
+
+// principal returns who a record stands for, without regard to its parent.
+func principal(rec *Record, environment string) Principal {
+	return Principal{
+		Org: rec.Org, ID: rec.ID, Kind: rec.Kind, Client: rec.Parent, Environment: environment,
+		Scopes: rec.Scopes, RateLimit: rec.RateLimit, ExpiresAt: rec.ExpiresAt,
+	}
 }
 
 // VerifyClient checks the ID and the secret of an OAuth client, which travel as
@@ -75,7 +101,7 @@ func (v *Verifier) VerifyClient(ctx context.Context, id, secret string, now time
 		return Record{}, v.refuse(ctx, now, nil, "", err)
 	}
 	var rec Record
-	if err := v.check(ctx, KindClient, t, now, &rec); err != nil {
+	if err := v.check(ctx, KindClient, t, now, &rec, nil); err != nil {
 		return Record{}, err
 	}
 	v.accept(ctx, now, &rec)
@@ -83,10 +109,16 @@ func (v *Verifier) VerifyClient(ctx context.Context, id, secret string, now time
 }
 
 // check is the one path by which a secret is accepted. It reads the record of
-// t into rec.
-func (v *Verifier) check(ctx context.Context, kind Kind, t Token, now time.Time, rec *Record) (err error) {
+// t into rec and, if the store has both at once and parent is not nil, the
+// record's parent into parent.
+func (v *Verifier) check(ctx context.Context, kind Kind, t Token, now time.Time, rec, parent *Record) (err error) {
 	secret := t.Secret.Reveal()
-	*rec, err = v.get(ctx, t.ID)
+	if parent != nil && v.family != nil {
+		*rec, *parent, err = v.family.GetFamily(ctx, t.ID)
+	} else {
+		*rec, err = v.store.Get(ctx, t.ID)
+	}
+	err = found(rec, t.ID, err)
 	if err == ErrUnknown {
 		v.hasher.burn(kind, secret)
 		return v.refuse(ctx, now, nil, t.ID, err)
@@ -118,27 +150,32 @@ func (v *Verifier) check(ctx context.Context, kind Kind, t Token, now time.Time,
 	return nil
 }
 
-// get returns the record with the given ID, ErrUnknown, or an error that wraps
-// ErrUnavailable.
-func (v *Verifier) get(ctx context.Context, id string) (Record, error) {
-	rec, err := v.store.Get(ctx, id)
+// found returns what a look-up says: nil, ErrUnknown, or an error that wraps
+// ErrUnavailable, also for a record that cannot be the one asked for.
+func found(rec *Record, id string, err error) error {
 	switch {
 	case err == nil && (rec.ID != id || rec.Org == "" || rec.RateLimit < 1):
-		return rec, unavailable(fmt.Errorf("%w: not the record that was asked for", ErrCorrupt))
+		return unavailable(fmt.Errorf("%w: not the record that was asked for", ErrCorrupt))
 	case err == nil:
-		return rec, nil
+		return nil
 	case errors.Is(err, ErrNotFound):
-		return rec, ErrUnknown
+		return ErrUnknown
 	}
-	return rec, unavailable(err)
+	return unavailable(err)
 }
 
 func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
 
-// narrow holds p to what its parent permits now.
-func (v *Verifier) narrow(ctx context.Context, p *Principal, now time.Time) error {
-	parent, err := v.get(ctx, p.Client)
-	switch {
+// narrow holds p, a token, to what its client permits now. The parent is the
+// client's record, or zero if it was not read yet or is not there.
+func (v *Verifier) narrow(ctx context.Context, p *Principal, parent *Record, now time.Time) error {
+	var err error
+	if v.family == nil {
+		*parent, err = v.store.Get(ctx, p.Client)
+	} else if parent.ID == "" {
+		err = ErrNotFound
+	}
+	switch err := found(parent, p.Client, err); {
 	case err == ErrUnknown:
 		return ErrRevoked
 	case err != nil:
