@@ -29,6 +29,12 @@ func TestParseDigest(t *testing.T) {
 		sha256Text: "sha256", hmacText: "hmac-sha256", bcryptText: "bcrypt", argonText: "argon2id",
 		strings.Replace(bcryptText, "$2b$", "$2a$", 1): "bcrypt",
 		strings.Replace(bcryptText, "$2b$", "$2y$", 1): "bcrypt",
+		// The bounds.
+		strings.Replace(bcryptText, "$04$", "$14$", 1):                      "bcrypt",
+		strings.Replace(argonText, "m=64,t=1,p=1", "m=262144,t=16,p=16", 1): "argon2id",
+		strings.Replace(argonText, "m=64,t=1,p=1", "m=8,t=1,p=1", 1):        "argon2id",
+		"$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$AAECAwQFBgcICQoLDA0ODw":    "argon2id",
+		"$hmac-sha256$v=1,k=" + strings.Repeat("p", 32) + "$" + sumText:     "hmac-sha256",
 	} {
 		d, err := keys.ParseDigest(text)
 		if err != nil || d.Text() != text || d.String() != name || d.IsZero() {
@@ -77,6 +83,14 @@ func TestParseDigestRefuses(t *testing.T) {
 		"argon2i":                 strings.Replace(argonText, "argon2id", "argon2i", 1),
 		"argon2id, old":           strings.Replace(argonText, "v=19", "v=16", 1),
 		"argon2id, much memory":   strings.Replace(argonText, "m=64", "m=4194304", 1),
+		"argon2id, too much":      strings.Replace(argonText, "m=64", "m=262145", 1),
+		"argon2id, 17 passes":     strings.Replace(argonText, "t=1", "t=17", 1),
+		"argon2id, no passes":     strings.Replace(argonText, "t=1", "t=0", 1),
+		"argon2id, 17 lanes":      strings.Replace(argonText, "m=64,t=1,p=1", "m=256,t=1,p=17", 1),
+		"argon2id, 2 lanes":       strings.Replace(argonText, "m=64,t=1,p=1", "m=15,t=1,p=2", 1),
+		"argon2id, 7-byte salt":   strings.Replace(argonText, "c29tZXNhbHQxMjM0NTY3OA", "c29tZXNhbA", 1),
+		"argon2id, 15-byte sum":   strings.Replace(argonText, sumText, "AAECAwQFBgcICQoLDA0O", 1),
+		"a long pepper name":      "$hmac-sha256$v=1,k=" + strings.Repeat("p", 33) + "$" + sumText,
 		"argon2id, little memory": strings.Replace(argonText, "m=64", "m=7", 1),
 		"argon2id, many passes":   strings.Replace(argonText, "t=1", "t=1000", 1),
 		"argon2id, no lanes":      strings.Replace(argonText, "p=1", "p=0", 1),

@@ -237,6 +237,34 @@ func TestParsePair(t *testing.T) {
 	}
 }
 
+func TestValidID(t *testing.T) {
+	t.Parallel()
+	key, long := "vck_live_"+strings.Repeat("a", 22), "vck_"+strings.Repeat("a", 251)
+	for _, tt := range []struct {
+		name, id         string
+		partner, foreign bool
+	}{
+		{"a key's", key, true, true},
+		{"the longest", long, false, true},
+		{"a longer one", long + "a", false, false},
+		{"nothing", "", false, false},
+		{"the prefix alone", "vck_", false, false},
+		{"an environment alone", "vck_live_", false, true},
+		{"a short one", key[:len(key)-1], false, true},
+		{"one with more behind it", key + "a", false, true},
+		{"one with a dot", key + ".", false, false},
+		{"another environment", "vck_prod_" + strings.Repeat("a", 22), false, true},
+		{"another prefix", "key_" + strings.Repeat("a", 22), false, false},
+	} {
+		if got := partner.ValidID(tt.id); got != tt.partner {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+		if got := foreign.ValidID(tt.id); got != tt.foreign {
+			t.Errorf("%s, where foreign keys are allowed: %v", tt.name, got)
+		}
+	}
+}
+
 func TestNewFormatRefuses(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

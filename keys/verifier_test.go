@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -148,6 +149,47 @@ func TestVerifyReads(t *testing.T) {
 		_, _ = env.verify(tt.text)
 		if got := env.faults.Calls(storetest.Get) - before; got != tt.reads {
 			t.Errorf("%s: %d reads, want %d", tt.name, got, tt.reads)
+		}
+	}
+}
+
+// TestVerifyHashes counts the hashes that each kind of text costs. That of an
+// unknown credential is what hides that it is unknown.
+func TestVerifyHashes(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	manager, verifier := env.over(&keys.Options{Format: partner, Peppers: []keys.Pepper{{Name: "p", Key: keys.NewSecret(strings.Repeat("p", 32))}}})
+	var hashes atomic.Int64
+	verifier.CountHashes(&hashes)
+	var texts [2]string
+	for i := range texts {
+		issued, err := manager.Create(t.Context(), "acme", keys.Spec{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[i] = issued.Text.Reveal()
+	}
+	id, _, _ := strings.Cut(texts[0], ".")
+	tok, err := partner.New("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hashes.Store(0)
+	for _, tt := range []struct {
+		name, text string
+		err        error
+		want       int64
+	}{
+		{"good", texts[0], nil, 1},
+		{"wrong", partner.Text(withSecretOf(t, id, texts[1])).Reveal(), keys.ErrMismatch, 1},
+		{"unknown", partner.Text(tok).Reveal(), keys.ErrUnknown, 1},
+		{"junk", "vck_live_junk", keys.ErrMalformed, 0},
+	} {
+		if _, err := verifier.Verify(t.Context(), tt.text); err != tt.err {
+			t.Errorf("%s: %v, want %v", tt.name, err, tt.err)
+		}
+		if n := hashes.Swap(0); n != tt.want {
+			t.Errorf("%s: %d hashes, want %d", tt.name, n, tt.want)
 		}
 	}
 }
@@ -416,6 +458,12 @@ func TestPeppersAreChecked(t *testing.T) {
 	} {
 		if _, err := keys.NewVerifier(newEnv(t, nil).store, &keys.Options{Peppers: peppers}); err == nil {
 			t.Errorf("%s: no error", name)
+		}
+	}
+	for n, ok := range map[int]bool{1: true, 32: true, 33: false} {
+		name := strings.Repeat("n", n)
+		if _, err := keys.NewVerifier(newEnv(t, nil).store, &keys.Options{Peppers: []keys.Pepper{{Name: name, Key: key}}}); (err == nil) != ok {
+			t.Errorf("a name of %d characters: %v", n, err)
 		}
 	}
 }

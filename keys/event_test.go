@@ -1,0 +1,94 @@
+package keys_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+
+	"github.com/claviger-auth/claviger/keys"
+)
+
+func TestEventTypeString(t *testing.T) {
+	t.Parallel()
+	for et, want := range map[keys.EventType]string{
+		0: "none", keys.Created: "created", keys.Changed: "changed", keys.Rotated: "rotated",
+		keys.Revoked: "revoked", keys.Accepted: "accepted", keys.Refused: "refused", 7: "EventType(7)",
+	} {
+		if got := et.String(); got != want {
+			t.Errorf("%d is %q, want %q", uint8(et), got, want)
+		}
+	}
+}
+
+func TestLogEvents(t *testing.T) {
+	t.Parallel()
+	key := keys.Event{Org: "acme", ID: "vck_a", Kind: keys.KindKey}
+	with := func(et keys.EventType, reason string, err error) keys.Event {
+		e := key
+		e.Type, e.Reason, e.Err = et, reason, err
+		return e
+	}
+	by := keys.NewContext(t.Context(), keys.Principal{Org: "acme", ID: "vck_b"})
+	self := keys.NewContext(t.Context(), keys.Principal{Org: "acme", ID: "vck_a"})
+	for _, tt := range []struct {
+		name  string
+		ctx   context.Context
+		event keys.Event
+		want  string
+	}{
+		{"accepted", t.Context(), with(keys.Accepted, "", nil), `level=DEBUG msg="credential accepted" org=acme id=vck_a kind=key` + "\n"},
+		{"created by another", by, with(keys.Created, "", nil), `level=INFO msg="credential created" org=acme id=vck_a kind=key by=vck_b` + "\n"},
+		{"revoked by itself", self, with(keys.Revoked, "", nil), `level=INFO msg="credential revoked" org=acme id=vck_a kind=key` + "\n"},
+		{"junk", t.Context(), keys.Event{Type: keys.Refused, Reason: keys.ReasonMalformed}, `level=INFO msg="credential refused" reason=malformed` + "\n"},
+		{
+			"the store is down", t.Context(), with(keys.Refused, keys.ReasonUnavailable, errors.New("down")),
+			`level=ERROR msg="credential refused" org=acme id=vck_a kind=key reason=unavailable error=down` + "\n",
+		},
+	} {
+		var out bytes.Buffer
+		withoutTime := func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}
+		options := &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: withoutTime}
+		keys.LogEvents(slog.New(slog.NewTextHandler(&out, options)))(tt.ctx, tt.event)
+		if out.String() != tt.want {
+			t.Errorf("%s:\n%swant\n%s", tt.name, out.String(), tt.want)
+		}
+		out.Reset()
+		options.Level = slog.LevelError
+		keys.LogEvents(slog.New(slog.NewTextHandler(&out, options)))(tt.ctx, tt.event)
+		if (out.Len() > 0) != (tt.event.Err != nil) {
+			t.Errorf("%s: a logger for errors gets %q", tt.name, out.String())
+		}
+	}
+}
+
+// TestRefusalsTellWhose checks that refusals of a credential that exists name
+// its organization and kind, and others do not.
+func TestRefusalsTellWhose(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	a, b := env.create(keys.Spec{}), env.create(keys.Spec{})
+	wrong := partner.Text(withSecretOf(t, a.Record.ID, b.Text.Reveal())).Reveal()
+	if _, err := env.verify(wrong); err != keys.ErrMismatch {
+		t.Fatal(err)
+	}
+	if e := env.last(); e.Org != "acme" || e.ID != a.Record.ID || e.Kind != keys.KindKey {
+		t.Errorf("a wrong secret: %+v", e)
+	}
+	tok, err := partner.New("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := env.verify(partner.Text(tok).Reveal()); err != keys.ErrUnknown {
+		t.Fatal(err)
+	}
+	if e := env.last(); e.Org != "" || e.ID != tok.ID || e.Kind != "" {
+		t.Errorf("an unknown key: %+v", e)
+	}
+}

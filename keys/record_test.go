@@ -1,0 +1,134 @@
+package keys_test
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+)
+
+// goodRecord returns a key, or with a parent a token, that is valid.
+func goodRecord(t *testing.T, kind keys.Kind) keys.Record {
+	t.Helper()
+	r := keys.Record{
+		ID: "a", Kind: kind, Org: "acme", RateLimit: 1, Digest: mustDigest(t, sha256Text),
+		CreatedAt: time.Date(2026, 1, 2, 3, 4, 5, 6_000_000, time.UTC), Version: 1,
+	}
+	if kind == keys.KindToken {
+		r.Parent = "cc_a"
+	}
+	return r
+}
+
+func TestValidate(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("a", 255)
+	for _, tt := range []struct {
+		name   string
+		kind   keys.Kind
+		change func(*keys.Record)
+		field  string // that is wrong; empty if none is
+	}{
+		{"a key", keys.KindKey, func(*keys.Record) {}, ""},
+		{"a client", keys.KindClient, func(r *keys.Record) { r.TokenLifetime = time.Millisecond }, ""},
+		{"a token", keys.KindToken, func(*keys.Record) {}, ""},
+		{"no kind", "", func(*keys.Record) {}, "kind"},
+		{"the longest ID", keys.KindKey, func(r *keys.Record) { r.ID = long }, ""},
+		{"a longer ID", keys.KindKey, func(r *keys.Record) { r.ID = long + "a" }, "ID"},
+		{"no ID", keys.KindKey, func(r *keys.Record) { r.ID = "" }, "ID"},
+		{"an ID with NUL", keys.KindKey, func(r *keys.Record) { r.ID = "\x00a" }, "ID"},
+		{"an ID that is no UTF-8", keys.KindKey, func(r *keys.Record) { r.ID = "\xff" }, "ID"},
+		{"the longest organization", keys.KindKey, func(r *keys.Record) { r.Org = long }, ""},
+		{"a longer organization", keys.KindKey, func(r *keys.Record) { r.Org = long + "a" }, "organization"},
+		{"a key with a parent", keys.KindKey, func(r *keys.Record) { r.Parent = "cc_a" }, "parent"},
+		{"a token without a parent", keys.KindToken, func(r *keys.Record) { r.Parent = "" }, "parent"},
+		{"the longest parent", keys.KindToken, func(r *keys.Record) { r.Parent = long }, ""},
+		{"a longer parent", keys.KindToken, func(r *keys.Record) { r.Parent = long + "a" }, "parent"},
+		{"a parent with NUL", keys.KindToken, func(r *keys.Record) { r.Parent = "cc_\x00" }, "parent"},
+		{"the longest label", keys.KindKey, func(r *keys.Record) { r.Label = strings.Repeat("ü", 256) }, ""},
+		{"a longer label", keys.KindKey, func(r *keys.Record) { r.Label = strings.Repeat("ü", 257) }, "label"},
+		{"no limit", keys.KindKey, func(r *keys.Record) { r.RateLimit = 0 }, "rate limit"},
+		{"a negative token lifetime", keys.KindClient, func(r *keys.Record) { r.TokenLifetime = -time.Millisecond }, "token lifetime"},
+		{"a fraction of one", keys.KindClient, func(r *keys.Record) { r.TokenLifetime = time.Microsecond }, "token lifetime"},
+		{"a key's token lifetime", keys.KindKey, func(r *keys.Record) { r.TokenLifetime = time.Hour }, "token lifetime"},
+		{"no digest", keys.KindKey, func(r *keys.Record) { r.Digest = keys.Digest{} }, "digest"},
+		{"a second digest", keys.KindClient, func(r *keys.Record) { r.Previous, r.PreviousExpiresAt = r.Digest, r.CreatedAt }, ""},
+		{"one without an end", keys.KindClient, func(r *keys.Record) { r.Previous = r.Digest }, "previous digest"},
+		{"an end without one", keys.KindClient, func(r *keys.Record) { r.PreviousExpiresAt = r.CreatedAt }, "previous digest"},
+		{"no creation time", keys.KindKey, func(r *keys.Record) { r.CreatedAt = time.Time{} }, "creation time"},
+		{"version 0", keys.KindKey, func(r *keys.Record) { r.Version = 0 }, "version"},
+		{"the first time", keys.KindKey, func(r *keys.Record) { r.CreatedAt = time.Unix(0, 0).UTC() }, ""},
+		{"a time before it", keys.KindKey, func(r *keys.Record) { r.CreatedAt = time.Unix(-1, 0).UTC() }, "time"},
+		{"the last time", keys.KindKey, func(r *keys.Record) { r.ExpiresAt = time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC) }, ""},
+		{"a time after it", keys.KindKey, func(r *keys.Record) { r.ExpiresAt = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }, "time"},
+		{"microseconds", keys.KindKey, func(r *keys.Record) { r.RevokedAt = r.CreatedAt.Add(time.Microsecond) }, "time"},
+		{"microseconds of an end", keys.KindClient, func(r *keys.Record) {
+			r.Previous, r.PreviousExpiresAt = r.Digest, r.CreatedAt.Add(time.Microsecond)
+		}, "time"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := goodRecord(t, tt.kind)
+			tt.change(&r)
+			err := r.Validate()
+			var invalid *keys.InvalidError
+			switch {
+			case tt.field == "" && err != nil:
+				t.Errorf("refused: %v", err)
+			case tt.field != "" && (!errors.As(err, &invalid) || invalid.Field != tt.field || !errors.Is(err, keys.ErrInvalid)):
+				t.Errorf("%v, want an error about the %s", err, tt.field)
+			}
+		})
+	}
+}
+
+func TestQueryValidate(t *testing.T) {
+	t.Parallel()
+	good := keys.Query{Org: "acme", Kind: keys.KindKey, Limit: 1}
+	for _, tt := range []struct {
+		name   string
+		change func(*keys.Query)
+		field  string
+	}{
+		{"good", func(*keys.Query) {}, ""},
+		{"clients", func(q *keys.Query) { q.Kind = keys.KindClient }, ""},
+		{"tokens", func(q *keys.Query) { q.Kind = keys.KindToken }, ""},
+		{"the longest organization", func(q *keys.Query) { q.Org = strings.Repeat("a", 255) }, ""},
+		{"no organization", func(q *keys.Query) { q.Org = "" }, "organization"},
+		{"a longer organization", func(q *keys.Query) { q.Org = strings.Repeat("a", 256) }, "organization"},
+		{"an organization with NUL", func(q *keys.Query) { q.Org = "a\x00" }, "organization"},
+		{"no kind", func(q *keys.Query) { q.Kind = "" }, "kind"},
+		{"a cursor that is no UTF-8", func(q *keys.Query) { q.After = "\xff" }, "cursor"},
+		{"limit 0", func(q *keys.Query) { q.Limit = 0 }, "limit"},
+	} {
+		q := good
+		tt.change(&q)
+		err := q.Validate()
+		var invalid *keys.InvalidError
+		if tt.field == "" && err != nil || tt.field != "" && (!errors.As(err, &invalid) || invalid.Field != tt.field) {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
+func TestRecordPrints(t *testing.T) {
+	t.Parallel()
+	r := goodRecord(t, keys.KindKey)
+	if got := r.String(); got != `key "a"` {
+		t.Errorf("String gives %s", got)
+	}
+	var out bytes.Buffer
+	slog.New(slog.NewTextHandler(&out, nil)).Info("hello", "record", r, "pointer", &r)
+	for _, want := range []string{"record.id=a record.kind=key record.org=acme", "pointer.id=a pointer.kind=key"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("logged %q, want %q", out.String(), want)
+		}
+	}
+	if strings.Contains(out.String(), sumText) {
+		t.Error("the digest is in the log")
+	}
+}
