@@ -30,10 +30,10 @@ func (g *Guard) credential(h http.Header) (string, error) {
 // (RFC 6750 §2.1): the scheme in any case, spaces, and the credential, which
 // may be anything here, since the verifier knows which texts are any good.
 func bearer(field string) (string, error) {
-	scheme, rest, _ := strings.Cut(field, " ")
-	if strings.IndexByte(rest, ',') >= 0 && secondCredential(rest) {
+	if strings.IndexByte(field, ',') >= 0 && secondCredential(field) {
 		return "", ErrSeveralCredentials
 	}
+	scheme, rest, _ := strings.Cut(field, " ")
 	if !isBearer(scheme) {
 		return "", ErrNoCredential
 	}
@@ -59,18 +59,18 @@ func isBearer(scheme string) bool {
 }
 
 // secondCredential reports whether a second scheme with its credential follows
-// in the field, behind a comma, as in "Basic eDp5, Bearer x". Commas between
-// the parameters of one scheme, and those in quoted strings, do not count
-// (RFC 9110 §11.4).
-func secondCredential(rest string) bool {
+// in the field, behind a comma, as in "Basic eDp5, Bearer x" and in
+// "Negotiate, Bearer x". Commas between the parameters of one scheme, and
+// those in quoted strings, do not count (RFC 9110 §11.4).
+func secondCredential(field string) bool {
 	quoted := false
-	for i := 0; i < len(rest); i++ {
-		switch c := rest[i]; {
+	for i := 0; i < len(field); i++ {
+		switch c := field[i]; {
 		case quoted && c == '\\':
 			i++
 		case c == '"':
 			quoted = !quoted
-		case c == ',' && !quoted && startsCredential(rest[i+1:]):
+		case c == ',' && !quoted && startsCredential(field[i+1:]):
 			return true
 		}
 	}

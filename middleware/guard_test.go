@@ -101,6 +101,9 @@ func TestRefusals(t *testing.T) {
 		{"a longer scheme", []string{"Bearers " + good}, unauthorized},
 		{"a scheme with a long s", []string{"Beaſer " + good}, unauthorized},
 		{"Digest with a quoted comma", []string{`Digest username="a, Bearer x", realm="b", nc=1`}, unauthorized},
+		{"Digest with a quoted quote", []string{`Digest username="a\", Bearer x", realm="b"`}, unauthorized},
+		{"commas alone", []string{", ,"}, unauthorized},
+		{"a name behind a comma", []string{"Basic YTpi, Bearer"}, unauthorized},
 		{"Digest with spaces around =", []string{`Digest username = "a", realm = "b"`}, unauthorized},
 		{"the scheme alone", []string{"Bearer"}, invalidToken},
 		{"the scheme and a space", []string{"Bearer "}, invalidToken},
@@ -121,6 +124,10 @@ func TestRefusals(t *testing.T) {
 		{"two lines, one Basic", []string{"Bearer " + good, "Basic YTpi"}, severalCreds},
 		{"two in one line", []string{"Bearer " + good + ", Bearer " + good}, severalCreds},
 		{"two schemes in one line", []string{"Basic YTpi,\tBearer " + good}, severalCreds},
+		{"a scheme alone, and another", []string{"Negotiate, Bearer " + good}, severalCreds},
+		{"a scheme alone, and another, close by", []string{"Negotiate,Bearer " + good}, severalCreds},
+		{"an empty element first", []string{"Basic ,Bearer " + good}, severalCreds},
+		{"two behind a quoted backslash", []string{`Digest a="b\\", Bearer ` + good}, severalCreds},
 		{"two behind a parameter", []string{`Digest a="b, c", Bearer ` + good}, severalCreds},
 	}
 	for _, tt := range tests {
