@@ -287,6 +287,9 @@ func TestWebhookURLs(t *testing.T) {
 		"https://100.64.0.1/": false, "https://224.0.0.1/": false, "https://255.255.255.255/": false, "https://192.0.2.1/": false, "https://198.18.0.1/": false,
 		"https://[::1]/": false, "https://[::]/": false, "https://[fe80::1]/": false, "https://[fd00::1]/": false, "https://[::ffff:10.0.0.1]/": false,
 		"https://[64:ff9b::a00:1]/": false, "https://[2002:a00:1::]/": false, "https://[fe80::1%25eth0]/": false, "https://exa mple.com/": false,
+		"https://[::127.0.0.1]/": false, "https://[100::1]/": false, "https://[fec0::1]/": false, "https://[3fff::1]/": false, "https://[5f00::1]/": false,
+		"https://192.88.99.1/": false, "https://kubernetes.default.svc/": false, "https://example.com:0/": false, "https://example.com:65536/": false,
+		"https://example.com:65535/": true, "https://[2606:2800:220:1::1]:8443/": true, "https://[2606:2800:220:1::1]:/": false,
 		"https://-a.example.com/": false, "https://a..example.com/": false, "https://" + strings.Repeat("a", 64) + ".com/": false,
 		"https://example.com/" + strings.Repeat("a", 2048): false, "https://bücher.example/": false, "https://example.com\x00/": false,
 	} {
@@ -315,6 +318,24 @@ func TestWebhooksAreBounded(t *testing.T) {
 	}
 	if !ws.add(webhook{ID: "x", org: "globex", Active: true}) {
 		t.Error("another organization pays for it")
+	}
+}
+
+// TestWebhooksAreBoundedTogether adds subscriptions from several goroutines.
+func TestWebhooksAreBoundedTogether(t *testing.T) {
+	t.Parallel()
+	var ws webhooks
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for i := range maxWebhooks {
+				ws.add(webhook{ID: fmt.Sprint(g, " ", i), org: "acme", Active: true})
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(ws.byID); n != maxWebhooks {
+		t.Errorf("%d subscriptions, want %d", n, maxWebhooks)
 	}
 }
 

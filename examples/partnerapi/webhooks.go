@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -90,7 +91,10 @@ func invalid(w http.ResponseWriter, description string) {
 
 func (ws *webhooks) list(w http.ResponseWriter, r *http.Request) {
 	caller, _ := keys.FromContext(r.Context())
-	keyshttp.WriteJSON(w, http.StatusOK, map[string][]webhook{"webhooks": ws.of(caller.Org)})
+	ws.mu.Lock()
+	found := ws.of(caller.Org)
+	ws.mu.Unlock()
+	keyshttp.WriteJSON(w, http.StatusOK, map[string][]webhook{"webhooks": found})
 }
 
 func (ws *webhooks) delete(w http.ResponseWriter, r *http.Request) {
@@ -105,11 +109,11 @@ func (ws *webhooks) delete(w http.ResponseWriter, r *http.Request) {
 
 // add keeps a new subscription, if its organization may have one more.
 func (ws *webhooks) add(hook webhook) bool {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
 	if len(ws.of(hook.org)) >= maxWebhooks {
 		return false
 	}
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
 	if ws.byID == nil {
 		ws.byID = make(map[string]webhook)
 	}
@@ -118,9 +122,8 @@ func (ws *webhooks) add(hook webhook) bool {
 }
 
 // of returns the active subscriptions of an organization, the oldest first.
+// The caller holds ws.mu.
 func (ws *webhooks) of(org string) []webhook {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
 	found := []webhook{}
 	for _, hook := range ws.byID {
 		if hook.org == org && hook.Active {
@@ -163,8 +166,13 @@ func publicURL(text string) bool {
 	if err != nil || len(text) > maxURL || u.Scheme != "https" || u.User != nil || u.Fragment != "" || u.Opaque != "" {
 		return false
 	}
-	if _, port, ok := strings.Cut(strings.TrimPrefix(u.Host, "["), ":"); ok && port == "" {
+	if strings.HasSuffix(u.Host, ":") {
 		return false
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return false
+		}
 	}
 	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
 	if addr, err := netip.ParseAddr(host); err == nil {
@@ -173,15 +181,18 @@ func publicURL(text string) bool {
 	return publicName(host)
 }
 
+// globalIPv6 is all that IANA hands out for the Internet (RFC 4291 §2.4).
+var globalIPv6 = netip.MustParsePrefix("2000::/3")
+
 // special are the networks that netip has no method for (RFC 6890): shared
-// address space, protocol assignments, documentation, benchmarks, reserved,
-// and those that hold an IPv4 address inside.
+// address space, protocol assignments, documentation, benchmarks, relays,
+// reserved, and those that hold an IPv4 address inside.
 var special = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
 	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),
-	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("64:ff9b::/96"),
-	netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2001::/23"), netip.MustParsePrefix("2001:db8::/32"),
-	netip.MustParsePrefix("2002::/16"),
+	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("192.88.99.0/24"),
+	netip.MustParsePrefix("2001::/23"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2002::/16"),
+	netip.MustParsePrefix("3fff::/20"),
 }
 
 func publicAddr(addr netip.Addr) bool {
@@ -189,6 +200,9 @@ func publicAddr(addr netip.Addr) bool {
 		return false
 	}
 	addr = addr.Unmap()
+	if addr.Is6() && !globalIPv6.Contains(addr) {
+		return false
+	}
 	return addr.IsGlobalUnicast() && !addr.IsPrivate() &&
 		!slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
@@ -201,7 +215,7 @@ func publicName(host string) bool {
 	if len(host) > 253 || !hostName.MatchString(host) {
 		return false
 	}
-	for _, inside := range []string{"localhost", "local", "internal", "localdomain", "home.arpa", "intranet", "lan", "corp", "test", "invalid", "onion"} {
+	for _, inside := range []string{"localhost", "local", "internal", "localdomain", "home.arpa", "intranet", "lan", "corp", "svc", "test", "invalid", "onion"} {
 		if strings.HasSuffix("."+host, "."+inside) {
 			return false
 		}
