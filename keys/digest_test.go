@@ -1,6 +1,7 @@
 package keys_test
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -137,6 +138,28 @@ func TestDigestForm(t *testing.T) {
 	sum := sha256.Sum256([]byte("key\x00" + secret))
 	if want := "$sha256$v=1$" + base64.RawStdEncoding.EncodeToString(sum[:]); issued.Record.Digest.Text() != want {
 		t.Errorf("digest %q, want %q", issued.Record.Digest.Text(), want)
+	}
+}
+
+// TestDigestFormOfImports does the same for secrets of all lengths, with and
+// without a pepper, where the digest is an HMAC over the same bytes.
+func TestDigestFormOfImports(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, &keys.Options{Format: foreign})
+	pepper := strings.Repeat("p", 32)
+	peppered, _ := env.over(&keys.Options{Format: foreign, Peppers: []keys.Pepper{{Name: "p", Key: keys.NewSecret(pepper)}}})
+	for _, n := range []int{32, 47, 48, 49, 50, 51, 52, 64, 400} {
+		secret := strings.Repeat("s", n)
+		rec, err := env.manager.Import(t.Context(), "acme", keys.NewSecret(fmt.Sprintf("vck_plain%d.%s", n, secret)), keys.Spec{})
+		if err != nil || rec.Digest != digestOf(t, keys.KindKey, keys.NewSecret(secret)) {
+			t.Errorf("%d characters: %q, %v", n, rec.Digest.Text(), err)
+		}
+		rec, err = peppered.Import(t.Context(), "acme", keys.NewSecret(fmt.Sprintf("vck_pepper%d.%s", n, secret)), keys.Spec{})
+		mac := hmac.New(sha256.New, []byte(pepper))
+		mac.Write([]byte("key\x00" + secret))
+		if want := "$hmac-sha256$v=1,k=p$" + base64.RawStdEncoding.EncodeToString(mac.Sum(nil)); err != nil || rec.Digest.Text() != want {
+			t.Errorf("%d characters under a pepper: %q, want %q, %v", n, rec.Digest.Text(), want, err)
+		}
 	}
 }
 

@@ -30,6 +30,9 @@ func TestCreateClient(t *testing.T) {
 	if diff := cmp.Diff(issued.Record, rec, cmpRecords); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
 	}
+	if e := env.last(); e.Type != keys.Accepted || e.Org != "acme" || e.ID != rec.ID || e.Kind != keys.KindClient {
+		t.Errorf("event %+v", e)
+	}
 	for name, spec := range map[string]keys.Spec{
 		"a token": {Kind: keys.KindToken}, "an unknown kind": {Kind: "x"}, "a key with a token lifetime": {TokenLifetime: time.Hour},
 		"a negative token lifetime": {Kind: keys.KindClient, TokenLifetime: -time.Hour},

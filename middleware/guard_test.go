@@ -612,6 +612,25 @@ func TestErrorWriterSeesTheRefusal(t *testing.T) {
 	}
 }
 
+func TestRealmsAtTheBounds(t *testing.T) {
+	t.Parallel()
+	verifier, err := keys.NewVerifier(newEnv(t, nil).faults, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, realm := range []string{" ", "~", "a !#[]}~"} {
+		guard, err := middleware.New(verifier, nil, &middleware.Options{Realm: realm, ResourceMetadata: "http://localhost:8080/x"})
+		if err != nil {
+			t.Errorf("%q: %v", realm, err)
+			continue
+		}
+		want := `Bearer realm="` + realm + `", resource_metadata="http://localhost:8080/x"`
+		if got := serve(guard.Require("a")(ok), request("GET")).Header().Get("WWW-Authenticate"); got != want {
+			t.Errorf("challenge %s, want %s", got, want)
+		}
+	}
+}
+
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	verifier, err := keys.NewVerifier(newEnv(t, nil).faults, nil)
@@ -626,10 +645,14 @@ func TestNewRefuses(t *testing.T) {
 		"a backslash":       {Realm: `a\b`},
 		"a line break":      {Realm: "a\r\nb"},
 		"not ASCII":         {Realm: "ä"},
+		"a tab":             {Realm: "a\tb"},
+		"DEL":               {Realm: "a\x7f"},
+		"no URL":            {ResourceMetadata: "https://example.com/%zz"},
+		"no host":           {ResourceMetadata: "https:///x"},
+		"a URL with spaces": {ResourceMetadata: "https://example.com/?a b"},
 		"a relative URL":    {ResourceMetadata: "/.well-known/x"},
 		"a scheme":          {ResourceMetadata: "ftp://example.com/"},
 		"a URL with quotes": {ResourceMetadata: `https://example.com/"`},
-		"a URL with spaces": {ResourceMetadata: `https://example.com/a b`},
 	} {
 		if _, err := middleware.New(verifier, nil, &opts); err == nil {
 			t.Errorf("%s: no error", name)
