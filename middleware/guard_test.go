@@ -51,11 +51,15 @@ func answerOf(t *testing.T, w *httptest.ResponseRecorder) answer {
 
 // The answers of the table in the package comment.
 var (
-	unauthorized = answer{401, `Bearer realm="api"`, "unauthorized",
-		"Send an API key or an access token as a Bearer credential in the Authorization header."}
+	unauthorized = answer{
+		401, `Bearer realm="api"`, "unauthorized",
+		"Send an API key or an access token as a Bearer credential in the Authorization header.",
+	}
 	invalidToken = tokenError("The credential is not valid.")
-	severalCreds = answer{400, `Bearer realm="api", error="invalid_request", error_description="The request has more than one credential."`,
-		"invalid_request", "The request has more than one credential."}
+	severalCreds = answer{
+		400, `Bearer realm="api", error="invalid_request", error_description="The request has more than one credential."`,
+		"invalid_request", "The request has more than one credential.",
+	}
 )
 
 func tokenError(description string) answer {
@@ -199,8 +203,10 @@ func TestScope(t *testing.T) {
 	text := env.key("acme", 0)
 	w := serve(env.guard.Require("webhooks:manage")(ok), request("GET", "Bearer "+text))
 	const description = "The credential does not hold the scope that this request needs."
-	want := answer{403, `Bearer realm="api", error="insufficient_scope", error_description="` + description + `", scope="webhooks:manage"`,
-		"insufficient_scope", description}
+	want := answer{
+		403, `Bearer realm="api", error="insufficient_scope", error_description="` + description + `", scope="webhooks:manage"`,
+		"insufficient_scope", description,
+	}
 	if diff := cmp.Diff(want, answerOf(t, w)); diff != "" {
 		t.Error(diff)
 	}

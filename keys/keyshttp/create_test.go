@@ -87,8 +87,11 @@ func TestCreate(t *testing.T) {
 		{"lowest limit", admin, `{"rate_limit_per_minute":1}`, map[string]any{"rate_limit_per_minute": 1.0}, "vck_live_", 0},
 		{"the caller's limit", admin, `{"rate_limit_per_minute":1000}`, map[string]any{"rate_limit_per_minute": 1000.0}, "vck_live_", 0},
 		{"the caller's limit is below the default", clerk, "", map[string]any{"rate_limit_per_minute": 100.0}, "vck_live_", 0},
-		{"everything", admin, `{"rate_limit_per_minute":7,"expires_in":60,"environment":"test","scopes":["webhooks:manage"],"label":"x"}`,
-			map[string]any{"label": "x", "scopes": both, "rate_limit_per_minute": 7.0}, "vck_test_", time.Minute},
+		{
+			"everything", admin, `{"rate_limit_per_minute":7,"expires_in":60,"environment":"test","scopes":["webhooks:manage"],"label":"x"}`,
+			map[string]any{"label": "x", "scopes": both, "rate_limit_per_minute": 7.0},
+			"vck_test_", time.Minute,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

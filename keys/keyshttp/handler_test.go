@@ -175,8 +175,13 @@ func TestNotFound(t *testing.T) {
 		{"very long", strings.Repeat("a", 5000)},
 	}
 	for _, route := range []struct{ method, suffix, body string }{
-		{"GET", "", ""}, {"HEAD", "", ""}, {"PATCH", "", `{"label":"mine"}`}, {"PATCH", "", `{}`},
-		{"DELETE", "", ""}, {"POST", "/rotate", ""}, {"POST", "/rotate", `{"overlap":0}`},
+		{"GET", "", ""},
+		{"HEAD", "", ""},
+		{"PATCH", "", `{"label":"mine"}`},
+		{"PATCH", "", `{}`},
+		{"DELETE", "", ""},
+		{"POST", "/rotate", ""},
+		{"POST", "/rotate", `{"overlap":0}`},
 	} {
 		want := h.do(admin, route.method, "/v1/keys/nobody"+route.suffix, route.body)
 		want.wantError(t, http.StatusNotFound, "not_found")
