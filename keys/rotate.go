@@ -9,8 +9,10 @@ import (
 // RotateSecret gives a client a new secret. The one that it had stays good for
 // the time of the overlap, 0 ends it at once; one from an earlier rotation,
 // which may still be good, ends at once in any case, so that there are never
-// more than two. The error is as for [Manager.Rotate]; then the client is as it
-// was.
+// more than two. The error wraps [ErrNotFound], [ErrRevoked], [ErrExpired],
+// [ErrConflict], or [ErrInvalid] if the overlap is negative; then the client is
+// as it was. Or it is the store's; then the client may be as after a rotation,
+// with a new secret that nobody has.
 func (m *Manager) RotateSecret(ctx context.Context, org, id string, overlap time.Duration) (Issued, error) {
 	if overlap < 0 {
 		return Issued{}, &InvalidError{"overlap", "is negative"}
@@ -19,6 +21,7 @@ func (m *Manager) RotateSecret(ctx context.Context, org, id string, overlap time
 	if err != nil {
 		return Issued{}, err
 	}
+	digest := m.hasher.digest(KindClient, t.Secret.Reveal())
 	rec, err := m.update(ctx, org, id, func(rec *Record) error {
 		now := whole(time.Now())
 		switch {
@@ -28,15 +31,19 @@ func (m *Manager) RotateSecret(ctx context.Context, org, id string, overlap time
 			return ErrRevoked
 		case rec.Expired(now):
 			return ErrExpired
+		case rec.Digest == digest:
+			// The try before this one was reported as a conflict, and was done
+			// all the same. Once more, and the old secret would be gone.
+			return errUnchanged
 		}
 		rec.Previous, rec.PreviousExpiresAt = Digest{}, time.Time{}
 		if overlap > 0 {
 			rec.Previous, rec.PreviousExpiresAt = rec.Digest, whole(now.Add(overlap))
 		}
-		rec.Digest = m.hasher.digest(KindClient, t.Secret.Reveal())
+		rec.Digest = digest
 		return nil
 	})
-	if err != nil {
+	if err != nil && err != errUnchanged {
 		return Issued{}, err
 	}
 	m.tell(ctx, Rotated, &rec)
@@ -50,8 +57,9 @@ func (m *Manager) RotateSecret(ctx context.Context, org, id string, overlap time
 // which neither is good.
 //
 // The error wraps [ErrNotFound], [ErrRevoked], [ErrExpired], [ErrConflict], or
-// [ErrInvalid] if the overlap is negative, or is the store's; then the old key
-// is as it was, and no new one is good.
+// [ErrInvalid] if the overlap is negative; then the old key is as it was. Or it
+// is the store's; then the end of the old key may have been written all the
+// same. No new key is good in either case.
 func (m *Manager) Rotate(ctx context.Context, org, id string, overlap time.Duration) (Issued, error) {
 	if overlap < 0 {
 		return Issued{}, &InvalidError{"overlap", "is negative"}

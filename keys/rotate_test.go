@@ -242,3 +242,23 @@ func TestRotateSecretRefuses(t *testing.T) {
 		t.Errorf("the old secret suffers: %v", err)
 	}
 }
+
+// TestRotateSecretThatWasDone has the store do what it reports as a conflict,
+// as a store can that tries again after a lost answer. The second try must not
+// take the new secret for the old one.
+func TestRotateSecretThatWasDone(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	first := createClient(t, env, keys.Spec{})
+	id := first.Record.ID
+	env.faults.Lose(storetest.Update, 1, keys.ErrConflict)
+	second, err := env.manager.RotateSecret(t.Context(), "acme", id, time.Hour)
+	if err != nil || second.Record.Version != 2 || second.Record.Previous != first.Record.Digest {
+		t.Fatalf("version %d, %v", second.Record.Version, err)
+	}
+	for name, issued := range map[string]keys.Issued{"old": first, "new": second} {
+		if _, err := env.verifier.VerifyClient(t.Context(), id, issued.Text.Reveal(), now()); err != nil {
+			t.Errorf("the %s secret: %v", name, err)
+		}
+	}
+}
