@@ -132,6 +132,9 @@ func TestImport(t *testing.T) {
 	if _, err := env.manager.ImportDigest(t.Context(), "acme", "sk_a", rec.Digest, keys.Spec{}); !errors.Is(err, keys.ErrMalformed) {
 		t.Errorf("an ID of another format: %v", err)
 	}
+	if _, err := env.manager.Import(t.Context(), "acme", keys.NewSecret("vck_c.d"), keys.Spec{Scopes: []string{"nope"}}); !errors.Is(err, scopes.ErrGrant) {
+		t.Errorf("an unknown scope: %v", err)
+	}
 	if _, err := env.manager.ImportDigest(t.Context(), "acme", "vck_b", keys.Digest{}, keys.Spec{}); !errors.Is(err, keys.ErrInvalid) {
 		t.Errorf("no digest: %v", err)
 	}
@@ -268,6 +271,26 @@ func TestChange(t *testing.T) {
 	}
 }
 
+func TestChangeTells(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	id := env.create(keys.Spec{}).Record.ID
+	env.types()
+	if _, err := env.manager.Change(t.Context(), "acme", id, keys.Change{Label: new("x")}); err != nil {
+		t.Fatal(err)
+	}
+	if e := env.last(); e.Type != keys.Changed || e.ID != id || e.Org != "acme" || e.Kind != keys.KindKey || e.Err != nil {
+		t.Errorf("event %+v", e)
+	}
+	env.types()
+	if _, err := env.manager.Change(t.Context(), "acme", id, keys.Change{RateLimit: new(0)}); err == nil {
+		t.Error("no limit: no error")
+	}
+	if got := env.types(); len(got) != 0 {
+		t.Errorf("a change that was refused told %v", got)
+	}
+}
+
 func TestConflicts(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)
@@ -313,6 +336,22 @@ func TestRevoke(t *testing.T) {
 	env.faults.Fail(storetest.Update, storetest.Always, errors.New("down"))
 	if err := env.manager.Revoke(t.Context(), "acme", env.create(keys.Spec{}).Record.ID); err == nil {
 		t.Error("a revocation that the store did not make is reported as made")
+	}
+}
+
+// TestRevokeByASlowClock revokes a key that a node with a faster clock made.
+func TestRevokeByASlowClock(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	rec := goodRecord(t, keys.KindKey)
+	rec.CreatedAt = now().Add(time.Hour)
+	env.insert(rec)
+	if err := env.manager.Revoke(t.Context(), "acme", rec.ID); err != nil {
+		t.Fatal(err)
+	}
+	after, err := env.manager.Get(t.Context(), "acme", rec.ID)
+	if err != nil || !after.RevokedAt.Equal(rec.CreatedAt) {
+		t.Errorf("revoked at %v, want %v, %v", after.RevokedAt, rec.CreatedAt, err)
 	}
 }
 
@@ -416,6 +455,17 @@ func TestRevokeAll(t *testing.T) {
 	}
 	if n, err := env.manager.RevokeAll(t.Context(), "acme"); n != 0 || err != nil {
 		t.Errorf("again: %d, %v", n, err)
+	}
+	env.create(keys.Spec{})
+	cause := errors.New("down")
+	for _, method := range []storetest.Method{storetest.Update, storetest.List} {
+		env.faults.Fail(method, 1, cause)
+		if n, err := env.manager.RevokeAll(t.Context(), "acme"); n != 0 || !errors.Is(err, cause) {
+			t.Errorf("a store that fails: %d, %v", n, err)
+		}
+	}
+	if n, err := env.manager.RevokeAll(t.Context(), "acme"); n != 1 || err != nil {
+		t.Errorf("after that: %d, %v", n, err)
 	}
 }
 

@@ -200,6 +200,30 @@ func TestRotateSecret(t *testing.T) {
 	}
 }
 
+// TestRotateSecretEndsAnOverlap ends the second secret and the first, which had
+// some time left, at once.
+func TestRotateSecretEndsAnOverlap(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	secrets := []keys.Issued{createClient(t, env, keys.Spec{})}
+	id := secrets[0].Record.ID
+	for _, overlap := range []time.Duration{time.Hour, 0} {
+		issued, err := env.manager.RotateSecret(t.Context(), "acme", id, overlap)
+		if err != nil {
+			t.Fatal(err)
+		}
+		secrets = append(secrets, issued)
+	}
+	for i, want := range []error{keys.ErrMismatch, keys.ErrMismatch, nil} {
+		if _, err := env.verifier.VerifyClient(t.Context(), id, secrets[i].Text.Reveal(), now()); err != want {
+			t.Errorf("secret %d: %v, want %v", i+1, err, want)
+		}
+	}
+	if rec := secrets[2].Record; !rec.Previous.IsZero() || !rec.PreviousExpiresAt.IsZero() {
+		t.Errorf("the record still has a previous secret, until %v", rec.PreviousExpiresAt)
+	}
+}
+
 func TestRotateSecretRefuses(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)

@@ -149,6 +149,53 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+func TestExpired(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		issued, err := env.manager.Create(t.Context(), "acme", keys.Spec{Lifetime: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, r := env.guard.Require("identity:read")(ok), request("GET", "Bearer "+issued.Text.Reveal())
+		if w := serve(h, r); w.Code != 204 {
+			t.Errorf("before its end: %d", w.Code)
+		}
+		time.Sleep(time.Minute) // on the test's own clock
+		if diff := cmp.Diff(tokenError("The credential has expired."), answerOf(t, serve(h, r))); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// TestQuotaFieldsAreApart adds to one of the fields that the guard wrote.
+func TestQuotaFieldsAreApart(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	h := env.guard.Require("identity:read")(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Add("RateLimit-Policy", `"daily";q=1;w=86400`)
+	}))
+	got := serve(h, request("GET", "Bearer "+env.key("acme", 0))).Header()
+	want := http.Header{
+		"Ratelimit-Policy": {`"default";q=600;w=60`, `"daily";q=1;w=86400`},
+		"Ratelimit":        {`"default";r=599;t=1`},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAccessNamesTheScope(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	r := request("GET", "Bearer "+env.key("acme", 0))
+	for scope, want := range map[string]string{"identity:read": "identity:read", middleware.NoScope: ""} {
+		if a, err := env.guard.Check(r, scope); err != nil || a.Scope != want {
+			t.Errorf("%q: %q, %v", scope, a.Scope, err)
+		}
+	}
+}
+
 // TestSameBytes compares whole answers that nobody may tell apart.
 func TestSameBytes(t *testing.T) {
 	t.Parallel()
