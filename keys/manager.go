@@ -229,6 +229,17 @@ func (m *Manager) List(ctx context.Context, org string, kind Kind, after string)
 	}
 }
 
+// LastUses returns when the credentials with the given IDs were last used, as
+// far as the store keeps that (see [UseStore] and [Uses]): those that are not
+// known to have been used are absent. The error is the store's.
+func (m *Manager) LastUses(ctx context.Context, ids ...string) (map[string]time.Time, error) {
+	store, ok := m.store.(UseStore)
+	if !ok || len(ids) == 0 {
+		return nil, nil
+	}
+	return store.LastUses(ctx, ids)
+}
+
 // A Change says what [Manager.Change] changes. Nil fields stay as they are.
 type Change struct {
 	Label     *string

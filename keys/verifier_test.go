@@ -277,6 +277,76 @@ func pair(t *testing.T, env *env) (clientRec, tokenRec keys.Record, clientSecret
 	return clientRec, tokenRec, c.Secret.Reveal(), token.Text(tok).Reveal()
 }
 
+// familyStore is a store that reads a token and its client at once.
+type familyStore struct {
+	keys.Store
+	reads int
+}
+
+func (s *familyStore) GetFamily(ctx context.Context, id string) (rec, parent keys.Record, err error) {
+	s.reads++
+	if rec, err = s.Store.Get(ctx, id); err != nil || rec.Parent == "" {
+		return rec, parent, err
+	}
+	if parent, err = s.Store.Get(ctx, rec.Parent); errors.Is(err, keys.ErrNotFound) {
+		err = nil
+	}
+	return rec, parent, err
+}
+
+// TestFamilies repeats the checks of tokens over a store that reads a token and
+// its client at once, and counts the reads.
+func TestFamilies(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	clientRec, tokenRec, secret, text := pair(t, env)
+	s := &familyStore{Store: env.faults}
+	verifier, err := keys.NewVerifier(s, &keys.Options{Format: partner})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if p, err := verifier.Verify(t.Context(), text); err != nil || p.Client != clientRec.ID || p.Scopes != tokenRec.Scopes {
+			t.Fatalf("%+v, %v", p, err)
+		}
+	}
+	if _, err := verifier.VerifyClient(t.Context(), clientRec.ID, secret, now()); err != nil || s.reads != 3 {
+		t.Errorf("%d reads of families, %v; want one for each token", s.reads, err)
+	}
+	for name, tt := range map[string]struct {
+		change func(rec *keys.Record)
+		want   error
+	}{
+		"a parent of another organization": {func(r *keys.Record) {
+			if r.Kind == keys.KindClient {
+				r.Org = "globex"
+			}
+		}, keys.ErrUnavailable},
+		"another client": {func(r *keys.Record) {
+			if r.Kind == keys.KindClient {
+				r.ID = "cc_0000000000000000"
+			}
+		}, keys.ErrUnavailable},
+		"a revoked client": {func(r *keys.Record) {
+			if r.Kind == keys.KindClient {
+				r.RevokedAt = now()
+			}
+		}, keys.ErrRevoked},
+	} {
+		env.faults.Corrupt(storetest.Get, storetest.Always, tt.change)
+		if _, err := verifier.Verify(t.Context(), text); !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v, want %v", name, err, tt.want)
+		}
+		env.faults.Heal()
+	}
+	orphan := tokenRec
+	orphan.ID, orphan.Parent = "oauth_"+strings.Repeat("0", 24), "cc_0000000000000000"
+	env.insert(orphan)
+	if _, err := verifier.Verify(t.Context(), orphan.ID+text[30:]); err != keys.ErrRevoked {
+		t.Errorf("a token whose client is not there: %v", err)
+	}
+}
+
 func TestTokensFollowTheirClient(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)

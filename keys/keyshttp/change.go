@@ -8,7 +8,7 @@ import (
 
 // Get answers 200 with the key whose ID is the path's {id}, as in the answer
 // to [Handler.Create] but without "key". A revoked key can be read too, and
-// has "revoked_at" then.
+// has "revoked_at" then; "last_used_at" is there if the store knows of a use.
 func (h *Handler) Get(w http.ResponseWriter, r *http.Request) {
 	p, ok := caller(w, r)
 	if !ok {
@@ -19,7 +19,12 @@ func (h *Handler) Get(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	WriteJSON(w, http.StatusOK, documentOf(rec))
+	doc, err := h.document(r.Context(), rec)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	WriteJSON(w, http.StatusOK, doc)
 }
 
 // Change changes the key whose ID is the path's {id}. The body is

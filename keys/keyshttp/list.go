@@ -54,6 +54,10 @@ func (h *Handler) List(w http.ResponseWriter, r *http.Request) {
 		}
 		list.Keys = append(list.Keys, documentOf(rec))
 	}
+	if err := h.addUses(r.Context(), list.Keys); err != nil {
+		h.fail(w, r, err)
+		return
+	}
 	WriteJSON(w, http.StatusOK, list)
 }
 

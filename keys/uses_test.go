@@ -1,0 +1,186 @@
+package keys_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/google/go-cmp/cmp"
+)
+
+// useStore is a UseStore that remembers what was written, and how often.
+type useStore struct {
+	mu     sync.Mutex
+	uses   map[string]time.Time
+	writes int
+	err    error
+}
+
+func (s *useStore) NoteUses(_ context.Context, uses map[string]time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writes++
+	if s.err != nil {
+		return s.err
+	}
+	if s.uses == nil {
+		s.uses = make(map[string]time.Time)
+	}
+	maps.Copy(s.uses, uses)
+	return nil
+}
+
+func (s *useStore) LastUses(context.Context, []string) (map[string]time.Time, error) {
+	return nil, errors.New("not asked for")
+}
+
+// written returns what was written, and how often.
+func (s *useStore) written() (map[string]time.Time, int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.uses), s.writes
+}
+
+func TestUses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := new(useStore)
+		uses, err := keys.NewUses(store, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		env := newEnv(t, nil)
+		var passed []keys.EventType
+		manager, verifier := env.over(&keys.Options{Hook: uses.Hook(func(_ context.Context, e keys.Event) { passed = append(passed, e.Type) })})
+		issued, err := manager.Create(t.Context(), "acme", keys.Spec{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- uses.Run(ctx) }()
+		var last time.Time
+		for range 100 {
+			time.Sleep(time.Millisecond)
+			last = time.Now()
+			if _, err := verifier.Verify(t.Context(), issued.Text.Reveal()); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = verifier.Verify(t.Context(), issued.Text.Reveal()+"x") // refused: no use
+		}
+		if _, writes := store.written(); writes != 0 {
+			t.Errorf("%d writes while requests waited", writes)
+		}
+		time.Sleep(keys.DefaultUsesInterval)
+		synctest.Wait()
+		got, writes := store.written()
+		if diff := cmp.Diff(map[string]time.Time{issued.Record.ID: last.UTC().Truncate(time.Millisecond)}, got); diff != "" || writes != 1 {
+			t.Errorf("%d writes\n%s", writes, diff)
+		}
+		time.Sleep(5 * keys.DefaultUsesInterval)
+		synctest.Wait()
+		if _, writes := store.written(); writes != 1 {
+			t.Errorf("%d writes of nothing", writes-1)
+		}
+		uses.Note("other", time.Now())
+		cancel()
+		if err := <-done; err != nil || len(store.uses) != 2 {
+			t.Errorf("at the end: %v, %v", store.uses, err)
+		}
+		if len(passed) != 201 || passed[0] != keys.Created {
+			t.Errorf("%d events were passed on", len(passed))
+		}
+	})
+}
+
+func TestUsesKeepTheLatest(t *testing.T) {
+	t.Parallel()
+	store := new(useStore)
+	uses, err := keys.NewUses(store, &keys.UsesOptions{Max: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, seconds := range []int{3, 5, 1} {
+		uses.Note("a", start.Add(time.Duration(seconds)*time.Second))
+	}
+	uses.Note("b", start)
+	uses.Note("c", start) // no room
+	uses.Note("b", start.Add(time.Minute))
+	store.err = errors.New("down")
+	if err := uses.Flush(t.Context()); !errors.Is(err, store.err) {
+		t.Errorf("a store that fails: %v", err)
+	}
+	uses.Note("a", start) // older than what waits
+	store.err = nil
+	if err := uses.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]time.Time{"a": start.Add(5 * time.Second), "b": start.Add(time.Minute)}
+	if diff := cmp.Diff(want, store.uses); diff != "" || uses.Dropped() != 1 {
+		t.Errorf("dropped %d\n%s", uses.Dropped(), diff)
+	}
+}
+
+func TestUsesTellOfErrors(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &useStore{err: errors.New("down")}
+		told := 0
+		uses, err := keys.NewUses(store, &keys.UsesOptions{Interval: time.Second, OnError: func(error) { told++ }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 3500*time.Millisecond)
+		defer cancel()
+		uses.Note("a", time.Now())
+		if err := uses.Run(ctx); !errors.Is(err, store.err) || told != 3 || store.writes != 4 {
+			t.Errorf("%v, told %d times of %d writes", err, told, store.writes)
+		}
+	})
+}
+
+func TestNewUsesRefuses(t *testing.T) {
+	t.Parallel()
+	if _, err := keys.NewUses(nil, nil); err == nil {
+		t.Error("no store: no error")
+	}
+	for _, opts := range []keys.UsesOptions{{Interval: -1}, {Max: -1}} {
+		if _, err := keys.NewUses(new(useStore), &opts); err == nil {
+			t.Errorf("%+v: no error", opts)
+		}
+	}
+}
+
+func TestUsesOfManyAtOnce(t *testing.T) {
+	t.Parallel()
+	store := new(useStore)
+	uses, err := keys.NewUses(store, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for i := range 200 {
+				uses.Note(fmt.Sprint("id", i), time.UnixMilli(int64(g*1000+i)))
+				if i%50 == 0 {
+					if err := uses.Flush(t.Context()); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := uses.Flush(t.Context()); err != nil || len(store.uses) != 200 || strings.Contains(fmt.Sprint(store.uses), "0001-01-01") {
+		t.Errorf("%d uses, %v", len(store.uses), err)
+	}
+}
