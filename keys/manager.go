@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/claviger-auth/claviger/scopes"
@@ -130,7 +131,9 @@ func (m *Manager) issue(ctx context.Context, rec Record, environment string) (Is
 		if err != nil {
 			return Issued{}, err
 		}
-		rec.ID, rec.Digest = t.ID, m.hasher.digest(rec.Kind, t.Secret.Reveal())
+		// A copy, since t.ID is a part of text: whoever keeps the record must
+		// not keep the secret with it.
+		rec.ID, rec.Digest = strings.Clone(t.ID), m.hasher.digest(rec.Kind, t.Secret.Reveal())
 		err = m.insert(ctx, rec)
 		if errors.Is(err, ErrExists) && draw < maxDraws {
 			continue
@@ -184,7 +187,7 @@ func (m *Manager) ImportDigest(ctx context.Context, org, id string, d Digest, sp
 	if rec.Kind != KindKey {
 		return Record{}, &InvalidError{"kind", "is not that of a key"}
 	}
-	rec.ID, rec.Digest = id, d
+	rec.ID, rec.Digest = strings.Clone(id), d // id may be a part of a secret's text
 	return rec, m.insert(ctx, rec)
 }
 
