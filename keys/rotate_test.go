@@ -143,6 +143,25 @@ func TestRotateThatCannotFinish(t *testing.T) {
 	}
 }
 
+// TestRotateWhenTheStoreFails loses the store before the first write.
+func TestRotateWhenTheStoreFails(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	old := env.create(keys.Spec{})
+	cause := errors.New("down")
+	for _, method := range []storetest.Method{storetest.Get, storetest.Insert} {
+		env.faults.Fail(method, 1, cause)
+		issued, err := env.manager.Rotate(t.Context(), "acme", old.Record.ID, 0)
+		if !errors.Is(err, cause) || errors.Is(err, keys.ErrNotFound) || issued.Text.Len() != 0 {
+			t.Errorf("%v: %v", method, err)
+		}
+	}
+	rec, err := env.manager.Get(t.Context(), "acme", old.Record.ID)
+	if diff := cmp.Diff(old.Record, rec, cmpRecords); err != nil || diff != "" {
+		t.Errorf("the old key suffers: %v\n%s", err, diff)
+	}
+}
+
 func TestRotateSecret(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
