@@ -168,6 +168,19 @@ func TestExpired(t *testing.T) {
 	})
 }
 
+// TestPolicyIsPerMinute takes limits that do not divide a minute: what a request
+// costs is rounded up to a nanosecond, and the window is no longer for that.
+func TestPolicyIsPerMinute(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	for _, n := range []int{1, 7, 600, 700, 999_999_999, 1_000_000_000} {
+		w := serve(env.guard.Require("identity:read")(ok), request("GET", "Bearer "+env.key("org"+strconv.Itoa(n), n)))
+		if got, want := w.Header().Get("RateLimit-Policy"), `"default";q=`+strconv.Itoa(n)+`;w=60`; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
 // TestQuotaFieldsAreApart adds to one of the fields that the guard wrote.
 func TestQuotaFieldsAreApart(t *testing.T) {
 	t.Parallel()

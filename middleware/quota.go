@@ -29,7 +29,7 @@ type quotaText struct {
 // set writes the fields about the quota d into h, with their text in t.
 func (q quotaFields) set(h http.Header, t *quotaText, d *ratelimit.Decision) {
 	// These keys are in the canonical form of package http already.
-	h["Ratelimit-Policy"] = t.line(0, `"default";q=`, int64(d.Limit.Burst()), `;w=`, ceilSeconds(d.Limit.Window()))
+	h["Ratelimit-Policy"] = t.line(0, `"default";q=`, int64(d.Limit.Burst()), `;w=`, windowSeconds(d.Limit))
 	h["Ratelimit"] = t.line(1, `"default";r=`, int64(d.Remaining), `;t=`, d.ResetAfterSeconds())
 	if q.legacy {
 		h.Set("X-RateLimit-Limit", strconv.Itoa(d.Limit.Burst()))
@@ -51,7 +51,13 @@ func (t *quotaText) line(i int, word1 string, n1 int64, word2 string, n2 int64) 
 	return t.lines[i : i+1 : i+1]
 }
 
-func ceilSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
+// windowSeconds returns the window of a limit in seconds, rounded up. The cost
+// of a request is rounded up too, which makes the window of 7 requests a minute
+// some nanoseconds longer than a minute: less than one for each request.
+func windowSeconds(l ratelimit.Limit) int64 {
+	window := l.Window() - time.Duration(l.Burst()-1)
+	return int64((window + time.Second - 1) / time.Second)
+}
 
 // An admitted request is everything that a handler behind Require needs, in one
 // object: the copy of the request, the context with the principal, and the
