@@ -1,5 +1,7 @@
 package keys
 
+import "encoding/binary"
+
 // A charset is a set of ASCII characters, as one bit of the table below.
 type charset uint8
 
@@ -26,8 +28,51 @@ var charsets = func() (table [256]charset) {
 // only reports whether every character of text is in c. It looks at all of
 // them, which is faster than asking at each whether to stop: texts are short.
 func (c charset) only(text string) bool {
+	if len(text) >= 8 {
+		switch c {
+		case alnum:
+			return eights(text, alnum8)
+		case lowerHex:
+			return eights(text, lowerHex8)
+		}
+	}
 	for i := range len(text) {
 		c &= charsets[text[i]]
 	}
 	return c != 0
+}
+
+// eights reports whether all is true of each eight characters of text, which
+// has at least so many; the last eight may overlap those before them.
+func eights(text string, all func(uint64) bool) bool {
+	b := bytesOf(text)
+	ok := all(binary.LittleEndian.Uint64(b[len(b)-8:]))
+	for ; len(b) > 8; b = b[8:] {
+		ok = all(binary.LittleEndian.Uint64(b)) && ok
+	}
+	return ok
+}
+
+// Eight characters in one number are compared at once. The highest bit of each
+// is free, since all sets are ASCII, and takes the result.
+const (
+	ones  = 0x0101010101010101
+	highs = 0x80 * ones
+)
+
+// within8 sets the highest bit of each character of x that is from lo to hi.
+// The characters of x must be ASCII.
+func within8(x uint64, lo, hi uint64) uint64 {
+	return (x + ones*(0x80-lo)) &^ (x + ones*(0x7f-hi)) & highs
+}
+
+// alnum8 reports whether all characters of x are in alnum. The bit that makes
+// a capital small makes a letter of nothing else.
+func alnum8(x uint64) bool {
+	return x&highs == 0 && within8(x, '0', '9')|within8(x|0x20*ones, 'a', 'z') == highs
+}
+
+// lowerHex8 reports whether all characters of x are in lowerHex.
+func lowerHex8(x uint64) bool {
+	return x&highs == 0 && within8(x, '0', '9')|within8(x, 'a', 'f') == highs
 }
