@@ -147,7 +147,7 @@ func (m *Manager) issue(ctx context.Context, rec Record, environment string) (Is
 
 // insert validates and inserts rec, and reports it to the hook.
 func (m *Manager) insert(ctx context.Context, rec Record) error {
-	if err := rec.Validate(); err != nil {
+	if err := validate(&rec); err != nil {
 		return err
 	}
 	if err := m.store.Insert(ctx, rec); err != nil {
@@ -188,7 +188,10 @@ func (m *Manager) ImportDigest(ctx context.Context, org, id string, d Digest, sp
 		return Record{}, &InvalidError{"kind", "is not that of a key"}
 	}
 	rec.ID, rec.Digest = strings.Clone(id), d // id may be a part of a secret's text
-	return rec, m.insert(ctx, rec)
+	if err := m.insert(ctx, rec); err != nil {
+		return Record{}, err
+	}
+	return rec, nil
 }
 
 // Get returns a credential of org of any kind, revoked and expired ones
@@ -230,6 +233,33 @@ func (m *Manager) List(ctx context.Context, org string, kind Kind, after string)
 			q.After = page[len(page)-1].ID
 		}
 	}
+}
+
+// Recheck returns nil if the credential of a principal is still good. It is for
+// handlers that let time pass between the check of a request and its effect,
+// as by reading a body: whoever holds the body back must not act with a
+// credential that was revoked meanwhile. A principal without a Kind is the
+// host's own, and always good here. The error is [ErrRevoked], [ErrExpired], or
+// wraps [ErrUnavailable].
+func (m *Manager) Recheck(ctx context.Context, p Principal) error {
+	if p.Kind == "" {
+		return nil
+	}
+	v, now := m.Verifier(), time.Now()
+	rec, err := m.store.Get(ctx, p.ID)
+	switch err := found(&rec, p.ID, err); {
+	case err == ErrUnknown, err == nil && (rec.Revoked() || rec.Org != p.Org):
+		return ErrRevoked
+	case err != nil:
+		return err
+	case rec.Expired(now):
+		return ErrExpired
+	case p.Client == "":
+		return nil
+	}
+	var client Record
+	v.family = nil // the client alone is asked for
+	return v.narrow(ctx, &p, &client, now)
 }
 
 // LastUses returns when the credentials with the given IDs were last used, as
@@ -374,7 +404,7 @@ func (m *Manager) write(ctx context.Context, rec *Record, edit func(*Record) err
 	if err := edit(&next); err != nil {
 		return err
 	}
-	if err := next.Validate(); err != nil {
+	if err := validate(&next); err != nil {
 		return err
 	}
 	if err := m.store.Update(ctx, next); err != nil {
@@ -383,6 +413,14 @@ func (m *Manager) write(ctx context.Context, rec *Record, edit func(*Record) err
 	next.Version++
 	*rec = next
 	return nil
+}
+
+// validate is [Record.Validate], and what a limiter can keep.
+func validate(rec *Record) error {
+	if rec.RateLimit > MaxRateLimit {
+		return &InvalidError{"rate limit", "is more than a billion requests per minute"}
+	}
+	return rec.Validate()
 }
 
 // tell reports an event to the hook.

@@ -12,6 +12,10 @@ import (
 // requests per minute.
 const DefaultRateLimit = 600
 
+// MaxRateLimit is the highest limit that a Manager gives, in requests per
+// minute.
+const MaxRateLimit = 1_000_000_000
+
 // Options are the settings of a [Manager] and its [Verifier]. Processes that
 // share a store need the same value: keys that one makes under a pepper are of
 // no use to another that lacks it. The zero value is ready.
@@ -75,8 +79,8 @@ func newSettings(opts *Options) (s settings, err error) {
 	if s.rateLimit == 0 {
 		s.rateLimit = DefaultRateLimit
 	}
-	if s.rateLimit < 0 {
-		return s, errors.New("keys: the default rate limit is negative")
+	if s.rateLimit < 0 || s.rateLimit > MaxRateLimit {
+		return s, errors.New("keys: the default rate limit is negative, or more than a billion")
 	}
 	if s.key.layout == Apart || s.token.layout == Apart || s.client.layout != Apart {
 		return s, errors.New("keys: keys and tokens need the layout Dotted or Fixed, clients the layout Apart")

@@ -58,8 +58,9 @@ func (m *Manager) RotateSecret(ctx context.Context, org, id string, overlap time
 //
 // The error wraps [ErrNotFound], [ErrRevoked], [ErrExpired], [ErrConflict], or
 // [ErrInvalid] if the overlap is negative; then the old key is as it was. Or it
-// is the store's; then the end of the old key may have been written all the
-// same. No new key is good in either case.
+// is the store's; then, if the store could not even be read again, the end of
+// the old key may have been written all the same. No new key is good in either
+// case.
 func (m *Manager) Rotate(ctx context.Context, org, id string, overlap time.Duration) (Issued, error) {
 	if overlap < 0 {
 		return Issued{}, &InvalidError{"overlap", "is negative"}
@@ -96,20 +97,40 @@ func (m *Manager) rotate(ctx context.Context, org, id string, overlap time.Durat
 	if err != nil {
 		return Issued{}, err
 	}
-	err = m.write(ctx, &old, func(rec *Record) error {
-		if overlap == Forever {
-			return nil
+	ended := old
+	if end := whole(now.Add(overlap)); overlap != Forever && (old.ExpiresAt.IsZero() || end.Before(old.ExpiresAt)) {
+		ended.ExpiresAt = end
+	}
+	if err := validate(&ended); err != nil {
+		return Issued{}, errors.Join(err, m.Revoke(context.WithoutCancel(ctx), org, issued.Record.ID))
+	}
+	err = m.store.Update(ctx, ended)
+	ended.Version++
+	if err != nil && !errors.Is(err, ErrConflict) {
+		// A write whose answer was lost is done all the same, and taking the
+		// successor back as well would leave the owner without a key.
+		if now, getErr := m.Get(context.WithoutCancel(ctx), org, id); getErr == nil && sameRecord(now, ended) {
+			err = nil
 		}
-		if end := whole(now.Add(overlap)); rec.ExpiresAt.IsZero() || end.Before(rec.ExpiresAt) {
-			rec.ExpiresAt = end
-		}
-		return nil
-	})
+	}
 	if err != nil {
 		// The successor's secret is dropped here, so it opens nothing even if
 		// the revocation fails too.
 		return Issued{}, errors.Join(err, m.Revoke(context.WithoutCancel(ctx), org, issued.Record.ID))
 	}
-	m.tell(ctx, Rotated, &old)
+	m.tell(ctx, Rotated, &ended)
 	return issued, nil
+}
+
+// sameRecord reports whether two records are equal, with times as instants.
+func sameRecord(a, b Record) bool {
+	for _, pair := range [...][2]*time.Time{
+		{&a.PreviousExpiresAt, &b.PreviousExpiresAt}, {&a.CreatedAt, &b.CreatedAt}, {&a.ExpiresAt, &b.ExpiresAt}, {&a.RevokedAt, &b.RevokedAt},
+	} {
+		if !pair[0].Equal(*pair[1]) {
+			return false
+		}
+		*pair[0] = *pair[1]
+	}
+	return a == b
 }

@@ -214,9 +214,11 @@ func (v *Verifier) accept(ctx context.Context, now time.Time, rec *Record) {
 // refuse reports a refusal to the hook and returns err.
 func (v *Verifier) refuse(ctx context.Context, now time.Time, rec *Record, id string, err error) error {
 	if v.hook != nil {
-		e := Event{Type: Refused, Time: now, ID: id, Reason: reasonOf(err)}
+		e := Event{Type: Refused, Time: now, Reason: reasonOf(err)}
 		if rec != nil {
-			e.Org, e.Kind = rec.Org, rec.Kind
+			e.Org, e.ID, e.Kind = rec.Org, rec.ID, rec.Kind
+		} else {
+			e.ID = strings.Clone(id) // it is a part of the credential's text
 		}
 		if e.Reason == ReasonUnavailable {
 			e.Err = err

@@ -47,6 +47,9 @@ func NewThrottle(l *ratelimit.Limiter, limit ratelimit.Limit, opts *ThrottleOpti
 		if !p.IsValid() {
 			return nil, errors.New("middleware: a trusted proxy has no valid network")
 		}
+		if addr := p.Addr(); addr.Is4In6() && p.Bits() >= 96 {
+			p = netip.PrefixFrom(addr.Unmap(), p.Bits()-96) // as addresses are compared
+		}
 		t.proxies = append(t.proxies, p.Masked())
 	}
 	if t.write == nil {

@@ -58,7 +58,7 @@ func TestThrottle(t *testing.T) {
 
 func TestThrottleAddress(t *testing.T) {
 	t.Parallel()
-	proxies := &middleware.ThrottleOptions{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.1.2.3/8"), netip.MustParsePrefix("2001:db8:f::/48")}}
+	proxies := &middleware.ThrottleOptions{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.1.2.3/8"), netip.MustParsePrefix("2001:db8:f::/48"), netip.MustParsePrefix("::ffff:172.16.0.0/108")}}
 	plain, behind := newThrottle(t, new(ratelimit.Memory), 1, nil), newThrottle(t, new(ratelimit.Memory), 1, proxies)
 	for _, tt := range []struct {
 		name, remote string
@@ -75,6 +75,7 @@ func TestThrottleAddress(t *testing.T) {
 		{"nothing", "", nil, "unknown", "unknown"},
 		{"a field from anybody", "192.0.2.1:80", []string{"198.51.100.1"}, "192.0.2.1", "192.0.2.1"},
 		{"a proxy", "10.0.0.1:80", []string{"198.51.100.1"}, "10.0.0.1", "198.51.100.1"},
+		{"a proxy trusted in IPv6's clothes", "172.17.0.1:80", []string{"198.51.100.1"}, "172.17.0.1", "198.51.100.1"},
 		{"a chain of proxies", "10.0.0.1:80", []string{"198.51.100.1, 10.0.0.3", "10.0.0.2"}, "10.0.0.1", "198.51.100.1"},
 		{"a made-up beginning", "10.0.0.1:80", []string{"1.1.1.1, 198.51.100.1, 10.0.0.3"}, "10.0.0.1", "198.51.100.1"},
 		{"only proxies", "10.0.0.1:80", []string{"10.0.0.2"}, "10.0.0.1", "10.0.0.2"},

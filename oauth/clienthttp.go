@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -55,6 +56,9 @@ func (h *Handler) CreateClient(w http.ResponseWriter, r *http.Request) {
 		spec.Scopes = append([]string{}, *names...)
 	}
 	issued, err := h.server.Register(r.Context(), by, spec)
+	if err == nil {
+		err = h.takeBack(r.Context(), by, issued)
+	}
 	if err != nil {
 		h.failClient(w, r, err)
 		return
@@ -68,6 +72,15 @@ func (h *Handler) CreateClient(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Location", r.URL.EscapedPath()+"/"+issued.Record.ID)
 	writeSecret(w, http.StatusCreated, body)
+}
+
+// takeBack deletes a new client whose maker's credential has ended meanwhile.
+func (h *Handler) takeBack(ctx context.Context, by keys.Principal, issued keys.Issued) error {
+	err := keyshttp.Recheck(ctx, h.server.manager, by)
+	if err != nil {
+		err = errors.Join(err, h.server.Delete(context.WithoutCancel(ctx), by.Org, issued.Record.ID))
+	}
+	return err
 }
 
 // ListClients lists the clients of the caller's organization: {"clients": [{
@@ -159,6 +172,10 @@ func (h *Handler) RotateSecret(w http.ResponseWriter, r *http.Request) {
 		}
 		overlap = time.Duration(*seconds) * time.Second
 	}
+	if err := keyshttp.Recheck(r.Context(), h.server.manager, by); err != nil {
+		h.failClient(w, r, err)
+		return
+	}
 	issued, err := h.server.RotateSecret(r.Context(), by, r.PathValue("id"), overlap)
 	if err != nil {
 		h.failClient(w, r, err)
@@ -180,7 +197,6 @@ func writeSecret(w http.ResponseWriter, status int, body clientBody) {
 func (h *Handler) caller(w http.ResponseWriter, r *http.Request) (keys.Principal, bool) {
 	p, ok := keys.FromContext(r.Context())
 	if !ok || p.Org == "" {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="oauth"`)
 		keyshttp.WriteError(w, &keyshttp.Error{Status: http.StatusUnauthorized, Code: "unauthorized", Description: "the request has no principal"})
 		return keys.Principal{}, false
 	}

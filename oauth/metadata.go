@@ -25,7 +25,10 @@ func (h *Handler) ServerMetadata(w http.ResponseWriter, _ *http.Request) {
 		Scopes             []string `json:"scopes_supported"`
 	}{
 		h.issuer, endpoints + "/token", authMethods, endpoints + "/revoke", authMethods,
-		endpoints + "/introspect", authMethods, []string{GrantType}, []string{}, h.scopes(),
+		endpoints + "/introspect", authMethods,
+		[]string{GrantType},
+		[]string{},
+		h.scopes(),
 	})
 }
 

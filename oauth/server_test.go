@@ -225,7 +225,8 @@ func TestRegister(t *testing.T) {
 		"a lifetime of centuries":   {caller, oauth.ClientSpec{TokenLifetime: 200 * 365 * 24 * time.Hour}, "", keys.ErrInvalid},
 		"a creator of unlisted scopes": {
 			keys.Principal{Org: "acme", RateLimit: 9000, Scopes: scopes.MustParse("admin webhooks:manage")},
-			oauth.ClientSpec{}, "identity:read webhooks:manage", nil,
+			oauth.ClientSpec{},
+			"identity:read webhooks:manage", nil,
 		},
 	} {
 		issued, err := env.server.Register(t.Context(), tt.by, tt.spec)

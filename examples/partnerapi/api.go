@@ -123,6 +123,9 @@ func (a *api) handler() http.Handler {
 	mux := http.NewServeMux()
 	var all []keyshttp.Route
 	for _, r := range a.routes() {
+		if r.scope == "" {
+			panic("no decision on the scope of " + r.Method + " " + r.Path)
+		}
 		all = append(all, r.Route)
 	}
 	keyshttp.Mount(mux, keyshttp.Public, all...) // each has its own protection

@@ -43,11 +43,13 @@ func logRequests(log *slog.Logger, next http.Handler) http.Handler {
 		var who entry
 		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
 		r = r.WithContext(context.WithValue(r.Context(), entryKey{}, &who))
+		defer func() { // also when the handler panics
+			log.LogAttrs(r.Context(), slog.LevelInfo, "request",
+				slog.String("method", r.Method), slog.String("route", r.Pattern), slog.Int("status", rec.status),
+				slog.Duration("took", time.Since(start)),
+				slog.String("org", who.org), slog.String("credential", who.id), slog.String("refused", who.reason))
+		}()
 		next.ServeHTTP(rec, r)
-		log.LogAttrs(r.Context(), slog.LevelInfo, "request",
-			slog.String("method", r.Method), slog.String("route", r.Pattern), slog.Int("status", rec.status),
-			slog.Duration("took", time.Since(start)),
-			slog.String("org", who.org), slog.String("credential", who.id), slog.String("refused", who.reason))
 	})
 }
 

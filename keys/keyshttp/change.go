@@ -47,6 +47,10 @@ func (h *Handler) Change(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
+	if err := Recheck(r.Context(), h.manager, p); err != nil {
+		h.fail(w, r, err)
+		return
+	}
 	rec, err := h.key(r, p)
 	switch {
 	case err != nil:

@@ -1,6 +1,8 @@
 package keyshttp
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -40,11 +42,24 @@ func (h *Handler) Create(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	issued, err := h.manager.Create(r.Context(), p.Org, spec)
+	if err == nil {
+		err = h.takeBack(r.Context(), p, issued)
+	}
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
 	writeIssued(w, r.URL.EscapedPath(), issued)
+}
+
+// takeBack revokes a new key whose maker's credential has ended meanwhile. Its
+// secret was not shown yet, so it is good for nothing even if this fails.
+func (h *Handler) takeBack(ctx context.Context, p keys.Principal, issued keys.Issued) error {
+	err := Recheck(ctx, h.manager, p)
+	if err != nil {
+		err = errors.Join(err, h.manager.Revoke(context.WithoutCancel(ctx), p.Org, issued.Record.ID))
+	}
+	return err
 }
 
 // readSpec reads the body of a request to create a key. Labels are for the

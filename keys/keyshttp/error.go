@@ -34,7 +34,8 @@ func (e *Error) Error() string { return "keyshttp: " + e.Code + ": " + e.Descrip
 //     with "Retry-After: 1".
 //
 // The text of errors other than Error is never shown to the caller. The status
-// is returned: an error behind a 503 belongs into the host's log. WriteError sets no WWW-Authenticate header; answers to credentials are the middleware's.
+// is returned: an error behind a 503 belongs into the host's log. A 401 gets a
+// plain WWW-Authenticate header if none is set (RFC 9110 §11.6.1).
 func WriteError(w http.ResponseWriter, err error) (status int) {
 	var refused *scopes.GrantError
 	if errors.As(err, &refused) {
@@ -51,6 +52,13 @@ func WriteError(w http.ResponseWriter, err error) (status int) {
 	}
 	if e.Status == http.StatusServiceUnavailable && w.Header().Get("Retry-After") == "" {
 		w.Header().Set("Retry-After", "1")
+	}
+	if e.Status == http.StatusUnauthorized && w.Header().Get("WWW-Authenticate") == "" {
+		challenge := `Bearer realm="api"`
+		if e.Code == errGone.Code {
+			challenge += `, error="` + e.Code + `"`
+		}
+		w.Header().Set("WWW-Authenticate", challenge)
 	}
 	WriteJSON(w, e.Status, errorBody{e.Code, e.Description})
 	return e.Status

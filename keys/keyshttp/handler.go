@@ -1,6 +1,7 @@
 package keyshttp
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -91,7 +92,6 @@ func caller(w http.ResponseWriter, r *http.Request) (keys.Principal, bool) {
 	p, ok := keys.FromContext(r.Context())
 	if !ok || p.Org == "" {
 		// RFC 9110 §15.5.2 wants a challenge with every 401.
-		w.Header().Set("WWW-Authenticate", `Bearer realm="keys"`)
 		WriteError(w, &Error{http.StatusUnauthorized, "unauthorized", "credentials are required"})
 		return p, false
 	}
@@ -137,6 +137,20 @@ func (h *Handler) granted(p keys.Principal, names []string) (scopes.Set, error) 
 		return scopes.Set{}, insufficientScope("the caller does not hold all of the scopes")
 	}
 	return set, err
+}
+
+// errGone answers callers whose credential ended while the request was read.
+var errGone = &Error{http.StatusUnauthorized, "invalid_token", "the credential has ended"}
+
+// Recheck returns nil if the credential of p is still good, and else an error
+// for [WriteError]. Handlers call it once the body is read: a caller could
+// hold the body back until its credential is revoked.
+func Recheck(ctx context.Context, m *keys.Manager, p keys.Principal) error {
+	err := m.Recheck(ctx, p)
+	if err == keys.ErrRevoked || err == keys.ErrExpired {
+		return errGone
+	}
+	return err
 }
 
 // fail answers a request with an error, and logs it if it is the service's.

@@ -68,7 +68,7 @@ func TestWithoutPrincipal(t *testing.T) {
 		for name, r := range map[string]*http.Request{"none": r, "without an organization": nobody} {
 			a := h.send(r)
 			a.wantError(t, http.StatusUnauthorized, "unauthorized")
-			a.wantHeader(t, "WWW-Authenticate", `Bearer realm="keys"`)
+			a.wantHeader(t, "WWW-Authenticate", `Bearer realm="api"`)
 			if t.Failed() {
 				t.Fatalf("%s %s, principal: %s", r.Method, r.URL, name)
 			}

@@ -28,15 +28,15 @@ var catalog = scopes.MustCatalog(
 // Callers of organization acme, and one of another.
 var (
 	admin = keys.Principal{
-		Org: "acme", ID: "vck_live_admin", Kind: keys.KindKey, RateLimit: 1000,
+		Org: "acme", ID: "vck_live_admin", RateLimit: 1000,
 		Scopes: scopes.MustParse("identity:read keys:manage webhooks:manage"),
 	}
 	clerk = keys.Principal{
-		Org: "acme", ID: "vck_live_clerk", Kind: keys.KindKey, RateLimit: 100,
+		Org: "acme", ID: "vck_live_clerk", RateLimit: 100,
 		Scopes: scopes.MustParse("identity:read keys:manage"),
 	}
 	session  = keys.Principal{Org: "acme", ID: "anna", RateLimit: 1000} // holds no scope
-	stranger = keys.Principal{Org: "evil", ID: "vck_live_other", Kind: keys.KindKey, RateLimit: 1000, Scopes: admin.Scopes}
+	stranger = keys.Principal{Org: "evil", ID: "vck_live_other", RateLimit: 1000, Scopes: admin.Scopes}
 )
 
 // A host is a service with the handlers under /v1/keys.

@@ -57,6 +57,9 @@ func (h *Handler) readOverlap(w http.ResponseWriter, r *http.Request) (time.Dura
 // rotate rotates the key that the request's path names, if p could have made
 // one like it.
 func (h *Handler) rotate(r *http.Request, p keys.Principal, overlap time.Duration) (keys.Issued, error) {
+	if err := Recheck(r.Context(), h.manager, p); err != nil {
+		return keys.Issued{}, err
+	}
 	rec, err := h.key(r, p)
 	switch {
 	case err != nil:

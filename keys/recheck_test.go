@@ -1,0 +1,84 @@
+package keys_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/store/storetest"
+)
+
+func TestRecheck(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		clientRec, _, _, tokenText := pair(t, env)
+		key := env.create(keys.Spec{Lifetime: time.Minute})
+		keyPrincipal, err1 := env.verify(key.Text.Reveal())
+		tokenPrincipal, err2 := env.verify(tokenText)
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatal(err)
+		}
+		check := func(name string, p keys.Principal, want error) {
+			t.Helper()
+			if err := env.manager.Recheck(t.Context(), p); !errors.Is(err, want) {
+				t.Errorf("%s: %v, want %v", name, err, want)
+			}
+		}
+		check("a key", keyPrincipal, nil)
+		check("a token", tokenPrincipal, nil)
+		check("a session", keys.Principal{Org: "acme", ID: "session"}, nil)
+		check("nobody", keys.Principal{Org: "acme", ID: "vck_live_x", Kind: keys.KindKey}, keys.ErrRevoked)
+		foreign := keyPrincipal
+		foreign.Org = "globex"
+		check("another organization", foreign, keys.ErrRevoked)
+		env.faults.Fail(storetest.Get, 1, errors.New("down"))
+		check("a store that fails", keyPrincipal, keys.ErrUnavailable)
+		if err := env.manager.Revoke(t.Context(), "acme", clientRec.ID); err != nil {
+			t.Fatal(err)
+		}
+		check("a token whose client was revoked", tokenPrincipal, keys.ErrRevoked)
+		time.Sleep(time.Minute) // on the test's own clock
+		check("an expired key", keyPrincipal, keys.ErrExpired)
+		if err := env.manager.Revoke(t.Context(), "acme", key.Record.ID); err != nil {
+			t.Fatal(err)
+		}
+		check("a revoked key", keyPrincipal, keys.ErrRevoked)
+	})
+}
+
+// TestRotateWhoseAnswerIsLost loses the answer to the write that ends the old
+// key: the rotation is done, and the owner must not be left without a key.
+func TestRotateWhoseAnswerIsLost(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	old := env.create(keys.Spec{})
+	env.faults.Lose(storetest.Update, 1, errors.New("connection reset"))
+	next, err := env.manager.Rotate(t.Context(), "acme", old.Record.ID, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := env.verify(next.Text.Reveal()); err != nil {
+		t.Errorf("the new key: %v", err)
+	}
+	if _, err := env.verify(old.Text.Reveal()); err != keys.ErrExpired {
+		t.Errorf("the old key: %v", err)
+	}
+}
+
+func TestRateLimitsAreBounded(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	if _, err := env.manager.Create(t.Context(), "acme", keys.Spec{RateLimit: keys.MaxRateLimit + 1}); !errors.Is(err, keys.ErrInvalid) {
+		t.Errorf("%v", err)
+	}
+	id := env.create(keys.Spec{RateLimit: keys.MaxRateLimit}).Record.ID
+	if _, err := env.manager.Change(t.Context(), "acme", id, keys.Change{RateLimit: new(keys.MaxRateLimit + 1)}); !errors.Is(err, keys.ErrInvalid) {
+		t.Errorf("%v", err)
+	}
+	if _, err := keys.NewManager(env.store, &keys.Options{RateLimit: keys.MaxRateLimit + 1}); err == nil {
+		t.Error("a default beyond the bound: no error")
+	}
+}
