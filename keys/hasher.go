@@ -135,7 +135,7 @@ func (h *hasher) outdated(d *Digest, secret string) bool {
 // sum256 is SHA-256 over the kind, a zero byte and the secret. The kind keeps
 // a digest of one kind from being of use as one of another.
 func sum256(kind Kind, secret string) [sha256.Size]byte {
-	if maxTag+len(secret) > oneBlock {
+	if len(kind)+1+len(secret) > oneBlock {
 		return sum256Long(kind, secret)
 	}
 	var buf [oneBlock]byte

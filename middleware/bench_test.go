@@ -34,7 +34,7 @@ func newPlainEnv(tb testing.TB, opts *middleware.Options) *plainEnv {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	limiter, err := ratelimit.New(&s, nil)
+	limiter, err := ratelimit.New(&s.Memory, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -19,7 +19,7 @@ func main() {
 	db := new(store.Memory)
 	opts := &keys.Options{Catalog: scopes.MustCatalog(scopes.Scope{Name: "hello:read"})}
 	manager := must(keys.NewManager(db, opts))
-	limiter := must(ratelimit.New(db, nil))
+	limiter := must(ratelimit.New(&db.Memory, nil))
 	guard := must(middleware.New(manager.Verifier(), limiter, nil))
 	key := must(manager.Create(context.Background(), "acme", keys.Spec{Scopes: []string{"hello:read"}}))
 
