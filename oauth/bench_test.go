@@ -79,15 +79,6 @@ func exchanges(tb testing.TB) (h *oauth.Handler, good, bad map[string]*exchange)
 	return h, good, bad
 }
 
-func TestTokenAllocations(t *testing.T) {
-	h, good, _ := exchanges(t)
-	for name, x := range good {
-		if n := testing.AllocsPerRun(200, func() { x.send(t, h.Token, 200) }); n > 10 {
-			t.Errorf("%s: %v allocations", name, n)
-		}
-	}
-}
-
 func BenchmarkExchange(b *testing.B) {
 	h, good, bad := exchanges(b)
 	for _, form := range []string{"form", "basic", "json"} {

@@ -1,0 +1,16 @@
+//go:build !race
+
+package oauth_test
+
+import "testing"
+
+// The race detector makes sync.Pool forget things at random, so that the count
+// is only exact without it.
+func TestTokenAllocations(t *testing.T) {
+	h, good, _ := exchanges(t)
+	for name, x := range good {
+		if n := testing.AllocsPerRun(200, func() { x.send(t, h.Token, 200) }); n > 10 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
