@@ -98,3 +98,16 @@ func BenchmarkExchange(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkExchangeParallel has one client ask from all processors, behind the
+// lock that counts its attempts.
+func BenchmarkExchangeParallel(b *testing.B) {
+	h, good, _ := exchanges(b)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		x := newExchange(formType, good["form"].text, "")
+		for pb.Next() {
+			x.send(b, h.Token, 200)
+		}
+	})
+}

@@ -28,6 +28,7 @@ func (h *Handler) Token(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+	defer h.end(&a)
 	grant, err := h.server.exchangeAt(r.Context(), Request{
 		GrantType: p.values[grantType], ClientID: a.id, ClientSecret: a.secret, Scope: p.values[scope],
 	}, a.now)
@@ -57,6 +58,7 @@ func (h *Handler) Revoke(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+	defer h.end(&a)
 	client, err := h.server.authenticateAt(r.Context(), a.id, a.secret, a.now)
 	if err == nil {
 		err = h.server.Revoke(r.Context(), client, keys.NewSecret(p.values[token]))
@@ -80,6 +82,7 @@ func (h *Handler) Introspect(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+	defer h.end(&a)
 	var found Introspection
 	client, err := h.server.authenticateAt(r.Context(), a.id, a.secret, a.now)
 	if err == nil {
@@ -113,11 +116,12 @@ type attempt struct {
 	id     string
 	secret keys.Secret
 	now    time.Time
+	began  bool             // there is a secret to check, and failing counts
 	bucket ratelimit.Bucket // counts the failures
 }
 
 // begin reads a request as far as to the credentials in it. It answers, and
-// reports false, if there is nothing to check.
+// reports false, if there is nothing to check. Otherwise end must be called.
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *params) (a attempt, ok bool) {
 	if r.Method != http.MethodPost {
 		keyshttp.MethodNotAllowed(http.MethodPost).ServeHTTP(w, r)
@@ -129,16 +133,44 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *params) (a at
 	}
 	a.now = time.Now()
 	if err == nil && a.id != "" && a.secret.Len() > 0 {
-		a.bucket = h.throttle.bucket(a.id, r)
-		if wait := h.throttle.wait(a.bucket, a.now); wait > 0 {
-			h.tooMany(w, wait)
-			return a, false
-		}
+		return a, h.admit(w, r, &a)
 	}
 	if err != nil {
 		h.fail(w, r, &a, err)
 	}
 	return a, err == nil
+}
+
+// admit waits until an attempt may begin. It answers, and reports false, if it
+// may not.
+func (h *Handler) admit(w http.ResponseWriter, r *http.Request, a *attempt) bool {
+	a.bucket = h.throttle.bucket(a.id, r)
+	for {
+		turn, wait := h.throttle.begin(a.bucket, a.now)
+		switch {
+		case wait > 0:
+			h.tooMany(w, wait)
+			return false
+		case turn == nil:
+			a.began = true
+			return true
+		}
+		select {
+		case <-turn:
+		case <-r.Context().Done():
+			h.throttle.leave(a.bucket, turn)
+			h.fail(w, r, a, r.Context().Err())
+			return false
+		}
+		a.now = time.Now()
+	}
+}
+
+// end ends an attempt that begin has let through.
+func (h *Handler) end(a *attempt) {
+	if a.began {
+		h.throttle.end(a.bucket)
+	}
 }
 
 // fail answers a request with an error.
@@ -150,7 +182,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, a *attempt, err e
 	e, client := answerTo(err)
 	if client {
 		w.Header()["Www-Authenticate"] = h.challenge
-		if a.bucket.Name != "" {
+		if a.began {
 			_, _ = h.throttle.buckets.Take(r.Context(), a.bucket, h.throttle.limit, a.now, 1)
 		}
 	}

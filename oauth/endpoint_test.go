@@ -2,11 +2,13 @@ package oauth_test
 
 import (
 	"compress/gzip"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strconv"
 	"strings"
@@ -16,6 +18,7 @@ import (
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/oauth"
 	"github.com/claviger-auth/claviger/store/storetest"
 	"github.com/google/go-cmp/cmp"
 )
@@ -375,6 +378,150 @@ func TestFailuresAreThrottled(t *testing.T) {
 			t.Errorf("after Retry-After: %d %s", got.status, got.text)
 		}
 	})
+}
+
+// TestThrottleOfConcurrentFailures holds the store up, so that no attempt is
+// known to have failed while the others arrive.
+func TestThrottleOfConcurrentFailures(t *testing.T) {
+	t.Parallel()
+	for _, earlier := range []int{0, 4} {
+		synctest.Test(t, func(t *testing.T) {
+			env := newEnv(t, nil)
+			id, secret := env.register()
+			body := "grant_type=client_credentials&token=x&client_id=" + id + "&client_secret="
+			for range earlier {
+				env.form(tokenPath, body+strings.Repeat("0", 64))
+			}
+			reads := env.faults.Calls(storetest.Get)
+			release := env.faults.Block(storetest.Get)
+			statuses := make(chan int, 300)
+			for i := range cap(statuses) {
+				path := []string{tokenPath, revokePath, introspectPath}[i%3]
+				go func() { statuses <- env.form(path, body+strings.Repeat("0", 64)).status }()
+			}
+			synctest.Wait()
+			release()
+			count := make(map[int]int)
+			for range cap(statuses) {
+				count[<-statuses]++
+			}
+			if diff := cmp.Diff(map[int]int{401: 10 - earlier, 429: 290 + earlier}, count); diff != "" {
+				t.Errorf("after %d failures: %s", earlier, diff)
+			}
+			if n := env.faults.Calls(storetest.Get) - reads; n != 10-earlier {
+				t.Errorf("after %d failures the store was asked %d times", earlier, n)
+			}
+			time.Sleep(6 * time.Second) // on the test's own clock: one failure is left
+			for range 2 {
+				if got := env.form(tokenPath, body+secret); got.status != 200 {
+					t.Errorf("after Retry-After: %d %s", got.status, got.text)
+				}
+			}
+		})
+	}
+}
+
+// TestConcurrentSuccesses has a client ask many times at once, when it has all
+// its failures left and when it has one.
+func TestConcurrentSuccesses(t *testing.T) {
+	t.Parallel()
+	for _, failures := range []int{0, 9} {
+		synctest.Test(t, func(t *testing.T) {
+			env := newEnv(t, nil)
+			id, secret := env.register()
+			body := "grant_type=client_credentials&client_id=" + id + "&client_secret="
+			for range failures {
+				if got := env.form(tokenPath, body+strings.Repeat("0", 64)); got.status != 401 {
+					t.Fatalf("%d %s", got.status, got.text)
+				}
+			}
+			release := env.faults.Block(storetest.Get)
+			statuses := make(chan int, 100)
+			for range cap(statuses) {
+				go func() { statuses <- env.form(tokenPath, body+secret).status }()
+			}
+			synctest.Wait()
+			release()
+			for range cap(statuses) {
+				if got := <-statuses; got != 200 {
+					t.Errorf("after %d failures: %d", failures, got)
+				}
+			}
+		})
+	}
+}
+
+// TestHangingUpInTheQueue ends requests that wait for others, which must not
+// keep those behind them waiting: neither if they end in the queue, nor at the
+// moment when it is their turn.
+func TestHangingUpInTheQueue(t *testing.T) {
+	t.Parallel()
+	for _, inTurn := range []bool{false, true} {
+		for range 20 {
+			synctest.Test(t, func(t *testing.T) { hangUpInTheQueue(t, inTurn) })
+		}
+	}
+}
+
+func hangUpInTheQueue(t *testing.T, inTurn bool) {
+	env := newEnv(t, nil)
+	id, secret := env.register()
+	h, err := oauth.NewHandler(env.server, "https://auth.example.com", &oauth.HandlerOptions{Failures: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := env.faults.Block(storetest.Get)
+	ctx, hangUp := context.WithCancel(t.Context())
+	stayed, left := make(chan int, 20), make(chan int, 20)
+	for i := range cap(stayed) + cap(left) {
+		r, statuses := post(tokenPath, formType, "grant_type=client_credentials&client_id="+id+"&client_secret="+secret), stayed
+		if i%2 == 1 {
+			r, statuses = r.WithContext(ctx), left
+		}
+		go func() {
+			w := httptest.NewRecorder()
+			h.Token(w, r)
+			statuses <- w.Code
+		}()
+		synctest.Wait() // so that they stand in the queue in this order
+	}
+	hangUp()
+	if !inTurn {
+		synctest.Wait()
+		if n := len(left); n != cap(left) {
+			t.Errorf("%d requests ended, of %d that hung up", n, cap(left))
+		}
+	}
+	release()
+	for range cap(stayed) {
+		if got := <-stayed; got != 200 {
+			t.Errorf("status %d", got)
+		}
+		if got := <-left; got != 503 {
+			t.Errorf("hung up: status %d", got)
+		}
+	}
+}
+
+// TestThrottleWithoutAddress has failures count together if the host cannot tell
+// addresses apart.
+func TestThrottleWithoutAddress(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	id, _ := env.register()
+	h, err := oauth.NewHandler(env.server, "https://auth.example.com", &oauth.HandlerOptions{
+		Failures: 2, Address: func(*http.Request) string { return "" },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{401, 401, 429} {
+		w := httptest.NewRecorder()
+		h.Token(w, post(tokenPath, formType, "grant_type=client_credentials&client_id="+id+"&client_secret=x"))
+		if w.Code != want {
+			t.Errorf("attempt %d: %d, want %d", i+1, w.Code, want)
+		}
+	}
 }
 
 func TestRevokeEndpoint(t *testing.T) {

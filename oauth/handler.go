@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/claviger-auth/claviger/keys/keyshttp"
 	"github.com/claviger-auth/claviger/ratelimit"
@@ -40,7 +39,9 @@ type HandlerOptions struct {
 
 	// Failures is how many failed authentications a minute one address may make
 	// for one client, until all its requests for that client are answered 429
-	// for a while. If zero, DefaultFailures. Each process counts for itself.
+	// for a while. If zero, DefaultFailures. Each process counts for itself. No
+	// more requests than there are failures left are checked at the same time;
+	// others wait for them.
 	Failures int
 
 	// Logger is told, at level Error, of the errors behind answers of 503. If
@@ -182,9 +183,10 @@ func (h *Handler) ResourceMetadataURL() string {
 
 // A throttle counts failed authentications.
 type throttle struct {
-	buckets *ratelimit.Memory
-	limit   ratelimit.Limit
-	address func(*http.Request) string
+	buckets  *ratelimit.Memory
+	limit    ratelimit.Limit
+	address  func(*http.Request) string
+	attempts *attempts
 }
 
 // bucket returns the bucket of the failures of one client from one address.
@@ -206,19 +208,12 @@ func newThrottle(failures int, address func(*http.Request) string) (t throttle, 
 			return ratelimit.AddressName(addr)
 		}
 	}
-	t = throttle{buckets: new(ratelimit.Memory), address: address}
+	t = throttle{
+		buckets: new(ratelimit.Memory), address: address,
+		attempts: &attempts{buckets: make(map[ratelimit.Bucket]attemptQueue)},
+	}
 	if t.limit, err = ratelimit.PerMinute(failures); err != nil {
 		return t, fmt.Errorf("oauth: failures: %w", err)
 	}
 	return t, nil
-}
-
-// wait returns how long a client at an address has to wait until it may try
-// again: 0 if it has failures left.
-func (t *throttle) wait(b ratelimit.Bucket, now time.Time) time.Duration {
-	d, err := t.buckets.Peek(b, t.limit, now, 1)
-	if err != nil || d.Allowed {
-		return 0
-	}
-	return d.RetryAfter
 }
