@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	pathpkg "path"
 	"strings"
 
 	"github.com/claviger-auth/claviger/keys/keyshttp"
@@ -63,7 +64,8 @@ type Handler struct {
 
 // NewHandler returns the handlers of a server. The issuer is the URL by which
 // clients know it (RFC 8414 §2): https, or http for a test on one machine,
-// without a query, a fragment or a slash at the end. A nil opts is the zero
+// without a query, a fragment or a slash at the end, and with a path that is
+// clean and needs no more escapes. A nil opts is the zero
 // HandlerOptions. The error says which setting is wrong.
 func NewHandler(s *Server, issuer string, opts *HandlerOptions) (*Handler, error) {
 	if s == nil {
@@ -76,14 +78,14 @@ func NewHandler(s *Server, issuer string, opts *HandlerOptions) (*Handler, error
 	if path == "" {
 		path = "/oauth"
 	}
-	if !strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/") || strings.ContainsAny(path, "{}?# ") {
-		return nil, fmt.Errorf("oauth: path %q does not begin with a slash, ends in one, or has more than a path", path)
-	}
-	issuerPath, err := checkURL(issuer)
-	if err != nil {
+	if _, err := checkURL(issuer); err != nil {
 		return nil, fmt.Errorf("oauth: issuer: %w", err)
 	}
-	h := &Handler{server: s, issuer: issuer, base: issuerPath + path, resource: opts.Resource, logger: opts.Logger}
+	base, err := checkURL(issuer + path)
+	if err != nil || path[0] != '/' {
+		return nil, fmt.Errorf("oauth: path %q does not begin with a slash, ends in one, or has more than a clean path", path)
+	}
+	h := &Handler{server: s, issuer: issuer, base: base, resource: opts.Resource, logger: opts.Logger}
 	if h.resource == "" {
 		h.resource = issuer
 	}
@@ -109,18 +111,24 @@ func NewHandler(s *Server, issuer string, opts *HandlerOptions) (*Handler, error
 	return h, nil
 }
 
-// checkURL returns the path of a URL that can be an issuer.
+// checkURL returns the path of a URL that can be an issuer. That path is as it
+// stands in the URL, and the mux can register it: it panics for paths that are
+// not clean, since it redirects requests for those.
 func checkURL(text string) (path string, err error) {
 	u, err := url.Parse(text)
 	switch {
-	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
 		return "", errors.New("not an absolute https URL")
 	case u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#") || u.User != nil:
 		return "", errors.New("a URL with a query, a fragment or a user")
-	case strings.HasSuffix(text, "/") || strings.ContainsAny(text, "{}\"\\ "):
-		return "", errors.New("a URL with a slash at its end, or a character that must be escaped")
+	case strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`{}"\`, c) }):
+		return "", errors.New("a URL with a character that must be escaped")
 	}
-	return u.EscapedPath(), nil
+	path = u.EscapedPath()
+	if path != "" && (path == "/" || pathpkg.Clean(path) != path) || !strings.HasSuffix(text, path) {
+		return "", errors.New("a URL with a slash at its end, or a path that is not clean")
+	}
+	return path, nil
 }
 
 // Routes returns the public routes, for [keyshttp.Mount] with

@@ -19,6 +19,7 @@ func TestMetadata(t *testing.T) {
 		{"plain", "https://auth.example.com", "", "", ""},
 		{"a port", "http://127.0.0.1:8080", "", "", ""},
 		{"a path", "https://example.com/tenant/one", "", "/tenant/one", "/tenant/one"},
+		{"a path with an escape", "https://example.com/%C3%A9", "", "/%C3%A9", "/%C3%A9"},
 		{"a resource of its own", "https://auth.example.com", "https://api.example.com/v1", "", "/v1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -80,7 +81,13 @@ func TestNewHandlerRefuses(t *testing.T) {
 		"a user": {"https://me@example.com", oauth.HandlerOptions{}}, "no host": {"https://", oauth.HandlerOptions{}}, "braces": {good + "/{id}", oauth.HandlerOptions{}},
 		"a relative path": {good, oauth.HandlerOptions{Path: "oauth"}}, "a path with a slash": {good, oauth.HandlerOptions{Path: "/oauth/"}},
 		"a path with braces": {good, oauth.HandlerOptions{Path: "/{x}"}}, "a realm with quotes": {good, oauth.HandlerOptions{Realm: `a"`}},
-		"a bad resource": {good, oauth.HandlerOptions{Resource: "x"}}, "negative failures": {good, oauth.HandlerOptions{Failures: -1}},
+		"no host but a port": {"https://:443", oauth.HandlerOptions{}}, "two slashes": {good + "/a//b", oauth.HandlerOptions{}}, "two dots": {good + "/a/../b", oauth.HandlerOptions{}},
+		"one dot": {good + "/.", oauth.HandlerOptions{}}, "a letter to escape": {good + "/é", oauth.HandlerOptions{}}, "a space": {good + "/a b", oauth.HandlerOptions{}},
+		"a quote": {good + `/"`, oauth.HandlerOptions{}}, "a path with two slashes": {good, oauth.HandlerOptions{Path: "/a//b"}}, "a path with dots": {good, oauth.HandlerOptions{Path: "/../b"}},
+		"a path with a tab": {good, oauth.HandlerOptions{Path: "/a\tb"}}, "a path with half an escape": {good, oauth.HandlerOptions{Path: "/a%z"}},
+		"a path with a query": {good, oauth.HandlerOptions{Path: "/a?"}}, "a path with a letter to escape": {good, oauth.HandlerOptions{Path: "/é"}},
+		"a resource that is not clean": {good, oauth.HandlerOptions{Resource: good + "//v1"}},
+		"a bad resource":               {good, oauth.HandlerOptions{Resource: "x"}}, "negative failures": {good, oauth.HandlerOptions{Failures: -1}},
 	} {
 		if _, err := oauth.NewHandler(server, tt.issuer, &tt.opts); err == nil {
 			t.Errorf("%s: no error", name)
