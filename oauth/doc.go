@@ -23,8 +23,8 @@
 //	400 unsupported_grant_type
 //	400 invalid_scope            more than the client has, or no scope at all
 //	401 invalid_client           unknown, wrong or deleted: the same bytes
-//	413 invalid_request          more than 64 KiB
-//	415 invalid_request          compressed
+//	413 payload_too_large        more than 64 KiB
+//	415 unsupported_media_type   compressed
 //	429 temporarily_unavailable  too many failures, or tokens; with Retry-After
 //	503 temporarily_unavailable  the store failed; with Retry-After
 //

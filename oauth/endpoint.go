@@ -49,9 +49,10 @@ func (h *Handler) Token(w http.ResponseWriter, r *http.Request) {
 	write(w, http.StatusOK, body)
 }
 
-// Revoke is the revocation endpoint (RFC 7009 §2). It answers 200 with nothing,
-// also for a token that is unknown or over, and 400 invalid_grant for one of
-// another client.
+// Revoke is the revocation endpoint (RFC 7009 §2). It answers 200, also for a
+// token that is unknown or over, and 400 invalid_grant for one of another client.
+// The body of the 200 means nothing (§2.2); it is {} for clients that expect
+// JSON wherever they look.
 func (h *Handler) Revoke(w http.ResponseWriter, r *http.Request) {
 	var p params
 	a, ok := h.begin(w, r, &p)
@@ -67,7 +68,7 @@ func (h *Handler) Revoke(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, &a, err)
 		return
 	}
-	write(w, http.StatusOK, nil)
+	write(w, http.StatusOK, []byte("{}\n"))
 }
 
 // Introspect is the introspection endpoint (RFC 7662 §2). The answer is
@@ -227,12 +228,10 @@ func writeError(w http.ResponseWriter, e *keyshttp.Error) {
 	keyshttp.WriteError(w, e)
 }
 
-// write answers with a body of JSON, or with none.
+// write answers with a body of JSON.
 func write(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
-	if body != nil {
-		h["Content-Type"] = typeJSON
-	}
+	h["Content-Type"] = typeJSON
 	h["Cache-Control"] = noStore
 	h["Pragma"] = noCache
 	w.WriteHeader(status)

@@ -26,8 +26,8 @@ var (
 	errBody     = badRequest("The body cannot be read as what its Content-Type says.")
 	errRepeated = badRequest("A parameter is there more than once, or the form is malformed.")
 	errType     = badRequest("The Content-Type must be application/x-www-form-urlencoded or application/json, in UTF-8.")
-	errTooLarge = &keyshttp.Error{Status: http.StatusRequestEntityTooLarge, Code: "invalid_request", Description: "The body is too large."}
-	errCoding   = &keyshttp.Error{Status: http.StatusUnsupportedMediaType, Code: "invalid_request", Description: "The body must not be compressed."}
+	errTooLarge = &keyshttp.Error{Status: http.StatusRequestEntityTooLarge, Code: "payload_too_large", Description: "The body is too large."}
+	errCoding   = &keyshttp.Error{Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type", Description: "The body must not be compressed."}
 	errTwoWays  = badRequest("The client must authenticate in one way only.")
 	errOtherID  = badRequest("The client_id is not the one in the Authorization header.")
 )
