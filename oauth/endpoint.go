@@ -134,7 +134,8 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *params) (a at
 	}
 	a.now = time.Now()
 	if err == nil && a.id != "" && a.secret.Len() > 0 {
-		return a, h.admit(w, r, &a)
+		ok = h.admit(w, r, &a)
+		return a, ok
 	}
 	if err != nil {
 		h.fail(w, r, &a, err)
