@@ -424,7 +424,9 @@ func TestMemoryAnyTime(t *testing.T) {
 	ctx := context.Background()
 	l := ratelimit.MustPerMinute(10)
 	times := []time.Time{
-		epoch, {}, epoch.Add(-time.Hour), epoch.Add(time.Hour), time.Unix(1<<40, 0), time.Unix(-1<<40, 0),
+		epoch,
+		{},
+		epoch.Add(-time.Hour), epoch.Add(time.Hour), time.Unix(1<<40, 0), time.Unix(-1<<40, 0),
 		time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), time.Unix(0, 0), epoch,
 	}
 	var m ratelimit.Memory

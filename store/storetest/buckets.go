@@ -19,9 +19,26 @@ func buckets() []ratelimit.Bucket {
 		all = append(all, ratelimit.Bucket{Space: "org", Name: name})
 	}
 	for _, pair := range [][2]string{
-		{"a", "b:c"}, {"a:b", "c"}, {"a", "b|c"}, {"a|b", "c"}, {"a", "b/c"}, {"a/b", "c"}, {"a", "bc"}, {"ab", "c"},
-		{"a\n", "b"}, {"a", "\nb"}, {"{a", "}b"}, {"{a}", "b"}, {"a ", "b"}, {"a", " b"},
-		{"1:a", "b"}, {"1", "a:b"}, {"3:org", "acme"}, {"org", "3:acme"}, {"addr", "acme"}, {"Org", "acme"},
+		{"a", "b:c"},
+		{"a:b", "c"},
+		{"a", "b|c"},
+		{"a|b", "c"},
+		{"a", "b/c"},
+		{"a/b", "c"},
+		{"a", "bc"},
+		{"ab", "c"},
+		{"a\n", "b"},
+		{"a", "\nb"},
+		{"{a", "}b"},
+		{"{a}", "b"},
+		{"a ", "b"},
+		{"a", " b"},
+		{"1:a", "b"},
+		{"1", "a:b"},
+		{"3:org", "acme"},
+		{"org", "3:acme"},
+		{"addr", "acme"},
+		{"Org", "acme"},
 	} {
 		all = append(all, ratelimit.Bucket{Space: pair[0], Name: pair[1]})
 	}

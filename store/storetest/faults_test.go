@@ -49,8 +49,10 @@ func calls(t testing.TB) []call {
 	}
 	bucket, limit := ratelimit.Bucket{Space: "org", Name: "acme"}, ratelimit.MustPerMinute(1)
 	return []call{
-		{storetest.Insert, func(ctx context.Context, s store.Store) error { return s.Insert(ctx, record(t, keys.KindKey, "key_2")) },
-			func(s store.Store) bool { return is(s, "key_2") }},
+		{
+			storetest.Insert, func(ctx context.Context, s store.Store) error { return s.Insert(ctx, record(t, keys.KindKey, "key_2")) },
+			func(s store.Store) bool { return is(s, "key_2") },
+		},
 		{storetest.Get, func(ctx context.Context, s store.Store) error {
 			r, err := s.Get(ctx, "key_1")
 			if err != nil && r != (keys.Record{}) {
@@ -58,11 +60,13 @@ func calls(t testing.TB) []call {
 			}
 			return err
 		}, nil},
-		{storetest.Update, func(ctx context.Context, s store.Store) error { return s.Update(ctx, record(t, keys.KindKey, "key_1")) },
+		{
+			storetest.Update, func(ctx context.Context, s store.Store) error { return s.Update(ctx, record(t, keys.KindKey, "key_1")) },
 			func(s store.Store) bool {
 				r, err := s.Get(context.Background(), "key_1")
 				return err == nil && r.Version == 2
-			}},
+			},
+		},
 		{storetest.List, func(ctx context.Context, s store.Store) error {
 			page, err := s.List(ctx, keys.Query{Org: "acme", Kind: keys.KindKey, Limit: 10})
 			if err != nil && page != nil {
