@@ -3,6 +3,7 @@ package ratelimit_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"runtime"
 	"strconv"
 	"sync"
@@ -20,7 +21,7 @@ const stride = 611_953
 // that refuses all but the first.
 func benchLimits(b *testing.B) map[string]ratelimit.Limit {
 	b.Helper()
-	accepted, err := ratelimit.NewLimit(1e9, 1<<50)
+	accepted, err := ratelimit.NewLimit(1e9, min(1<<50, math.MaxInt))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -51,8 +51,8 @@ var singleDefects = []*defect{
 			r.ExpiresAt = time.Unix(0, r.ExpiresAt.UnixNano())
 		}
 	})},
-	{"numbers in floating point", "numbers-are-kept", altered(func(r *keys.Record) { r.RateLimit = int(min(float64(r.RateLimit), 1<<62)) })},
-	{"numbers of 31 bits", "numbers-are-kept", altered(func(r *keys.Record) { r.RateLimit = min(r.RateLimit, math.MaxInt32) })},
+	{"numbers in floating point", "numbers-are-kept", altered(func(r *keys.Record) { r.TokenLifetime = time.Duration(min(float64(r.TokenLifetime), 1<<62)) })},
+	{"numbers below 2147483647", "numbers-are-kept", altered(func(r *keys.Record) { r.RateLimit = min(r.RateLimit, math.MaxInt32-1) })},
 	{"text is trimmed", "text-is-kept", altered(func(r *keys.Record) { r.Label = strings.TrimSpace(r.Label) })},
 	{"text is cut", "text-is-kept", altered(func(r *keys.Record) {
 		if utf8.RuneCountInString(r.Label) > 255 {

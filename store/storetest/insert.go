@@ -97,8 +97,8 @@ func timesAreKept(p *probe, s keys.Store) {
 
 func numbersAreKept(p *probe, s keys.Store) {
 	const longest = math.MaxInt64 / time.Millisecond * time.Millisecond
-	for _, n := range []int{math.MaxInt32, math.MaxInt - 1, math.MaxInt} {
-		r := p.full(keys.KindClient, show(n))
+	for i, n := range []int{math.MaxInt32, math.MaxInt - 1, math.MaxInt} {
+		r := p.full(keys.KindClient, show(i))
 		r.RateLimit, r.TokenLifetime = n, longest
 		p.insert(s, r)
 		p.same(p.get(s, r.ID), r, "the record with large numbers")

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -208,7 +209,7 @@ func (p *probe) takeRefused(s ratelimit.Store, b ratelimit.Bucket, l ratelimit.L
 func takeChecksCost(p *probe, s ratelimit.Store) {
 	b, l := p.bucket("a"), daily(3)
 	p.admitted(true, s, b, l, 1, "when full")
-	for _, n := range []int{0, -1, -1 << 62, 4, 1 << 62} {
+	for _, n := range []int{0, -1, math.MinInt / 2, 4, math.MaxInt/2 + 1} {
 		p.takeRefused(s, b, l, n, ratelimit.ErrCost)
 	}
 	p.admitted(true, s, b, l, 2, "after 1 and costs that are none")

@@ -136,10 +136,10 @@ func listIsolatesKinds(p *probe, s keys.Store) {
 
 func listKeepsLimit(p *probe, s keys.Store) {
 	p.insert(s, p.keys("a", "b", "c", "d", "e")...)
-	for limit, want := range map[int]int{1: 1, 2: 2, 4: 4, 5: 5, 6: 5, 1 << 20: 5, math.MaxInt32: 5, math.MaxInt: 5} {
+	for _, limit := range []int{1, 2, 4, 5, 6, 1 << 20, math.MaxInt32, math.MaxInt} {
 		q := p.query()
 		q.Limit = limit
-		if page := p.list(s, q); len(page) != want {
+		if page, want := p.list(s, q), min(limit, 5); len(page) != want {
 			p.failf("List of 5 records with limit %d returned %d, want %d", limit, len(page), want)
 		}
 	}
