@@ -19,8 +19,9 @@ import (
 // among those of one run. It is for tests, for examples, and for hosts that
 // import their keys at start.
 //
-// Get neither locks nor allocates. Writes lock the records of one organization
-// and kind, and for an instant one 256th of all records.
+// Get and GetFamily neither lock nor allocate. Writes lock the records of one
+// organization and kind, and for an instant one 256th of all records. Noting a
+// use locks that 256th alone, and holds up no reader.
 //
 // The embedded Memory keeps the buckets. Its fields are settings of this Memory;
 // its Len counts buckets, not records, and its Sweep, which drops idle buckets
@@ -35,7 +36,11 @@ type Memory struct {
 	indexes   map[owner]*index
 }
 
-var _ Store = (*Memory)(nil)
+var (
+	_ Store            = (*Memory)(nil)
+	_ keys.FamilyStore = (*Memory)(nil)
+	_ keys.UseStore    = (*Memory)(nil)
+)
 
 // An owner names the records that one call of List can return.
 type owner struct {
@@ -43,11 +48,12 @@ type owner struct {
 	kind keys.Kind
 }
 
-// An entry is a record as it stands in a table. It is never changed; an update
-// puts another in its place.
+// An entry is a record as it stands in a table. The record is never changed; an
+// update puts another entry in its place.
 type entry struct {
 	keys.Record
-	home *index // where the ID is listed
+	home *index  // where the ID is listed
+	used lastUse // the one thing that changes, and goes from entry to entry
 }
 
 // seed keeps whoever chooses IDs from choosing their places in a table.
@@ -76,7 +82,7 @@ func (m *Memory) Insert(ctx context.Context, r keys.Record) error {
 
 	home.mu.Lock()
 	defer home.mu.Unlock()
-	if !s.add(hash, &entry{r, home}) {
+	if !s.add(hash, &entry{Record: r, home: home}) {
 		return ErrExists
 	}
 	home.add(r.ID)
@@ -116,6 +122,28 @@ func (m *Memory) Get(ctx context.Context, id string) (keys.Record, error) {
 	return keys.Record{}, ErrNotFound
 }
 
+// GetFamily returns the record with the given ID and its parent, as
+// [keys.FamilyStore] says. It does what two calls of Get do, the parent's after
+// the record's: it does not allocate, waits for nobody, and sees a parent that
+// is no older than the call.
+func (m *Memory) GetFamily(ctx context.Context, id string) (rec, parent keys.Record, err error) {
+	if err := ctx.Err(); err != nil {
+		return rec, parent, err
+	}
+	hash, s := m.locate(id)
+	e := s.get(hash, id)
+	if e == nil {
+		return rec, parent, ErrNotFound
+	}
+	if e.Parent != "" {
+		hash, s = m.locate(e.Parent)
+		if p := s.get(hash, e.Parent); p != nil {
+			parent = p.Record
+		}
+	}
+	return e.Record, parent, nil
+}
+
 // Update writes r over an older version of it, as [keys.Store] says.
 func (m *Memory) Update(ctx context.Context, r keys.Record) error {
 	if err := ctx.Err(); err != nil {
@@ -153,7 +181,7 @@ func (x *index) update(s *shard, hash uint64, r keys.Record) (done bool, err err
 	r.ID, r.Org = old.ID, old.Org // equal; the old text need not be kept twice
 	r.Kind, r.Parent, r.CreatedAt = old.Kind, old.Parent, old.CreatedAt
 	r.Version++
-	s.replace(hash, &entry{r, x})
+	s.replace(hash, &entry{Record: r, home: x})
 	return true, nil
 }
 

@@ -14,9 +14,11 @@ const (
 )
 
 // A shard holds the entries whose hashes begin alike. Reading takes no lock:
-// the table's slots are atomic pointers to entries that never change. A read
+// the table's slots are atomic pointers to entries whose records never change. A read
 // that begins after a write has returned sees the write, since it finds either
 // the slot that was written or the newer table that the slot was copied to.
+// Entries take note of their last uses with the shard locked, so that none is
+// noted in an entry that has been replaced.
 type shard struct {
 	table atomic.Pointer[table] // nil until the first entry comes
 
@@ -112,11 +114,13 @@ func (s *shard) add(hash uint64, e *entry) bool {
 	return true
 }
 
-// replace puts e in the place of the entry with the same ID, which is there.
+// replace puts e in the place of the entry with the same ID, which is there,
+// and takes over when that was last used.
 func (s *shard) replace(hash uint64, e *entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	slot, _ := s.table.Load().find(hash, e.ID)
+	slot, old := s.table.Load().find(hash, e.ID)
+	e.used.copy(&old.used)
 	slot.entry.Store(e)
 }
 
