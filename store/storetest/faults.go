@@ -1,14 +1,11 @@
 package storetest
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/claviger-auth/claviger/keys"
-	"github.com/claviger-auth/claviger/ratelimit"
 	"github.com/claviger-auth/claviger/store"
 )
 
@@ -23,14 +20,27 @@ const Always = -1
 // then it fails if it is to fail, and is passed on otherwise; then its answer is
 // lost or corrupted if it is to be. A Faults is safe for concurrent use. It is
 // made by [NewFaults].
+//
+// A Faults has the methods of [keys.FamilyStore] and [keys.UseStore] whether or
+// not the other store has them. If that cannot read families, GetFamily is two
+// calls of Get, with the faults and in the counts of [Get] too: it does what a
+// caller does who looks for the method and does not find it. If it keeps no
+// uses, NoteUses and LastUses fail with an error that wraps
+// [errors.ErrUnsupported].
 type Faults struct {
-	store store.Store
+	store  store.Store
+	family keys.FamilyStore // the store, if it is one
+	uses   keys.UseStore    // the store, if it is one
 
 	mu     sync.Mutex
 	states [methods]state
 }
 
-var _ store.Store = (*Faults)(nil)
+var (
+	_ store.Store      = (*Faults)(nil)
+	_ keys.FamilyStore = (*Faults)(nil)
+	_ keys.UseStore    = (*Faults)(nil)
+)
 
 // A state is what a Faults knows of one method.
 type state struct {
@@ -67,7 +77,10 @@ func NewFaults(s store.Store) *Faults {
 	if s == nil {
 		panic("storetest: NewFaults of a nil store")
 	}
-	return &Faults{store: s}
+	f := &Faults{store: s}
+	f.family, _ = s.(keys.FamilyStore)
+	f.uses, _ = s.(keys.UseStore)
+	return f
 }
 
 // Calls returns how many calls of m have begun, those included that were
@@ -100,13 +113,14 @@ func (f *Faults) set(m Method, n int, err error, which func(*state) *fault) {
 	*which(&f.states[m]) = fault{left: n, err: err}
 }
 
-// Corrupt makes the next n calls of m, which is [Get] or [List], return records
-// that change has been called on: with another ID, without a digest, of another
-// organization. What is stored stays as it is. Calls that find nothing count
-// too. Corrupt panics for other methods. [Always] and 0 are as for
+// Corrupt makes the next n calls of m, which is [Get], [GetFamily] or [List],
+// return records that change has been called on: with another ID, without a
+// digest, of another organization. What is stored stays as it is. Calls that
+// find nothing count too. GetFamily calls change on the record and then on its
+// parent, if it has one. Corrupt panics for other methods. [Always] and 0 are as for
 // [Faults.Fail].
 func (f *Faults) Corrupt(m Method, n int, change func(*keys.Record)) {
-	if m != Get && m != List {
+	if m != Get && m != GetFamily && m != List {
 		panic(fmt.Sprintf("storetest: Corrupt of %v, which returns no records", m))
 	}
 	f.mu.Lock()
@@ -193,82 +207,4 @@ func (f *Faults) begin(ctx context.Context, m Method) (answer, error) {
 type answer struct {
 	lost   error
 	change func(*keys.Record)
-}
-
-// Insert is [keys.Store.Insert], with the faults of [Insert].
-func (f *Faults) Insert(ctx context.Context, r keys.Record) error {
-	a, err := f.begin(ctx, Insert)
-	if err != nil {
-		return err
-	}
-	return cmp.Or(a.lost, f.store.Insert(ctx, r))
-}
-
-// Get is [keys.Store.Get], with the faults of [Get].
-func (f *Faults) Get(ctx context.Context, id string) (keys.Record, error) {
-	a, err := f.begin(ctx, Get)
-	if err != nil {
-		return keys.Record{}, err
-	}
-	r, err := f.store.Get(ctx, id)
-	if err = cmp.Or(a.lost, err); err != nil {
-		return keys.Record{}, err
-	}
-	if a.change != nil {
-		a.change(&r)
-	}
-	return r, nil
-}
-
-// Update is [keys.Store.Update], with the faults of [Update].
-func (f *Faults) Update(ctx context.Context, r keys.Record) error {
-	a, err := f.begin(ctx, Update)
-	if err != nil {
-		return err
-	}
-	return cmp.Or(a.lost, f.store.Update(ctx, r))
-}
-
-// List is [keys.Store.List], with the faults of [List].
-func (f *Faults) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
-	a, err := f.begin(ctx, List)
-	if err != nil {
-		return nil, err
-	}
-	page, err := f.store.List(ctx, q)
-	if err = cmp.Or(a.lost, err); err != nil {
-		return nil, err
-	}
-	if a.change != nil {
-		for i := range page {
-			a.change(&page[i])
-		}
-	}
-	return page, nil
-}
-
-// Sweep is [keys.Store.Sweep], with the faults of [Sweep].
-func (f *Faults) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
-	a, err := f.begin(ctx, Sweep)
-	if err != nil {
-		return 0, err
-	}
-	n, err := f.store.Sweep(ctx, before, limit)
-	if err = cmp.Or(a.lost, err); err != nil {
-		return 0, err
-	}
-	return n, nil
-}
-
-// Take is [ratelimit.Store.Take], with the faults of [Take].
-func (f *Faults) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
-	a, err := f.begin(ctx, Take)
-	if err != nil {
-		return ratelimit.Decision{}, err
-	}
-	d, err := f.store.Take(ctx, b, l, now, n)
-	if err = cmp.Or(a.lost, err); err != nil {
-		return ratelimit.Decision{}, err
-	}
-	return d, nil
 }

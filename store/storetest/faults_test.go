@@ -91,13 +91,41 @@ func calls(t testing.TB) []call {
 			d, err := s.Take(context.Background(), bucket, limit, time.UnixMilli(1e12), 1)
 			return err == nil && !d.Allowed
 		}},
+		{storetest.GetFamily, func(ctx context.Context, s store.Store) error {
+			r, parent, err := s.(keys.FamilyStore).GetFamily(ctx, "oauth_2")
+			if err != nil && (r != keys.Record{} || parent != keys.Record{}) {
+				t.Errorf("GetFamily failed, and returned %v and %v", r, parent)
+			}
+			return err
+		}, nil},
+		{
+			storetest.NoteUses, func(ctx context.Context, s store.Store) error {
+				return s.(keys.UseStore).NoteUses(ctx, map[string]time.Time{"key_1": time.UnixMilli(1e12)})
+			},
+			func(s store.Store) bool {
+				uses, err := s.(keys.UseStore).LastUses(context.Background(), []string{"key_1"})
+				return err == nil && len(uses) == 1
+			},
+		},
+		{storetest.LastUses, func(ctx context.Context, s store.Store) error {
+			uses, err := s.(keys.UseStore).LastUses(ctx, []string{"key_1"})
+			if err != nil && uses != nil {
+				t.Errorf("LastUses failed, and returned %v", uses)
+			}
+			return err
+		}, nil},
 	}
 }
+
+// filled returns a store with the records that the calls are about: a key, a
+// token that is dead, and one that is not, with its client.
 
 func filled(t testing.TB) *store.Memory {
 	t.Helper()
 	m := new(store.Memory)
-	for _, r := range []keys.Record{record(t, keys.KindKey, "key_1"), record(t, keys.KindToken, "oauth_1")} {
+	live := record(t, keys.KindToken, "oauth_2")
+	live.ExpiresAt = time.Time{}
+	for _, r := range []keys.Record{record(t, keys.KindKey, "key_1"), record(t, keys.KindToken, "oauth_1"), live, record(t, keys.KindClient, "cc_1")} {
 		if err := m.Insert(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
@@ -216,6 +244,7 @@ func TestFaultsCorrupt(t *testing.T) {
 	swap := func(r *keys.Record) { r.ID = "key_of_others" }
 	f.Corrupt(storetest.Get, 1, swap)
 	f.Corrupt(storetest.List, 1, swap)
+	f.Corrupt(storetest.GetFamily, 1, swap)
 	for _, want := range []string{"key_of_others", "key_1"} {
 		r, err := f.Get(t.Context(), "key_1")
 		if err != nil || r.ID != want {
@@ -225,8 +254,13 @@ func TestFaultsCorrupt(t *testing.T) {
 		if err != nil || len(page) != 1 || page[0].ID != want {
 			t.Errorf("List gave %v, %v; want %q alone", page, err, want)
 		}
+		if r, parent, err := f.GetFamily(t.Context(), "key_1"); err != nil || r.ID != want || parent != (keys.Record{}) {
+			t.Errorf("GetFamily gave %q and %v, %v; want %q and no parent", r.ID, parent, err, want)
+		}
 	}
-	for _, method := range []storetest.Method{storetest.Insert, storetest.Update, storetest.Sweep, storetest.Take} {
+	for _, method := range []storetest.Method{
+		storetest.Insert, storetest.Update, storetest.Sweep, storetest.Take, storetest.NoteUses, storetest.LastUses,
+	} {
 		func() {
 			defer func() {
 				if recover() == nil {

@@ -1,0 +1,157 @@
+package storetest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/ratelimit"
+)
+
+// Insert is [keys.Store.Insert], with the faults of [Insert].
+func (f *Faults) Insert(ctx context.Context, r keys.Record) error {
+	a, err := f.begin(ctx, Insert)
+	if err != nil {
+		return err
+	}
+	return cmp.Or(a.lost, f.store.Insert(ctx, r))
+}
+
+// Get is [keys.Store.Get], with the faults of [Get].
+func (f *Faults) Get(ctx context.Context, id string) (keys.Record, error) {
+	a, err := f.begin(ctx, Get)
+	if err != nil {
+		return keys.Record{}, err
+	}
+	r, err := f.store.Get(ctx, id)
+	if err = cmp.Or(a.lost, err); err != nil {
+		return keys.Record{}, err
+	}
+	if a.change != nil {
+		a.change(&r)
+	}
+	return r, nil
+}
+
+// Update is [keys.Store.Update], with the faults of [Update].
+func (f *Faults) Update(ctx context.Context, r keys.Record) error {
+	a, err := f.begin(ctx, Update)
+	if err != nil {
+		return err
+	}
+	return cmp.Or(a.lost, f.store.Update(ctx, r))
+}
+
+// List is [keys.Store.List], with the faults of [List].
+func (f *Faults) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
+	a, err := f.begin(ctx, List)
+	if err != nil {
+		return nil, err
+	}
+	page, err := f.store.List(ctx, q)
+	if err = cmp.Or(a.lost, err); err != nil {
+		return nil, err
+	}
+	if a.change != nil {
+		for i := range page {
+			a.change(&page[i])
+		}
+	}
+	return page, nil
+}
+
+// Sweep is [keys.Store.Sweep], with the faults of [Sweep].
+func (f *Faults) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
+	a, err := f.begin(ctx, Sweep)
+	if err != nil {
+		return 0, err
+	}
+	n, err := f.store.Sweep(ctx, before, limit)
+	if err = cmp.Or(a.lost, err); err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// Take is [ratelimit.Store.Take], with the faults of [Take].
+func (f *Faults) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+	a, err := f.begin(ctx, Take)
+	if err != nil {
+		return ratelimit.Decision{}, err
+	}
+	d, err := f.store.Take(ctx, b, l, now, n)
+	if err = cmp.Or(a.lost, err); err != nil {
+		return ratelimit.Decision{}, err
+	}
+	return d, nil
+}
+
+// GetFamily is [keys.FamilyStore.GetFamily], with the faults of [GetFamily].
+func (f *Faults) GetFamily(ctx context.Context, id string) (rec, parent keys.Record, err error) {
+	a, err := f.begin(ctx, GetFamily)
+	if err != nil {
+		return keys.Record{}, keys.Record{}, err
+	}
+	if f.family != nil {
+		rec, parent, err = f.family.GetFamily(ctx, id)
+	} else {
+		rec, parent, err = f.getBoth(ctx, id)
+	}
+	if err = cmp.Or(a.lost, err); err != nil {
+		return keys.Record{}, keys.Record{}, err
+	}
+	if a.change != nil {
+		a.change(&rec)
+		if parent.ID != "" {
+			a.change(&parent)
+		}
+	}
+	return rec, parent, nil
+}
+
+// getBoth is GetFamily over a store that has Get alone.
+func (f *Faults) getBoth(ctx context.Context, id string) (rec, parent keys.Record, err error) {
+	rec, err = f.Get(ctx, id)
+	if err != nil || rec.Parent == "" {
+		return rec, parent, err
+	}
+	parent, err = f.Get(ctx, rec.Parent)
+	if errors.Is(err, keys.ErrNotFound) {
+		err = nil
+	}
+	return rec, parent, err
+}
+
+// errNoUses is what becomes of uses if nobody keeps them.
+var errNoUses = fmt.Errorf("storetest: the store within Faults is no keys.UseStore: %w", errors.ErrUnsupported)
+
+// NoteUses is [keys.UseStore.NoteUses], with the faults of [NoteUses].
+func (f *Faults) NoteUses(ctx context.Context, uses map[string]time.Time) error {
+	a, err := f.begin(ctx, NoteUses)
+	if err != nil {
+		return err
+	}
+	if f.uses == nil {
+		return errNoUses
+	}
+	return cmp.Or(a.lost, f.uses.NoteUses(ctx, uses))
+}
+
+// LastUses is [keys.UseStore.LastUses], with the faults of [LastUses].
+func (f *Faults) LastUses(ctx context.Context, ids []string) (map[string]time.Time, error) {
+	a, err := f.begin(ctx, LastUses)
+	if err != nil {
+		return nil, err
+	}
+	if f.uses == nil {
+		return nil, errNoUses
+	}
+	uses, err := f.uses.LastUses(ctx, ids)
+	if err = cmp.Or(a.lost, err); err != nil {
+		return nil, err
+	}
+	return uses, nil
+}
