@@ -630,18 +630,18 @@ func TestNothingLeaks(t *testing.T) {
 	id, secret := env.register()
 	text := env.token(id, secret)
 	auth := "&client_id=" + id + "&client_secret=" + secret
-	answers := ""
+	var answers strings.Builder
 	for _, got := range []answer{
 		env.form(introspectPath, "token="+text+auth), env.form(revokePath, "token="+text+auth), env.form(introspectPath, "token="+text+auth),
 		env.form(tokenPath, "grant_type="+secret+auth), env.form(tokenPath, "grant_type=client_credentials&scope="+secret+auth),
 		env.form(tokenPath, "grant_type=client_credentials&client_id="+secret+"&client_secret="+secret),
 		env.manage(caller, "GET", "/v1/oauth/clients", ""), env.manage(caller, "GET", "/v1/oauth/clients/"+id, ""),
 	} {
-		answers += fmt.Sprint(got.header, got.text)
+		answers.WriteString(fmt.Sprint(got.header, got.text))
 	}
 	for _, leak := range []string{secret, text[30:]} {
-		if strings.Contains(answers, leak) || strings.Contains(env.log.String(), leak) {
-			t.Errorf("a secret leaked:\n%s\n%s", answers, env.log)
+		if strings.Contains(answers.String(), leak) || strings.Contains(env.log.String(), leak) {
+			t.Errorf("a secret leaked:\n%s\n%s", answers.String(), env.log)
 		}
 	}
 	if !strings.Contains(env.log.String(), id) {

@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/claviger-auth/claviger/keys"
 )
@@ -49,10 +50,8 @@ var ErrEscalation = errors.New("oauth: more than the caller has")
 // credentialError returns ErrInvalidClient for a credential that is no good,
 // and a failure of the store as it is.
 func credentialError(err error) error {
-	for _, verdict := range []error{keys.ErrMalformed, keys.ErrUnknown, keys.ErrMismatch, keys.ErrExpired, keys.ErrRevoked} {
-		if err == verdict {
-			return ErrInvalidClient
-		}
+	if slices.Contains([]error{keys.ErrMalformed, keys.ErrUnknown, keys.ErrMismatch, keys.ErrExpired, keys.ErrRevoked}, err) {
+		return ErrInvalidClient
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package keyshttp_test
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -42,9 +43,7 @@ func TestChange(t *testing.T) {
 			id := h.issue(t, "acme", wide).Record.ID
 			before := h.record(t, id)
 			want := h.do(admin, "GET", "/v1/keys/"+id, "").object(t)
-			for name, value := range tt.want {
-				want[name] = value
-			}
+			maps.Copy(want, tt.want)
 			a := h.do(tt.caller, "PATCH", "/v1/keys/"+id, tt.body)
 			if a.Status != http.StatusOK {
 				t.Fatalf("status %d, want 200; body %s", a.Status, a.Body)

@@ -1,6 +1,7 @@
 package keyshttp_test
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -104,9 +105,7 @@ func TestCreate(t *testing.T) {
 					"key": got["key"], "key_id": got["key_id"], "org": "acme", "label": "", "scopes": always,
 					"rate_limit_per_minute": 600.0, "created_at": "2000-01-01T00:00:00.001Z", "expires_at": nil,
 				}
-				for name, value := range tt.want {
-					want[name] = value
-				}
+				maps.Copy(want, tt.want)
 				if tt.expires > 0 {
 					end := time.Date(2000, 1, 1, 0, 0, 0, 1e6, time.UTC).Add(tt.expires)
 					want["expires_at"] = end.Format("2006-01-02T15:04:05") + ".001Z"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -61,11 +62,11 @@ func takeIsolatesBuckets(p *probe, s ratelimit.Store) {
 }
 
 func quoteBuckets(all []ratelimit.Bucket) string {
-	text := ""
+	var text strings.Builder
 	for _, b := range all[max(0, len(all)-8):] {
-		text += fmt.Sprintf(" {%s %s}", quote(b.Space), quote(b.Name))
+		text.WriteString(fmt.Sprintf(" {%s %s}", quote(b.Space), quote(b.Name)))
 	}
-	return "…" + text
+	return "…" + text.String()
 }
 
 func takeSharesBetweenLimits(p *probe, s ratelimit.Store) {
