@@ -385,7 +385,7 @@ func TestIntrospect(t *testing.T) {
 	inactive("another organization", stranger, text)
 	inactive("junk", client, keys.NewSecret("junk"))
 	inactive("an API key", client, key.Text)
-	env.faults.Fail(storetest.Get, 1, errors.New("down"))
+	env.faults.Fail(storetest.GetFamily, 1, errors.New("down"))
 	if _, err := env.server.Introspect(t.Context(), client, text); !errors.Is(err, keys.ErrUnavailable) {
 		t.Errorf("a store that fails: %v", err)
 	}

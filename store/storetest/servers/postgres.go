@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 )
 
 // postgresHow says how to get PostgreSQL.
@@ -41,6 +43,12 @@ func Postgres(settings ...string) (*Server, error) {
 	}
 	s.Socket = filepath.Join(s.Dir, ".s.PGSQL.5432")
 	s.DSN = "postgres:///postgres?host=" + s.Dir + "&user=postgres"
+	s.ready = func() bool {
+		// The line of the status is the last one, and PostgreSQL's own tools
+		// wait for it in this way too.
+		status, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
+		return err == nil && strings.HasPrefix(string(status), strconv.Itoa(s.PID())+"\n") && strings.Contains(string(status), "\nready")
+	}
 	if err := s.Start(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

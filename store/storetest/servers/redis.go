@@ -1,8 +1,13 @@
 package servers
 
 import (
+	"bufio"
 	"errors"
+	"io"
+	"net"
 	"path/filepath"
+	"strings"
+	"time"
 )
 
 // redisHow says how to get Redis.
@@ -29,8 +34,24 @@ func Redis(settings ...string) (*Server, error) {
 		"--port", "0", "--unixsocket", s.Socket, "--unixsocketperm", "777", "--dir", s.Dir,
 		"--appendonly", "yes", "--appendfsync", "always", "--save", "",
 	}, settings...)
+	s.ready = func() bool { return pong(s.Socket) }
 	if err := s.Start(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// pong reports whether a server answers, and is not still reading its data.
+func pong(socket string) bool {
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
+		return false
+	}
+	_, err1 := io.WriteString(conn, "PING\r\n")
+	answer, err2 := bufio.NewReader(conn).ReadString('\n')
+	return err1 == nil && err2 == nil && !strings.HasPrefix(answer, "-LOADING")
 }

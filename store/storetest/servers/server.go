@@ -11,7 +11,6 @@ package servers
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -51,12 +50,13 @@ type Server struct {
 	program string
 	args    []string
 	as      *owner
+	ready   func() bool // reports whether clients are served
 	cmd     *exec.Cmd
 	done    chan struct{} // closed when cmd has ended
 }
 
 // Start starts the server again after [Server.Kill] or [Server.Stop], with the
-// data that it had, and returns when it accepts connections.
+// data that it had, and returns when it serves clients.
 func (s *Server) Start() error {
 	log, err := os.OpenFile(filepath.Join(s.Dir, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
 	if err != nil {
@@ -75,16 +75,15 @@ func (s *Server) Start() error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		conn, err := net.Dial("unix", s.Socket)
-		if err == nil {
-			return conn.Close()
+		if s.ready() {
+			return nil
 		}
 		select {
 		case <-tick.C:
 		case <-s.done:
 			return fmt.Errorf("servers: %s ended at once: %s", filepath.Base(s.program), s.log())
 		case <-deadline:
-			return fmt.Errorf("servers: %s does not listen: %s", filepath.Base(s.program), s.log())
+			return fmt.Errorf("servers: %s does not get ready: %s", filepath.Base(s.program), s.log())
 		}
 	}
 }
