@@ -1,0 +1,149 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/ratelimit"
+)
+
+// maxKey is the length in bytes of the longest key of a bucket that an index of
+// PostgreSQL holds with ease.
+const maxKey = 2048
+
+// clock is an expression for the server's time in Unix nanoseconds, as of its
+// evaluation. It stops where that of [ratelimit.Limit.Take] does.
+const clock = `least((extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000, 9191749636854775807)`
+
+// takeText is the statement that takes from bucket $1 a request that costs $2
+// nanoseconds under a limit with window $3 and horizon $4. It returns what the
+// decision was made from, and what it left behind.
+//
+// A request that the bucket cannot pay for is refused by what the statement
+// sees when it begins, without a lock and without a write: timestamps only grow,
+// so one that is too far ahead stays too far ahead. Whoever keeps trying does
+// not hold up the others. All other requests lock the bucket first, and read
+// the clock then: a reading from before the wait would be behind the bucket's
+// own, and look like a clock that went back.
+//
+// The condition is more for the write to depend on.
+func takeText(condition string) string {
+	return `
+WITH refused AS MATERIALIZED (
+	SELECT b.tat, b.tat AS was, c.now AS at
+	FROM {schema}.buckets AS b CROSS JOIN (SELECT ` + clock + ` AS now) AS c
+	WHERE b.key = $1
+		AND greatest(b.tat, c.now) - c.now > $3::bigint - $2::bigint
+		AND greatest(b.tat, c.now) - c.now <= $4::bigint
+), taken AS (
+	INSERT INTO {schema}.buckets AS b (key, tat, was, at)
+	SELECT $1, c.now + $2::bigint, 0, c.now
+	FROM (SELECT ` + clock + ` AS now) AS c
+	WHERE NOT EXISTS (SELECT FROM refused) ` + condition + `
+	ON CONFLICT (key) DO UPDATE SET (tat, was, at) = (` + nextText("b.tat", clock) + `)
+	RETURNING b.tat, b.was, b.at
+)
+SELECT tat, was, at FROM taken UNION ALL SELECT tat, was, at FROM refused`
+}
+
+// nextText is [ratelimit.Limit.Take] as a query over two expressions, which
+// returns the next timestamp and the two. The second is evaluated once.
+func nextText(tat, now string) string {
+	return `
+	SELECT CASE WHEN p.tat - p.now + $2::bigint <= $3::bigint THEN p.tat + $2::bigint ELSE p.tat END, ` + tat + `, p.now
+	FROM (
+		SELECT c.now, CASE
+			WHEN greatest(` + tat + `, c.now) - c.now > $4::bigint THEN c.now + $3::bigint
+			ELSE greatest(` + tat + `, c.now) END AS tat
+		FROM (SELECT ` + now + ` AS now) AS c
+	) AS p`
+}
+
+// sweepBucketsText spares buckets that have been full for less than a minute,
+// so that a clock that is set back by seconds finds what it had.
+const sweepBucketsText = `
+WITH idle AS MATERIALIZED (
+	SELECT key FROM {schema}.buckets
+	WHERE tat < (SELECT ` + clock + `) - 60000000000
+	LIMIT $1::bigint FOR UPDATE SKIP LOCKED
+), gone AS (
+	DELETE FROM {schema}.buckets AS b USING idle WHERE b.key = idle.key RETURNING 1
+)
+SELECT count(*) FROM gone`
+
+// Take takes n requests from a bucket, as [ratelimit.Store] says, in one round
+// trip. It decides by the server's clock and ignores now. Names are valid text
+// and together at most 2000 bytes long; others fail with
+// [ratelimit.ErrBucket].
+//
+// Takes from one bucket that are admitted take turns; those that are refused
+// wait for nobody and write nothing.
+func (s *Store) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+	if _, _, err := l.Take(0, 0, n); err != nil {
+		return ratelimit.Decision{}, err
+	}
+	key := b.Key()
+	if b.Space == "" || b.Name == "" || len(key) > maxKey || !utf8.ValidString(key) || strings.IndexByte(key, 0) >= 0 {
+		return ratelimit.Decision{}, ratelimit.ErrBucket
+	}
+	if err := ctx.Err(); err != nil {
+		return ratelimit.Decision{}, failed("take", err)
+	}
+	text := s.sql.take
+	if s.syncTake || joined(s.db) { // a host's transaction must not be made less durable
+		text = s.sql.syncTake
+	}
+	var next, was, at int64
+	err := s.run(ctx, func(db DB) error {
+		cost := int64(n) * int64(l.Interval())
+		return db.QueryRow(ctx, text, s.args(key, cost, int64(l.Window()), int64(l.Horizon()))...).Scan(&next, &was, &at)
+	})
+	if err != nil {
+		return ratelimit.Decision{}, failed("take", err)
+	}
+	want, d, err := l.Take(was, at, n)
+	if err != nil || want != next {
+		return ratelimit.Decision{}, errMiscomputed
+	}
+	return d, nil
+}
+
+// SweepBuckets removes up to limit buckets that have been full for more than a
+// minute by the server's clock, and returns how many it removed. Nothing is
+// given back by that: a full bucket and none are the same. It reads the whole
+// table if it finds fewer, and skips buckets that are in use. A limit below 1
+// is refused with an error that wraps [keys.ErrInvalid].
+//
+// Hosts call it now and then, from one process or from several, until it
+// returns less than limit.
+func (s *Store) SweepBuckets(ctx context.Context, limit int) (int, error) {
+	return s.sweep(ctx, "sweep buckets", s.sql.sweepBuckets, limit)
+}
+
+// errMiscomputed says that somebody changed the table or what stands on it.
+var errMiscomputed = errors.New("pgstore: take: the server computed another timestamp than the limit does")
+
+var errLimit = &keys.InvalidError{Field: "limit", Reason: "is less than 1"}
+
+// sweep runs a statement that removes rows and counts them. The limit is put
+// after the arguments.
+func (s *Store) sweep(ctx context.Context, call, text string, limit int, args ...any) (int, error) {
+	if limit < 1 {
+		return 0, errLimit
+	}
+	if err := ctx.Err(); err != nil {
+		return 0, failed(call, err)
+	}
+	var n int
+	err := s.run(ctx, func(db DB) error {
+		return db.QueryRow(ctx, text, s.args(append(args, int64(limit))...)...).Scan(&n)
+	})
+	if err != nil {
+		return 0, failed(call, err)
+	}
+	return n, nil
+}

@@ -1,0 +1,178 @@
+package pgstore_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/claviger-auth/claviger/store/pgstore"
+	"github.com/claviger-auth/claviger/store/storetest/servers"
+)
+
+// dsnVar names a server to test with in place of a private one. Tests that
+// stop their server start a private one in any case.
+const dsnVar = "CLAVIGER_TEST_POSTGRES"
+
+// shared is the server of all tests that leave it running.
+var shared struct {
+	sync.Once
+	server *servers.Server
+	dsn    string
+	pool   *pgxpool.Pool
+	err    error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if shared.pool != nil {
+		shared.pool.Close()
+	}
+	if shared.server != nil {
+		if err := shared.server.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// dsn returns the connection string of the shared server.
+func dsn(t testing.TB) string {
+	t.Helper()
+	shared.Do(func() {
+		if shared.dsn = os.Getenv(dsnVar); shared.dsn == "" {
+			shared.server, shared.err = servers.Postgres("max_connections=200")
+			if shared.err != nil {
+				return
+			}
+			if shared.err = ready(shared.server); shared.err != nil {
+				return
+			}
+			shared.dsn = shared.server.DSN
+		}
+		shared.pool, shared.err = pgxpool.New(context.Background(), shared.dsn)
+	})
+	servers.Require(t, shared.err)
+	return shared.dsn
+}
+
+// start starts a private server, for a test that does things to it.
+func start(t testing.TB, settings ...string) *servers.Server {
+	t.Helper()
+	server, err := servers.Postgres(settings...)
+	servers.Require(t, err)
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := ready(server); err != nil {
+		t.Fatal(err)
+	}
+	return server
+}
+
+// ready returns when the server answers: it listens before it does.
+func ready(server *servers.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		conn, err := pgx.Connect(ctx, server.DSN)
+		if err == nil {
+			return conn.Close(ctx)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// connect returns a pool on the shared server. Settings such as
+// "pool_max_conns=4" are added to the connection string.
+func connect(t testing.TB, settings ...string) *pgxpool.Pool {
+	t.Helper()
+	return connectTo(t, dsn(t), settings...)
+}
+
+func connectTo(t testing.TB, dsn string, settings ...string) *pgxpool.Pool {
+	t.Helper()
+	pool, err := pgxpool.New(t.Context(), with(dsn, settings...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+// with adds settings to a URL.
+func with(dsn string, settings ...string) string {
+	for _, s := range settings {
+		sep := "&"
+		if !strings.Contains(dsn, "?") {
+			sep = "?"
+		}
+		dsn += sep + s
+	}
+	return dsn
+}
+
+var schemas atomic.Int64
+
+// schema returns the name of a schema that nobody else uses. It is dropped at
+// the end of the test if the server goes on.
+func schema(t testing.TB) string {
+	t.Helper()
+	dsn(t)
+	name := fmt.Sprintf("test_%d_%d", os.Getpid(), schemas.Add(1))
+	if shared.server == nil {
+		t.Cleanup(func() {
+			if _, err := shared.pool.Exec(context.Background(), `DROP SCHEMA IF EXISTS `+name+` CASCADE`); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	return name
+}
+
+// open returns an empty store in a schema of its own on the shared server. A
+// nil opts is the zero Options; the schema is set in any case.
+func open(t testing.TB, opts *pgstore.Options) *pgstore.Store {
+	t.Helper()
+	return openIn(t, schema(t), opts)
+}
+
+func openIn(t testing.TB, schema string, opts *pgstore.Options) *pgstore.Store {
+	t.Helper()
+	dsn(t)
+	return openOn(t, shared.pool, schema, opts)
+}
+
+// openOn is open on another server, or another pool.
+func openOn(t testing.TB, db pgstore.DB, schema string, opts *pgstore.Options) *pgstore.Store {
+	t.Helper()
+	var o pgstore.Options
+	if opts != nil {
+		o = *opts
+	}
+	o.Schema = schema
+	if err := pgstore.Migrate(t.Context(), db, &o); err != nil {
+		t.Fatal(err)
+	}
+	s, err := pgstore.New(db, &o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}

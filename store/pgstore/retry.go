@@ -1,0 +1,91 @@
+package pgstore
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	// maxTries bounds how often a statement is run that a conflict with another
+	// transaction rolled back.
+	maxTries = 5
+	// firstPause bounds the wait before the second try. The bound doubles.
+	firstPause = 2 * time.Millisecond
+)
+
+// run calls f, which runs one statement and returns the driver's error. If the
+// server rolled the statement back because of what others did at the same time,
+// it is as if it had never been sent, and run calls f again, up to maxTries
+// times in all and after random pauses. After other errors, it may be unknown
+// what became of the statement, and within a transaction of the host's the rest
+// of it would be missing: then run returns the error.
+//
+// Further tries are made under READ COMMITTED. That is all that the statements
+// need, and unlike the levels above it, which a host may have as its default, it
+// waits for other transactions in place of failing because of them.
+func (s *Store) run(ctx context.Context, f func(DB) error) error {
+	err := f(s.db)
+	for try := 1; try < maxTries && rolledBack(err) && !joined(s.db); try++ {
+		if pause(ctx, firstPause<<(try-1)) != nil {
+			return err
+		}
+		err = readCommitted(ctx, s.db, f)
+	}
+	return err
+}
+
+// rolledBack reports whether err says that the server undid the statement and
+// that it may go well if it is run again: 40001 is serialization_failure, and
+// 40P01 deadlock_detected.
+func rolledBack(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01")
+}
+
+// readCommitted calls f in a transaction of its own.
+func readCommitted(ctx context.Context, db DB, f func(DB) error) error {
+	tx, err := db.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback(ctx) // no more than a formality once it is committed
+	if _, err := tx.Exec(ctx, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"); err != nil {
+		return err
+	}
+	if err := f(tx); err != nil {
+		return err
+	}
+	return tx.Commit(ctx)
+}
+
+// joined reports whether db is in a transaction of the host's.
+func joined(db DB) bool {
+	switch db := db.(type) {
+	case interface{ Commit(context.Context) error }: // a pgx.Tx, or what wraps one
+		return true
+	case interface{ Conn() *pgx.Conn }:
+		return db.Conn().PgConn().TxStatus() != 'I'
+	case interface{ PgConn() *pgconn.PgConn }:
+		return db.PgConn().TxStatus() != 'I'
+	}
+	return false
+}
+
+// pause waits for a random time up to most, or until ctx ends, and returns the
+// error of ctx.
+func pause(ctx context.Context, most time.Duration) error {
+	var b [1]byte
+	rand.Read(b[:])
+	t := time.NewTimer(most * time.Duration(b[0]) / 255)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}
