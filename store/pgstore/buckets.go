@@ -71,7 +71,7 @@ WITH idle AS MATERIALIZED (
 	WHERE tat < (SELECT ` + clock + `) - 60000000000
 	LIMIT $1::bigint FOR UPDATE SKIP LOCKED
 ), gone AS (
-	DELETE FROM {schema}.buckets AS b USING idle WHERE b.key = idle.key RETURNING 1
+	DELETE FROM {schema}.buckets WHERE key = ANY (ARRAY (SELECT key FROM idle)) RETURNING 1
 )
 SELECT count(*) FROM gone`
 

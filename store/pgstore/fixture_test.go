@@ -13,6 +13,7 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/ratelimit"
 	"github.com/claviger-auth/claviger/scopes"
+	"github.com/claviger-auth/claviger/store"
 	"github.com/claviger-auth/claviger/store/pgstore"
 )
 
@@ -115,4 +116,21 @@ func take(t testing.TB, s ratelimit.Store, b ratelimit.Bucket, l ratelimit.Limit
 		t.Fatalf("Take of %d from %v: %v", n, b, err)
 	}
 	return d
+}
+
+// uses are of one time.
+func uses(ids ...string) map[string]time.Time {
+	m := make(map[string]time.Time)
+	for _, id := range ids {
+		m[id] = now
+	}
+	return m
+}
+
+func bucket(name string) ratelimit.Bucket { return ratelimit.Bucket{Space: "org", Name: name} }
+
+// unknownKey returns the text of a key that no database knows.
+func unknownKey(t testing.TB) string {
+	t.Helper()
+	return create(t, manager(t, new(store.Memory)), keys.Spec{}).Text.Reveal()
 }

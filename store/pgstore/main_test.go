@@ -80,6 +80,23 @@ func start(t testing.TB, settings ...string) *servers.Server {
 	return server
 }
 
+// restart starts a server that was stopped or killed, and returns when it
+// answers. What is left of the old one may take a moment to go.
+func restart(t testing.TB, server *servers.Server) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	err := server.Start()
+	for err != nil && time.Now().Before(deadline) {
+		err = server.Start()
+	}
+	if err == nil {
+		err = ready(server)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // ready returns when the server answers: it listens before it does.
 func ready(server *servers.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

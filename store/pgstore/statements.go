@@ -94,9 +94,9 @@ WITH dead AS MATERIALIZED (
 	ORDER BY least(expires_at, revoked_at) LIMIT $2::bigint
 	FOR UPDATE SKIP LOCKED
 ), forgotten AS (
-	DELETE FROM {schema}.uses AS u USING dead WHERE u.id = dead.id
+	DELETE FROM {schema}.uses WHERE id = ANY (ARRAY (SELECT id FROM dead))
 ), gone AS (
-	DELETE FROM {schema}.records AS r USING dead WHERE r.id = dead.id RETURNING 1
+	DELETE FROM {schema}.records WHERE id = ANY (ARRAY (SELECT id FROM dead)) RETURNING 1
 )
 SELECT count(*) FROM gone`
 

@@ -1,0 +1,166 @@
+package pgstore_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/store/pgstore"
+)
+
+func TestCheckVersion(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, change string
+		want         error
+	}{
+		{"as migrated", `SELECT 1`, nil},
+		{"newer", `INSERT INTO {s}.migrations (version) VALUES (1000)`, nil},
+		{"older", `UPDATE {s}.migrations SET version = version - 1`, pgstore.ErrSchema},
+		{"no version", `DELETE FROM {s}.migrations`, pgstore.ErrSchema},
+		{"no tables", `DROP SCHEMA {s} CASCADE`, pgstore.ErrSchema},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			name := schema(t)
+			s := openIn(t, name, nil)
+			exec(t, shared.pool, strings.ReplaceAll(test.change, "{s}", name))
+			err := s.Check(t.Context())
+			fails(t, "Check", err, test.want)
+			if err != nil && strings.Count(err.Error(), "pgstore: ") != 1 {
+				t.Errorf("the error is %q", err)
+			}
+		})
+	}
+}
+
+// TestReadOnly has transactions be read-only by default, as some providers do
+// when the disk is full. What is there can be read; nothing can be written.
+func TestReadOnly(t *testing.T) {
+	t.Parallel()
+	name := schema(t)
+	s := openIn(t, name, nil)
+	r := record(keys.KindToken, "token")
+	r.ExpiresAt = now
+	insert(t, s, r)
+	only := s.With(connect(t, "default_transaction_read_only=on"))
+	fails(t, "Check", only.Check(t.Context()), pgstore.ErrSettings)
+	same(t, "the record", get(t, only, "token"), r)
+	refusesWrites(t, only, r)
+	same(t, "the record after it", get(t, s, "token"), r)
+}
+
+// refusesWrites fails unless every write fails with an error of the server's,
+// 25006 or read_only_sql_transaction.
+func refusesWrites(t *testing.T, s *pgstore.Store, r keys.Record) {
+	t.Helper()
+	_, swept := s.Sweep(t.Context(), now.AddDate(1, 0, 0), 10)
+	_, sweptBuckets := s.SweepBuckets(t.Context(), 10)
+	d, taken := s.Take(t.Context(), bucket("a"), limit(t, 1, 1), now, 1)
+	if d.Allowed {
+		t.Error("Take admits")
+	}
+	for call, err := range map[string]error{
+		"Insert": s.Insert(t.Context(), record(keys.KindKey, "another")), "Update": s.Update(t.Context(), r),
+		"NoteUses": s.NoteUses(t.Context(), uses(r.ID)), "Sweep": swept, "SweepBuckets": sweptBuckets, "Take": taken,
+	} {
+		if code(err) != "25006" {
+			t.Errorf("%s: %v, want 25006", call, err)
+		}
+	}
+}
+
+// TestStandby has a server become a standby, as one that lost a failover does,
+// and then the primary again.
+func TestStandby(t *testing.T) {
+	t.Parallel()
+	server := start(t)
+	pool := connectTo(t, server.DSN)
+	s := openOn(t, pool, "claviger", nil)
+	m := manager(t, s)
+	issued := create(t, m, keys.Spec{})
+	signal := filepath.Join(server.Dir, "data", "standby.signal")
+	server.Stop()
+	if err := os.WriteFile(signal, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(signal, 0o666); err != nil { // whatever the umask
+		t.Fatal(err)
+	}
+	restart(t, server)
+	pool.Reset() // drops the connections that the old server had
+
+	fails(t, "Check", s.Check(t.Context()), pgstore.ErrStandby)
+	for _, id := range []string{issued.Record.ID, "nobody"} {
+		_, err := s.Get(t.Context(), id)
+		fails(t, "Get", err, pgstore.ErrStandby)
+		_, _, err = s.GetFamily(t.Context(), id)
+		fails(t, "GetFamily", err, pgstore.ErrStandby)
+	}
+	for _, org := range []string{"acme", "nobody"} {
+		page, err := s.List(t.Context(), keys.Query{Org: org, Kind: keys.KindKey, Limit: 10})
+		fails(t, "List", err, pgstore.ErrStandby)
+		if page != nil {
+			t.Errorf("List returned %v with its error", page)
+		}
+	}
+	for _, text := range []string{issued.Text.Reveal(), unknownKey(t)} {
+		_, err := m.Verifier().Verify(t.Context(), text)
+		fails(t, "Verify", err, keys.ErrUnavailable)
+	}
+	refusesWrites(t, s, issued.Record)
+
+	if !value[bool](t, pool, `SELECT pg_promote()`) {
+		t.Fatal("the standby is not promoted")
+	}
+	if err := s.Check(t.Context()); err != nil {
+		t.Errorf("Check after the promotion: %v", err)
+	}
+	if _, err := m.Verifier().Verify(t.Context(), issued.Text.Reveal()); err != nil {
+		t.Errorf("Verify after the promotion: %v", err)
+	}
+}
+
+// TestCheckSettings checks a server that keeps nothing through a crash.
+func TestCheckSettings(t *testing.T) {
+	t.Parallel()
+	server := start(t, "fsync=off")
+	pool := connectTo(t, server.DSN)
+	s := openOn(t, pool, "claviger", nil)
+	err := s.Check(t.Context())
+	fails(t, "Check without fsync", err, pgstore.ErrSettings)
+	if err == nil || !strings.Contains(err.Error(), "fsync is off") {
+		t.Errorf("the error does not say what is wrong: %v", err)
+	}
+}
+
+func TestCheckEncoding(t *testing.T) {
+	t.Parallel()
+	name := schema(t)
+	exec(t, shared.pool, `CREATE DATABASE `+name+` ENCODING LATIN1 LOCALE 'C' TEMPLATE template0`)
+	t.Cleanup(func() {
+		if _, err := shared.pool.Exec(context.Background(), `DROP DATABASE `+name); err != nil {
+			t.Error(err)
+		}
+	})
+	config, err := pgx.ParseConfig(dsn(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Database = name
+	conn, err := pgx.ConnectConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	err = openOn(t, conn, name, nil).Check(t.Context())
+	fails(t, "Check", err, pgstore.ErrSettings)
+	if err == nil || !strings.Contains(err.Error(), "LATIN1") {
+		t.Errorf("the error does not say what is wrong: %v", err)
+	}
+}
