@@ -102,7 +102,7 @@ func TestTakeStepByStep(t *testing.T) {
 				0, 1, -5, math.MinInt64, math.MaxInt64, time.Now().UnixNano(), time.Now().Add(l.Window()).UnixNano(),
 				time.Now().Add(l.Horizon() + time.Hour).UnixNano(), time.Now().Add(-time.Hour).UnixNano(),
 			}[rng.IntN(9)]
-			exec(t, shared.pool, `INSERT INTO `+name+`.buckets VALUES ($1, $2, 0, 0) ON CONFLICT (key) DO UPDATE SET tat = $2`, b.Key(), tat)
+			execute(t, shared.pool, `INSERT INTO `+name+`.buckets VALUES ($1, $2, 0, 0) ON CONFLICT (key) DO UPDATE SET tat = $2`, b.Key(), tat)
 		}
 		n := 1 + rng.IntN(min(l.Burst(), 9))
 		begin := time.Now()
@@ -215,7 +215,7 @@ func TestSweepBuckets(t *testing.T) {
 		0, 1, at.Add(-time.Hour).UnixNano(), at.Add(-2 * time.Minute).UnixNano(), // idle
 		at.Add(-30 * time.Second).UnixNano(), at.Add(time.Minute).UnixNano(), math.MaxInt64,
 	} {
-		exec(t, shared.pool, `INSERT INTO `+name+`.buckets VALUES ($1, $2, 0, 0)`, fmt.Sprint(i), tat)
+		execute(t, shared.pool, `INSERT INTO `+name+`.buckets VALUES ($1, $2, 0, 0)`, fmt.Sprint(i), tat)
 	}
 	for _, limit := range []int{0, -1, math.MinInt} {
 		if n, err := s.SweepBuckets(t.Context(), limit); n != 0 {
@@ -243,7 +243,7 @@ func TestSweepGivesNothingBack(t *testing.T) {
 	b, l := ratelimit.Bucket{Space: "org", Name: "a"}, limit(t, 1.0/86400, 50)
 	for range 4 {
 		// As the row would be after an hour: full, and next to be removed.
-		exec(t, shared.pool, `INSERT INTO `+name+`.buckets VALUES ($1, 1, 0, 0) ON CONFLICT (key) DO UPDATE SET tat = 1`, b.Key())
+		execute(t, shared.pool, `INSERT INTO `+name+`.buckets VALUES ($1, 1, 0, 0) ON CONFLICT (key) DO UPDATE SET tat = 1`, b.Key())
 		var admitted atomic.Int64
 		var wg sync.WaitGroup
 		for range 4 {
@@ -274,7 +274,7 @@ func TestUnlogged(t *testing.T) {
 	t.Parallel()
 	name := schema(t)
 	s := openIn(t, name, nil)
-	exec(t, shared.pool, `ALTER TABLE `+name+`.buckets SET UNLOGGED`)
+	execute(t, shared.pool, `ALTER TABLE `+name+`.buckets SET UNLOGGED`)
 	b, l := ratelimit.Bucket{Space: "org", Name: "a"}, limit(t, 1.0/86400, 1)
 	if !take(t, s, b, l, 1).Allowed || take(t, s, b, l, 1).Allowed {
 		t.Error("an unlogged bucket does not admit its burst")

@@ -29,7 +29,7 @@ func TestCheckVersion(t *testing.T) {
 			t.Parallel()
 			name := schema(t)
 			s := openIn(t, name, nil)
-			exec(t, shared.pool, strings.ReplaceAll(test.change, "{s}", name))
+			execute(t, shared.pool, strings.ReplaceAll(test.change, "{s}", name))
 			err := s.Check(t.Context())
 			fails(t, "Check", err, test.want)
 			if err != nil && strings.Count(err.Error(), "pgstore: ") != 1 {
@@ -142,7 +142,7 @@ func TestCheckSettings(t *testing.T) {
 func TestCheckEncoding(t *testing.T) {
 	t.Parallel()
 	name := schema(t)
-	exec(t, shared.pool, `CREATE DATABASE `+name+` ENCODING LATIN1 LOCALE 'C' TEMPLATE template0`)
+	execute(t, shared.pool, `CREATE DATABASE `+name+` ENCODING LATIN1 LOCALE 'C' TEMPLATE template0`)
 	t.Cleanup(func() {
 		if _, err := shared.pool.Exec(context.Background(), `DROP DATABASE `+name); err != nil {
 			t.Error(err)

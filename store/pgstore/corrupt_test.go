@@ -49,7 +49,7 @@ func TestCorruptRows(t *testing.T) {
 			foreign := record(keys.KindToken, "foreign")
 			foreign.Org = "other"
 			insert(t, s, bad, good, foreign)
-			exec(t, shared.pool, `UPDATE `+name+`.records SET `+test.set+` WHERE id = 'bad'`)
+			execute(t, shared.pool, `UPDATE `+name+`.records SET `+test.set+` WHERE id = 'bad'`)
 
 			_, err := s.Get(t.Context(), "bad")
 			corrupt(t, "Get", err)
@@ -106,7 +106,7 @@ func TestCorruptParent(t *testing.T) {
 	if _, err := m.Verifier().Verify(t.Context(), token.Text.Reveal()); err != nil {
 		t.Fatal(err)
 	}
-	exec(t, shared.pool, `UPDATE `+name+`.records SET digest = '' WHERE id = $1`, client.Record.ID)
+	execute(t, shared.pool, `UPDATE `+name+`.records SET digest = '' WHERE id = $1`, client.Record.ID)
 	_, err = m.Verifier().Verify(t.Context(), token.Text.Reveal())
 	fails(t, "Verify", err, keys.ErrUnavailable)
 	fails(t, "Verify", err, keys.ErrCorrupt)

@@ -71,8 +71,8 @@ func same(t testing.TB, what string, got, want any) {
 	}
 }
 
-// exec runs statements of the test's own, in the schema of the store.
-func exec(t testing.TB, pool *pgxpool.Pool, sql string, args ...any) {
+// execute runs statements of the test's own, in the schema of the store.
+func execute(t testing.TB, pool *pgxpool.Pool, sql string, args ...any) {
 	t.Helper()
 	if _, err := pool.Exec(t.Context(), sql, args...); err != nil {
 		t.Fatalf("%s: %v", sql, err)

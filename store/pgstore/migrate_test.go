@@ -102,8 +102,8 @@ func TestMigrateTwice(t *testing.T) {
 func TestMigrateIsWhole(t *testing.T) {
 	t.Parallel()
 	name := schema(t)
-	exec(t, shared.pool, `CREATE SCHEMA `+name)
-	exec(t, shared.pool, `CREATE TABLE `+name+`.uses ()`)
+	execute(t, shared.pool, `CREATE SCHEMA `+name)
+	execute(t, shared.pool, `CREATE TABLE `+name+`.uses ()`)
 	err := pgstore.Migrate(t.Context(), shared.pool, &pgstore.Options{Schema: name})
 	if code(err) != "42P07" || !strings.Contains(err.Error(), "0001_tables.sql") {
 		t.Errorf("Migrate: %v, want duplicate_table in 0001_tables.sql", err)
@@ -111,7 +111,7 @@ func TestMigrateIsWhole(t *testing.T) {
 	if tables := value[string](t, shared.pool, `SELECT string_agg(tablename, ' ') FROM pg_tables WHERE schemaname = $1`, name); tables != "uses" {
 		t.Errorf("the tables are %s after it, want uses", tables)
 	}
-	exec(t, shared.pool, `DROP TABLE `+name+`.uses`)
+	execute(t, shared.pool, `DROP TABLE `+name+`.uses`)
 	if err := openIn(t, name, nil).Check(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -158,7 +158,7 @@ func TestRoles(t *testing.T) {
 	name := schema(t)
 	openIn(t, name, nil)
 	role := name + "_role"
-	exec(t, shared.pool, `CREATE ROLE `+role+`; GRANT USAGE ON SCHEMA `+name+` TO `+role+`;
+	execute(t, shared.pool, `CREATE ROLE `+role+`; GRANT USAGE ON SCHEMA `+name+` TO `+role+`;
 		GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA `+name+` TO `+role)
 	t.Cleanup(func() {
 		if _, err := shared.pool.Exec(context.Background(), `DROP OWNED BY `+role+`; DROP ROLE `+role); err != nil {

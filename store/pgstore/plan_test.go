@@ -36,22 +36,22 @@ func TestPlans(t *testing.T) {
 	s := openOn(t, pool, name, nil)
 	client, token := record(keys.KindClient, "client"), record(keys.KindToken, "token")
 	insert(t, s, client, token)
-	exec(t, pool, `INSERT INTO `+name+`.records
+	execute(t, pool, `INSERT INTO `+name+`.records
 		SELECT r.id || n, r.kind, r.org || n % 100, r.parent, r.label, r.scopes, r.rate_limit, r.token_lifetime,
 			r.digest, NULL, NULL, r.created_at, n, NULL, 1
 		FROM `+name+`.records AS r, generate_series(1, 5000) AS n`)
-	exec(t, pool, `INSERT INTO `+name+`.uses SELECT id, 1 FROM `+name+`.records`)
-	exec(t, pool, `INSERT INTO `+name+`.buckets SELECT id, 1, 1, 1 FROM `+name+`.records`)
-	exec(t, pool, `VACUUM ANALYZE `+name+`.records, `+name+`.uses, `+name+`.buckets`)
+	execute(t, pool, `INSERT INTO `+name+`.uses SELECT id, 1 FROM `+name+`.records`)
+	execute(t, pool, `INSERT INTO `+name+`.buckets SELECT id, 1, 1, 1 FROM `+name+`.records`)
+	execute(t, pool, `VACUUM ANALYZE `+name+`.records, `+name+`.uses, `+name+`.buckets`)
 
 	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
-		exec(t, pool, `SET plan_cache_mode = `+mode)
+		execute(t, pool, `SET plan_cache_mode = `+mode)
 		for text, args := range s.Statements() {
 			what := mode + ": " + strings.TrimSpace(strings.SplitN(strings.TrimSpace(text), "\n", 2)[0])
-			exec(t, pool, `PREPARE statement AS `+text)
+			execute(t, pool, `PREPARE statement AS `+text)
 			var plans []struct{ Plan node }
 			out := value[string](t, pool, `EXPLAIN (FORMAT JSON) EXECUTE statement`+literals(args))
-			exec(t, pool, `DEALLOCATE statement`)
+			execute(t, pool, `DEALLOCATE statement`)
 			if err := json.Unmarshal([]byte(out), &plans); err != nil {
 				t.Fatal(err)
 			}

@@ -29,7 +29,7 @@ func TestHostTransaction(t *testing.T) {
 			t.Parallel()
 			name := schema(t)
 			s := openIn(t, name, nil)
-			exec(t, shared.pool, `CREATE TABLE `+name+`.partners (name text)`)
+			execute(t, shared.pool, `CREATE TABLE `+name+`.partners (name text)`)
 			tx, err := shared.pool.Begin(t.Context())
 			if err != nil {
 				t.Fatal(err)

@@ -132,7 +132,7 @@ func TestSweepForgetsUses(t *testing.T) {
 		t.Errorf("%d uses are kept, want 1", n)
 	}
 	// What a use that came too late left behind is nobody's.
-	exec(t, shared.pool, `INSERT INTO `+name+`.uses VALUES ('token', 5)`)
+	execute(t, shared.pool, `INSERT INTO `+name+`.uses VALUES ('token', 5)`)
 	same(t, "uses of a token that is gone", lastUses(t, s, "token"), map[string]time.Time{})
 }
 
