@@ -136,6 +136,35 @@ func connectTo(t testing.TB, dsn string, settings ...string) *pgxpool.Pool {
 	return pool
 }
 
+// connectTraced is connect with a tracer.
+func connectTraced(t testing.TB, tracer pgx.QueryTracer, settings ...string) *pgxpool.Pool {
+	t.Helper()
+	config, err := pgxpool.ParseConfig(with(dsn(t), settings...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.ConnConfig.Tracer = tracer
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+// failures counts the statements that the server rolled back.
+type failures struct{ n atomic.Int64 }
+
+func (*failures) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+
+func (f *failures) TraceQueryEnd(_ context.Context, _ *pgx.Conn, data pgx.TraceQueryEndData) {
+	if code := code(data.Err); code == "40001" || code == "40P01" {
+		f.n.Add(1)
+	}
+}
+
 // with adds settings to a URL.
 func with(dsn string, settings ...string) string {
 	for _, s := range settings {

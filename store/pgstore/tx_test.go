@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/ratelimit"
@@ -164,16 +163,7 @@ func (joins) Commit(context.Context) error { return nil }
 func TestOneStatement(t *testing.T) {
 	t.Parallel()
 	calls := &tracer{}
-	config, err := pgxpool.ParseConfig(dsn(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.ConnConfig.Tracer = calls
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pool.Close()
+	pool := connectTraced(t, calls)
 	s := openOn(t, pool, schema(t), nil)
 	ctx := t.Context()
 	client, token := record(keys.KindClient, "client"), record(keys.KindToken, "token")
