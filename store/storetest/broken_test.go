@@ -16,12 +16,15 @@ type broken struct {
 	store.Memory
 	overlay
 
-	insert func(*broken, context.Context, keys.Record) error
-	get    func(*broken, context.Context, string) (keys.Record, error)
-	update func(*broken, context.Context, keys.Record) error
-	list   func(*broken, context.Context, keys.Query) ([]keys.Record, error)
-	sweep  func(*broken, context.Context, time.Time, int) (int, error)
-	take   func(*broken, context.Context, ratelimit.Bucket, ratelimit.Limit, time.Time, int) (ratelimit.Decision, error)
+	insert   func(*broken, context.Context, keys.Record) error
+	get      func(*broken, context.Context, string) (keys.Record, error)
+	update   func(*broken, context.Context, keys.Record) error
+	list     func(*broken, context.Context, keys.Query) ([]keys.Record, error)
+	sweep    func(*broken, context.Context, time.Time, int) (int, error)
+	take     func(*broken, context.Context, ratelimit.Bucket, ratelimit.Limit, time.Time, int) (ratelimit.Decision, error)
+	family   func(*broken, context.Context, string) (rec, parent keys.Record, err error)
+	noteUses func(*broken, context.Context, map[string]time.Time) error
+	lastUses func(*broken, context.Context, []string) (map[string]time.Time, error)
 }
 
 // An overlay is the state that broken methods keep beside the sound store.
@@ -37,13 +40,15 @@ type overlay struct {
 	busy    int   // calls under way
 	gets    map[string]int
 	epoch   time.Time
+	uses    map[string]time.Time
 }
 
 // A flight is a Get that others wait for.
 type flight struct {
-	done chan struct{}
-	r    keys.Record
-	err  error
+	done   chan struct{}
+	r      keys.Record
+	parent keys.Record
+	err    error
 }
 
 func (b *broken) Insert(ctx context.Context, r keys.Record) error {
@@ -88,6 +93,27 @@ func (b *broken) Take(ctx context.Context, bucket ratelimit.Bucket, l ratelimit.
 	return b.Memory.Take(ctx, bucket, l, now, n)
 }
 
+func (b *broken) GetFamily(ctx context.Context, id string) (rec, parent keys.Record, err error) {
+	if b.family != nil {
+		return b.family(b, ctx, id)
+	}
+	return b.Memory.GetFamily(ctx, id)
+}
+
+func (b *broken) NoteUses(ctx context.Context, uses map[string]time.Time) error {
+	if b.noteUses != nil {
+		return b.noteUses(b, ctx, uses)
+	}
+	return b.Memory.NoteUses(ctx, uses)
+}
+
+func (b *broken) LastUses(ctx context.Context, ids []string) (map[string]time.Time, error) {
+	if b.lastUses != nil {
+		return b.lastUses(b, ctx, ids)
+	}
+	return b.Memory.LastUses(ctx, ids)
+}
+
 // put makes Get return r from now on.
 func (o *overlay) put(r keys.Record) {
 	o.mu.Lock()
@@ -107,6 +133,34 @@ func getOverlaid(b *broken, ctx context.Context, id string) (keys.Record, error)
 		return r, nil
 	}
 	return b.Memory.Get(ctx, id)
+}
+
+// drop makes Get return again what the sound store has.
+func (o *overlay) drop(id string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.records, id)
+}
+
+// lock takes an ID, and reports whether nobody else has it.
+func (o *overlay) lock(id string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.gets[id] > 0 {
+		return false
+	}
+	if o.gets == nil {
+		o.gets = make(map[string]int)
+	}
+	o.gets[id]++
+	return true
+}
+
+// unlock gives an ID back.
+func (o *overlay) unlock(id string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.gets, id)
 }
 
 // note remembers a record that was inserted.

@@ -21,6 +21,11 @@ type Clause struct {
 	// Needs names the clauses that this one builds on. If one of them is
 	// broken, or was not judged itself, this one is not judged.
 	Needs []string
+
+	// Optional names the interface that the clause is of, such as
+	// keys.FamilyStore, if stores need not have it. Those that do not are not
+	// judged. It is empty for the clauses that every store has to keep.
+	Optional string
 }
 
 // A Violation reports that a store broke a clause.
@@ -38,8 +43,12 @@ func (v *Violation) Error() string {
 // A clause is a Clause and the check that judges a store S by it.
 type clause[S any] struct {
 	Clause
-	check func(*probe, S)
+	check   func(*probe, S)
+	applies func(S) bool // whether a store is to be judged; nil if each is
 }
+
+// judges reports whether s is to be judged by the clause.
+func (c *clause[S]) judges(s S) bool { return c.applies == nil || c.applies(s) }
 
 // public returns what others may know of clauses.
 func public[S any](clauses []clause[S]) []Clause {
@@ -90,7 +99,11 @@ func check[S any](ctx context.Context, clauses []clause[S], open func() S) []*Vi
 			out[c.Name] = true
 			continue
 		}
-		if v := c.judge(ctx, open()); v != nil {
+		s := open()
+		if !c.judges(s) {
+			continue
+		}
+		if v := c.judge(ctx, s); v != nil {
 			out[c.Name] = true
 			violations = append(violations, v)
 		}

@@ -7,7 +7,7 @@ import (
 )
 
 var getClauses = []clause[keys.Store]{
-	rule("get-hostile-id",
+	rule(hostileID,
 		"Text that no record can have as its ID, such as text with NUL, invalid UTF-8, nothing or a megabyte, "+
 			"is not found. It comes from whoever sends a request; a store that hands it to the driver "+
 			"and fails makes a stranger's junk look like an outage.",
@@ -29,13 +29,19 @@ func getNotFound(p *probe, s keys.Store) {
 
 func getHostileID(p *probe, s keys.Store) {
 	p.insert(s, p.full(keys.KindKey, "a"), p.full(keys.KindToken, "b"))
-	for _, id := range []string{
+	for _, id := range p.junk() {
+		p.absent(s, id)
+	}
+}
+
+// junk returns IDs that no record has, and that most cannot have. Some are
+// patterns that match p.clause followed by ".a".
+func (p *probe) junk() []string {
+	return []string{
 		"", "\x00", p.clause + ".a\x00", "\xff", "a\xc3", "\xed\xa0\x80", "\xf4\x90\x80\x80",
 		strings.Repeat("x", 256), strings.Repeat("x", 1<<20),
 		`' OR '1'='1`, `" OR ""="`, `%`, `_`, `*`, p.clause + `.%`, p.clause + `._`, p.clause + `.*`, p.clause + `.?`, p.clause + `.[a-z]`,
 		"\n", p.clause + ".a\n", p.clause, p.clause + ".",
-	} {
-		p.absent(s, id)
 	}
 }
 

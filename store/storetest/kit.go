@@ -19,7 +19,9 @@ func Test(t *testing.T, open func(t testing.TB) store.Store) {
 	TestLimits(t, func(t testing.TB) ratelimit.Store { return open(t) })
 }
 
-// TestRecords is [Test] for the half that keeps records.
+// TestRecords is [Test] for the half that keeps records. A store that is a
+// [keys.FamilyStore] or a [keys.UseStore] is judged by the clauses of those too;
+// for others their subtests are skipped.
 func TestRecords(t *testing.T, open func(t testing.TB) keys.Store) {
 	t.Helper()
 	test(t, recordClauses, open)
@@ -43,7 +45,11 @@ func test[S any](t *testing.T, clauses []clause[S], open func(testing.TB) S) {
 				out[c.Name] = true
 				t.Skipf("not judged, since it builds on %s", missing)
 			}
-			if v := c.judge(t.Context(), open(t)); v != nil {
+			s := open(t)
+			if !c.judges(s) {
+				t.Skipf("not judged, since the store is no %s", c.Optional)
+			}
+			if v := c.judge(t.Context(), s); v != nil {
 				t.Error(v)
 			}
 		})
@@ -53,8 +59,9 @@ func test[S any](t *testing.T, clauses []clause[S], open func(testing.TB) S) {
 	}
 }
 
-// Records returns the clauses of [keys.Store], in the order in which they are
-// judged. Needs come before the clauses that build on them.
+// Records returns the clauses of [keys.Store], and those of [keys.FamilyStore]
+// and [keys.UseStore], in the order in which they are judged. Needs come before
+// the clauses that build on them.
 func Records() []Clause { return public(recordClauses) }
 
 // Limits returns the clauses of [ratelimit.Store], as [Records] does.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -29,6 +30,7 @@ func (d *defect) clone() *broken {
 	return &broken{
 		insert: d.store.insert, get: d.store.get, update: d.store.update,
 		list: d.store.list, sweep: d.store.sweep, take: d.store.take,
+		family: d.store.family, noteUses: d.store.noteUses, lastUses: d.store.lastUses,
 	}
 }
 
@@ -201,4 +203,53 @@ func TestPanickingStore(t *testing.T) {
 			t.Errorf("the detail does not tell of the panic: %s", detail)
 		}
 	})
+}
+
+// A store that has none of the optional interfaces is not judged by their
+// clauses, and does not break them. One that has them is, through Faults too.
+func TestOptionalClauses(t *testing.T) {
+	t.Parallel()
+	silent := func() *broken {
+		return &broken{
+			family: func(*broken, context.Context, string) (rec, parent keys.Record, err error) {
+				return rec, parent, errDriver
+			},
+			noteUses: func(*broken, context.Context, map[string]time.Time) error { return errDriver },
+		}
+	}
+	const family, uses = "family-gets-both", "uses-round-trip"
+	for name, tt := range map[string]struct {
+		open func() keys.Store
+		want []string
+	}{
+		"a store that is sound":         {func() keys.Store { return new(store.Memory) }, nil},
+		"a store of six methods":        {func() keys.Store { return plain{silent()} }, nil},
+		"Faults over six methods":       {func() keys.Store { return storetest.NewFaults(plain{silent()}) }, nil},
+		"a store that has all":          {func() keys.Store { return silent() }, []string{family, uses}},
+		"Faults over one that has all":  {func() keys.Store { return storetest.NewFaults(silent()) }, []string{family, uses}},
+		"Faults over one that is sound": {func() keys.Store { return storetest.NewFaults(new(store.Memory)) }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				violations := storetest.CheckRecords(t.Context(), tt.open)
+				if diff := cmp.Diff(tt.want, names(violations)); diff != "" {
+					t.Errorf("clauses reported (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+	t.Run("in subtests", func(t *testing.T) {
+		storetest.TestRecords(t, func(testing.TB) keys.Store { return plain{silent()} })
+	})
+	of := make(map[string]int)
+	for _, c := range storetest.Records() {
+		of[c.Optional]++
+		if strings.HasPrefix(c.Name, "uses-") != (c.Optional == "keys.UseStore") {
+			t.Errorf("%s is a clause of %q", c.Name, c.Optional)
+		}
+	}
+	if of[""] < 50 || of["keys.FamilyStore"] < 8 || of["keys.UseStore"] < 8 || len(of) != 3 {
+		t.Errorf("clauses of each interface: %v", of)
+	}
 }

@@ -6,8 +6,9 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// recordClauses are the clauses of [keys.Store]. Each is also one place where a
-// comment of that interface is put in other words; the two must agree.
+// recordClauses are the clauses of [keys.Store] and of the interfaces that it
+// may have besides. Each is also one place where a comment of those interfaces is
+// put in other words; the two must agree.
 var recordClauses = slices.Concat(
 	firstClauses,
 	insertClauses,
@@ -18,6 +19,8 @@ var recordClauses = slices.Concat(
 	sweepClauses,
 	contextClauses,
 	concurrencyClauses,
+	familyClauses,
+	useClauses,
 )
 
 // firstClauses are what nearly all others build on.
@@ -34,7 +37,19 @@ var firstClauses = []clause[keys.Store]{
 
 // rule makes a clause of a contract.
 func rule[S any](name, doc string, check func(*probe, S), needs ...string) clause[S] {
-	return clause[S]{Clause{name, doc, needs}, check}
+	return clause[S]{Clause: Clause{Name: name, Doc: doc, Needs: needs}, check: check}
+}
+
+// optional makes a clause of an interface that stores need not have. S is that
+// interface together with keys.Store, and of is what people call it.
+func optional[S keys.Store](of, name, doc string, check func(*probe, S), needs ...string) clause[keys.Store] {
+	c := rule(name, doc, func(p *probe, s keys.Store) { check(p, s.(S)) }, needs...)
+	c.Optional = of
+	c.applies = func(s keys.Store) bool {
+		_, ok := s.(S)
+		return ok
+	}
+	return c
 }
 
 // Names of the clauses that others build on.
@@ -56,4 +71,8 @@ const (
 	ordered        = "list-is-ordered-bytewise"
 	sweeps         = "sweep-removes-dead-tokens"
 	concurrent     = "concurrent-calls-do-not-fail"
+	hostileID      = "get-hostile-id"
+	getsBoth       = "family-gets-both"
+	usesRoundTrip  = "uses-round-trip"
+	passesOver     = "uses-unknown-ids-passed-over"
 )
