@@ -171,4 +171,54 @@ var familyDefects = []*defect{
 		parent.RevokedAt = b.insertedAs(parent.ID).RevokedAt
 		return nil
 	})},
+	{"families share an answer", "concurrent-families-are-linearizable", broken{family: familyShared}},
+	{"families come from a snapshot that is renewed", "concurrent-families-are-linearizable", broken{
+		family: func(b *broken, ctx context.Context, id string) (rec, parent keys.Record, err error) {
+			rec, parent, err = b.Memory.GetFamily(ctx, id)
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if old, lags := b.records[parent.ID]; lags {
+				parent = old
+			}
+			return rec, parent, err
+		},
+		update: func(b *broken, ctx context.Context, r keys.Record) error {
+			was, _ := b.Memory.Get(ctx, r.ID)
+			err := b.Memory.Update(ctx, r)
+			if err == nil {
+				b.put(was)
+				latency(3)
+				b.drop(r.ID)
+			}
+			return err
+		},
+	}},
+}
+
+// familyShared waits for a GetFamily of the same ID that is under way, if there
+// is one, and returns what that one found.
+func familyShared(b *broken, ctx context.Context, id string) (rec, parent keys.Record, err error) {
+	if ctx.Err() != nil {
+		return rec, parent, ctx.Err()
+	}
+	b.mu.Lock()
+	if f := b.flights[id]; f != nil {
+		b.mu.Unlock()
+		<-f.done
+		return f.r, f.parent, f.err
+	}
+	f := &flight{done: make(chan struct{})}
+	if b.flights == nil {
+		b.flights = make(map[string]*flight)
+	}
+	b.flights[id] = f
+	b.mu.Unlock()
+
+	f.r, f.parent, f.err = b.Memory.GetFamily(ctx, id)
+	latency(5)
+	b.mu.Lock()
+	delete(b.flights, id)
+	b.mu.Unlock()
+	close(f.done)
+	return f.r, f.parent, f.err
 }

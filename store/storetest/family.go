@@ -48,6 +48,10 @@ var familyClauses = []clause[keys.Store]{
 		"Once an Insert or Update of the record or of its parent has returned, GetFamily sees what it wrote. Tokens of "+
 			"a client that was revoked are accepted where the two are kept together and only one is written.",
 		familyIsFresh, "family-without-parent", "family-includes-dead", "family-not-found", revokes, increments),
+	familyRule("concurrent-families-are-linearizable",
+		"GetFamily, among Inserts and Updates of the record and of its parent, returns of each what Get might have "+
+			"returned: what was written before the call began, or meanwhile, and nothing that was refused.",
+		familyHistories, linearizable, "family-is-fresh"),
 }
 
 // family fails unless GetFamily of an ID returns these two records.

@@ -19,6 +19,7 @@ var recordClauses = slices.Concat(
 	sweepClauses,
 	contextClauses,
 	concurrencyClauses,
+	historyClauses,
 	familyClauses,
 	useClauses,
 )
@@ -71,6 +72,7 @@ const (
 	ordered        = "list-is-ordered-bytewise"
 	sweeps         = "sweep-removes-dead-tokens"
 	concurrent     = "concurrent-calls-do-not-fail"
+	linearizable   = "concurrent-histories-are-linearizable"
 	hostileID      = "get-hostile-id"
 	getsBoth       = "family-gets-both"
 	usesRoundTrip  = "uses-round-trip"
