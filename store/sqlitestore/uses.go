@@ -1,0 +1,83 @@
+package sqlitestore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+)
+
+// Lists of IDs come as one JSON text, so that a statement serves any number.
+const (
+	noteUsesText = `INSERT INTO claviger_uses (id, used_at)
+SELECT r.id, u.value ->> 1 FROM json_each(?) u CROSS JOIN claviger_records r ON r.id = u.value ->> 0 WHERE true
+ON CONFLICT (id) DO UPDATE SET used_at = excluded.used_at WHERE excluded.used_at > used_at`
+
+	lastUsesText = "SELECT u.id, u.used_at FROM json_each(?) i CROSS JOIN claviger_uses u ON u.id = i.value"
+)
+
+// A use is one entry of the list that noteUsesText reads.
+type use struct {
+	id string
+	ms int64
+}
+
+// MarshalJSON gives an array.
+func (u use) MarshalJSON() ([]byte, error) { return json.Marshal([]any{u.id, u.ms}) }
+
+// NoteUses notes uses, as [keys.UseStore] says: all of them or, if it returns an
+// error, none. Times are cut to milliseconds. A time before 1970 or after 9999
+// is refused with an error that wraps [keys.ErrInvalid]. No uses are no write.
+func (s *Store) NoteUses(ctx context.Context, uses map[string]time.Time) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	list := make([]use, 0, len(uses))
+	for id, t := range uses {
+		if u := t.UTC(); u.Year() < 1970 || u.Year() > 9999 {
+			return &keys.InvalidError{Field: "time", Reason: "of a use is not between 1970 and 9999"}
+		}
+		if possible(id) {
+			list = append(list, use{id, t.UnixMilli()})
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	text, err := json.Marshal(list)
+	if err != nil {
+		return fmt.Errorf("sqlitestore: %w", err)
+	}
+	_, err = s.write(ctx, s.stmts.noteUses, string(text))
+	return err
+}
+
+// LastUses returns the times that were noted, as [keys.UseStore] says.
+func (s *Store) LastUses(ctx context.Context, ids []string) (map[string]time.Time, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	list := make([]string, 0, len(ids))
+	for _, id := range ids {
+		if possible(id) {
+			list = append(list, id)
+		}
+	}
+	text, err := json.Marshal(list)
+	if err != nil {
+		return nil, fmt.Errorf("sqlitestore: %w", err)
+	}
+	uses := make(map[string]time.Time)
+	var id string
+	var ms int64
+	err = s.rows(ctx, s.stmts.lastUses, []any{string(text)}, []any{&id, &ms}, func() error {
+		uses[id] = time.UnixMilli(ms).UTC()
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return uses, nil
+}
