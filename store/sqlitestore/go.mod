@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/claviger-auth/claviger v0.0.0
+	github.com/google/go-cmp v0.7.0
 	modernc.org/sqlite v1.60.1
 )
 

@@ -29,7 +29,7 @@ func (s *setting) holds(got string) bool {
 var settings = []setting{
 	{"journal_mode", []string{"wal"}, "WAL", "else readers and writers wait for each other"},
 	{"synchronous", []string{"2", "3"}, "FULL or EXTRA", "else a power cut undoes what was acknowledged"},
-	{"busy_timeout", nil, "some milliseconds", "else whatever else runs on it fails while another process writes"},
+	{"busy_timeout", nil, "1 ms or more", "else what else runs on it fails while another process writes"},
 	{"foreign_keys", []string{"1"}, "ON", "else notes of uses outlive the tokens"},
 	{"encoding", []string{"UTF-8"}, "UTF-8", "else IDs are not in the order of their bytes"},
 	{"locking_mode", []string{"normal"}, "NORMAL", "else other processes are locked out"},

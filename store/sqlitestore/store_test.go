@@ -1,24 +1,40 @@
 package sqlitestore_test
 
 import (
+	"database/sql"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/scopes"
 	"github.com/claviger-auth/claviger/store/sqlitestore"
 	"github.com/claviger-auth/claviger/store/storetest"
 )
 
-// open returns a store over a new file that is closed when the test ends.
-func open(t testing.TB) *sqlitestore.Store {
+// start is when the records of these tests were made.
+var start = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
+
+// never is long after start.
+var never = start.AddDate(100, 0, 0)
+
+// file returns the name of a file that is not there yet.
+func file(t testing.TB) string { return filepath.Join(t.TempDir(), "records.db") }
+
+// open returns a store over a file, which it makes if it is not there. It is
+// closed when the test ends.
+func open(t testing.TB, path string) *sqlitestore.Store {
 	t.Helper()
-	return reopen(t, filepath.Join(t.TempDir(), "records.db"))
+	return openWith(t, path, nil)
 }
 
-// reopen is open for a file that may be there.
-func reopen(t testing.TB, path string) *sqlitestore.Store {
+func openWith(t testing.TB, path string, opts *sqlitestore.Options) *sqlitestore.Store {
 	t.Helper()
-	s, err := sqlitestore.Open(path, nil)
+	s, err := sqlitestore.Open(path, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +46,222 @@ func reopen(t testing.TB, path string) *sqlitestore.Store {
 	return s
 }
 
+// hostDSN is what a host passes to sql.Open; the package documentation has it.
+func hostDSN(path string) string {
+	return "file:" + path + "?_busy_timeout=50&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=on&_txlock=immediate"
+}
+
+// database opens a file as a host does, without the package.
+func database(t testing.TB, dsn string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+func exec(t testing.TB, db *sql.DB, query string, args ...any) {
+	t.Helper()
+	if _, err := db.ExecContext(t.Context(), query, args...); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+}
+
+// record returns a record of a kind that is alive.
+func record(t testing.TB, kind keys.Kind, id string) keys.Record {
+	t.Helper()
+	d, err := keys.ParseDigest("$sha256$v=1$MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := keys.Record{
+		ID: id, Kind: kind, Org: "acme", Label: "nightly export", Scopes: scopes.MustParse("identity:read webhooks:manage"),
+		RateLimit: 600, Digest: d, CreatedAt: start, ExpiresAt: never, Version: 1,
+	}
+	if kind == keys.KindToken {
+		r.Parent = "client of " + id
+	}
+	return r
+}
+
+func insert(t testing.TB, s keys.Store, records ...keys.Record) {
+	t.Helper()
+	for _, r := range records {
+		if err := s.Insert(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// diff compares records, with times as instants.
+func diff(want, got any) string {
+	return cmp.Diff(want, got, cmp.Comparer(sameSet), cmp.AllowUnexported(keys.Digest{}))
+}
+
+func sameSet(a, b scopes.Set) bool { return a == b }
+
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	storetest.TestRecords(t, func(t testing.TB) keys.Store { return open(t) })
+	storetest.TestRecords(t, func(t testing.TB) keys.Store { return open(t, file(t)) })
+}
+
+// TestConformanceInHostDatabase runs the kit on a database that is the host's,
+// with a pool of one connection, the least there can be.
+func TestConformanceInHostDatabase(t *testing.T) {
+	t.Parallel()
+	storetest.TestRecords(t, func(t testing.TB) keys.Store {
+		db := database(t, hostDSN(file(t)))
+		db.SetMaxOpenConns(1)
+		exec(t, db, "CREATE TABLE records (id INTEGER PRIMARY KEY)")
+		if err := sqlitestore.Migrate(t.Context(), db); err != nil {
+			t.Fatal(err)
+		}
+		s, err := sqlitestore.New(t.Context(), db, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	})
+}
+
+func TestRecordsOutliveTheStore(t *testing.T) {
+	t.Parallel()
+	path := file(t)
+	first, err := sqlitestore.Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := record(t, keys.KindKey, "key_1")
+	insert(t, first, want)
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := open(t, path).Get(t.Context(), want.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := diff(want, got); d != "" {
+		t.Errorf("after the file was opened again (-want +got):\n%s", d)
+	}
+}
+
+// TestUpdateGoesByTheStoredKind passes an update another kind than the stored
+// one, with a value that only the other kind may have. A key that had a token
+// lifetime could never be read again.
+func TestUpdateGoesByTheStoredKind(t *testing.T) {
+	t.Parallel()
+	s := open(t, file(t))
+	want := record(t, keys.KindKey, "key_1")
+	insert(t, s, want)
+	other := want
+	other.Kind, other.TokenLifetime = keys.KindClient, time.Hour
+	if err := s.Update(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Get(t.Context(), want.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.Version = 2
+	if d := diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+func TestSweepTakesTheOldestFirst(t *testing.T) {
+	t.Parallel()
+	s := open(t, file(t))
+	for i, id := range []string{"c", "a", "b"} {
+		r := record(t, keys.KindToken, id)
+		r.ExpiresAt = start.Add(time.Duration(i) * time.Hour)
+		insert(t, s, r)
+	}
+	var left []string
+	for range 3 {
+		if n, err := s.Sweep(t.Context(), never, 1); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		page, err := s.List(t.Context(), keys.Query{Org: "acme", Kind: keys.KindToken, Limit: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids string
+		for _, r := range page {
+			ids += r.ID
+		}
+		left = append(left, ids)
+	}
+	if want := []string{"ab", "b", ""}; !slices.Equal(left, want) {
+		t.Errorf("left after each sweep: %q, want %q", left, want)
+	}
+}
+
+// TestSweepBound gives times that are not in milliseconds, or that overflow.
+func TestSweepBound(t *testing.T) {
+	t.Parallel()
+	last := time.Date(9999, time.December, 31, 23, 59, 59, 999e6, time.UTC)
+	for _, test := range []struct {
+		name   string
+		ends   time.Time
+		before time.Time
+		want   int
+	}{
+		{"a nanosecond after", start, start.Add(1), 1},
+		{"the instant itself", start, start, 0},
+		{"a nanosecond before", start, start.Add(-1), 0},
+		{"the last record of all", last, last.Add(time.Nanosecond), 1},
+		{"a year that no int64 of milliseconds has", last, time.Unix(1<<60, 0), 1},
+		{"a year long before all", time.UnixMilli(0), time.Unix(-1<<60, 0), 0},
+		{"the first instant", time.UnixMilli(0), time.UnixMilli(0).Add(1), 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, file(t))
+			r := record(t, keys.KindToken, "token")
+			r.ExpiresAt = test.ends
+			insert(t, s, r)
+			if n, err := s.Sweep(t.Context(), test.before, 10); n != test.want || err != nil {
+				t.Errorf("swept %d, %v; want %d", n, err, test.want)
+			}
+		})
+	}
+}
+
+func TestCloseTwice(t *testing.T) {
+	t.Parallel()
+	s := open(t, file(t))
+	insert(t, s, record(t, keys.KindKey, "key_1"))
+	for range 2 {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	_, err := s.Get(t.Context(), "key_1")
+	if err == nil || !strings.HasPrefix(err.Error(), "sqlitestore: ") {
+		t.Errorf("Get after Close: %v", err)
+	}
+}
+
+func TestCloseLeavesTheHostsDatabaseOpen(t *testing.T) {
+	t.Parallel()
+	db := database(t, hostDSN(file(t)))
+	if err := sqlitestore.Migrate(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	s, err := sqlitestore.New(t.Context(), db, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.PingContext(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
