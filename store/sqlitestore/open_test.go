@@ -171,7 +171,7 @@ func TestNewRefusesSettings(t *testing.T) {
 			}
 			db := database(t, "file:"+path+test.dsn)
 			if strings.Contains(test.want, "delete") {
-				exec(t, db, "PRAGMA journal_mode = DELETE")
+				execute(t, db, "PRAGMA journal_mode = DELETE")
 			}
 			s, err := sqlitestore.New(t.Context(), db, nil)
 			if err == nil {
@@ -193,7 +193,7 @@ func TestNewLooksAtSeveralConnections(t *testing.T) {
 	db := database(t, "file:"+path)
 	db.SetMaxOpenConns(1)
 	for _, pragma := range []string{"busy_timeout = 50", "synchronous = FULL", "foreign_keys = on"} {
-		exec(t, db, "PRAGMA "+pragma)
+		execute(t, db, "PRAGMA "+pragma)
 	}
 	if _, err := sqlitestore.New(t.Context(), db, nil); err != nil {
 		t.Errorf("while one connection is all there is: %v", err)

@@ -55,9 +55,9 @@ func TestMigrateAgainDoesNothing(t *testing.T) {
 func TestMigrateLeavesTheHostsTablesAlone(t *testing.T) {
 	t.Parallel()
 	db := database(t, hostDSN(file(t)))
-	exec(t, db, "CREATE TABLE records (id TEXT)")
-	exec(t, db, "INSERT INTO records VALUES ('mine')")
-	exec(t, db, "PRAGMA user_version = 7")
+	execute(t, db, "CREATE TABLE records (id TEXT)")
+	execute(t, db, "INSERT INTO records VALUES ('mine')")
+	execute(t, db, "PRAGMA user_version = 7")
 	if err := sqlitestore.Migrate(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}
@@ -76,8 +76,8 @@ func TestMigrateLeavesTheHostsTablesAlone(t *testing.T) {
 func TestMigrateIsAllOrNothing(t *testing.T) {
 	t.Parallel()
 	db := database(t, hostDSN(file(t)))
-	exec(t, db, "CREATE TABLE mine (id TEXT)")
-	exec(t, db, "CREATE INDEX claviger_records_by_end ON mine (id)")
+	execute(t, db, "CREATE TABLE mine (id TEXT)")
+	execute(t, db, "CREATE INDEX claviger_records_by_end ON mine (id)")
 	if err := sqlitestore.Migrate(t.Context(), db); err == nil || !strings.Contains(err.Error(), "claviger_records_by_end") {
 		t.Fatalf("Migrate over a name that is taken: %v", err)
 	}
@@ -86,7 +86,7 @@ func TestMigrateIsAllOrNothing(t *testing.T) {
 	if err != nil || n != 0 {
 		t.Fatalf("%d things are left of a migration that failed, %v", n, err)
 	}
-	exec(t, db, "DROP INDEX claviger_records_by_end")
+	execute(t, db, "DROP INDEX claviger_records_by_end")
 	if err := sqlitestore.Migrate(t.Context(), db); err != nil {
 		t.Errorf("once the name is free: %v", err)
 	}
@@ -97,7 +97,7 @@ func TestOtherVersionsAreRefused(t *testing.T) {
 	newer := file(t)
 	open(t, newer)
 	db := database(t, hostDSN(newer))
-	exec(t, db, "INSERT INTO claviger_schema VALUES (1000)")
+	execute(t, db, "INSERT INTO claviger_schema VALUES (1000)")
 	before := schema(t, db)
 	none := database(t, hostDSN(file(t)))
 	for _, test := range []struct {
@@ -134,7 +134,7 @@ func TestMigrationsAreNumbered(t *testing.T) {
 func TestMigrationsByHand(t *testing.T) {
 	t.Parallel()
 	db := database(t, hostDSN(file(t)))
-	exec(t, db, "CREATE TABLE claviger_schema (version INTEGER NOT NULL PRIMARY KEY)")
+	execute(t, db, "CREATE TABLE claviger_schema (version INTEGER NOT NULL PRIMARY KEY)")
 	names, err := fs.Glob(sqlitestore.Migrations(), "*.sql")
 	if err != nil {
 		t.Fatal(err)
@@ -144,8 +144,8 @@ func TestMigrationsByHand(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		exec(t, db, string(text))
-		exec(t, db, "INSERT INTO claviger_schema VALUES (?)", i+1)
+		execute(t, db, string(text))
+		execute(t, db, "INSERT INTO claviger_schema VALUES (?)", i+1)
 	}
 	s, err := sqlitestore.New(t.Context(), db, nil)
 	if err != nil {

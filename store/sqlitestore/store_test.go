@@ -48,7 +48,7 @@ func openWith(t testing.TB, path string, opts *sqlitestore.Options) *sqlitestore
 
 // hostDSN is what a host passes to sql.Open; the package documentation has it.
 func hostDSN(path string) string {
-	return "file:" + path + "?_busy_timeout=50&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=on&_txlock=immediate"
+	return "file:" + path + "?_busy_timeout=5000&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=on&_txlock=immediate"
 }
 
 // database opens a file as a host does, without the package.
@@ -66,7 +66,7 @@ func database(t testing.TB, dsn string) *sql.DB {
 	return db
 }
 
-func exec(t testing.TB, db *sql.DB, query string, args ...any) {
+func execute(t testing.TB, db *sql.DB, query string, args ...any) {
 	t.Helper()
 	if _, err := db.ExecContext(t.Context(), query, args...); err != nil {
 		t.Fatalf("%s: %v", query, err)
@@ -118,7 +118,7 @@ func TestConformanceInHostDatabase(t *testing.T) {
 	storetest.TestRecords(t, func(t testing.TB) keys.Store {
 		db := database(t, hostDSN(file(t)))
 		db.SetMaxOpenConns(1)
-		exec(t, db, "CREATE TABLE records (id INTEGER PRIMARY KEY)")
+		execute(t, db, "CREATE TABLE records (id INTEGER PRIMARY KEY)")
 		if err := sqlitestore.Migrate(t.Context(), db); err != nil {
 			t.Fatal(err)
 		}

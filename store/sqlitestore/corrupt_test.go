@@ -1,0 +1,198 @@
+package sqlitestore_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/store/sqlitestore"
+)
+
+// TestCorruptRows writes values into rows that no store would.
+func TestCorruptRows(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ name, set string }{
+		{"no digest", "digest = ''"},
+		{"a digest of no known form", "digest = '$sha256$v=2$MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE'"},
+		{"a digest that is cut off", "digest = substr(digest, 1, 20)"},
+		{"a second digest of no known form", "previous = 'x', previous_expires_at = 1"},
+		{"a second digest without an end", "previous = digest"},
+		{"the end of no second digest", "previous_expires_at = 1"},
+		{"no kind", "kind = ''"},
+		{"an unknown kind", "kind = 'KEY'"},
+		{"a kind that needs a parent", "kind = 'token'"},
+		{"a parent that the kind cannot have", "parent = 'client'"},
+		{"no organization", "org = ''"},
+		{"a scope that is none", `scopes = 'identity:read "'`},
+		{"no limit", "rate_limit = 0"},
+		{"a negative limit", "rate_limit = -1"},
+		{"a negative token lifetime", "token_lifetime = -1"},
+		{"a token lifetime beyond all durations", "token_lifetime = 9223372036854775807"},
+		{"a token lifetime of a key", "token_lifetime = 1"},
+		{"a negative creation time", "created_at = -1"},
+		{"a negative expiry", "expires_at = -1"},
+		{"a negative revocation", "revoked_at = -1"},
+		{"a time beyond the year 9999", "expires_at = 253402300800000"},
+		{"a time beyond all times", "expires_at = 9223372036854775807"},
+		{"no version", "version = 0"},
+		{"a negative version", "version = -1"},
+		{"NUL in the label", "label = 'a' || char(0) || 'b'"},
+		{"NUL in place of a field", "label = 'a' || char(0) || 'b', scopes = ''"},
+		{"a label that is not UTF-8", "label = CAST(x'61ff' AS TEXT)"},
+		{"an organization that is not UTF-8", "org = CAST(x'61ff' AS TEXT)"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			path := file(t)
+			s := open(t, path)
+			insert(t, s, record(t, keys.KindKey, "key_1"), record(t, keys.KindKey, "key_2"))
+			db := database(t, hostDSN(path))
+			execute(t, db, "UPDATE claviger_records SET "+test.set+" WHERE id = 'key_1'")
+			if _, err := s.Get(t.Context(), "key_1"); !corruptAlone(err) {
+				t.Errorf("Get: %v", err)
+			}
+			if _, _, err := s.GetFamily(t.Context(), "key_1"); !corruptAlone(err) {
+				t.Errorf("GetFamily: %v", err)
+			}
+			if _, err := s.Get(t.Context(), "key_2"); err != nil {
+				t.Errorf("Get of another: %v", err)
+			}
+			page, err := s.List(t.Context(), keys.Query{Org: "acme", Kind: keys.KindKey, Limit: 10})
+			moved := strings.HasPrefix(test.set, "kind") || strings.HasPrefix(test.set, "org")
+			if !moved && (!corruptAlone(err) || !strings.Contains(err.Error(), "key_1") || page != nil) {
+				t.Errorf("List: %d records, %v", len(page), err)
+			}
+			if moved && (err != nil || len(page) != 1) {
+				t.Errorf("List without it: %d records, %v", len(page), err)
+			}
+		})
+	}
+}
+
+// corruptAlone reports whether err says that stored data is corrupt, and
+// nothing for which a caller could be blamed.
+func corruptAlone(err error) bool {
+	for _, other := range []error{keys.ErrInvalid, keys.ErrNotFound, keys.ErrExists, keys.ErrConflict} {
+		if errors.Is(err, other) {
+			return false
+		}
+	}
+	return errors.Is(err, keys.ErrCorrupt)
+}
+
+// TestCorruptParent fails its tokens: nobody knows whether it was revoked.
+func TestCorruptParent(t *testing.T) {
+	t.Parallel()
+	path := file(t)
+	s := open(t, path)
+	client, token := record(t, keys.KindClient, "client"), record(t, keys.KindToken, "token")
+	token.Parent = client.ID
+	insert(t, s, client, token)
+	execute(t, database(t, hostDSN(path)), "UPDATE claviger_records SET digest = '' WHERE id = 'client'")
+	if r, _, err := s.GetFamily(t.Context(), "token"); !corruptAlone(err) || r.ID != "" {
+		t.Errorf("GetFamily: %v, %v", r, err)
+	}
+}
+
+// TestStrictColumns holds the tables to the types of their columns.
+func TestStrictColumns(t *testing.T) {
+	t.Parallel()
+	path := file(t)
+	s := open(t, path)
+	insert(t, s, record(t, keys.KindKey, "key_1"))
+	db := database(t, hostDSN(path))
+	for _, set := range []string{
+		"expires_at = 'soon'", "expires_at = 1.5", "created_at = NULL", "version = NULL", "digest = NULL", "id = NULL", "label = x'00'",
+	} {
+		if _, err := db.ExecContext(t.Context(), "UPDATE claviger_records SET "+set); err == nil {
+			t.Errorf("%s: no error", set)
+		}
+	}
+}
+
+// TestLastVersion has no next one. SQLite would go on in floating point.
+func TestLastVersion(t *testing.T) {
+	t.Parallel()
+	path := file(t)
+	s := open(t, path)
+	r := record(t, keys.KindKey, "key_1")
+	insert(t, s, r)
+	r.Version = 1<<63 - 1
+	execute(t, database(t, hostDSN(path)), "UPDATE claviger_records SET version = ?", r.Version)
+	if err := s.Update(t.Context(), r); err == nil || errors.Is(err, keys.ErrNotFound) || errors.Is(err, keys.ErrConflict) {
+		t.Errorf("Update: %v", err)
+	}
+	got, err := s.Get(t.Context(), r.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := diff(r, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// TestDamagedPages wipes pages of the file. Keys in them are neither accepted
+// nor said to be unknown; those in other pages stay good.
+func TestDamagedPages(t *testing.T) {
+	t.Parallel()
+	const count, pageSize = 300, 4096
+	path := file(t)
+	s, err := sqlitestore.Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manager, err := keys.NewManager(s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var texts []string
+	for i := range count {
+		issued, err := manager.Create(t.Context(), fmt.Sprintf("org_%d", i), keys.Spec{Label: strings.Repeat("x", 100)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, issued.Text.Reveal())
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, bad := 0, 0
+	for page := 10; page < len(whole)/pageSize; page += 3 {
+		damaged := append([]byte(nil), whole...)
+		clear(damaged[page*pageSize : (page+1)*pageSize])
+		if err := os.WriteFile(path, damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := sqlitestore.Open(path, nil)
+		if err != nil {
+			t.Fatalf("page %d: %v", page, err)
+		}
+		verifier, err := keys.NewVerifier(s, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range texts {
+			switch _, err := verifier.Verify(t.Context(), text); {
+			case err == nil:
+				good++
+			case errors.Is(err, keys.ErrUnavailable):
+				bad++
+			default:
+				t.Fatalf("page %d: %v", page, err)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if good == 0 || bad == 0 {
+		t.Errorf("%d checks went well and %d did not; want some of both", good, bad)
+	}
+}
