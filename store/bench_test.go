@@ -12,6 +12,7 @@ import (
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/store"
+	"github.com/claviger-auth/claviger/store/storetest"
 )
 
 // populations of the benchmarks.
@@ -74,6 +75,62 @@ func BenchmarkGet(b *testing.B) {
 			})
 		})
 	}
+}
+
+// The benchmarks that all stores have in common.
+func BenchmarkRecords(b *testing.B) {
+	storetest.BenchmarkRecords(b, func(testing.TB) keys.Store { return new(store.Memory) })
+}
+
+// A token and its client, of which there is one for a hundred tokens.
+func BenchmarkGetFamily(b *testing.B) {
+	for _, n := range populations {
+		b.Run(fmt.Sprintf("records=%d", n), func(b *testing.B) {
+			m, ids := new(store.Memory), make([]string, n)
+			r := record(b, keys.KindToken, "")
+			for i := range ids {
+				if i%100 == 0 {
+					client := record(b, keys.KindClient, "cc_"+rand.Text()[:16])
+					r.Parent = client.ID
+					insert(b, m, client)
+				}
+				r.ID = "oauth_" + rand.Text()[:24]
+				ids[i] = r.ID
+				insert(b, m, r)
+			}
+			mathrand.Shuffle(n, func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+			ctx := context.Background()
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				if _, parent, err := m.GetFamily(ctx, ids[i]); err != nil || parent.ID == "" {
+					b.Fatal(parent, err)
+				}
+				if i++; i == n {
+					i = 0
+				}
+			}
+		})
+	}
+}
+
+// Every processor notes the uses of the same hundred keys.
+func BenchmarkNoteUses(b *testing.B) {
+	m, ids := populated(b, 1000)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		batch, t := make(map[string]time.Time, 100), start
+		for pb.Next() {
+			t = t.Add(time.Second)
+			for _, id := range ids[:100] {
+				batch[id] = t
+			}
+			if err := m.NoteUses(context.Background(), batch); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
 }
 
 func BenchmarkUpdate(b *testing.B) {
