@@ -62,3 +62,33 @@ func ExampleStore_update() {
 	// <nil>
 	// true
 }
+
+// A host notes uses in batches rather than at each request: on a ticker, it
+// passes on what it has collected since. Nothing of that can undo a revocation,
+// since uses are kept apart from records.
+func ExampleMemory_NoteUses() {
+	var memory store.Memory
+	ctx := context.Background()
+	manager, err := keys.NewManager(&memory, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	issued, err := manager.Create(ctx, "acme", keys.Spec{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	id := issued.Record.ID
+	noon := time.Date(2026, time.May, 1, 12, 0, 0, 0, time.UTC)
+	_ = memory.NoteUses(ctx, map[string]time.Time{id: noon})
+	_ = memory.NoteUses(ctx, map[string]time.Time{id: noon.Add(-time.Minute), "key_of_nobody": noon}) // a node that is late
+
+	uses, err := memory.LastUses(ctx, []string{id, "key_of_nobody"})
+	fmt.Println(len(uses), uses[id], err)
+	r, err := memory.Get(ctx, id)
+	fmt.Println(r.Version, err)
+	// Output:
+	// 1 2026-05-01 12:00:00 +0000 UTC <nil>
+	// 1 <nil>
+}

@@ -26,10 +26,21 @@
 //     lock, undo revocations now and then.
 //   - A store that cannot answer returns its own error, never [ErrNotFound].
 //
-// Package storetest checks every rule, and names the one that is broken:
+// Two more interfaces are optional. With [keys.FamilyStore] the check of a token
+// takes one round trip in place of two. With [keys.UseStore] a store keeps when
+// credentials were last used. A store that holds another one in a field hides
+// those methods unless it has them itself; one that embeds it has them, and they
+// go past its own Get.
+//
+// Package storetest checks every rule, and names the one that is broken. It also
+// has benchmarks that are the same for every store:
 //
 //	func TestStore(t *testing.T) {
 //		storetest.Test(t, func(t testing.TB) store.Store { return open(t) })
+//	}
+//
+//	func BenchmarkRecords(b *testing.B) {
+//		storetest.BenchmarkRecords(b, func(t testing.TB) keys.Store { return open(t) })
 //	}
 package store
 

@@ -12,20 +12,26 @@
 //		})
 //	}
 //
-// [TestRecords] and [TestLimits] are for stores that keep one half.
+// [TestRecords] and [TestLimits] are for stores that keep one half. With
+// [BenchmarkRecords] stores can be compared.
 //
 // The rules of the contracts are cut into clauses ([Records], [Limits]), and
 // each clause is a subtest under its own name, such as
 // insert-never-overwrites. Each subtest gets a store of its own, and a failure
 // says what the contract wants, why, and what the store did instead. A clause
 // that makes no sense without another one that failed is skipped: one defect
-// is reported once, under the name of the rule that it breaks.
+// is reported once, under the name of the rule that it breaks. The clauses of
+// [keys.FamilyStore] and [keys.UseStore] are judged if the store has their
+// methods, and their subtests are skipped if it has not.
 //
 // The kit knows nothing of a store but its methods. It cannot see whether a
 // store survives a power cut, holds across several nodes, or heeds a context
 // that ends halfway through a call; those are for tests of its author's.
-// Concurrency is tried by many goroutines at once, so a race may hide in one run
-// and show in the next; run the tests with the race detector too.
+// Concurrency is tried by many goroutines at once: some clauses try one race
+// each, and concurrent-histories-are-linearizable records what callers did at
+// random, and asks whether any order of the calls explains all answers. So a race
+// may hide in one run and show in the next; run the tests with the race detector
+// too.
 //
 // Apart from the subtests, [CheckRecords] and [CheckLimits] return what they
 // found. They are how the kit itself is tested: on stores that are broken on
