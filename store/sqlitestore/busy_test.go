@@ -47,17 +47,28 @@ func TestContextEndsWhileLocked(t *testing.T) {
 		"Sweep":    func(ctx context.Context) error { _, err := s.Sweep(ctx, never, 10); return err },
 		"NoteUses": func(ctx context.Context) error { return s.NoteUses(ctx, map[string]time.Time{"key_1": start}) },
 	}
-	// All at once: one waits for the lock, the others for their turn.
-	var wg sync.WaitGroup
-	for name, call := range calls {
-		wg.Go(func() {
+	check := func(waiting string) {
+		t.Helper()
+		for name, call := range calls {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-			defer cancel()
 			if err := call(ctx); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sqlitestore.ErrBusy) {
-				t.Errorf("%s: %v", name, err)
+				t.Errorf("%s, waiting for %s: %v", name, waiting, err)
+			}
+			cancel()
+		}
+	}
+	check("the lock")
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			if err := calls["Insert"](ctx); !errors.Is(err, context.Canceled) {
+				t.Errorf("Insert of another caller: %v", err)
 			}
 		})
 	}
+	check("its turn")
+	cancel()
 	wg.Wait()
 	if got, err := s.Get(t.Context(), r.ID); err != nil || got.Revoked() {
 		t.Errorf("after an Update that failed: revoked %v, %v", got.Revoked(), err)

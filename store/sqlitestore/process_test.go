@@ -301,3 +301,45 @@ func TestReadThenWrite(t *testing.T) {
 		t.Errorf("limit %d, version %d after all changes, want %d", got.RateLimit, got.Version, want)
 	}
 }
+
+// TestOpenKeepsLocks opens a file a second time. Had that opened and closed it
+// by other means than SQLite's, the locks of the first store would be gone, a
+// process that comes and goes would remove the log under it, and what it writes
+// would be lost.
+func TestOpenKeepsLocks(t *testing.T) {
+	t.Parallel()
+	path := file(t)
+	manager, err := keys.NewManager(open(t, path), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := manager.Create(t.Context(), "acme", keys.Spec{}); err != nil {
+		t.Fatal(err)
+	}
+	second, err := sqlitestore.Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+	passer := launch(t, "opener", path)
+	passer.next(t) // ready
+	if answer := passer.ask(t, "go"); answer != "ok" {
+		t.Fatal(answer)
+	}
+	if err := passer.cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	issued, err := manager.Create(t.Context(), "acme", keys.Spec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := json.Marshal(request{Text: issued.Text.Reveal()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer := launch(t, "checker", path).ask(t, string(line)); answer != "<nil>" {
+		t.Errorf("a key that was made after another process had come and gone: %s", answer)
+	}
+}

@@ -84,7 +84,7 @@ func (s *Store) Get(ctx context.Context, id string) (keys.Record, error) {
 		return keys.Record{}, keys.ErrNotFound
 	}
 	var text string
-	err := s.patiently(ctx, func() error { return s.stmts.get.QueryRowContext(ctx, id).Scan(&text) })
+	err := s.patiently(func() error { return s.stmts.get.QueryRowContext(ctx, id).Scan(&text) })
 	if err != nil {
 		return keys.Record{}, err
 	}
@@ -102,7 +102,7 @@ func (s *Store) GetFamily(ctx context.Context, id string) (rec, parent keys.Reco
 	}
 	var text string
 	var parentText sql.NullString
-	err = s.patiently(ctx, func() error { return s.stmts.family.QueryRowContext(ctx, id).Scan(&text, &parentText) })
+	err = s.patiently(func() error { return s.stmts.family.QueryRowContext(ctx, id).Scan(&text, &parentText) })
 	if err != nil {
 		return keys.Record{}, keys.Record{}, err
 	}
@@ -141,7 +141,7 @@ func (s *Store) Update(ctx context.Context, r keys.Record) error {
 // by now it would be done, r was inserted in between, so neither of the two
 // errors was true at any moment, and the update is to be tried again.
 func (s *Store) refused(ctx context.Context, r *keys.Record) (again bool, err error) {
-	err = s.patiently(ctx, func() error {
+	err = s.patiently(func() error {
 		return s.stmts.there.QueryRowContext(ctx, r.ID, r.Org, r.Version, millis(r.RevokedAt)).Scan(&again)
 	})
 	switch {

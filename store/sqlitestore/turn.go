@@ -29,7 +29,7 @@ func (s *Store) write(ctx context.Context, stmt *sql.Stmt, args ...any) (changed
 		return 0, err
 	}
 	defer func() { <-s.writer }()
-	err = s.patiently(ctx, func() error {
+	err = s.patiently(func() error {
 		result, err := stmt.ExecContext(ctx, args...)
 		if err != nil {
 			return err
@@ -62,7 +62,7 @@ func (s *Store) turn(ctx context.Context) error {
 // rows runs a query, and for each row stores the columns in dest and calls add.
 func (s *Store) rows(ctx context.Context, stmt *sql.Stmt, args, dest []any, add func() error) error {
 	var rows *sql.Rows
-	err := s.patiently(ctx, func() (err error) {
+	err := s.patiently(func() (err error) {
 		rows, err = stmt.QueryContext(ctx, args...)
 		return err
 	})
@@ -82,13 +82,13 @@ func (s *Store) rows(ctx context.Context, stmt *sql.Stmt, args, dest []any, add 
 }
 
 // patiently calls f, which does nothing while another process holds a lock that
-// it needs, until it is done, until ctx ends, or until that is ErrBusy. The error
-// is the one to return to the caller.
+// it needs, until it is done, or fails, as it does when its context ends, or has
+// waited for too long. The error is the one to return to the caller.
 //
 // SQLite waits too, but knows no context: with a busy timeout of five seconds a
 // request that has one second left comes back after five. So the connections of
 // Open wait in SQLite for an instant, and the rest of the time is spent here.
-func (s *Store) patiently(ctx context.Context, f func() error) error {
+func (s *Store) patiently(f func() error) error {
 	err := f()
 	if !isBusy(err) {
 		return wrap(err)
@@ -101,8 +101,6 @@ func (s *Store) patiently(ctx context.Context, f func() error) error {
 		select {
 		case <-pause.C:
 			err = f()
-		case <-ctx.Done():
-			return wrap(ctx.Err())
 		case <-timeout.C:
 			return fmt.Errorf("%w: another process writes: %w", ErrBusy, err)
 		}

@@ -1,0 +1,102 @@
+package sqlitestore_test
+
+import (
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/store/sqlitestore"
+)
+
+func TestCloseTwice(t *testing.T) {
+	t.Parallel()
+	s := open(t, file(t))
+	insert(t, s, record(t, keys.KindKey, "key_1"))
+	for range 2 {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	_, err := s.Get(t.Context(), "key_1")
+	if err == nil || !strings.HasPrefix(err.Error(), "sqlitestore: ") {
+		t.Errorf("Get after Close: %v", err)
+	}
+}
+
+func TestCloseLeavesTheHostsDatabaseOpen(t *testing.T) {
+	t.Parallel()
+	db := database(t, hostDSN(file(t)))
+	if err := sqlitestore.Migrate(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	s, err := sqlitestore.New(t.Context(), db, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.PingContext(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCloseDuringCalls closes a store that is in use. Calls are done or fail;
+// none is told that a record is not there.
+func TestCloseDuringCalls(t *testing.T) {
+	t.Parallel()
+	for range 10 {
+		s := open(t, file(t))
+		r := record(t, keys.KindKey, "key_1")
+		insert(t, s, r)
+		var running, done sync.WaitGroup
+		for i := range 4 {
+			running.Add(1)
+			done.Go(func() {
+				err := error(nil)
+				for n := 0; err == nil; n++ {
+					if i == 0 {
+						err = s.Update(t.Context(), r)
+						r.Version++
+					} else {
+						_, err = s.Get(t.Context(), "key_1")
+					}
+					if n == 0 {
+						running.Done()
+					}
+				}
+				if verdict(err) {
+					t.Error(err)
+				}
+			})
+		}
+		running.Wait()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		done.Wait()
+	}
+}
+
+// TestCloseLeavesNoGoroutine would not end if one of the goroutines of the store,
+// which the driver and package sql start, outlived it.
+func TestCloseLeavesNoGoroutine(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "records.db")
+	synctest.Test(t, func(t *testing.T) {
+		s, err := sqlitestore.Open(path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		insert(t, s, record(t, keys.KindKey, "key_1"))
+		if _, err := s.Get(t.Context(), "key_1"); err != nil {
+			t.Error(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
