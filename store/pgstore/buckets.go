@@ -94,7 +94,10 @@ func (s *Store) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit,
 		return ratelimit.Decision{}, failed("take", err)
 	}
 	text := s.sql.take
-	if s.syncTake || joined(s.db) { // a host's transaction must not be made less durable
+	switch {
+	case joined(s.db):
+		text = s.sql.joinedTake // it is the host's to say how durable the rest is
+	case s.syncTake:
 		text = s.sql.syncTake
 	}
 	var next, was, at int64

@@ -95,7 +95,7 @@ func TestTakeStepByStep(t *testing.T) {
 	all := limits(t)
 	var tat int64
 	var refused, pulled int
-	for step := range 1500 {
+	for step := range 1000 {
 		l := all[rng.IntN(len(all))]
 		if step%40 == 0 {
 			tat = []int64{

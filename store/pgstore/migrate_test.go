@@ -97,6 +97,21 @@ func TestMigrateTwice(t *testing.T) {
 	get(t, s, "key")
 }
 
+// TestCollation checks that all text is compared byte by byte, whatever the
+// locale of the database.
+func TestCollation(t *testing.T) {
+	t.Parallel()
+	name := schema(t)
+	openIn(t, name, nil)
+	const text = `SELECT count(*) FROM information_schema.columns WHERE table_schema = $1 AND data_type = 'text'`
+	if n := value[int](t, shared.pool, text, name); n < 10 {
+		t.Errorf("only %d columns of text", n)
+	}
+	if n := value[int](t, shared.pool, text+` AND collation_name IS DISTINCT FROM 'C'`, name); n != 0 {
+		t.Errorf("%d columns of text go by the locale", n)
+	}
+}
+
 // TestMigrateIsWhole has a migration fail half-way, by a table that is in its
 // way, and checks that nothing of it stays.
 func TestMigrateIsWhole(t *testing.T) {

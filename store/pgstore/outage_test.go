@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	outages      = 5  // rounds of TestServerRestarted
-	terminations = 60 // of backends, in TestBackendsTerminated
+	outages      = 4  // rounds of TestServerRestarted
+	terminations = 40 // of backends, in TestBackendsTerminated
 )
 
 // A load is a number of goroutines that check credentials, each of which has
@@ -122,9 +122,8 @@ func TestServerRestarted(t *testing.T) {
 // administrator, a pooler or a proxy does.
 func TestBackendsTerminated(t *testing.T) {
 	t.Parallel()
-	server := start(t)
-	pool := connectTo(t, server.DSN, "application_name=host", "pool_max_conns=6")
-	s := openOn(t, pool, "claviger", nil)
+	name := schema(t)
+	s := openOn(t, connect(t, "application_name="+name, "pool_max_conns=6"), name, nil)
 	l := begin(t, s)
 	m := manager(t, s)
 	var made sync.Map
@@ -147,10 +146,10 @@ func TestBackendsTerminated(t *testing.T) {
 			}
 		})
 	}
-	admin := connectTo(t, server.DSN)
 	ended := 0
 	for range terminations {
-		ended += value[int](t, admin, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'host' AND pid % 2 = $1`, rand.IntN(2))
+		ended += value[int](t, shared.pool, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+			WHERE application_name = $1 AND pid % 2 = $2`, name, rand.IntN(2))
 		l.answers(t, 3)
 	}
 	close(stop)

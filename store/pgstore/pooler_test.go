@@ -194,7 +194,7 @@ func TestPooler(t *testing.T) {
 		t.Run("mode="+mode.String(), func(t *testing.T) {
 			t.Parallel()
 			pool := connectTo(t, startPooler(t, 3), "pool_max_conns=8")
-			opts := &pgstore.Options{Mode: mode}
+			opts := &pgstore.Options{Mode: mode, SyncTake: mode == pgx.QueryExecModeExec}
 			storetest.Test(t, func(t testing.TB) store.Store { return openOn(t, pool, schema(t), opts) })
 		})
 	}

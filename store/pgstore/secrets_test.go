@@ -29,7 +29,7 @@ func TestNoSecretIsStored(t *testing.T) {
 		ids = append(ids, issued.Record.ID)
 		return issued
 	}
-	for range 20 {
+	for range 5 {
 		key := keep(create(t, m, keys.Spec{Label: "a label to be found", Scopes: []string{"a:read"}}))
 		client := keep(create(t, m, keys.Spec{Kind: keys.KindClient}))
 		token, err := m.IssueToken(t.Context(), client.Record, client.Record.Scopes, time.Hour)

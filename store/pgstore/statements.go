@@ -9,7 +9,7 @@ import "strings"
 type statements struct {
 	insert, get, family, list, update, sweep string
 	noteUses, lastUses                       string
-	take, syncTake, sweepBuckets             string
+	take, syncTake, joinedTake, sweepBuckets string
 	settings, version                        string
 }
 
@@ -31,9 +31,11 @@ func newStatements(schema string) *statements {
 		insert: fill(insertText), get: fill(getText), family: fill(familyText), list: fill(listText),
 		update: fill(updateText), sweep: fill(sweepText),
 		noteUses: fill(noteUsesText), lastUses: fill(lastUsesText),
-		take:     fill(takeText("AND set_config('synchronous_commit', 'off', true) IS NOT NULL")),
-		syncTake: fill(takeText("")), sweepBuckets: fill(sweepBucketsText),
-		settings: fill(settingsText), version: fill(versionText),
+		take:         fill(takeText("AND set_config('synchronous_commit', 'off', true) IS NOT NULL")),
+		syncTake:     fill(takeText("AND {durable} IS NOT NULL")),
+		joinedTake:   fill(takeText("")),
+		sweepBuckets: fill(sweepBucketsText),
+		settings:     fill(settingsText), version: fill(versionText),
 	}
 }
 

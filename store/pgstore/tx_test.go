@@ -94,6 +94,51 @@ func TestAnswersKeepTransaction(t *testing.T) {
 	}
 }
 
+// TestDurabilityOfTransaction checks what calls do to the synchronous_commit of
+// a transaction of the host's: writes of records raise it, and nothing lowers
+// it.
+func TestDurabilityOfTransaction(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	r := record(keys.KindKey, "key")
+	insert(t, s, r)
+	for _, test := range []struct{ before, written string }{
+		{"off", "on"}, {"local", "on"}, {"remote_write", "on"}, {"on", "on"}, {"remote_apply", "remote_apply"},
+	} {
+		t.Run(test.before, func(t *testing.T) {
+			t.Parallel()
+			for _, write := range []struct {
+				name string
+				call func(*pgstore.Store) error
+				want string
+			}{
+				{"Take", func(s *pgstore.Store) error { _, err := s.Take(t.Context(), bucket(test.before), limit(t, 1, 1), now, 1); return err }, test.before},
+				{"Get", func(s *pgstore.Store) error { _, err := s.Get(t.Context(), "key"); return err }, test.before},
+				{"Insert", func(s *pgstore.Store) error { return s.Insert(t.Context(), record(keys.KindKey, test.before)) }, test.written},
+				{"Update", func(s *pgstore.Store) error { return s.Update(t.Context(), r) }, test.written},
+			} {
+				tx, err := shared.pool.Begin(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer tx.Rollback(t.Context())
+				if _, err := tx.Exec(t.Context(), `SET LOCAL synchronous_commit = `+test.before); err != nil {
+					t.Fatal(err)
+				}
+				if err := write.call(s.With(tx)); err != nil {
+					t.Fatalf("%s: %v", write.name, err)
+				}
+				if got := value[string](t, tx, `SHOW synchronous_commit`); got != write.want {
+					t.Errorf("synchronous_commit is %s after %s, want %s", got, write.name, write.want)
+				}
+				if err := tx.Rollback(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // TestNoRetryInTransaction has a statement fail in a host's transaction and
 // checks that it is not tried again: the server has forgotten what went before.
 func TestNoRetryInTransaction(t *testing.T) {
