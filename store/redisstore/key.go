@@ -1,0 +1,73 @@
+package redisstore
+
+import (
+	"crypto/sha1"
+	"errors"
+	"strings"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/ratelimit"
+)
+
+// shardCount is how many shards records are divided into, by their IDs. A
+// record, the index that lists it and the list of deaths in which it may stand
+// are in one shard, and each shard is in one slot of a cluster. So every write
+// is one script in one slot, and is atomic. The number is part of the layout of
+// the data: it must never change.
+const shardCount = 16
+
+// tags are the hash tags of the shards, in their order, two bytes each. Their
+// slots lie in the middles of the sixteenths of all slots, so that clusters
+// with a range of slots for each node spread the shards evenly.
+const tags = "185xdj3rd2pvuhiylyh9uvq69s5fdtha"
+
+// A shard is the tag of one.
+type shard string
+
+func shardAt(n int) shard { return shard(tags[2*n : 2*n+2]) }
+
+// shardOf returns the shard of an ID.
+func shardOf(id string) shard { return shardAt(numberOf(id)) }
+
+// numberOf returns the number of an ID's shard. SHA-1 is the hash that scripts
+// can compute too; it has to spread, and to protect nothing.
+func numberOf(id string) int {
+	sum := sha1.Sum([]byte(id))
+	return int(sum[0] >> 4)
+}
+
+// names makes the keys of a store. It is the prefix of all of them. The first
+// braces in a key of a shard are those of its tag, whatever follows.
+type names string
+
+// parseNames checks a prefix.
+func parseNames(prefix string) (names, error) {
+	for _, c := range []byte(prefix) {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if !letter && (c < '0' || c > '9') && !strings.ContainsRune("_-.", rune(c)) {
+			return "", errors.New("redisstore: the prefix has other characters than letters, digits, '_', '-' and '.'")
+		}
+	}
+	if prefix == "" || len(prefix) > 64 {
+		return "", errors.New("redisstore: the prefix is not 1 to 64 bytes long")
+	}
+	return names(prefix), nil
+}
+
+func (n names) shard(s shard) string { return string(n) + ":{" + string(s) + "}:" }
+
+// record returns the key of a record, a hash.
+func (n names) record(id string) string { return n.shard(shardOf(id)) + "r:" + id }
+
+// index returns the key of the IDs in a shard that one organization has of one
+// kind: a sorted set in which all scores are 0, which orders it bytewise.
+func (n names) index(s shard, kind keys.Kind, org string) string {
+	return n.shard(s) + "i:" + string(kind) + ":" + org
+}
+
+// deaths returns the key of the IDs of a shard's tokens, sorted by when they
+// expire or were revoked.
+func (n names) deaths(s shard) string { return n.shard(s) + "d" }
+
+// bucket returns the key of a bucket, a string.
+func (n names) bucket(b ratelimit.Bucket) string { return string(n) + ":b:" + b.Key() }

@@ -1,0 +1,72 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/claviger-auth/claviger/ratelimit"
+)
+
+// Take takes n requests from bucket b, as [ratelimit.Store] says, in one round
+// trip. It goes by the server's clock, in microseconds, and ignores now. The
+// server decides by the same arithmetic as [ratelimit.Limit.Take], to the
+// nanosecond, and forgets buckets a second after they are full.
+//
+// A command of which it is unknown whether it was carried out is not sent
+// again, whatever the client's settings for retries.
+func (s *Store) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+	if _, _, err := l.Take(0, 0, n); err != nil {
+		return ratelimit.Decision{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return ratelimit.Decision{}, err
+	}
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	args := make([]any, 0, 6)
+	for _, d := range [...]time.Duration{time.Duration(n) * l.Interval(), l.Window(), l.Horizon()} {
+		args = append(args, strconv.FormatInt(int64(d/time.Second), 10), strconv.FormatInt(int64(d%time.Second), 10))
+	}
+	c, err := run(ctx, s.client, takeScript, []string{s.names.bucket(b)}, args...)
+	if err != nil {
+		return ratelimit.Decision{}, err
+	}
+	at, tat, err := bucketState(c)
+	if err != nil {
+		return ratelimit.Decision{}, err
+	}
+	_, d, err := l.Take(tat, at, n)
+	return d, err
+}
+
+// bucketState reads the answer of the script: the server's time, and the
+// timestamp that the bucket had, both in nanoseconds since 1970. The decision
+// follows from them.
+func bucketState(c call) (now, tat int64, err error) {
+	answer, err := c.Slice()
+	if err == nil && len(answer) != 3 {
+		err = errAnswer
+	}
+	if err != nil {
+		return 0, 0, failure(err)
+	}
+	var texts [3]string
+	for i := range texts {
+		texts[i], _ = answer[i].(string)
+	}
+	seconds, err1 := strconv.ParseInt(texts[0], 10, 64)
+	micros, err2 := strconv.ParseInt(texts[1], 10, 64)
+	if err := errors.Join(err1, err2); err != nil {
+		return 0, 0, failure(err)
+	}
+	if texts[2] != "" {
+		// One that is out of range is as far ahead as the last that is not.
+		if tat, err = strconv.ParseInt(texts[2], 10, 64); errors.Is(err, strconv.ErrRange) {
+			tat = math.MaxInt64
+		}
+	}
+	return seconds*int64(time.Second) + micros*int64(time.Microsecond), tat, nil
+}

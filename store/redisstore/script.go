@@ -1,0 +1,108 @@
+package redisstore
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// A script runs on the server as one atomic step.
+type script struct {
+	source string
+	hash   string // by which servers know it once it has run there
+	reads  bool   // it writes nothing, and may be repeated
+}
+
+func newScript(source string, reads bool) *script {
+	return &script{source, redis.NewScript(source).Hash(), reads}
+}
+
+var (
+	//go:embed scripts/insert.lua
+	insertSource string
+	//go:embed scripts/update.lua
+	updateSource string
+	//go:embed scripts/confirm.lua
+	confirmSource string
+	//go:embed scripts/family.lua
+	familySource string
+	//go:embed scripts/sweep.lua
+	sweepSource string
+	//go:embed scripts/use.lua
+	useSource string
+	//go:embed scripts/take.lua
+	takeSource string
+
+	insertScript  = newScript(insertSource, false)
+	updateScript  = newScript(updateSource, false)
+	confirmScript = newScript(confirmSource, false)
+	familyScript  = newScript(familySource, true)
+	sweepScript   = newScript(sweepSource, false)
+	useScript     = newScript(useSource, false)
+	takeScript    = newScript(takeSource, false)
+
+	// updateFullScript is updateScript for servers that are out of memory. It
+	// takes Redis 7; servers before it do not know the first line.
+	updateFullScript = newScript("#!lua flags=allow-oom\n"+updateSource, false)
+)
+
+// once is a command that clients do not send again when they do not know
+// whether it was carried out. By default they do, up to three times: a request
+// would pay twice, and an ID that was just inserted would be taken.
+type once struct{ *redis.Cmd }
+
+// NoRetry reports true.
+func (once) NoRetry() bool { return true }
+
+// A call is a command that runs a script.
+type call interface {
+	redis.Cmder
+	Slice() ([]any, error)
+	Int64() (int64, error)
+	Int64Slice() ([]int64, error)
+}
+
+// call returns the command that runs a script by its hash, or by its whole text.
+func (sc *script) call(ctx context.Context, whole bool, names []string, args []any) call {
+	verb, text := "evalsha", sc.hash
+	if whole {
+		verb, text = "eval", sc.source
+	}
+	all := make([]any, 0, 3+len(names)+len(args))
+	all = append(all, verb, text, len(names))
+	for _, name := range names {
+		all = append(all, name)
+	}
+	cmd := redis.NewCmd(ctx, append(all, args...)...)
+	cmd.SetFirstKeyPos(3)
+	if sc.reads {
+		return cmd
+	}
+	return once{cmd}
+}
+
+// errAnswer reports a script that answered in another form than it does.
+var errAnswer = errors.New("unexpected answer of a script")
+
+// unknown reports that the server does not know a script by its hash: it was
+// restarted, or told to forget. Then nothing was done.
+func unknown(err error) bool { return redis.HasErrorPrefix(err, "NOSCRIPT") }
+
+// A processor is what commands are sent by: a client, or one connection.
+type processor interface {
+	Process(ctx context.Context, cmd redis.Cmder) error
+}
+
+// run runs a script in one round trip, or in two the first time. The error is
+// that of the call too.
+func run(ctx context.Context, p processor, sc *script, names []string, args ...any) (call, error) {
+	c := sc.call(ctx, false, names, args)
+	err := p.Process(ctx, c)
+	if unknown(err) {
+		c = sc.call(ctx, true, names, args)
+		err = p.Process(ctx, c)
+	}
+	return c, failure(err)
+}

@@ -1,0 +1,11 @@
+-- Notes last uses. KEYS: records of one slot. ARGV: a time for each. Keys that
+-- are no records are passed over, and later times stay.
+for i, record in ipairs(KEYS) do
+  if redis.call('TYPE', record).ok == 'hash' then
+    local old = tonumber(redis.call('HGET', record, 'used') or '')
+    if not old or old < tonumber(ARGV[i]) then
+      redis.call('HSET', record, 'used', ARGV[i])
+    end
+  end
+end
+return 1
