@@ -1,0 +1,117 @@
+package redisstore_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/store/redisstore"
+)
+
+// wrapped is a client of a type that package redisstore does not know.
+type wrapped struct{ redis.UniversalClient }
+
+func TestNew(t *testing.T) {
+	t.Parallel()
+	// Nobody is there; New does not notice.
+	good := settings("/nowhere")
+	cached, slow := *good, *good
+	cached.ClientSideCacheConfig = &redis.ClientSideCacheConfig{}
+	slow.ContextTimeoutEnabled = false
+	node := func(change func(*redis.ClusterOptions)) redis.UniversalClient {
+		o := &redis.ClusterOptions{Addrs: []string{"/nowhere"}, ContextTimeoutEnabled: true}
+		change(o)
+		return redis.NewClusterClient(o)
+	}
+	for _, row := range []struct {
+		name   string
+		client redis.UniversalClient
+		opts   *redisstore.Options
+		want   string // part of the error, or "" for none
+	}{
+		{"a client", redis.NewClient(good), nil, ""},
+		{"zero options", redis.NewClient(good), &redisstore.Options{}, ""},
+		{"all options", redis.NewClient(good), &redisstore.Options{Prefix: "My-app_1.0", Timeout: time.Minute, Replicas: 2}, ""},
+		{"a cluster", node(func(*redis.ClusterOptions) {}), &redisstore.Options{Replicas: 1}, ""},
+		{"a wrapper", wrapped{redis.NewClient(good)}, nil, ""},
+		{"no client", nil, nil, "nil client"},
+		{"a nil client", (*redis.Client)(nil), nil, "nil client"},
+		{"a nil cluster", (*redis.ClusterClient)(nil), nil, "nil client"},
+		{"a client without an end", redis.NewClient(&slow), nil, "ContextTimeoutEnabled"},
+		{"a client with a cache", redis.NewClient(&cached), nil, "cache"},
+		{"a cluster without an end", node(func(o *redis.ClusterOptions) { o.ContextTimeoutEnabled = false }), nil, "ContextTimeoutEnabled"},
+		{"a cluster that reads replicas", node(func(o *redis.ClusterOptions) { o.ReadOnly = true }), nil, "replicas"},
+		{"a cluster that reads the nearest", node(func(o *redis.ClusterOptions) { o.RouteByLatency = true }), nil, "replicas"},
+		{"a cluster that reads any", node(func(o *redis.ClusterOptions) { o.RouteRandomly = true }), nil, "replicas"},
+		{"a ring", redis.NewRing(&redis.RingOptions{ContextTimeoutEnabled: true}), nil, "ring"},
+		{"a wrapper that is to wait", wrapped{redis.NewClient(good)}, &redisstore.Options{Replicas: 1}, "replicas"},
+		{"a colon", redis.NewClient(good), &redisstore.Options{Prefix: "a:b"}, "prefix"},
+		{"a brace", redis.NewClient(good), &redisstore.Options{Prefix: "{a}"}, "prefix"},
+		{"a long prefix", redis.NewClient(good), &redisstore.Options{Prefix: strings.Repeat("x", 65)}, "prefix"},
+		{"a negative timeout", redis.NewClient(good), &redisstore.Options{Timeout: -1}, "timeout"},
+		{"negative replicas", redis.NewClient(good), &redisstore.Options{Replicas: -1}, "replicas"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			s, err := redisstore.New(row.client, row.opts)
+			if (s == nil) != (row.want != "") || (err == nil) != (row.want == "") || err != nil && !strings.Contains(err.Error(), row.want) {
+				t.Errorf("%v, %v", s, err)
+			}
+			if err != nil && !strings.HasPrefix(err.Error(), "redisstore: ") {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestNewDoesNotConnect counts the connections of a client that New was given.
+func TestNewDoesNotConnect(t *testing.T) {
+	t.Parallel()
+	c := connect(t, server(t).Socket)
+	open(t, c, redisstore.Options{})
+	if n := c.PoolStats().TotalConns; n != 0 {
+		t.Errorf("%d connections", n)
+	}
+}
+
+func TestPrefixes(t *testing.T) {
+	t.Parallel()
+	c := connect(t, server(t).Socket)
+	p := prefix()
+	a, b := open(t, c, redisstore.Options{Prefix: p}), open(t, c, redisstore.Options{Prefix: p + ".b"})
+	must(t, a.Insert(t.Context(), record(keys.KindKey, "key")))
+	_, err := b.Get(t.Context(), "key")
+	wants(t, "Get in another store", err, keys.ErrNotFound)
+	must(t, b.Insert(t.Context(), record(keys.KindKey, "key")))
+	for _, s := range []*redisstore.Store{a, b} {
+		page, err := s.List(t.Context(), keys.Query{Org: "acme", Kind: keys.KindKey, Limit: 10})
+		if len(page) != 1 || err != nil {
+			t.Errorf("List: %v, %v", page, err)
+		}
+		if d, err := s.Take(t.Context(), acme, daily(1), time.Time{}, 1); err != nil || !d.Allowed {
+			t.Errorf("Take: %+v, %v", d, err)
+		}
+	}
+}
+
+// TestDefaultPrefix pins where data is: a change would lose it.
+func TestDefaultPrefix(t *testing.T) {
+	t.Parallel()
+	c := connect(t, private(t).Socket)
+	s := open(t, c, redisstore.Options{})
+	must(t, s.Insert(t.Context(), record(keys.KindToken, "token")))
+	must(t, s.Insert(t.Context(), record(keys.KindKey, "key")))
+	_, err := s.Take(t.Context(), acme, daily(1), time.Time{}, 1)
+	must(t, err)
+	for _, key := range []string{
+		"claviger:{dt}:r:token", "claviger:{dt}:i:token:acme", "claviger:{dt}:d", "claviger:{uv}:r:key", "claviger:{uv}:i:key:acme", "claviger:b:3:org:acme",
+	} {
+		if n, err := c.Exists(t.Context(), key).Result(); n != 1 || err != nil {
+			all, _ := c.Keys(t.Context(), "*").Result()
+			t.Fatalf("no key %s among %q, %v", key, all, err)
+		}
+	}
+}

@@ -1,0 +1,143 @@
+package redisstore_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/store/redisstore"
+)
+
+// An intruder does something just before the first script runs.
+type intruder struct {
+	log
+	once sync.Once
+	do   func()
+}
+
+func (i *intruder) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() == "evalsha" {
+			i.once.Do(i.do)
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// TestSweepLooksAgain has an ID swept, and used again, between the moment at
+// which a Sweep finds it and that at which it removes it.
+func TestSweepLooksAgain(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name    string
+		org     string
+		expires time.Time
+	}{
+		{"by another organization", "other", created},
+		{"by a live token", "acme", expires},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			ctx := t.Context()
+			straight, raw, p := fresh(t)
+			old, again := record(keys.KindToken, "token"), record(keys.KindToken, "token")
+			old.ExpiresAt, again.Org, again.ExpiresAt = created, row.org, row.expires
+			must(t, straight.Insert(ctx, old))
+
+			c := connect(t, server(t).Socket)
+			c.AddHook(&intruder{do: func() {
+				if n, err := straight.Sweep(ctx, created.Add(1), 1); n != 1 || err != nil {
+					t.Errorf("Sweep in between: %d, %v", n, err)
+				}
+				must(t, straight.Insert(ctx, again))
+			}})
+			s := open(t, c, redisstore.Options{Prefix: p, Timeout: 10 * time.Second})
+			n, err := s.Sweep(ctx, created.Add(1), 1)
+			must(t, err)
+			page, err := straight.List(ctx, keys.Query{Org: row.org, Kind: keys.KindToken, Limit: 10})
+			must(t, err)
+			if n+len(page) != 1 {
+				t.Errorf("Sweep removed %d, and the list has %d", n, len(page))
+			}
+			if left, err := raw.Keys(ctx, p+":*").Result(); err != nil || len(page) == 0 && len(left) != 0 {
+				t.Errorf("the token is gone, and left %q, %v", left, err)
+			}
+			if row.expires == expires && n != 0 {
+				t.Error("Sweep removed a live token")
+			}
+		})
+	}
+}
+
+// TestSweepsShare has several processes sweep many tokens of all shards at once.
+func TestSweepsShare(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s, _, _ := fresh(t)
+	const total = 700
+	for i := range total {
+		r := record(keys.KindToken, fmt.Sprint("token ", i))
+		r.ExpiresAt = created
+		must(t, s.Insert(ctx, r))
+	}
+	var removed atomic.Int64
+	var all sync.WaitGroup
+	for range 3 {
+		all.Go(func() {
+			for {
+				n, err := s.Sweep(ctx, expires, 50)
+				if err != nil {
+					t.Error(err)
+				}
+				if removed.Add(int64(n)); n == 0 {
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	if removed.Load() != total {
+		t.Errorf("three sweepers removed %d of %d", removed.Load(), total)
+	}
+	page, err := s.List(ctx, keys.Query{Org: "acme", Kind: keys.KindToken, Limit: total})
+	if len(page) != 0 || err != nil {
+		t.Errorf("%d are left, %v", len(page), err)
+	}
+}
+
+// TestLongList reads more records than one step does, in one page and in many.
+func TestLongList(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s, _, _ := fresh(t)
+	const total = 700
+	for i := range total {
+		must(t, s.Insert(ctx, record(keys.KindClient, fmt.Sprintf("client %03d", i))))
+	}
+	for _, limit := range []int{total + 1, 300, 256, 99} {
+		q, n := keys.Query{Org: "acme", Kind: keys.KindClient, Limit: limit}, 0
+		for {
+			page, err := s.List(ctx, q)
+			must(t, err)
+			for _, r := range page {
+				if want := fmt.Sprintf("client %03d", n); r.ID != want {
+					t.Fatalf("in pages of %d, %q is where %q should be", limit, r.ID, want)
+				}
+				n++
+			}
+			if len(page) < limit {
+				break
+			}
+			q.After = page[len(page)-1].ID
+		}
+		if n != total {
+			t.Errorf("in pages of %d: %d of %d", limit, n, total)
+		}
+	}
+}
