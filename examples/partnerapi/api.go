@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -13,7 +14,6 @@ import (
 	"github.com/claviger-auth/claviger/oauth"
 	"github.com/claviger-auth/claviger/ratelimit"
 	"github.com/claviger-auth/claviger/scopes"
-	"github.com/claviger-auth/claviger/store"
 )
 
 // The scopes that routes of this API need.
@@ -53,12 +53,25 @@ type api struct {
 	keys     *keyshttp.Handler
 	oauth    *oauth.Handler
 	webhooks webhooks
+	uses     *keys.Uses // nil if the store does not keep last uses
 }
 
-func newAPI(s store.Store, issuer string, log *slog.Logger) (*api, error) {
+func newAPI(s *stores, issuer string, log *slog.Logger) (*api, error) {
 	hook := logHook(log)
-	manager, err1 := keys.NewManager(s, &keys.Options{Format: keyFormat, Catalog: catalog, Hook: hook})
-	limiter, err2 := ratelimit.New(s, &ratelimit.Options{
+	keyHook := hook
+	var uses *keys.Uses
+	if s.uses != nil {
+		var err error
+		uses, err = keys.NewUses(s.uses, &keys.UsesOptions{
+			OnError: func(err error) { log.Error("last uses", "error", err) },
+		})
+		if err != nil {
+			return nil, err
+		}
+		keyHook = uses.Hook(hook)
+	}
+	manager, err1 := keys.NewManager(s.records, &keys.Options{Format: keyFormat, Catalog: catalog, Hook: keyHook})
+	limiter, err2 := ratelimit.New(s.limits, &ratelimit.Options{
 		Hook: func(ctx context.Context, b ratelimit.Bucket, err error) {
 			log.ErrorContext(ctx, "limits are local", "org", b.Name, "error", err)
 		},
@@ -78,7 +91,7 @@ func newAPI(s store.Store, issuer string, log *slog.Logger) (*api, error) {
 		Realm: "partner", ResourceMetadata: tokens.ResourceMetadataURL(), Hook: hook,
 	})
 	handler, err2 := keyshttp.New(manager, &keyshttp.Options{Logger: log})
-	return &api{issuer: issuer, log: log, manager: manager, guard: guard, keys: handler, oauth: tokens}, errors.Join(err1, err2)
+	return &api{issuer: issuer, log: log, manager: manager, guard: guard, keys: handler, oauth: tokens, uses: uses}, errors.Join(err1, err2)
 }
 
 // A route is one line of the table of routes: what it answers, and which scope
@@ -151,6 +164,25 @@ func me(w http.ResponseWriter, _ *http.Request, a middleware.Access) {
 // chain answers any credential with its organization.
 func chain(w http.ResponseWriter, _ *http.Request, a middleware.Access) {
 	keyshttp.WriteJSON(w, http.StatusOK, map[string]string{"companyId": a.Principal.Org})
+}
+
+// start runs what runs beside the requests, until stop is called: after the last
+// request, since stop has the last uses written once more.
+func (a *api) start(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var jobs sync.WaitGroup
+	jobs.Go(func() { a.sweep(ctx, time.Minute) })
+	if a.uses != nil {
+		jobs.Go(func() {
+			if err := a.uses.Run(ctx); err != nil {
+				a.log.Error("last uses", "error", err)
+			}
+		})
+	}
+	return func() {
+		cancel()
+		jobs.Wait()
+	}
 }
 
 // sweep removes tokens that have been over for an hour, at every tick.

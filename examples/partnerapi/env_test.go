@@ -13,7 +13,6 @@ import (
 	"testing"
 
 	"github.com/claviger-auth/claviger/keys"
-	"github.com/claviger-auth/claviger/store"
 )
 
 // env is the API on a real server, with its log.
@@ -33,7 +32,7 @@ func newEnv(t *testing.T) *env {
 	e.server = httptest.NewUnstartedServer(nil)
 	e.server.Config.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(e.log, nil), slog.LevelWarn)
 	var err error
-	e.api, err = newAPI(new(store.Memory), "http://"+e.server.Listener.Addr().String(), slog.New(slog.NewTextHandler(e.log, nil)))
+	e.api, err = newAPI(memory(t), "http://"+e.server.Listener.Addr().String(), slog.New(slog.NewTextHandler(e.log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,6 +41,16 @@ func newEnv(t *testing.T) *env {
 	t.Cleanup(e.server.Close)
 	e.admin = e.bootstrap("acme")
 	return e
+}
+
+// memory returns stores in memory.
+func memory(t *testing.T) *stores {
+	t.Helper()
+	s, err := openStores(t.Context(), "memory", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // bootstrap makes a key for an organization and returns it.

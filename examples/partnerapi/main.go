@@ -17,8 +17,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/claviger-auth/claviger/store"
 )
 
 func main() {
@@ -34,15 +32,16 @@ func main() {
 
 // config is what the flags say.
 type config struct {
-	addr, store, issuer, org string
-	bootstrap                bool
+	addr, store, limits, issuer, org string
+	bootstrap                        bool
 }
 
 func parseFlags(args []string, stderr io.Writer) (c config, err error) {
 	fs := flag.NewFlagSet("partnerapi", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.StringVar(&c.addr, "addr", "127.0.0.1:8080", "`address` to listen on")
-	fs.StringVar(&c.store, "store", "memory", "where records are kept: memory")
+	fs.StringVar(&c.store, "store", "memory", "where records are kept: memory, sqlite:FILE, postgres://… or redis://…")
+	fs.StringVar(&c.limits, "limits", "", "where limits are kept: local or store (default the store, if it can)")
 	fs.StringVar(&c.issuer, "issuer", "", "base `URL` of this server as its clients see it (default http://ADDR)")
 	fs.StringVar(&c.org, "org", "acme", "`name` of the organization to make a key for")
 	fs.BoolVar(&c.bootstrap, "bootstrap", false, "make a key that holds every scope even if there is one")
@@ -55,18 +54,10 @@ func parseFlags(args []string, stderr io.Writer) (c config, err error) {
 	return c, nil
 }
 
-// openStore returns the store that the flag -store names.
-func openStore(name string) (store.Store, error) {
-	scheme, _, _ := strings.Cut(name, ":")
-	switch scheme {
-	case "memory":
-		if name == "memory" {
-			return new(store.Memory), nil
-		}
-	case "sqlite", "postgres", "postgresql", "redis", "rediss":
-		return nil, fmt.Errorf("-store %s: this program has only the store \"memory\" as yet", scheme)
-	}
-	return nil, fmt.Errorf("-store: unknown kind of store %q; want \"memory\"", scheme)
+// kindOf returns the kind of a store, without what may hold a password.
+func kindOf(name string) string {
+	kind, _, _ := strings.Cut(name, ":")
+	return kind
 }
 
 // run serves until ctx ends, and then lets the requests finish that it has.
@@ -75,10 +66,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	records, err := openStore(c.store)
+	s, err := openStores(ctx, c.store, c.limits)
 	if err != nil {
 		return err
 	}
+	defer s.close()
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	listener, err := net.Listen("tcp", c.addr)
 	if err != nil {
@@ -88,14 +80,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if c.issuer == "" {
 		c.issuer = "http://" + reachable(listener.Addr())
 	}
-	api, err := newAPI(records, c.issuer, log)
+	api, err := newAPI(s, c.issuer, log)
 	if err != nil {
 		return err
 	}
 	if err := api.bootstrap(ctx, stdout, c.org, c.bootstrap); err != nil {
 		return err
 	}
-	go api.sweep(ctx, time.Minute)
+	stopJobs := api.start(ctx)
+	defer stopJobs()
 
 	server := &http.Server{
 		Handler:           api.handler(),
@@ -108,7 +101,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()
-	log.Info("serving", "address", listener.Addr().String(), "store", c.store)
+	log.Info("serving", "address", listener.Addr().String(), "store", kindOf(c.store))
 	select {
 	case err := <-done:
 		return err

@@ -133,11 +133,14 @@ func TestFlags(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"-store", "sqlite:/tmp/x"}, "only the store"},
-		{[]string{"-store", "postgres://localhost/x"}, "only the store"},
-		{[]string{"-store", "redis://localhost"}, "only the store"},
+		{[]string{"-store", "sqlite:"}, "-store sqlite"},
+		{[]string{"-store", "sqlite:/nonexistent/folder/file"}, "-store sqlite"},
+		{[]string{"-store", "postgres://user:hunter2@%zz/x"}, "-store postgres"},
+		{[]string{"-store", "redis://:hunter2@127.0.0.1:port"}, "-store redis"},
+		{[]string{"-store", "memory", "-limits", "nowhere"}, "-limits"},
+		{[]string{"-store", "sqlite:" + t.TempDir() + "/x", "-limits", "store"}, "keeps no limits"},
 		{[]string{"-store", "mysql://localhost"}, "unknown kind of store"},
-		{[]string{"-store", "memory:x"}, "unknown kind of store"},
+		{[]string{"-store", "memory:x"}, "takes nothing more"},
 		{[]string{"-org", ""}, "organization"},
 		{[]string{"extra"}, "unexpected argument"},
 		{[]string{"-addr", "nonsense"}, "nonsense"},
@@ -147,7 +150,7 @@ func TestFlags(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%q: %v, want something about %q", tt.args, err, tt.want)
 		}
-		if err != nil && strings.Contains(err.Error(), "localhost") {
+		if err != nil && (strings.Contains(err.Error(), "localhost") || strings.Contains(err.Error(), "hunter2")) {
 			t.Errorf("%q: the error repeats an address that may hold a password: %v", tt.args, err)
 		}
 	}
