@@ -112,7 +112,10 @@ func TestDurabilityOfTransaction(t *testing.T) {
 				call func(*pgstore.Store) error
 				want string
 			}{
-				{"Take", func(s *pgstore.Store) error { _, err := s.Take(t.Context(), bucket(test.before), limit(t, 1, 1), now, 1); return err }, test.before},
+				{"Take", func(s *pgstore.Store) error {
+					_, err := s.Take(t.Context(), bucket(test.before), limit(t, 1, 1), now, 1)
+					return err
+				}, test.before},
 				{"Get", func(s *pgstore.Store) error { _, err := s.Get(t.Context(), "key"); return err }, test.before},
 				{"Insert", func(s *pgstore.Store) error { return s.Insert(t.Context(), record(keys.KindKey, test.before)) }, test.written},
 				{"Update", func(s *pgstore.Store) error { return s.Update(t.Context(), r) }, test.written},
