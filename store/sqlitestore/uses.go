@@ -12,20 +12,11 @@ import (
 // Lists of IDs come as one JSON text, so that a statement serves any number.
 const (
 	noteUsesText = `INSERT INTO claviger_uses (id, used_at)
-SELECT r.id, u.value ->> 1 FROM json_each(?) u CROSS JOIN claviger_records r ON r.id = u.value ->> 0 WHERE true
+SELECT r.id, u.value FROM json_each(?) u CROSS JOIN claviger_records r ON r.id = u.key WHERE true
 ON CONFLICT (id) DO UPDATE SET used_at = excluded.used_at WHERE excluded.used_at > used_at`
 
 	lastUsesText = "SELECT u.id, u.used_at FROM json_each(?) i CROSS JOIN claviger_uses u ON u.id = i.value"
 )
-
-// A use is one entry of the list that noteUsesText reads.
-type use struct {
-	id string
-	ms int64
-}
-
-// MarshalJSON gives an array.
-func (u use) MarshalJSON() ([]byte, error) { return json.Marshal([]any{u.id, u.ms}) }
 
 // NoteUses notes uses, as [keys.UseStore] says: all of them or, if it returns an
 // error, none. Times are cut to milliseconds. A time before 1970 or after 9999
@@ -34,13 +25,13 @@ func (s *Store) NoteUses(ctx context.Context, uses map[string]time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	list := make([]use, 0, len(uses))
+	list := make(map[string]int64, len(uses)) // Unix milliseconds
 	for id, t := range uses {
 		if u := t.UTC(); u.Year() < 1970 || u.Year() > 9999 {
 			return &keys.InvalidError{Field: "time", Reason: "of a use is not between 1970 and 9999"}
 		}
 		if possible(id) {
-			list = append(list, use{id, t.UnixMilli()})
+			list[id] = t.UnixMilli()
 		}
 	}
 	if len(list) == 0 {
