@@ -1,11 +1,13 @@
 package sqlitestore_test
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/store/sqlitestore"
@@ -23,6 +25,32 @@ func TestCloseTwice(t *testing.T) {
 	_, err := s.Get(t.Context(), "key_1")
 	if err == nil || !strings.HasPrefix(err.Error(), "sqlitestore: ") {
 		t.Errorf("Get after Close: %v", err)
+	}
+}
+
+// TestJunkIsNeverSentToTheDriver asks a store that has none any more.
+func TestJunkIsNeverSentToTheDriver(t *testing.T) {
+	t.Parallel()
+	s := open(t, file(t))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"", "a\x00b", "a\xff", strings.Repeat("x", 256)} {
+		if _, err := s.Get(t.Context(), id); !errors.Is(err, keys.ErrNotFound) {
+			t.Errorf("Get(%q): %v", id, err)
+		}
+		if _, _, err := s.GetFamily(t.Context(), id); !errors.Is(err, keys.ErrNotFound) {
+			t.Errorf("GetFamily(%q): %v", id, err)
+		}
+		if err := s.NoteUses(t.Context(), map[string]time.Time{id: start}); err != nil {
+			t.Errorf("NoteUses(%q): %v", id, err)
+		}
+		if uses, err := s.LastUses(t.Context(), []string{id}); err != nil || len(uses) != 0 {
+			t.Errorf("LastUses(%q): %v, %v", id, uses, err)
+		}
+	}
+	if _, err := s.Get(t.Context(), strings.Repeat("x", 255)); err == nil || verdict(err) {
+		t.Errorf("Get of what a record could have: %v", err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -49,6 +50,27 @@ func TestMigrateAgainDoesNothing(t *testing.T) {
 	}
 	if _, err := s.Get(t.Context(), "key_1"); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestMigrateAtOnce has several hosts migrate one file, which is a database that
+// has no table yet.
+func TestMigrateAtOnce(t *testing.T) {
+	t.Parallel()
+	for range 5 {
+		path := file(t)
+		execute(t, database(t, hostDSN(path)), "PRAGMA user_version = 1")
+		var wg sync.WaitGroup
+		for range 8 {
+			db := database(t, hostDSN(path))
+			wg.Go(func() {
+				if err := sqlitestore.Migrate(t.Context(), db); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		open(t, path)
 	}
 }
 

@@ -218,8 +218,8 @@ func TestSweepBound(t *testing.T) {
 		{"the instant itself", start, start, 0},
 		{"a nanosecond before", start, start.Add(-1), 0},
 		{"the last record of all", last, last.Add(time.Nanosecond), 1},
-		{"a year that no int64 of milliseconds has", last, time.Unix(1<<60, 0), 1},
-		{"a year long before all", time.UnixMilli(0), time.Unix(-1<<60, 0), 0},
+		{"later than an int64 of milliseconds has", last, time.Unix(9_300_000_000_000_000, 0), 1},
+		{"earlier than an int64 of milliseconds has", time.UnixMilli(0), time.Unix(-9_300_000_000_000_000, 0), 0},
 		{"the first instant", time.UnixMilli(0), time.UnixMilli(0).Add(1), 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {

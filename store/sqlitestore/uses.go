@@ -56,6 +56,9 @@ func (s *Store) LastUses(ctx context.Context, ids []string) (map[string]time.Tim
 			list = append(list, id)
 		}
 	}
+	if len(list) == 0 {
+		return map[string]time.Time{}, nil
+	}
 	text, err := json.Marshal(list)
 	if err != nil {
 		return nil, fmt.Errorf("sqlitestore: %w", err)
