@@ -1,0 +1,153 @@
+package redisstore_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/store/redisstore"
+	"github.com/claviger-auth/claviger/store/storetest/servers"
+)
+
+// A pair is a primary and a replica, which are connected through a proxy.
+type pair struct {
+	primary, replica *servers.Server
+	link             *proxy
+	client, other    *redis.Client
+}
+
+// replicated starts a pair, and returns when the replica has caught up.
+func replicated(t *testing.T) *pair {
+	t.Helper()
+	// A small timeout would end the link while the proxy holds it up.
+	primary := private(t, "--repl-diskless-sync-delay", "0", "--repl-timeout", "600")
+	link := through(t, "tcp", primary.Socket)
+	replica := private(t, "--replicaof", strings.Replace(link.addr, ":", " ", 1), "--repl-timeout", "600")
+	p := &pair{primary, replica, link, connect(t, primary.Socket), connect(t, replica.Socket)}
+	recovers(t, "replication", func() error {
+		s := open(t, p.client, redisstore.Options{Replicas: 1})
+		return s.Check(t.Context())
+	})
+	return p
+}
+
+// failOver ends the primary and promotes the replica, and returns a service of
+// that.
+func (p *pair) failOver(t *testing.T) *service {
+	t.Helper()
+	p.primary.Kill()
+	must(t, p.other.Do(t.Context(), "REPLICAOF", "NO", "ONE").Err())
+	return serve(t, open(t, p.other, redisstore.Options{}))
+}
+
+// TestFailoverLoses shows what a failover can lose without Options.Replicas: all
+// that the primary acknowledged and had not yet passed on. A key is unknown, and
+// a revoked one is good again.
+func TestFailoverLoses(t *testing.T) {
+	t.Parallel()
+	p := replicated(t)
+	sv := serve(t, open(t, p.client, redisstore.Options{}))
+	id, text := sv.issue(t)
+	must(t, p.client.Do(t.Context(), "WAIT", 1, 0).Err())
+	caughtUp(t, p, id)
+
+	p.link.stall()
+	must(t, sv.Revoke(t.Context(), "acme", id))
+	_, lost := sv.issue(t)
+	wants(t, "a revoked key before the failover", sv.verify(t.Context(), text), keys.ErrRevoked)
+	after := p.failOver(t)
+	if err := after.verify(t.Context(), text); err != nil {
+		t.Errorf("the test does not show what is lost: %v", err)
+	}
+	wants(t, "a new key after the failover", after.verify(t.Context(), lost), keys.ErrUnknown)
+}
+
+// caughtUp waits until the replica has a record.
+func caughtUp(t *testing.T, p *pair, id string) {
+	t.Helper()
+	recovers(t, "the replica", func() error {
+		_, err := open(t, p.other, redisstore.Options{}).Get(t.Context(), id)
+		return err
+	})
+}
+
+// TestFailoverKeeps shows that with Options.Replicas what was acknowledged is
+// kept, and that what the replica lacks is not acknowledged: nor is a revocation
+// that is tried again, until the replica has it.
+func TestFailoverKeeps(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	p := replicated(t)
+	s := open(t, p.client, redisstore.Options{Replicas: 1, Timeout: 200 * time.Millisecond})
+	sv := serve(t, s)
+	var id, text, deadID, dead string
+	recovers(t, "Create", func() error {
+		i, err := sv.Create(ctx, "acme", keys.Spec{})
+		if err == nil {
+			id, text = i.Record.ID, i.Text.Reveal()
+		}
+		return err
+	})
+	recovers(t, "Create", func() error {
+		i, err := sv.Create(ctx, "acme", keys.Spec{})
+		if err == nil {
+			deadID, dead = i.Record.ID, i.Text.Reveal()
+		}
+		return err
+	})
+
+	p.link.stall()
+	_, err := sv.Create(ctx, "acme", keys.Spec{})
+	wants(t, "Create without a replica", err, redisstore.ErrReplicas)
+	for range 3 {
+		wants(t, "Revoke without a replica", sv.Revoke(ctx, "acme", deadID), redisstore.ErrReplicas)
+	}
+	// Other processes do not take it for done either, nor let the key in.
+	other := serve(t, open(t, connect(t, p.primary.Socket), redisstore.Options{Replicas: 1, Timeout: 200 * time.Millisecond}))
+	wants(t, "Revoke in another process", other.Revoke(ctx, "acme", deadID), redisstore.ErrReplicas)
+	err = other.verify(ctx, dead)
+	wants(t, "the key meanwhile", err, keys.ErrUnavailable)
+	wants(t, "the key meanwhile", err, redisstore.ErrReplicas)
+	must(t, other.verify(ctx, text))
+	conflict := record(keys.KindKey, id)
+	conflict.Version = 99
+	wants(t, "a conflict, which waits for nobody", s.Update(ctx, conflict), keys.ErrConflict)
+
+	p.link.heal()
+	recovers(t, "Revoke", func() error { return sv.Revoke(ctx, "acme", deadID) })
+	wants(t, "the key when the replica has it", other.verify(ctx, dead), keys.ErrRevoked)
+	if left, err := p.client.HExists(ctx, redisstore.RecordKey(redisstore.DefaultPrefix, deadID), "pending").Result(); left || err != nil {
+		t.Errorf("the record is still said to be pending: %t, %v", left, err)
+	}
+	after := p.failOver(t)
+	must(t, after.verify(ctx, text))
+	wants(t, "a revoked key after the failover", after.verify(ctx, dead), keys.ErrRevoked)
+}
+
+// TestReplicasAreMissing has no replica at all.
+func TestReplicasAreMissing(t *testing.T) {
+	t.Parallel()
+	c := connect(t, server(t).Socket)
+	s := open(t, c, redisstore.Options{Prefix: prefix(), Replicas: 1, Timeout: 100 * time.Millisecond})
+	r := record(keys.KindKey, "key")
+	wants(t, "Insert", s.Insert(t.Context(), r), redisstore.ErrReplicas)
+	wants(t, "Insert again", s.Insert(t.Context(), r), keys.ErrExists)
+	wants(t, "Update", s.Update(t.Context(), r), redisstore.ErrReplicas)
+	got, err := s.Get(t.Context(), r.ID)
+	if err != nil || got.Version != 2 {
+		t.Errorf("the record: %+v, %v", got, err)
+	}
+	// Buckets are worth no waiting.
+	if d, err := s.Take(t.Context(), acme, daily(1), time.Time{}, 1); err != nil || !d.Allowed {
+		t.Errorf("Take: %+v, %v", d, err)
+	}
+	got.RevokedAt = created
+	wants(t, "Update that revokes", s.Update(t.Context(), got), redisstore.ErrReplicas)
+	if _, err := s.Get(t.Context(), r.ID); !errors.Is(err, redisstore.ErrReplicas) {
+		t.Errorf("Get of a revocation that no replica has: %v", err)
+	}
+}
