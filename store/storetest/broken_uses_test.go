@@ -79,7 +79,9 @@ var useDefects = []*defect{
 	})},
 	{"unused is used at no time", "uses-round-trip", remembered(func(_ *broken, ids []string, uses map[string]time.Time) {
 		for _, id := range ids {
-			uses[id] = uses[id]
+			if _, used := uses[id]; !used {
+				uses[id] = time.Time{}
+			}
 		}
 	})},
 	{"all uses are returned", "uses-round-trip", broken{
