@@ -41,7 +41,7 @@ func parseFlags(args []string, stderr io.Writer) (c config, err error) {
 	fs.SetOutput(stderr)
 	fs.StringVar(&c.addr, "addr", "127.0.0.1:8080", "`address` to listen on")
 	fs.StringVar(&c.store, "store", "memory", "where records are kept: memory, sqlite:FILE, postgres://… or redis://…")
-	fs.StringVar(&c.limits, "limits", "", "where limits are kept: local or store (default the store, if it can)")
+	fs.StringVar(&c.limits, "limits", "", "where limits are kept: local, store, or the URL of another store (default the store, if it can)")
 	fs.StringVar(&c.issuer, "issuer", "", "base `URL` of this server as its clients see it (default http://ADDR)")
 	fs.StringVar(&c.org, "org", "acme", "`name` of the organization to make a key for")
 	fs.BoolVar(&c.bootstrap, "bootstrap", false, "make a key that holds every scope even if there is one")

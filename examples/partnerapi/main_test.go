@@ -138,6 +138,8 @@ func TestFlags(t *testing.T) {
 		{[]string{"-store", "postgres://user:hunter2@%zz/x"}, "-store postgres"},
 		{[]string{"-store", "redis://:hunter2@127.0.0.1:port"}, "-store redis"},
 		{[]string{"-store", "memory", "-limits", "nowhere"}, "-limits"},
+		{[]string{"-store", "memory", "-limits", "sqlite:" + t.TempDir() + "/x"}, "keeps no limits"},
+		{[]string{"-store", "memory", "-limits", "redis://:hunter2@127.0.0.1:port"}, "-limits: -store redis"},
 		{[]string{"-store", "sqlite:" + t.TempDir() + "/x", "-limits", "store"}, "keeps no limits"},
 		{[]string{"-store", "mysql://localhost"}, "unknown kind of store"},
 		{[]string{"-store", "memory:x"}, "takes nothing more"},

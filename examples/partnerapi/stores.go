@@ -27,9 +27,9 @@ type stores struct {
 }
 
 // openStores opens the store that the flag -store names, and makes its tables
-// if need be. The flag -limits says where limits live: "local", "store", or ""
-// for the store if it can keep them. Errors do not repeat what may hold a
-// password.
+// if need be. The flag -limits says where limits live: "local", "store", the
+// URL of another store, or "" for the store if it can keep them. Errors do not
+// repeat what may hold a password.
 func openStores(ctx context.Context, name, limits string) (s *stores, err error) {
 	scheme, rest, _ := strings.Cut(name, ":")
 	switch scheme {
@@ -55,8 +55,17 @@ func openStores(ctx context.Context, name, limits string) (s *stores, err error)
 	switch {
 	case limits == "local", limits == "" && s.limits == nil:
 		s.limits = new(ratelimit.Memory)
-	case limits != "" && limits != "store":
-		err = fmt.Errorf("-limits: unknown place %q; want local or store", limits)
+	case strings.Contains(limits, ":") && limits != name:
+		var other *stores
+		if other, err = openStores(ctx, limits, "store"); err == nil {
+			closeRecords := s.close
+			s.limits = other.limits
+			s.close = func() error { return errors.Join(closeRecords(), other.close()) }
+		} else {
+			err = fmt.Errorf("-limits: %w", err)
+		}
+	case limits != "" && limits != "store" && limits != name:
+		err = errors.New("-limits: want local, store, or the URL of a store")
 	case s.limits == nil:
 		err = fmt.Errorf("-limits store: the store %s keeps no limits", scheme)
 	}

@@ -32,6 +32,12 @@ func TestStores(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dsn := open(t)
+			if name == "redis" { // records here, limits there
+				_, stop := start(t, "-store", "memory", "-limits", dsn)
+				if err := stop(); err != nil {
+					t.Errorf("limits alone: %v", err)
+				}
+			}
 			printed, stop := start(t, "-store", dsn)
 			key, _ := keyAndURL(t, printed)
 			if err := stop(); err != nil {
