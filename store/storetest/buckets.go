@@ -63,10 +63,11 @@ func takeIsolatesBuckets(p *probe, s ratelimit.Store) {
 
 func quoteBuckets(all []ratelimit.Bucket) string {
 	var text strings.Builder
+	text.WriteString("…")
 	for _, b := range all[max(0, len(all)-8):] {
-		text.WriteString(fmt.Sprintf(" {%s %s}", quote(b.Space), quote(b.Name)))
+		fmt.Fprintf(&text, " {%s %s}", quote(b.Space), quote(b.Name))
 	}
-	return "…" + text.String()
+	return text.String()
 }
 
 func takeSharesBetweenLimits(p *probe, s ratelimit.Store) {

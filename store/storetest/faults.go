@@ -21,6 +21,9 @@ const Always = -1
 // lost or corrupted if it is to be. A Faults is safe for concurrent use. It is
 // made by [NewFaults].
 //
+// Each method is its own: where a caller reads a token and its client with
+// GetFamily, as a check of a token does, the faults of [Get] are not met.
+//
 // A Faults has the methods of [keys.FamilyStore] and [keys.UseStore] whether or
 // not the other store has them. If that cannot read families, GetFamily is two
 // calls of Get, with the faults and in the counts of [Get] too: it does what a

@@ -3,8 +3,11 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -176,20 +179,26 @@ func usesOfUnknownIDs(p *probe, s useStore) {
 	p.lastUse(s, late, used.Add(-time.Hour), "of the record that came late")
 }
 
+// crowd returns uses of very many IDs that no record has, always the same map.
+var crowd = sync.OnceValue(func() map[string]time.Time {
+	uses := make(map[string]time.Time)
+	for i := range 20_000 {
+		uses["nobody."+strconv.Itoa(i)] = used
+	}
+	return uses
+})
+
 func usesInLargeBatches(p *probe, s useStore) {
-	const many = 20_000
 	r := p.full(keys.KindKey, "a")
 	p.insert(s, r)
-	batch, ids := make(map[string]time.Time, many), make([]string, 0, many)
-	for i := range many {
-		id := fmt.Sprintf("%s.%d", p.clause, i)
-		ids, batch[id] = append(ids, id), used
-	}
-	ids[many/2], batch[r.ID] = r.ID, used
+	batch := maps.Clone(crowd())
+	ids := slices.Collect(maps.Keys(batch))
+	batch[r.ID] = used
+	ids = slices.Insert(ids, len(ids)/2, r.ID)
 	if err := s.NoteUses(p.ctx, batch); err != nil {
-		p.failf("NoteUses of %d IDs failed: %v", many, err)
+		p.failf("NoteUses of %d IDs failed: %v", len(batch), err)
 	}
-	p.lastUses(s, map[string]time.Time{r.ID: used}, fmt.Sprintf("of %d IDs", many), ids...)
+	p.lastUses(s, map[string]time.Time{r.ID: used}, fmt.Sprintf("of %d IDs", len(ids)), ids...)
 }
 
 func usesChangeNoRecord(p *probe, s useStore) {
