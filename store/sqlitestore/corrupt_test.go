@@ -41,6 +41,7 @@ func TestCorruptRows(t *testing.T) {
 		{"a negative version", "version = -1"},
 		{"NUL in the label", "label = 'a' || char(0) || 'b'"},
 		{"NUL in place of a field", "label = 'a' || char(0) || 'b', scopes = ''"},
+		{"NUL in place of all fields after the label", `label = concat_ws(char(0), 'a', 'keys:manage', 600, 0, digest, '', '', 1, '', '', 1)`},
 		{"a label that is not UTF-8", "label = CAST(x'61ff' AS TEXT)"},
 		{"an organization that is not UTF-8", "org = CAST(x'61ff' AS TEXT)"},
 	} {

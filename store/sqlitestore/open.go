@@ -74,8 +74,8 @@ func migrated(db *sql.DB, o Options) (*Store, error) {
 }
 
 // create makes an empty file unless there is one. It never opens one that is
-// there: closing it again would drop the locks that other connections of the
-// process hold on it.
+// there: when that is closed again, the system drops the locks that connections
+// of this process hold on it.
 func create(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
