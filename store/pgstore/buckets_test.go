@@ -1,6 +1,7 @@
 package pgstore_test
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -163,8 +164,44 @@ func TestRefusalsWriteNothing(t *testing.T) {
 	if _, err := tx.Exec(t.Context(), `SELECT FROM `+name+`.buckets FOR UPDATE`); err != nil {
 		t.Fatal(err)
 	}
-	if take(t, s, b, l, 1).Allowed {
-		t.Error("an empty bucket admits while somebody holds it")
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if d, err := s.Take(ctx, b, l, now, 1); d.Allowed || err != nil {
+		t.Errorf("Take while somebody holds the bucket: %+v, %v, want a refusal", d, err)
+	}
+}
+
+// TestClockAfterWait checks that a take which waits for another decides by the
+// time at which its turn comes.
+func TestClockAfterWait(t *testing.T) {
+	t.Parallel()
+	name := schema(t)
+	s := openIn(t, name, nil)
+	b, l := bucket("a"), limit(t, 1, 5)
+	take(t, s, b, l, 1)
+	tx, err := shared.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(t.Context())
+	if _, err := tx.Exec(t.Context(), `SELECT FROM `+name+`.buckets FOR UPDATE`); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() {
+		_, err := s.Take(t.Context(), b, l, now, 1)
+		done <- err
+	}()
+	waits(t, name, "buckets")
+	turn := value[int64](t, tx, `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000`)
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if at := value[int64](t, shared.pool, `SELECT at FROM `+name+`.buckets`); at < turn {
+		t.Errorf("decided by a clock from %v before its turn", time.Duration(turn-at))
 	}
 }
 

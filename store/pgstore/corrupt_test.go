@@ -19,6 +19,7 @@ func TestCorruptRows(t *testing.T) {
 		{"a digest that was cut", `digest = left(digest, 40)`},
 		{"a previous digest that was cut", `previous = left(digest, 40), previous_expires_at = 1`},
 		{"an empty previous digest", `previous = '', previous_expires_at = 1`},
+		{"no text of a previous digest", `previous = ''`},
 		{"a previous digest without an end", `previous = digest`},
 		{"an end of no previous digest", `previous_expires_at = 1`},
 		{"an unknown kind", `kind = 'Token'`},

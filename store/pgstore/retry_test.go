@@ -149,13 +149,7 @@ func TestDeadlock(t *testing.T) {
 	go func() {
 		done <- s.NoteUses(t.Context(), map[string]time.Time{"a": now.Add(time.Hour), "b": now.Add(time.Hour)})
 	}()
-	// The call has a, and waits for b, when it waits for a transaction.
-	waiting := `SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid) WHERE NOT l.granted AND a.query LIKE '%' || $1 || '%.uses%'`
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for value[int](t, shared.pool, waiting, name) == 0 {
-		<-tick.C
-	}
+	waits(t, name, "uses") // for b, and has a
 	lock("a")
 	if err := other.Commit(t.Context()); err != nil {
 		t.Fatal(err)
@@ -166,5 +160,20 @@ func TestDeadlock(t *testing.T) {
 	same(t, "uses", lastUses(t, s, "a", "b"), map[string]time.Time{"a": now.Add(time.Hour), "b": now.Add(time.Hour)})
 	if rolledBack.n.Load() == 0 {
 		t.Error("nobody was rolled back")
+	}
+}
+
+// waits returns when somebody waits for a row of a table.
+func waits(t *testing.T, schema, table string) {
+	t.Helper()
+	const waiting = `SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+		WHERE NOT l.granted AND position($1 IN a.query) > 0`
+	deadline := time.Now().Add(30 * time.Second)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for value[int](t, shared.pool, waiting, `"`+schema+`".`+table) == 0 {
+		if <-tick.C; time.Now().After(deadline) {
+			t.Fatalf("nobody waits for a row of %s", table)
+		}
 	}
 }
