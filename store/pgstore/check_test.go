@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -136,6 +137,26 @@ func TestCheckSettings(t *testing.T) {
 	fails(t, "Check without fsync", err, pgstore.ErrSettings)
 	if err == nil || !strings.Contains(err.Error(), "fsync is off") {
 		t.Errorf("the error does not say what is wrong: %v", err)
+	}
+}
+
+// TestSynchronousStandby has the server be one that needs a standby which is not
+// there, for those who wait for it. By its default nobody does.
+func TestSynchronousStandby(t *testing.T) {
+	t.Parallel()
+	server := start(t, "synchronous_standby_names=nobody", "synchronous_commit=local")
+	pool := connectTo(t, server.DSN)
+	s := openOn(t, pool, "claviger", nil)
+	take(t, s, bucket("a"), limit(t, 1, 1), 1)
+	execute(t, pool, `INSERT INTO claviger.records VALUES ('key', 'key', 'acme', NULL, '', '', 1, 0, $1, NULL, NULL, 0, NULL, NULL, 1)`,
+		record(keys.KindKey, "key").Digest.Text())
+	for call, write := range map[string]func(context.Context) error{
+		"Insert": func(ctx context.Context) error { return s.Insert(ctx, record(keys.KindKey, "another")) },
+		"Update": func(ctx context.Context) error { return s.Update(ctx, get(t, s, "key")) },
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		fails(t, call, write(ctx), context.DeadlineExceeded)
 	}
 }
 

@@ -42,8 +42,9 @@
 //
 // # What a failover can lose
 //
-// With synchronous_standby_names set, nothing that was acknowledged: Insert and
-// Update return when a synchronous standby has it on disk. Without it, standbys
+// With synchronous_standby_names set, nothing that was acknowledged, as long as
+// a synchronous standby is the one that is promoted: Insert and Update return
+// when it has the write on disk, and wait while there is none. Otherwise standbys
 // are asynchronous, and the promotion of one loses what the primary had
 // acknowledged but not sent yet: keys made in the last moments are unknown, and
 // keys revoked in the last moments are good again. The library cannot know. A
