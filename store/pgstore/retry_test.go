@@ -126,15 +126,17 @@ type cancelling struct {
 func (c cancelling) Unwrap() error { c.cancel(); return c.error }
 
 // TestDeadlock has a call and a transaction of somebody else's wait for each
-// other. The server ends the call's, which goes well when it is tried again.
+// other. The server ends the call's, which goes well when it is tried again. It
+// looks for a deadlock once, a while after the call began to wait, and by then
+// the other one must wait too.
 func TestDeadlock(t *testing.T) {
 	t.Parallel()
 	name := schema(t)
 	rolledBack := &failures{}
-	s := openOn(t, connectTraced(t, rolledBack, "deadlock_timeout=20ms"), name, nil)
+	s := openOn(t, connectTraced(t, rolledBack, "deadlock_timeout=2s"), name, nil)
 	insert(t, s, record(keys.KindKey, "a"), record(keys.KindKey, "b"))
 	noteUses(t, s, uses("a", "b"))
-	other, err := connect(t, "deadlock_timeout=1h").Begin(t.Context())
+	other, err := connect(t, "deadlock_timeout=1h", "lock_timeout=60s").Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
