@@ -53,7 +53,7 @@ func exchanges(tb testing.TB) (h *oauth.Handler, good, bad map[string]*exchange)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	server, err := oauth.New(manager, &oauth.Options{MaxTokens: 1 << 40})
+	server, err := oauth.New(manager, &oauth.Options{MaxTokens: 1 << 30})
 	if err != nil {
 		tb.Fatal(err)
 	}
