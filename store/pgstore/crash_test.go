@@ -108,13 +108,18 @@ func writeUntilKilled(t *testing.T, server *servers.Server, m *keys.Manager) map
 	var mu sync.Mutex
 	acknowledged := make(map[string]error)
 	due := 10 + rand.IntN(50)
-	kill := make(chan struct{})
+	kill, killed := make(chan struct{}), make(chan struct{})
 	for range 4 {
 		wg.Go(func() {
 			for {
 				issued, err := m.Create(t.Context(), "acme", keys.Spec{})
 				if err != nil {
-					return // the server is gone
+					select {
+					case <-killed:
+						return
+					default:
+						continue // it may be about to be
+					}
 				}
 				text := issued.Text.Reveal()
 				mu.Lock()
@@ -136,6 +141,7 @@ func writeUntilKilled(t *testing.T, server *servers.Server, m *keys.Manager) map
 	<-kill
 	<-time.After(time.Duration(rand.Int64N(int64(3 * time.Millisecond))))
 	server.Kill()
+	close(killed)
 	wg.Wait()
 	maps.DeleteFunc(acknowledged, func(_ string, err error) bool { return err == errUnsure })
 	return acknowledged
