@@ -31,9 +31,9 @@ func (c charset) only(text string) bool {
 	if len(text) >= 8 {
 		switch c {
 		case alnum:
-			return eights(text, alnum8)
+			return onlyAlnum(bytesOf(text))
 		case lowerHex:
-			return eights(text, lowerHex8)
+			return onlyLowerHex(bytesOf(text))
 		}
 	}
 	for i := range len(text) {
@@ -42,37 +42,45 @@ func (c charset) only(text string) bool {
 	return c != 0
 }
 
-// eights reports whether all is true of each eight characters of text, which
-// has at least so many; the last eight may overlap those before them.
-func eights(text string, all func(uint64) bool) bool {
-	b := bytesOf(text)
-	ok := all(binary.LittleEndian.Uint64(b[len(b)-8:]))
+// onlyAlnum and onlyLowerHex are only for texts of eight characters or more.
+// The last eight may overlap those before them.
+func onlyAlnum(b []byte) bool {
+	x := binary.LittleEndian.Uint64(b[len(b)-8:])
+	seen, all := x, alnum8(x)
 	for ; len(b) > 8; b = b[8:] {
-		ok = all(binary.LittleEndian.Uint64(b)) && ok
+		x = binary.LittleEndian.Uint64(b)
+		seen, all = seen|x, all&alnum8(x)
 	}
-	return ok
+	return all&^seen&highs == highs
+}
+
+func onlyLowerHex(b []byte) bool {
+	x := binary.LittleEndian.Uint64(b[len(b)-8:])
+	seen, all := x, lowerHex8(x)
+	for ; len(b) > 8; b = b[8:] {
+		x = binary.LittleEndian.Uint64(b)
+		seen, all = seen|x, all&lowerHex8(x)
+	}
+	return all&^seen&highs == highs
 }
 
 // Eight characters in one number are compared at once. The highest bit of each
-// is free, since all sets are ASCII, and takes the result.
+// is free, since all sets are ASCII, and takes the result; the other bits of a
+// result mean nothing. If the highest bit of a character was set before, the
+// result is wrong for it and its neighbour.
 const (
 	ones  = 0x0101010101010101
 	highs = 0x80 * ones
 )
 
-// within8 sets the highest bit of each character of x that is from lo to hi.
-// The characters of x must be ASCII.
+// within8 says which characters of x are from lo to hi.
 func within8(x uint64, lo, hi uint64) uint64 {
-	return (x + ones*(0x80-lo)) &^ (x + ones*(0x7f-hi)) & highs
+	return (x + ones*(0x80-lo)) & (ones*(0x80+hi) - x)
 }
 
-// alnum8 reports whether all characters of x are in alnum. The bit that makes
-// a capital small makes a letter of nothing else.
-func alnum8(x uint64) bool {
-	return x&highs == 0 && within8(x, '0', '9')|within8(x|0x20*ones, 'a', 'z') == highs
-}
+// alnum8 says which characters of x are in alnum. The bit that makes a capital
+// small makes a letter of nothing else.
+func alnum8(x uint64) uint64 { return within8(x, '0', '9') | within8(x|0x20*ones, 'a', 'z') }
 
-// lowerHex8 reports whether all characters of x are in lowerHex.
-func lowerHex8(x uint64) bool {
-	return x&highs == 0 && within8(x, '0', '9')|within8(x, 'a', 'f') == highs
-}
+// lowerHex8 says which characters of x are in lowerHex.
+func lowerHex8(x uint64) uint64 { return within8(x, '0', '9') | within8(x, 'a', 'f') }

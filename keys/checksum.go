@@ -6,6 +6,14 @@ import "hash/crc32"
 // length sort as their texts do.
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
+// base62Values has the value of each digit of base62.
+var base62Values = func() (values [256]uint8) {
+	for i := range len(base62) {
+		values[base62[i]] = uint8(i)
+	}
+	return values
+}()
+
 // checksumLen is the number of characters of a checksum: 62^6 > 2^32.
 const checksumLen = 6
 
@@ -19,4 +27,21 @@ func checksum(text []byte) (sum [checksumLen]byte) {
 		n /= 62
 	}
 	return sum
+}
+
+// crc returns the CRC-32 (IEEE) of some text and the text behind it, of which
+// the first has the CRC before.
+func crc(before uint32, text string) uint32 {
+	return crc32.Update(before, crc32.IEEETable, bytesOf(text))
+}
+
+// checksumIn reads what checksum wrote. Text that it would not have written
+// gives a number that no CRC is, which takes more than 32 bits, or the text's
+// digits are not in base62.
+func checksumIn(text string) uint64 {
+	var n uint64
+	for i := range checksumLen {
+		n = n*62 + uint64(base62Values[text[i]])
+	}
+	return n
 }

@@ -49,6 +49,7 @@ type Format struct {
 	prefix       string
 	layout       Layout
 	environments []string
+	heads        []head
 	foreign      bool
 }
 
@@ -97,6 +98,7 @@ func NewFormat(prefix string, layout Layout, opts *FormatOptions) (*Format, erro
 		prefix:       prefix,
 		layout:       layout,
 		environments: slices.Clone(opts.Environments),
+		heads:        newHeads(prefix, opts.Environments),
 		foreign:      opts.AllowForeign,
 	}, nil
 }
@@ -183,109 +185,6 @@ func (f *Format) Text(t Token) Secret {
 		return NewSecret(t.ID + t.Secret.Reveal())
 	}
 	return t.Secret
-}
-
-// Parse takes a credential apart. Every text has at most one parse, and
-// [Format.Text] of it is the text again. Text that f would never have made,
-// and that is not allowed as foreign, is refused with [ErrMalformed]; with
-// the layout [Apart] that is every text. Parse does not allocate.
-func (f *Format) Parse(text string) (Token, error) {
-	if len(text) > MaxLen {
-		return Token{}, ErrMalformed
-	}
-	switch f.layout {
-	case Dotted:
-		i := strings.IndexByte(text, '.')
-		if i < 0 {
-			return Token{}, ErrMalformed
-		}
-		return f.parseDotted(text, i)
-	case Fixed:
-		env, n, ok := f.idShape(text)
-		if !ok || len(text) != n+hexSecretLen || !lowerHex.only(text[n:]) {
-			return Token{}, ErrMalformed
-		}
-		return Token{ID: text[:n], Environment: env, Secret: NewSecret(text[n:])}, nil
-	}
-	return Token{}, ErrMalformed
-}
-
-// parseDotted parses text whose first dot is at i.
-func (f *Format) parseDotted(text string, i int) (Token, error) {
-	id, secret := text[:i], text[i+1:]
-	env, n, ok := f.idShape(id)
-	if ok && n == len(id) && len(secret) == dottedSecretLen && alnum.only(secret) {
-		cut := len(text) - checksumLen
-		if sum := checksum(bytesOf(text[:cut])); text[cut:] != string(sum[:]) {
-			return Token{}, ErrMalformed
-		}
-		return Token{ID: id, Environment: env, Secret: NewSecret(secret)}, nil
-	}
-	if !f.foreign || !f.ValidID(id) || secret == "" || !b64token.only(secret) {
-		return Token{}, ErrMalformed
-	}
-	return Token{ID: id, Environment: f.environment(id), Secret: NewSecret(secret)}, nil
-}
-
-// ParsePair is Parse for an ID and a secret that travel apart, which it
-// requires of f's layout. It returns [ErrMalformed] if either is not what f
-// makes.
-func (f *Format) ParsePair(id, secret string) (Token, error) {
-	env, n, ok := f.idShape(id)
-	if f.layout != Apart || !ok || n != len(id) || len(secret) != hexSecretLen || !lowerHex.only(secret) {
-		return Token{}, ErrMalformed
-	}
-	return Token{ID: id, Environment: env, Secret: NewSecret(secret)}, nil
-}
-
-// ValidID reports whether a credential of f can have the public ID id.
-func (f *Format) ValidID(id string) bool {
-	if _, n, ok := f.idShape(id); ok && n == len(id) {
-		return true
-	}
-	return f.foreign && len(id) > len(f.prefix) && len(id) <= maxIDLen &&
-		strings.HasPrefix(id, f.prefix) && word.only(id)
-}
-
-// idShape reports whether text begins with an ID as f makes them, and returns
-// its environment and its length.
-func (f *Format) idShape(text string) (env string, n int, ok bool) {
-	if !strings.HasPrefix(text, f.prefix) {
-		return "", 0, false
-	}
-	n = len(f.prefix)
-	if len(f.environments) > 0 {
-		if env = f.environment(text); env == "" {
-			return "", 0, false
-		}
-		n += len(env) + 1
-	}
-	size, digits := dottedIDLen, alnum
-	switch f.layout {
-	case Fixed:
-		size, digits = fixedIDLen, lowerHex
-	case Apart:
-		size, digits = apartIDLen, lowerHex
-	}
-	if len(text) < n+size || !digits.only(text[n:n+size]) {
-		return "", 0, false
-	}
-	return env, n + size, true
-}
-
-// environment returns the environment that stands after the prefix of id, or
-// "" if none does.
-func (f *Format) environment(id string) string {
-	rest, ok := strings.CutPrefix(id, f.prefix)
-	if !ok {
-		return ""
-	}
-	for _, env := range f.environments {
-		if len(rest) > len(env) && rest[len(env)] == '_' && rest[:len(env)] == env {
-			return env
-		}
-	}
-	return ""
 }
 
 // appendBase62 appends n random base62 digits. Bytes that would make some digits

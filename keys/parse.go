@@ -1,0 +1,120 @@
+package keys
+
+import "strings"
+
+// A head is what IDs of a format begin with: the prefix, and an environment
+// with its underscore if the format has environments.
+type head struct {
+	text        string // "vck_live_"
+	environment string // "live", or "" if the format has none
+	crc         uint32 // of text, where the checksums of all such keys begin
+}
+
+// newHeads returns the heads of a format, in the order of its environments.
+func newHeads(prefix string, environments []string) []head {
+	if len(environments) == 0 {
+		return []head{{text: prefix, crc: crc(0, prefix)}}
+	}
+	heads := make([]head, len(environments))
+	for i, env := range environments {
+		text := prefix + env + "_"
+		heads[i] = head{text: text, environment: env, crc: crc(0, text)}
+	}
+	return heads
+}
+
+// head returns the head that text begins with, or nil. No head begins with
+// another, since environments have no underscores.
+func (f *Format) head(text string) *head {
+	for i := range f.heads {
+		if h := &f.heads[i]; strings.HasPrefix(text, h.text) {
+			return h
+		}
+	}
+	return nil
+}
+
+// Parse takes a credential apart. Every text has at most one parse, and
+// [Format.Text] of it is the text again. Text that f would never have made,
+// and that is not allowed as foreign, is refused with [ErrMalformed]; with
+// the layout [Apart] that is every text. Parse does not allocate.
+func (f *Format) Parse(text string) (Token, error) {
+	h := f.head(text)
+	if h == nil {
+		return f.parseForeign(text)
+	}
+	id := len(h.text)
+	switch f.layout {
+	case Dotted:
+		dot := id + dottedIDLen
+		if len(text) != dot+1+dottedSecretLen || text[dot] != '.' ||
+			!alnum.only(text[id:dot]) || !alnum.only(text[dot+1:]) {
+			return f.parseForeign(text)
+		}
+		cut := len(text) - checksumLen
+		if uint64(crc(h.crc, text[id:cut])) != checksumIn(text[cut:]) {
+			return Token{}, ErrMalformed
+		}
+		return Token{ID: text[:dot], Environment: h.environment, Secret: NewSecret(text[dot+1:])}, nil
+	case Fixed:
+		if len(text) != id+fixedIDLen+hexSecretLen || !lowerHex.only(text[id:]) {
+			return Token{}, ErrMalformed
+		}
+		id += fixedIDLen
+		return Token{ID: text[:id], Environment: h.environment, Secret: NewSecret(text[id:])}, nil
+	}
+	return Token{}, ErrMalformed
+}
+
+// parseForeign parses what does not look like the library's own work.
+func (f *Format) parseForeign(text string) (Token, error) {
+	if !f.foreign || len(text) > MaxLen {
+		return Token{}, ErrMalformed
+	}
+	id, secret, ok := strings.Cut(text, ".")
+	if !ok || !f.ValidID(id) || secret == "" || !b64token.only(secret) {
+		return Token{}, ErrMalformed
+	}
+	return Token{ID: id, Environment: f.environment(id), Secret: NewSecret(secret)}, nil
+}
+
+// environment returns the environment that stands after the prefix of id, or
+// "" if none does.
+func (f *Format) environment(id string) string {
+	if h := f.head(id); h != nil {
+		return h.environment
+	}
+	return ""
+}
+
+// ParsePair is Parse for an ID and a secret that travel apart, which it
+// requires of f's layout. It returns [ErrMalformed] if either is not what f
+// makes.
+func (f *Format) ParsePair(id, secret string) (Token, error) {
+	h := f.head(id)
+	if f.layout != Apart || h == nil || !f.madeID(h, id) || len(secret) != hexSecretLen || !lowerHex.only(secret) {
+		return Token{}, ErrMalformed
+	}
+	return Token{ID: id, Environment: h.environment, Secret: NewSecret(secret)}, nil
+}
+
+// ValidID reports whether a credential of f can have the public ID id.
+func (f *Format) ValidID(id string) bool {
+	if h := f.head(id); h != nil && f.madeID(h, id) {
+		return true
+	}
+	return f.foreign && len(id) > len(f.prefix) && len(id) <= maxIDLen &&
+		strings.HasPrefix(id, f.prefix) && word.only(id)
+}
+
+// madeID reports whether id, which begins with h, is one that f makes.
+func (f *Format) madeID(h *head, id string) bool {
+	switch digits := id[len(h.text):]; f.layout {
+	case Dotted:
+		return len(digits) == dottedIDLen && alnum.only(digits)
+	case Fixed:
+		return len(digits) == fixedIDLen && lowerHex.only(digits)
+	default:
+		return len(digits) == apartIDLen && lowerHex.only(digits)
+	}
+}
