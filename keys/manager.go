@@ -245,9 +245,10 @@ func (m *Manager) Recheck(ctx context.Context, p Principal) error {
 	if p.Kind == "" {
 		return nil
 	}
+	var buf Record
 	v, now := m.Verifier(), time.Now()
-	rec, err := m.store.Get(ctx, p.ID)
-	switch err := found(&rec, p.ID, err); {
+	rec, err := v.lookUp(ctx, p.ID, &buf)
+	switch {
 	case err == ErrUnknown, err == nil && (rec.Revoked() || rec.Org != p.Org):
 		return ErrRevoked
 	case err != nil:
@@ -257,9 +258,8 @@ func (m *Manager) Recheck(ctx context.Context, p Principal) error {
 	case p.Client == "":
 		return nil
 	}
-	var client Record
-	v.family = nil // the client alone is asked for
-	return v.narrow(ctx, &p, &client, now)
+	client, err := v.lookUp(ctx, p.Client, &buf)
+	return narrow(&p, client, err, now)
 }
 
 // LastUses returns when the credentials with the given IDs were last used, as

@@ -67,6 +67,20 @@ type FamilyStore interface {
 	GetFamily(ctx context.Context, id string) (rec, parent Record, err error)
 }
 
+// A LocalStore is a [Store] in the memory of the process whose records, once
+// written, never change: an update puts a new one in the place of the old. A
+// [Verifier] reads such records where they are. It is optional: without it,
+// each check copies a record.
+type LocalStore interface {
+	// Local returns the store, and a function that looks up an ID as Get does,
+	// waits for nothing, and returns nil if no record has the ID. Nobody may
+	// change what it points to.
+	//
+	// A struct that embeds a LocalStore has this method too, while its Get may
+	// be another. So the function counts for the store self alone.
+	Local() (self Store, view func(id string) *Record)
+}
+
 // A UseStore is a [Store] that keeps when credentials were last used. It is
 // optional. Uses are kept apart from records: noting one changes neither a
 // record's version nor anything else of it, so it can undo nothing.

@@ -11,7 +11,8 @@ import (
 // A Verifier checks credentials. It is safe for concurrent use.
 type Verifier struct {
 	store  Store
-	family FamilyStore // the store, if it is one
+	family FamilyStore             // the store, if it is one
+	view   func(id string) *Record // that of the store, if it is a LocalStore
 	settings
 }
 
@@ -29,8 +30,14 @@ func NewVerifier(store Store, opts *Options) (*Verifier, error) {
 }
 
 func newVerifier(store Store, s settings) *Verifier {
-	family, _ := store.(FamilyStore)
-	return &Verifier{store: store, family: family, settings: s}
+	v := &Verifier{store: store, settings: s}
+	v.family, _ = store.(FamilyStore)
+	if local, ok := store.(LocalStore); ok {
+		if self, view := local.Local(); self == store {
+			v.view = view
+		}
+	}
+	return v
 }
 
 // Verify checks the text of an API key or an access token at the present time,
@@ -47,40 +54,49 @@ func (v *Verifier) Verify(ctx context.Context, text string) (Principal, error) {
 
 // VerifyAt is Verify at the time now.
 func (v *Verifier) VerifyAt(ctx context.Context, text string, now time.Time) (Principal, error) {
-	kind := KindKey
 	if strings.HasPrefix(text, v.token.prefix) {
-		kind = KindToken
+		return v.verifyToken(ctx, text, now)
 	}
-	t, err := v.format(kind).Parse(text)
+	t, err := v.key.Parse(text)
 	if err != nil {
 		return Principal{}, v.refuse(ctx, now, nil, "", err)
 	}
-	if kind == KindToken {
-		return v.verifyToken(ctx, t, now)
-	}
-	var rec Record
-	if err := v.check(ctx, kind, t, now, &rec, nil); err != nil {
+	var buf Record
+	rec, err := v.lookUp(ctx, t.ID, &buf)
+	if err := v.judge(ctx, KindKey, t, now, rec, err); err != nil {
 		return Principal{}, err
 	}
 	if rec.Parent != "" {
 		err := unavailable(fmt.Errorf("%w: a key with a parent", ErrCorrupt))
-		return Principal{}, v.refuse(ctx, now, &rec, t.ID, err)
+		return Principal{}, v.refuse(ctx, now, rec, t.ID, err)
 	}
-	v.accept(ctx, now, &rec)
-	return principal(&rec, t.Environment), nil
+	v.accept(ctx, now, rec)
+	return principal(rec, t.Environment), nil
 }
 
 // verifyToken is VerifyAt for tokens, which are good for what their client is.
-func (v *Verifier) verifyToken(ctx context.Context, t Token, now time.Time) (Principal, error) {
-	var rec, parent Record
-	if err := v.check(ctx, KindToken, t, now, &rec, &parent); err != nil {
+func (v *Verifier) verifyToken(ctx context.Context, text string, now time.Time) (Principal, error) {
+	t, err := v.token.Parse(text)
+	if err != nil {
+		return Principal{}, v.refuse(ctx, now, nil, "", err)
+	}
+	var buf, parentBuf Record
+	rec, parent, err := v.lookUpFamily(ctx, t.ID, &buf, &parentBuf)
+	if err := v.judge(ctx, KindToken, t, now, rec, err); err != nil {
 		return Principal{}, err
 	}
-	p := principal(&rec, t.Environment)
-	if err := v.narrow(ctx, &p, &parent, now); err != nil {
-		return Principal{}, v.refuse(ctx, now, &rec, t.ID, err)
+	p := principal(rec, t.Environment)
+	if parent == nil {
+		parent, err = v.lookUp(ctx, rec.Parent, &parentBuf)
+	} else if parent.ID == "" {
+		err = ErrUnknown
+	} else {
+		err = found(parent, rec.Parent)
 	}
-	v.accept(ctx, now, &rec)
+	if err := narrow(&p, parent, err, now); err != nil {
+		return Principal{}, v.refuse(ctx, now, rec, t.ID, err)
+	}
+	v.accept(ctx, now, rec)
 	return p, nil
 }
 
@@ -100,25 +116,68 @@ func (v *Verifier) VerifyClient(ctx context.Context, id, secret string, now time
 	if err != nil {
 		return Record{}, v.refuse(ctx, now, nil, "", err)
 	}
-	var rec Record
-	if err := v.check(ctx, KindClient, t, now, &rec, nil); err != nil {
+	var buf Record
+	rec, err := v.lookUp(ctx, t.ID, &buf)
+	if err := v.judge(ctx, KindClient, t, now, rec, err); err != nil {
 		return Record{}, err
 	}
-	v.accept(ctx, now, &rec)
-	return rec, nil
+	v.accept(ctx, now, rec)
+	return *rec, nil
 }
 
-// check is the one path by which a secret is accepted. It reads the record of
-// t into rec and, if the store has both at once and parent is not nil, the
-// record's parent into parent.
-func (v *Verifier) check(ctx context.Context, kind Kind, t Token, now time.Time, rec, parent *Record) (err error) {
-	secret := t.Secret.Reveal()
-	if parent != nil && v.family != nil {
-		*rec, *parent, err = v.family.GetFamily(ctx, t.ID)
-	} else {
-		*rec, err = v.store.Get(ctx, t.ID)
+// lookUp returns the record with an ID. It reads the records of a LocalStore
+// where they are, and copies others to buf, which is on the caller's stack. The
+// error is ErrUnknown, with a nil record, or wraps ErrUnavailable.
+func (v *Verifier) lookUp(ctx context.Context, id string, buf *Record) (*Record, error) {
+	if v.view != nil {
+		if rec := v.view(id); rec != nil {
+			return rec, found(rec, id)
+		}
+		return nil, ErrUnknown
 	}
-	err = found(rec, t.ID, err)
+	var err error
+	if *buf, err = v.store.Get(ctx, id); err != nil {
+		return nil, notFound(err)
+	}
+	return buf, found(buf, id)
+}
+
+// lookUpFamily is lookUp for a record that has a parent. If the store has both
+// at once, the parent is not nil, but zero if it is not there.
+func (v *Verifier) lookUpFamily(ctx context.Context, id string, buf, parentBuf *Record) (rec, parent *Record, err error) {
+	if v.view != nil || v.family == nil {
+		rec, err = v.lookUp(ctx, id, buf)
+		return rec, nil, err
+	}
+	if *buf, *parentBuf, err = v.family.GetFamily(ctx, id); err != nil {
+		return nil, nil, notFound(err)
+	}
+	return buf, parentBuf, found(buf, id)
+}
+
+// found reports whether a record that a store returned can be the one that was
+// asked for.
+func found(rec *Record, id string) error {
+	if rec.ID != id || rec.Org == "" || rec.RateLimit < 1 {
+		return unavailable(fmt.Errorf("%w: not the record that was asked for", ErrCorrupt))
+	}
+	return nil
+}
+
+// notFound returns what the error of a store says.
+func notFound(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return ErrUnknown
+	}
+	return unavailable(err)
+}
+
+func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
+
+// judge is the one path by which a secret is accepted. The record and the error
+// are those of lookUp.
+func (v *Verifier) judge(ctx context.Context, kind Kind, t Token, now time.Time, rec *Record, err error) error {
+	secret := t.Secret.Reveal()
 	if err == ErrUnknown {
 		v.hasher.burn(kind, secret)
 		return v.refuse(ctx, now, nil, t.ID, err)
@@ -150,32 +209,10 @@ func (v *Verifier) check(ctx context.Context, kind Kind, t Token, now time.Time,
 	return nil
 }
 
-// found returns what a look-up says: nil, ErrUnknown, or an error that wraps
-// ErrUnavailable, also for a record that cannot be the one asked for.
-func found(rec *Record, id string, err error) error {
+// narrow holds p, a token, to what its client permits now. The parent and the
+// error are those of lookUp.
+func narrow(p *Principal, parent *Record, err error, now time.Time) error {
 	switch {
-	case err == nil && (rec.ID != id || rec.Org == "" || rec.RateLimit < 1):
-		return unavailable(fmt.Errorf("%w: not the record that was asked for", ErrCorrupt))
-	case err == nil:
-		return nil
-	case errors.Is(err, ErrNotFound):
-		return ErrUnknown
-	}
-	return unavailable(err)
-}
-
-func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
-
-// narrow holds p, a token, to what its client permits now. The parent is the
-// client's record, or zero if it was not read yet or is not there.
-func (v *Verifier) narrow(ctx context.Context, p *Principal, parent *Record, now time.Time) error {
-	var err error
-	if v.family == nil {
-		*parent, err = v.store.Get(ctx, p.Client)
-	} else if parent.ID == "" {
-		err = ErrNotFound
-	}
-	switch err := found(parent, p.Client, err); {
 	case err == ErrUnknown:
 		return ErrRevoked
 	case err != nil:

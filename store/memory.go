@@ -39,6 +39,7 @@ type Memory struct {
 var (
 	_ Store            = (*Memory)(nil)
 	_ keys.FamilyStore = (*Memory)(nil)
+	_ keys.LocalStore  = (*Memory)(nil)
 	_ keys.UseStore    = (*Memory)(nil)
 )
 
@@ -115,11 +116,26 @@ func (m *Memory) Get(ctx context.Context, id string) (keys.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return keys.Record{}, err
 	}
-	hash, s := m.locate(id)
-	if e := s.get(hash, id); e != nil {
-		return e.Record, nil
+	if r := m.view(id); r != nil {
+		return *r, nil
 	}
 	return keys.Record{}, ErrNotFound
+}
+
+// Local returns m and a function that looks up an ID without a copy of the
+// record, as [keys.LocalStore] says. Of a struct that embeds a Memory it is the
+// Memory that is returned.
+func (m *Memory) Local() (self keys.Store, view func(id string) *keys.Record) {
+	return m, m.view
+}
+
+// view returns the record with the given ID, or nil.
+func (m *Memory) view(id string) *keys.Record {
+	hash, s := m.locate(id)
+	if e := s.get(hash, id); e != nil {
+		return &e.Record
+	}
+	return nil
 }
 
 // GetFamily returns the record with the given ID and its parent, as
@@ -127,21 +143,13 @@ func (m *Memory) Get(ctx context.Context, id string) (keys.Record, error) {
 // the record's: it does not allocate, waits for nobody, and sees a parent that
 // is no older than the call.
 func (m *Memory) GetFamily(ctx context.Context, id string) (rec, parent keys.Record, err error) {
-	if err := ctx.Err(); err != nil {
+	if rec, err = m.Get(ctx, id); err != nil || rec.Parent == "" {
 		return rec, parent, err
 	}
-	hash, s := m.locate(id)
-	e := s.get(hash, id)
-	if e == nil {
-		return rec, parent, ErrNotFound
+	if p := m.view(rec.Parent); p != nil {
+		parent = *p
 	}
-	if e.Parent != "" {
-		hash, s = m.locate(e.Parent)
-		if p := s.get(hash, e.Parent); p != nil {
-			parent = p.Record
-		}
-	}
-	return e.Record, parent, nil
+	return rec, parent, nil
 }
 
 // Update writes r over an older version of it, as [keys.Store] says.
