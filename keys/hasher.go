@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash"
@@ -18,9 +17,7 @@ const (
 	longSecret = 32
 	// minPepper is the least length of a pepper's key, in bytes.
 	minPepper = 32
-	// oneBlock is the longest message that SHA-256 hashes in one block.
-	oneBlock = 55
-	maxTag   = len("client\x00")
+	maxTag    = len("client\x00")
 )
 
 // A Pepper is a key for HMAC-SHA-256 that the host keeps outside the store, so
@@ -101,17 +98,6 @@ func (h *hasher) matches(ctx context.Context, d *Digest, kind Kind, secret strin
 	return equal(&sum, &d.sum), nil
 }
 
-// equal compares two digests in constant time: every bit is looked at, and
-// nothing is decided before the last. It takes a tenth of what the loop over
-// bytes in crypto/subtle does.
-func equal(a, b *[sha256.Size]byte) bool {
-	var differ uint64
-	for i := 0; i < sha256.Size; i += 8 {
-		differ |= binary.LittleEndian.Uint64(a[i:]) ^ binary.LittleEndian.Uint64(b[i:])
-	}
-	return differ == 0
-}
-
 func (h *hasher) matchesForeign(ctx context.Context, d *Digest, secret string) (bool, error) {
 	select {
 	case h.slow <- struct{}{}:
@@ -141,25 +127,6 @@ func (h *hasher) outdated(d *Digest, secret string) bool {
 		return d.text != h.current && h.current != ""
 	}
 	return len(secret) >= longSecret
-}
-
-// sum256 is SHA-256 over the kind, a zero byte and the secret. The kind keeps
-// a digest of one kind from being of use as one of another.
-func sum256(kind Kind, secret string) [sha256.Size]byte {
-	if len(kind)+1+len(secret) > oneBlock {
-		return sum256Long(kind, secret)
-	}
-	var buf [oneBlock]byte
-	n := copy(buf[:], kind)
-	n += 1 + copy(buf[n+1:], secret)
-	return sha256.Sum256(buf[:n])
-}
-
-func sum256Long(kind Kind, secret string) [sha256.Size]byte {
-	var buf [maxTag + MaxLen]byte
-	n := copy(buf[:], kind)
-	n += 1 + copy(buf[n+1:], secret)
-	return sha256.Sum256(buf[:n])
 }
 
 // A pepper computes HMACs under one key. Its states are pooled, since setting
