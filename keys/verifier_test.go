@@ -662,35 +662,3 @@ func TestSlowHashesWaitForTheirTurn(t *testing.T) {
 		t.Errorf("afterwards: %v", err)
 	}
 }
-
-func TestVerifyAllocations(t *testing.T) {
-	env := newEnv(t, nil)
-	text := env.create(keys.Spec{}).Text.Reveal()
-	tok, err := partner.New("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	unknown := partner.Text(tok).Reveal()
-	_, _, _, tokenText := pair(t, env)
-	verifier, err := keys.NewVerifier(env.store, &keys.Options{Format: partner})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, tt := range map[string]struct {
-		text string
-		want error
-	}{
-		"key": {text, nil}, "token": {tokenText, nil}, "malformed": {text[:40], keys.ErrMalformed}, "unknown": {unknown, keys.ErrUnknown},
-		"wrong": {partner.Text(withSecretOf(t, text[:31], unknown)).Reveal(), keys.ErrMismatch},
-	} {
-		ctx := context.Background()
-		n := testing.AllocsPerRun(100, func() {
-			if _, err := verifier.Verify(ctx, tt.text); err != tt.want {
-				t.Fatalf("%s: %v", name, err)
-			}
-		})
-		if n != 0 {
-			t.Errorf("%s: Verify allocates %v times", name, n)
-		}
-	}
-}

@@ -1,0 +1,94 @@
+//go:build !race
+
+package keys_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/scopes"
+	"github.com/claviger-auth/claviger/store"
+)
+
+// The race detector keeps calls from being inlined that then allocate, and pools
+// from keeping what they are given, so that the counts are only exact without
+// it.
+func TestAllocations(t *testing.T) {
+	ctx, memory := context.Background(), new(store.Memory)
+	pepper := []keys.Pepper{{Name: "p", Key: keys.NewSecret(strings.Repeat("p", 32))}}
+	for name, v := range map[string]struct {
+		store keys.Store
+		opts  keys.Options
+	}{
+		"a local store":  {memory, keys.Options{Format: partner}},
+		"another store":  {struct{ keys.Store }{memory}, keys.Options{Format: partner}},
+		"with a pepper":  {memory, keys.Options{Format: partner, Peppers: pepper}},
+		"another format": {memory, keys.Options{}},
+	} {
+		manager, err := keys.NewManager(v.store, &v.opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		create := func(kind keys.Kind) keys.Issued {
+			issued, err := manager.Create(ctx, "acme", keys.Spec{Kind: kind})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return issued
+		}
+		key, other, client := create(keys.KindKey), create(keys.KindKey), create(keys.KindClient)
+		revoked, f := create(keys.KindKey), format(v.opts.Format)
+		if err := manager.Revoke(ctx, "acme", revoked.Record.ID); err != nil {
+			t.Fatal(err)
+		}
+		token, err := manager.IssueToken(ctx, client.Record, scopes.Set{}, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wrong := f.Text(withSecretOf(t, key.Record.ID, other.Text.Reveal())).Reveal()
+		verifier := manager.Verifier()
+		for text, want := range map[string]error{
+			key.Text.Reveal(): nil, token.Text.Reveal(): nil, revoked.Text.Reveal(): keys.ErrRevoked,
+			wrong: keys.ErrMismatch, wrong[1:]: keys.ErrMalformed, newText(t, f): keys.ErrUnknown,
+		} {
+			if n := testing.AllocsPerRun(100, func() {
+				if _, err := verifier.Verify(ctx, text); err != want {
+					t.Fatal(err, want)
+				}
+			}); n != 0 {
+				t.Errorf("%s: %v allocations, want 0, to find %v", name, n, want)
+			}
+		}
+		secret, now := client.Text.Reveal(), time.Now()
+		for secret, want := range map[string]error{secret: nil, strings.Repeat("0", len(secret)): keys.ErrMismatch} {
+			if n := testing.AllocsPerRun(100, func() {
+				if _, err := verifier.VerifyClient(ctx, client.Record.ID, secret, now); err != want {
+					t.Fatal(err, want)
+				}
+			}); n != 0 {
+				t.Errorf("%s: %v allocations, want 0, to find %v of a client", name, n, want)
+			}
+		}
+	}
+}
+
+// format returns f, or the default one if that is nil.
+func format(f *keys.Format) *keys.Format {
+	if f == nil {
+		return keys.MustFormat("key_", keys.Dotted, nil)
+	}
+	return f
+}
+
+// newText returns a credential that nobody has.
+func newText(t *testing.T, f *keys.Format) string {
+	t.Helper()
+	tok, err := f.New("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.Text(tok).Reveal()
+}
