@@ -33,9 +33,12 @@ func bearer(field string) (string, error) {
 	if strings.IndexByte(field, ',') >= 0 && secondCredential(field) {
 		return "", ErrSeveralCredentials
 	}
-	scheme, rest, _ := strings.Cut(field, " ")
-	if !isBearer(scheme) {
-		return "", ErrNoCredential
+	rest, usual := strings.CutPrefix(field, "Bearer ")
+	if !usual {
+		var scheme string
+		if scheme, rest, _ = strings.Cut(field, " "); !isBearer(scheme) {
+			return "", ErrNoCredential
+		}
 	}
 	for len(rest) > 0 && rest[0] == ' ' {
 		rest = rest[1:]

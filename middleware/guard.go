@@ -78,12 +78,13 @@ type Options struct {
 type Guard struct {
 	verifier  *keys.Verifier
 	limiter   *ratelimit.Limiter
-	limit     func(p keys.Principal) (ratelimit.Limit, error)
+	limit     func(p keys.Principal) (ratelimit.Limit, error) // nil for the default
 	answers   *answers
 	apiKey    bool
 	preflight bool
 	quota     quotaFields
 	hook      keys.Hook
+	clock     clock
 }
 
 // New returns a Guard that checks credentials with v and limits with l. A nil l
@@ -109,9 +110,6 @@ func New(v *keys.Verifier, l *ratelimit.Limiter, opts *Options) (*Guard, error) 
 		preflight: opts.AllowPreflight,
 		quota:     quotaFields{omit: opts.OmitQuota, legacy: opts.LegacyQuota},
 		hook:      opts.Hook,
-	}
-	if g.limit == nil {
-		g.limit = func(p keys.Principal) (ratelimit.Limit, error) { return ratelimit.PerMinute(p.RateLimit) }
 	}
 	return g, nil
 }
@@ -143,12 +141,12 @@ func (g *Guard) Check(r *http.Request, scope string) (Access, error) {
 	if err != nil {
 		return a, err
 	}
-	now := time.Now()
+	now := g.clock.now()
 	if a.Principal, err = g.verifier.VerifyAt(r.Context(), text, now); err != nil {
 		return a, err
 	}
 	if g.limiter != nil {
-		limit, err := g.limit(a.Principal)
+		limit, err := g.limitOf(&a.Principal)
 		if err == nil {
 			a.Quota, err = g.limiter.TakeAt(r.Context(), a.Principal.Org, limit, now, 1)
 		}
@@ -165,6 +163,14 @@ func (g *Guard) Check(r *http.Request, scope string) (Access, error) {
 		return a, ErrScope
 	}
 	return a, nil
+}
+
+// limitOf returns the limit of a principal.
+func (g *Guard) limitOf(p *keys.Principal) (ratelimit.Limit, error) {
+	if g.limit != nil {
+		return g.limit(*p)
+	}
+	return ratelimit.PerMinute(p.RateLimit)
 }
 
 // tell reports a refusal to the hook.
