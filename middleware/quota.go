@@ -3,6 +3,7 @@ package middleware
 import (
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -10,11 +11,33 @@ import (
 	"github.com/claviger-auth/claviger/ratelimit"
 )
 
-// quotaFields says which fields about the quota go into a response.
-type quotaFields struct{ omit, legacy bool }
+// quotaFields writes the fields about the quota into responses.
+type quotaFields struct {
+	omit, legacy bool
+	policies     [64]atomic.Pointer[policy] // a cache; see policyOf
+}
+
+// A policy is a limit as the field RateLimit-Policy has it.
+type policy struct {
+	limit ratelimit.Limit
+	text  string
+}
+
+// policyOf returns the text of a limit. Hosts have a few limits, most often one
+// for each plan that they sell, so it is usually there already.
+func (q *quotaFields) policyOf(l ratelimit.Limit) string {
+	place := &q.policies[uint64(l.Burst())*0x9e3779b97f4a7c15>>58]
+	p := place.Load()
+	if p == nil || p.limit != l {
+		text := `"default";q=` + strconv.Itoa(l.Burst()) + `;w=` + strconv.FormatInt(windowSeconds(l), 10)
+		p = &policy{l, text}
+		place.Store(p)
+	}
+	return p.text
+}
 
 // wanted reports whether the response to a has fields about its quota.
-func (q quotaFields) wanted(a *Access) bool {
+func (q *quotaFields) wanted(a *Access) bool {
 	return !q.omit && a.Quota.Limit != (ratelimit.Limit{})
 }
 
@@ -22,15 +45,18 @@ func (q quotaFields) wanted(a *Access) bool {
 // an object that is made anyway, it costs no allocation. It is written once.
 type quotaText struct {
 	lines [2]string // the values of the two fields
-	text  [80]byte  // their text: at most 40 bytes each
-	n     int       // how much of text is used
+	text  [32]byte  // the second value, unless its numbers are very large
 }
 
 // set writes the fields about the quota d into h, with their text in t.
-func (q quotaFields) set(h http.Header, t *quotaText, d *ratelimit.Decision) {
+func (q *quotaFields) set(h http.Header, t *quotaText, d *ratelimit.Decision) {
+	b := append(t.text[:0], `"default";r=`...)
+	b = strconv.AppendInt(b, int64(d.Remaining), 10)
+	b = append(b, `;t=`...)
+	b = strconv.AppendInt(b, d.ResetAfterSeconds(), 10)
+	t.lines = [...]string{q.policyOf(d.Limit), textOf(b)}
 	// These keys are in the canonical form of package http already.
-	h["Ratelimit-Policy"] = t.line(0, `"default";q=`, int64(d.Limit.Burst()), `;w=`, windowSeconds(d.Limit))
-	h["Ratelimit"] = t.line(1, `"default";r=`, int64(d.Remaining), `;t=`, d.ResetAfterSeconds())
+	h["Ratelimit-Policy"], h["Ratelimit"] = t.lines[:1:1], t.lines[1:2:2]
 	if q.legacy {
 		h.Set("X-RateLimit-Limit", strconv.Itoa(d.Limit.Burst()))
 		h.Set("X-RateLimit-Remaining", strconv.Itoa(d.Remaining))
@@ -38,18 +64,8 @@ func (q quotaFields) set(h http.Header, t *quotaText, d *ratelimit.Decision) {
 	}
 }
 
-// line returns the values of a field that has one: two words, each with a
-// number behind it.
-func (t *quotaText) line(i int, word1 string, n1 int64, word2 string, n2 int64) []string {
-	b := append(t.text[t.n:t.n], word1...)
-	b = strconv.AppendInt(b, n1, 10)
-	b = append(b, word2...)
-	b = strconv.AppendInt(b, n2, 10)
-	t.n += len(b)
-	// The bytes are not written again, so they may serve as a string.
-	t.lines[i] = unsafe.String(unsafe.SliceData(b), len(b))
-	return t.lines[i : i+1 : i+1]
-}
+// textOf returns b, which is not written again, as a string.
+func textOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // windowSeconds returns the window of a limit in seconds, rounded up. The cost
 // of a request is rounded up too, which makes the window of 7 requests a minute
@@ -59,24 +75,31 @@ func windowSeconds(l ratelimit.Limit) int64 {
 	return int64((window + time.Second - 1) / time.Second)
 }
 
-// An admitted request is everything that a handler behind Require needs, in one
-// object: the copy of the request, the context with the principal, and the
-// text of the quota's fields.
+// An admitted request is what a handler behind Require needs, in one object: the
+// copy of the request, and the context with the principal.
 type admitted struct {
 	request http.Request
 	context keys.Context
-	quota   quotaText
 }
 
-// admit returns the request that goes on to the handler, and writes the quota's
-// fields.
-func (g *Guard) admit(h http.Header, r *http.Request, a *Access) *http.Request {
-	x := new(admitted)
+// admit makes x the request that goes on to the handler.
+func (x *admitted) admit(r *http.Request, a *Access) *http.Request {
 	x.context = keys.Context{Context: r.Context(), Principal: a.Principal}
 	// WithContext is inlined, and its copy does not leave the stack.
 	x.request = *r.WithContext(&x.context)
-	if g.quota.wanted(a) {
-		g.quota.set(h, &x.quota, &a.Quota)
-	}
 	return &x.request
+}
+
+// admit returns the request that goes on to the handler, and writes the quota's
+// fields, whose text is in the same object.
+func (g *Guard) admit(h http.Header, r *http.Request, a *Access) *http.Request {
+	if !g.quota.wanted(a) {
+		return new(admitted).admit(r, a)
+	}
+	x := new(struct {
+		admitted
+		quota quotaText
+	})
+	g.quota.set(h, &x.quota, &a.Quota)
+	return x.admit(r, a)
 }

@@ -25,85 +25,63 @@ type Refusal struct {
 // when it is called. It must write nothing of Refusal.Err.
 type ErrorWriter func(w http.ResponseWriter, r *http.Request, refusal Refusal)
 
-// WriteJSON is the ErrorWriter that hosts get without asking. It writes
-//
-//	{"error":"<code>","error_description":"<description>"}
-func WriteJSON(w http.ResponseWriter, _ *http.Request, refusal Refusal) {
-	body := make([]byte, 0, 256)
-	body = append(body, `{"error":"`...)
-	body = append(body, refusal.Code...)
-	body = append(body, `","error_description":"`...)
-	body = append(body, refusal.Description...)
-	body = append(body, '"', '}', '\n')
-	writeBody(w, refusal.Status, "application/json", body)
-}
-
-// WriteProblem is the ErrorWriter of RFC 9457. It writes
-//
-//	{"type":"about:blank","title":"Unauthorized","status":401,"detail":"<description>","error":"<code>"}
-//
-// as application/problem+json.
-func WriteProblem(w http.ResponseWriter, _ *http.Request, refusal Refusal) {
-	body := make([]byte, 0, 320)
-	body = append(body, `{"type":"about:blank","title":"`...)
-	body = append(body, http.StatusText(refusal.Status)...)
-	body = append(body, `","status":`...)
-	body = strconv.AppendInt(body, int64(refusal.Status), 10)
-	body = append(body, `,"detail":"`...)
-	body = append(body, refusal.Description...)
-	body = append(body, `","error":"`...)
-	body = append(body, refusal.Code...)
-	body = append(body, '"', '}', '\n')
-	writeBody(w, refusal.Status, "application/problem+json", body)
-}
-
-func writeBody(w http.ResponseWriter, status int, contentType string, body []byte) {
-	h := w.Header()
-	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that is gone needs no answer
-}
-
-// The refusals, by what Check returns.
-var (
-	noCredential = Refusal{
-		Status: http.StatusUnauthorized, Code: "unauthorized",
-		Description: "Send an API key or an access token as a Bearer credential in the Authorization header.",
-	}
-	invalid = Refusal{
-		Status: http.StatusUnauthorized, Code: "invalid_token",
-		Description: "The credential is not valid.",
-	}
-	expired = Refusal{
-		Status: http.StatusUnauthorized, Code: "invalid_token",
-		Description: "The credential has expired.",
-	}
-	revoked = Refusal{
-		Status: http.StatusUnauthorized, Code: "invalid_token",
-		Description: "The credential was revoked.",
-	}
-	several = Refusal{
-		Status: http.StatusBadRequest, Code: "invalid_request",
-		Description: "The request has more than one credential.",
-	}
-	overLimit = Refusal{
-		Status: http.StatusTooManyRequests, Code: "rate_limit_exceeded",
-		Description: "Too many requests. Retry after the time in the Retry-After header.",
-	}
-	scopeMissing = Refusal{
-		Status: http.StatusForbidden, Code: "insufficient_scope",
-		Description: "The credential does not hold the scope that this request needs.",
-	}
-	unavailable = Refusal{
-		Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable", RetryAfter: 1,
-		Description: "The request cannot be authorized at the moment. Try again.",
-	}
+// The refusals of a guard, in its tables.
+const (
+	noCredential = iota
+	several
+	invalid
+	expired
+	revoked
+	overLimit
+	scopeMissing
+	unavailable
+	refusalCount
 )
 
-// refusalOf returns the answer to an error of Check. Whatever it does not know
-// is a failure of ours, and says nothing about the credential.
-func refusalOf(err error) Refusal {
+var refusals = [refusalCount]Refusal{
+	noCredential: {
+		Status: http.StatusUnauthorized, Code: "unauthorized",
+		Description: "Send an API key or an access token as a Bearer credential in the Authorization header.",
+	},
+	several: {
+		Status: http.StatusBadRequest, Code: "invalid_request",
+		Description: "The request has more than one credential.",
+	},
+	invalid: {
+		Status: http.StatusUnauthorized, Code: "invalid_token",
+		Description: "The credential is not valid.",
+	},
+	expired: {
+		Status: http.StatusUnauthorized, Code: "invalid_token",
+		Description: "The credential has expired.",
+	},
+	revoked: {
+		Status: http.StatusUnauthorized, Code: "invalid_token",
+		Description: "The credential was revoked.",
+	},
+	overLimit: {
+		Status: http.StatusTooManyRequests, Code: "rate_limit_exceeded",
+		Description: "Too many requests. Retry after the time in the Retry-After header.",
+	},
+	scopeMissing: {
+		Status: http.StatusForbidden, Code: "insufficient_scope",
+		Description: "The credential does not hold the scope that this request needs.",
+	},
+	unavailable: {
+		Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable", RetryAfter: 1,
+		Description: "The request cannot be authorized at the moment. Try again.",
+	},
+}
+
+// refusalOf returns which answer an error of Check gets. Whatever it does not
+// know is a failure of ours, and says nothing about the credential.
+func refusalOf(err error) int {
+	switch err { // most errors come as they are
+	case keys.ErrMalformed, keys.ErrUnknown, keys.ErrMismatch:
+		return invalid
+	case ErrLimit:
+		return overLimit
+	}
 	switch {
 	case errors.Is(err, ErrNoCredential):
 		return noCredential
@@ -127,9 +105,9 @@ func refusalOf(err error) Refusal {
 
 // answers hold what the refusals of one guard have in common.
 type answers struct {
-	write     ErrorWriter
-	challenge string // scheme and realm
-	metadata  string // the parameter resource_metadata with its comma, or ""
+	write      ErrorWriter
+	challenges [refusalCount]string // in front of the scope, if there is one
+	metadata   string               // the parameter resource_metadata with its comma, or ""
 }
 
 func newAnswers(opts *Options) (*answers, error) {
@@ -144,50 +122,74 @@ func newAnswers(opts *Options) (*answers, error) {
 	if !validRealm(realm) {
 		return nil, errors.New("middleware: the realm is not printable ASCII without quotes and backslashes")
 	}
-	a.challenge = `Bearer realm="` + realm + `"`
 	if url := opts.ResourceMetadata; url != "" {
 		if !validURL(url) {
 			return nil, fmt.Errorf("middleware: resource metadata %q is not an absolute URL", url)
 		}
 		a.metadata = `, resource_metadata="` + url + `"`
 	}
+	for i, refusal := range refusals {
+		c := `Bearer realm="` + realm + `"`
+		if i != noCredential { // RFC 6750 §3: no error code without a credential
+			c += `, error="` + refusal.Code + `", error_description="` + refusal.Description + `"`
+		}
+		if i != scopeMissing {
+			c += a.metadata
+		}
+		a.challenges[i] = c
+	}
 	return a, nil
+}
+
+// challenge returns the challenge of RFC 6750 §3.
+func (a *answers) challenge(refusal int, scope string) string {
+	c := a.challenges[refusal]
+	if refusal != scopeMissing {
+		return c
+	}
+	if !scopes.Valid(scope) { // it could break out of the quotes
+		return c + a.metadata
+	}
+	return c + `, scope="` + scope + `"` + a.metadata
+}
+
+// A refused request is all the memory that the fields of a refusal take, in one
+// object.
+type refused struct {
+	values [3]string
+	n      int // how many of values are used
+	quota  quotaText
+}
+
+// set sets a field to one value. The key is in canonical form.
+func (x *refused) set(h http.Header, key, value string) {
+	x.values[x.n] = value
+	h[key] = x.values[x.n : x.n+1 : x.n+1]
+	x.n++
 }
 
 // Refuse answers a request that [Guard.Check] did not let through, with what it
 // returned.
 func (g *Guard) Refuse(w http.ResponseWriter, r *http.Request, a Access, err error) {
-	refusal := refusalOf(err)
+	i := refusalOf(err)
+	refusal := refusals[i]
 	refusal.Err = err
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
+	x, h := new(refused), w.Header()
+	x.set(h, "Cache-Control", "no-store")
 	switch refusal.Status {
 	case http.StatusForbidden:
 		refusal.Scope = a.Scope
 		fallthrough
 	case http.StatusUnauthorized, http.StatusBadRequest:
-		h.Set("WWW-Authenticate", g.answers.challengeFor(&refusal))
+		x.set(h, "Www-Authenticate", g.answers.challenge(i, a.Scope))
 	case http.StatusTooManyRequests:
 		refusal.RetryAfter = a.Quota.RetryAfterSeconds()
 	}
 	if refusal.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.FormatInt(refusal.RetryAfter, 10))
+		x.set(h, "Retry-After", strconv.FormatInt(refusal.RetryAfter, 10))
 	}
 	if g.quota.wanted(&a) || refusal.Status == http.StatusTooManyRequests {
-		g.quota.set(h, new(quotaText), &a.Quota)
+		g.quota.set(h, &x.quota, &a.Quota)
 	}
 	g.answers.write(w, r, refusal)
-}
-
-// challengeFor returns the challenge of RFC 6750 §3. It has no error code when
-// the request had no credential.
-func (a *answers) challengeFor(refusal *Refusal) string {
-	if refusal.Code == noCredential.Code {
-		return a.challenge + a.metadata
-	}
-	c := a.challenge + `, error="` + refusal.Code + `", error_description="` + refusal.Description + `"`
-	if scopes.Valid(refusal.Scope) { // or it could break out of the quotes
-		c += `, scope="` + refusal.Scope + `"`
-	}
-	return c + a.metadata
 }

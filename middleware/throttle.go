@@ -67,10 +67,10 @@ func (t *Throttle) Limit(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		refusal := overLimit
+		refusal := refusals[overLimit]
 		refusal.RetryAfter, refusal.Err = d.RetryAfterSeconds(), ErrLimit
 		if err != nil {
-			refusal = unavailable
+			refusal = refusals[unavailable]
 			refusal.Err = err
 		}
 		w.Header().Set("Cache-Control", "no-store")
