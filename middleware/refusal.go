@@ -73,32 +73,36 @@ var refusals = [refusalCount]Refusal{
 	},
 }
 
+// errorAnswers has the answer to each error of Check. If an error wraps several,
+// the first counts: that a store cannot be asked says nothing about a credential.
+var errorAnswers = [...]struct {
+	err    error
+	answer int
+}{
+	{ErrNoCredential, noCredential},
+	{ErrSeveralCredentials, several},
+	{keys.ErrUnavailable, unavailable},
+	{keys.ErrMalformed, invalid},
+	{keys.ErrUnknown, invalid},
+	{keys.ErrMismatch, invalid},
+	{keys.ErrExpired, expired},
+	{keys.ErrRevoked, revoked},
+	{ErrLimit, overLimit},
+	{ErrScope, scopeMissing},
+}
+
 // refusalOf returns which answer an error of Check gets. Whatever it does not
-// know is a failure of ours, and says nothing about the credential.
+// know is a failure of ours.
 func refusalOf(err error) int {
-	switch err { // most errors come as they are
-	case keys.ErrMalformed, keys.ErrUnknown, keys.ErrMismatch:
-		return invalid
-	case ErrLimit:
-		return overLimit
+	for i := range errorAnswers {
+		if e := &errorAnswers[i]; err == e.err { // as most errors come
+			return e.answer
+		}
 	}
-	switch {
-	case errors.Is(err, ErrNoCredential):
-		return noCredential
-	case errors.Is(err, ErrSeveralCredentials):
-		return several
-	case errors.Is(err, keys.ErrUnavailable):
-		return unavailable
-	case errors.Is(err, keys.ErrMalformed), errors.Is(err, keys.ErrUnknown), errors.Is(err, keys.ErrMismatch):
-		return invalid
-	case errors.Is(err, keys.ErrExpired):
-		return expired
-	case errors.Is(err, keys.ErrRevoked):
-		return revoked
-	case errors.Is(err, ErrLimit):
-		return overLimit
-	case errors.Is(err, ErrScope):
-		return scopeMissing
+	for i := range errorAnswers {
+		if e := &errorAnswers[i]; errors.Is(err, e.err) {
+			return e.answer
+		}
 	}
 	return unavailable
 }
