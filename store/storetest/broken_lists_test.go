@@ -12,7 +12,7 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-var recordDefects = slices.Concat(singleDefects, listDefects, contextDefects, raceDefects, historyDefects, familyDefects, useDefects)
+var recordDefects = slices.Concat(singleDefects, listDefects, contextDefects, raceDefects, historyDefects, familyDefects, localDefects, useDefects)
 
 // listDefects are those of List and Sweep.
 var listDefects = []*defect{

@@ -23,6 +23,7 @@ type broken struct {
 	sweep    func(*broken, context.Context, time.Time, int) (int, error)
 	take     func(*broken, context.Context, ratelimit.Bucket, ratelimit.Limit, time.Time, int) (ratelimit.Decision, error)
 	family   func(*broken, context.Context, string) (rec, parent keys.Record, err error)
+	view     func(*broken, string) *keys.Record
 	noteUses func(*broken, context.Context, map[string]time.Time) error
 	lastUses func(*broken, context.Context, []string) (map[string]time.Time, error)
 }
@@ -41,6 +42,7 @@ type overlay struct {
 	gets    map[string]int
 	epoch   time.Time
 	uses    map[string]time.Time
+	views   map[string]*keys.Record
 }
 
 // A flight is a Get that others wait for.
@@ -98,6 +100,14 @@ func (b *broken) GetFamily(ctx context.Context, id string) (rec, parent keys.Rec
 		return b.family(b, ctx, id)
 	}
 	return b.Memory.GetFamily(ctx, id)
+}
+
+// Local makes a local store of those with a view alone.
+func (b *broken) Local() (self keys.Store, view func(id string) *keys.Record) {
+	if b.view != nil {
+		return b, func(id string) *keys.Record { return b.view(b, id) }
+	}
+	return b.Memory.Local()
 }
 
 func (b *broken) NoteUses(ctx context.Context, uses map[string]time.Time) error {

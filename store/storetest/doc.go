@@ -21,8 +21,8 @@
 // says what the contract wants, why, and what the store did instead. A clause
 // that makes no sense without another one that failed is skipped: one defect
 // is reported once, under the name of the rule that it breaks. The clauses of
-// [keys.FamilyStore] and [keys.UseStore] are judged if the store has their
-// methods, and their subtests are skipped if it has not.
+// [keys.FamilyStore], [keys.LocalStore] and [keys.UseStore] are judged if the
+// store has their methods, and their subtests are skipped if it has not.
 //
 // The kit knows nothing of a store but its methods. It cannot see whether a
 // store survives a power cut, holds across several nodes, or heeds a context

@@ -30,7 +30,7 @@ func (d *defect) clone() *broken {
 	return &broken{
 		insert: d.store.insert, get: d.store.get, update: d.store.update,
 		list: d.store.list, sweep: d.store.sweep, take: d.store.take,
-		family: d.store.family, noteUses: d.store.noteUses, lastUses: d.store.lastUses,
+		family: d.store.family, view: d.store.view, noteUses: d.store.noteUses, lastUses: d.store.lastUses,
 	}
 }
 
@@ -249,7 +249,7 @@ func TestOptionalClauses(t *testing.T) {
 			t.Errorf("%s is a clause of %q", c.Name, c.Optional)
 		}
 	}
-	if of[""] < 50 || of["keys.FamilyStore"] < 8 || of["keys.UseStore"] < 8 || len(of) != 3 {
+	if of[""] < 50 || of["keys.FamilyStore"] < 8 || of["keys.UseStore"] < 8 || of["keys.LocalStore"] < 3 || len(of) != 4 {
 		t.Errorf("clauses of each interface: %v", of)
 	}
 }

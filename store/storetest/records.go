@@ -21,6 +21,7 @@ var recordClauses = slices.Concat(
 	concurrencyClauses,
 	historyClauses,
 	familyClauses,
+	localClauses,
 	useClauses,
 )
 
@@ -75,6 +76,7 @@ const (
 	linearizable   = "concurrent-histories-are-linearizable"
 	hostileID      = "get-hostile-id"
 	getsBoth       = "family-gets-both"
+	localFinds     = "local-finds-what-get-finds"
 	usesRoundTrip  = "uses-round-trip"
 	passesOver     = "uses-unknown-ids-passed-over"
 )
