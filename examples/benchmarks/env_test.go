@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 		describe()
 	}
 	code := m.Run()
+	stopRedis()
 	os.Exit(code)
 }
 
