@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -90,10 +91,8 @@ func (g *floorGuard) check(r *http.Request, scope string) (*floorRecord, floorDe
 	if d = rec.bucket.take(now); !d.allowed {
 		return nil, d, errFloorLimit
 	}
-	for _, s := range rec.scopes {
-		if s == scope {
-			return rec, d, nil
-		}
+	if slices.Contains(rec.scopes, scope) {
+		return rec, d, nil
 	}
 	return nil, d, errFloorScope
 }

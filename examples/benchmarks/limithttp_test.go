@@ -2,6 +2,7 @@ package benchmarks_test
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -33,7 +34,7 @@ var limitImpls = []limitImpl{
 		return must(httplimit.NewMiddleware(s, httplimit.IPKeyFunc())).Handle
 	}},
 	{"httprate", func(_ testing.TB, q quota) func(http.Handler) http.Handler {
-		return httprate.LimitByIP(q.burst, q.window())
+		return httprate.LimitBy(q.burst, q.window(), remoteIP)
 	}},
 	{"throttled", func(_ testing.TB, q quota) func(http.Handler) http.Handler {
 		l := must(throttled.NewGCRARateLimiterCtx(must(memstore.NewCtx(0)), throttledQuota(q)))
@@ -48,6 +49,13 @@ var limitImpls = []limitImpl{
 		l := limiter.New(memory.NewStore(), limiter.Rate{Period: q.window(), Limit: int64(q.burst)})
 		return stdlib.NewMiddleware(l).Handler
 	}},
+}
+
+// remoteIP does what httprate.KeyByIP does, which is marked as deprecated lest
+// it be used behind proxies.
+func remoteIP(r *http.Request) (string, error) {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	return httprate.CanonicalizeIP(host), err
 }
 
 // limitMiddleware are the rows of BenchmarkPath that limit, and do not check
