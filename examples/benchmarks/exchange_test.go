@@ -27,7 +27,8 @@ const (
 type tokenEndpoint struct {
 	handler    http.Handler
 	id, secret string
-	close      func() // nil if there is nothing to close
+	good       func(token string) bool // reports whether a token is one that was issued
+	close      func()                  // nil if there is nothing to close
 }
 
 // clientSecret returns a new secret in the form of Claviger's.
@@ -90,15 +91,20 @@ func (e *tokenEndpoint) token() string {
 }
 
 // clavigerEndpoint is the token endpoint of a host such as examples/partnerapi.
-// The one client here may have as many tokens as the benchmark asks for, and
-// spends one of its limits all the same.
+// Its limit on live tokens is checked too, and is higher than any benchmark goes.
 func clavigerEndpoint(db *store.Memory) tokenEndpoint {
 	manager := must(keys.NewManager(db, &keys.Options{Catalog: catalog, RateLimit: plenty}))
 	srv := must(oauth.New(manager, &oauth.Options{MaxTokens: 1 << 30}))
 	handler := must(oauth.NewHandler(srv, "https://auth.example.com", nil))
 	caller := keys.Principal{Org: org, ID: "session", Scopes: scopes.MustParse(scope), RateLimit: plenty}
 	issued := must(srv.Register(context.Background(), caller, oauth.ClientSpec{}))
-	return tokenEndpoint{handler: http.HandlerFunc(handler.Token), id: issued.Record.ID, secret: issued.Text.Reveal()}
+	return tokenEndpoint{
+		handler: http.HandlerFunc(handler.Token), id: issued.Record.ID, secret: issued.Text.Reveal(),
+		good: func(token string) bool {
+			_, err := manager.Verifier().Verify(context.Background(), token)
+			return err == nil
+		},
+	}
 }
 
 var exchanges = []struct {
@@ -107,12 +113,12 @@ var exchanges = []struct {
 }{
 	{"floor", func() tokenEndpoint {
 		s, id, secret := newFloorServer()
-		return tokenEndpoint{handler: http.HandlerFunc(s.lean), id: id, secret: secret}
+		return tokenEndpoint{handler: http.HandlerFunc(s.lean), id: id, secret: secret, good: s.knows}
 	}},
 	{"claviger", func() tokenEndpoint { return clavigerEndpoint(new(store.Memory)) }},
 	{"floor-plain", func() tokenEndpoint {
 		s, id, secret := newFloorServer()
-		return tokenEndpoint{handler: http.HandlerFunc(s.plain), id: id, secret: secret}
+		return tokenEndpoint{handler: http.HandlerFunc(s.plain), id: id, secret: secret, good: s.knows}
 	}},
 	{"osin", osinEndpoint},
 	{"go-oauth2", func() tokenEndpoint { e, _ := goOAuth2Endpoint(); return e }},
@@ -164,9 +170,6 @@ func TestExchange(t *testing.T) {
 		t.Run(impl.name, func(t *testing.T) {
 			t.Parallel()
 			e := impl.new()
-			if e.close != nil {
-				defer e.close()
-			}
 			x := e.exchange(e.secret)
 			seen := make(map[string]bool)
 			for range 3 {
@@ -185,6 +188,9 @@ func TestExchange(t *testing.T) {
 				if len(answer.AccessToken) < 20 || seen[answer.AccessToken] {
 					t.Errorf("token %q is short, or was there before", answer.AccessToken)
 				}
+				if !e.good(answer.AccessToken) || e.good(damaged(answer.AccessToken)) {
+					t.Errorf("token %q is not good, or another one is", answer.AccessToken)
+				}
 				seen[answer.AccessToken] = true
 				if !strings.EqualFold(answer.TokenType, "bearer") || answer.ExpiresIn < 3590 || answer.Scope != scope {
 					t.Errorf("answer %s", x.writer.body)
@@ -192,6 +198,11 @@ func TestExchange(t *testing.T) {
 			}
 			if bad := e.exchange(clientSecret()); bad.send(e.handler) {
 				t.Error("a wrong secret got a token")
+			}
+			if e.close != nil {
+				if e.close(); x.send(e.handler) {
+					t.Error("a closed store took a token")
+				}
 			}
 		})
 	}

@@ -67,6 +67,17 @@ func (s *floorServer) issue(dst []byte, client, scope string) []byte {
 	return dst
 }
 
+// knows reports whether a token was issued.
+func (s *floorServer) knows(token string) bool {
+	id, err := hex.DecodeString(token[len("oauth_"):][:24])
+	if err != nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tokens[[12]byte(id)].digest == sha256.Sum256([]byte(token[len(token)-64:]))
+}
+
 // lean is the handler that reads and writes by hand.
 func (s *floorServer) lean(w http.ResponseWriter, r *http.Request) {
 	encoded, basic := strings.CutPrefix(r.Header.Get("Authorization"), "Basic ")

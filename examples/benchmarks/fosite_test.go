@@ -66,7 +66,11 @@ func fositeEndpoint(hasher fosite.Hasher) (tokenEndpoint, fosite.OAuth2Provider)
 		}
 		provider.WriteAccessResponse(ctx, w, request, response)
 	})
-	return tokenEndpoint{handler: h, id: id, secret: secret}, provider
+	good := func(token string) bool {
+		_, _, err := provider.IntrospectToken(context.Background(), token, fosite.AccessToken, new(fosite.DefaultSession), scope)
+		return err == nil
+	}
+	return tokenEndpoint{handler: h, id: id, secret: secret, good: good}, provider
 }
 
 type requesterKey struct{}

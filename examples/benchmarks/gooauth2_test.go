@@ -35,7 +35,11 @@ func goOAuth2Endpoint() (tokenEndpoint, *server.Server) {
 	// The store cannot be closed, and would be kept by a goroutine of its
 	// database's for as long as the program runs.
 	db := (*buntdb.DB)(reflect.ValueOf(tokens).Elem().FieldByName("db").UnsafePointer())
-	return tokenEndpoint{handler: h, id: id, secret: secret, close: func() { _ = db.Close() }}, srv
+	good := func(token string) bool {
+		_, err := manager.LoadAccessToken(context.Background(), token)
+		return err == nil
+	}
+	return tokenEndpoint{handler: h, id: id, secret: secret, good: good, close: func() { _ = db.Close() }}, srv
 }
 
 type tokenInfoKey struct{}

@@ -79,5 +79,8 @@ func osinEndpoint() tokenEndpoint {
 		}
 		_ = osin.OutputJSON(response, w, r)
 	})
-	return tokenEndpoint{handler: h, id: id, secret: secret}
+	return tokenEndpoint{handler: h, id: id, secret: secret, good: func(token string) bool {
+		_, err := db.LoadAccess(token)
+		return err == nil
+	}}
 }
