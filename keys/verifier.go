@@ -53,7 +53,7 @@ func (v *Verifier) Verify(ctx context.Context, text string) (Principal, error) {
 }
 
 // VerifyAt is Verify at the time now.
-func (v *Verifier) VerifyAt(ctx context.Context, text string, now time.Time) (Principal, error) {
+func (v *Verifier) VerifyAt(ctx context.Context, text string, now time.Time) (p Principal, err error) {
 	if strings.HasPrefix(text, v.token.prefix) {
 		return v.verifyToken(ctx, text, now)
 	}
@@ -71,11 +71,12 @@ func (v *Verifier) VerifyAt(ctx context.Context, text string, now time.Time) (Pr
 		return Principal{}, v.refuse(ctx, now, rec, t.ID, err)
 	}
 	v.accept(ctx, now, rec)
-	return principal(rec, t.Environment), nil
+	p.set(rec, t.Environment)
+	return p, nil
 }
 
 // verifyToken is VerifyAt for tokens, which are good for what their client is.
-func (v *Verifier) verifyToken(ctx context.Context, text string, now time.Time) (Principal, error) {
+func (v *Verifier) verifyToken(ctx context.Context, text string, now time.Time) (p Principal, err error) {
 	t, err := v.token.Parse(text)
 	if err != nil {
 		return Principal{}, v.refuse(ctx, now, nil, "", err)
@@ -85,7 +86,7 @@ func (v *Verifier) verifyToken(ctx context.Context, text string, now time.Time) 
 	if err := v.judge(ctx, KindToken, t, now, rec, err); err != nil {
 		return Principal{}, err
 	}
-	p := principal(rec, t.Environment)
+	p.set(rec, t.Environment)
 	if parent == nil {
 		parent, err = v.lookUp(ctx, rec.Parent, &parentBuf)
 	} else if parent.ID == "" {
@@ -100,12 +101,12 @@ func (v *Verifier) verifyToken(ctx context.Context, text string, now time.Time) 
 	return p, nil
 }
 
-// principal returns who a record stands for, without regard to its parent.
-func principal(rec *Record, environment string) Principal {
-	return Principal{
-		Org: rec.Org, ID: rec.ID, Kind: rec.Kind, Client: rec.Parent, Environment: environment,
-		Scopes: rec.Scopes, RateLimit: rec.RateLimit, ExpiresAt: rec.ExpiresAt,
-	}
+// set makes p, which is zero, what a record stands for, without regard to its
+// parent. It sets field by field: a literal would be made elsewhere and copied.
+func (p *Principal) set(rec *Record, environment string) {
+	p.Org, p.ID, p.Kind, p.Client = rec.Org, rec.ID, rec.Kind, rec.Parent
+	p.Environment = environment
+	p.Scopes, p.RateLimit, p.ExpiresAt = rec.Scopes, rec.RateLimit, rec.ExpiresAt
 }
 
 // VerifyClient checks the ID and the secret of an OAuth client, which travel as

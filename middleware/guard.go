@@ -132,18 +132,23 @@ type Access struct {
 // The error is [ErrNoCredential], [ErrSeveralCredentials], one of
 // [keys.Verifier.Verify], [ErrLimit] or [ErrScope], or wraps
 // [ErrUnavailable]. A scope that is no scope token is one that nobody holds.
-func (g *Guard) Check(r *http.Request, scope string) (Access, error) {
-	a := Access{Scope: scope}
-	if scope == NoScope {
-		a.Scope = ""
+func (g *Guard) Check(r *http.Request, scope string) (a Access, err error) {
+	err = g.check(r, scope, &a)
+	return a, err
+}
+
+// check is Check with its result in a, which is zero. It is large to be copied.
+func (g *Guard) check(r *http.Request, scope string, a *Access) error {
+	if scope != NoScope {
+		a.Scope = scope
 	}
 	text, err := g.credential(r.Header)
 	if err != nil {
-		return a, err
+		return err
 	}
 	now := g.clock.now()
 	if a.Principal, err = g.verifier.VerifyAt(r.Context(), text, now); err != nil {
-		return a, err
+		return err
 	}
 	if g.limiter != nil {
 		limit, err := g.limitOf(&a.Principal)
@@ -151,18 +156,18 @@ func (g *Guard) Check(r *http.Request, scope string) (Access, error) {
 			a.Quota, err = g.limiter.TakeAt(r.Context(), a.Principal.Org, limit, now, 1)
 		}
 		if err != nil {
-			return a, fmt.Errorf("%w: %w", ErrUnavailable, err)
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		if !a.Quota.Allowed {
-			g.tell(r, &a, now, keys.ReasonLimit)
-			return a, ErrLimit
+			g.tell(r, a, now, keys.ReasonLimit)
+			return ErrLimit
 		}
 	}
 	if scope != NoScope && !a.Principal.Scopes.Contains(scope) {
-		g.tell(r, &a, now, keys.ReasonScope)
-		return a, ErrScope
+		g.tell(r, a, now, keys.ReasonScope)
+		return ErrScope
 	}
-	return a, nil
+	return nil
 }
 
 // limitOf returns the limit of a principal.
@@ -195,8 +200,8 @@ func (g *Guard) Require(scope string) func(http.Handler) http.Handler {
 				next.ServeHTTP(w, r)
 				return
 			}
-			a, err := g.Check(r, scope)
-			if err != nil {
+			var a Access
+			if err := g.check(r, scope, &a); err != nil {
 				g.Refuse(w, r, a, err)
 				return
 			}
@@ -216,8 +221,8 @@ func (g *Guard) RequireFunc(scope string, h func(http.ResponseWriter, *http.Requ
 			h(w, r, Access{})
 			return
 		}
-		a, err := g.Check(r, scope)
-		if err != nil {
+		var a Access
+		if err := g.check(r, scope, &a); err != nil {
 			g.Refuse(w, r, a, err)
 			return
 		}
