@@ -151,6 +151,69 @@ func BenchmarkFloor(b *testing.B) {
 	}
 }
 
+// BenchmarkTakeAt is a decision whose time the caller has read already, by each
+// way to one, and what it cannot do without: a map behind a lock and the
+// arithmetic. Compare the ways with the floor in one run.
+func BenchmarkTakeAt(b *testing.B) {
+	type bucket struct {
+		mu  sync.Mutex
+		tat int64
+	}
+	for _, keys := range []int{1, 1000, 1_000_000} {
+		b.Run(fmt.Sprintf("keys=%d", keys), func(b *testing.B) {
+			ctx := context.Background()
+			all := names(keys)
+			l := benchLimits(b)["accepted"]
+			m := new(ratelimit.Memory)
+			lim, err := ratelimit.New(m, nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			buckets := make(map[string]*bucket)
+			now := time.Now()
+			for _, name := range all {
+				lim.TakeAt(ctx, name, l, now, 1)
+				buckets[name] = new(bucket)
+			}
+			var mu sync.RWMutex
+			ways := []struct {
+				name string
+				take func(name string) (ratelimit.Decision, error)
+			}{
+				{"floor", func(name string) (ratelimit.Decision, error) {
+					mu.RLock()
+					p := buckets[name]
+					mu.RUnlock()
+					p.mu.Lock()
+					next, d, err := l.Take(p.tat, 1<<60, 1)
+					p.tat = next
+					p.mu.Unlock()
+					return d, err
+				}},
+				{"Limiter", func(name string) (ratelimit.Decision, error) { return lim.TakeAt(ctx, name, l, now, 1) }},
+				{"Memory", func(name string) (ratelimit.Decision, error) {
+					return m.Take(ctx, ratelimit.Bucket{Space: "org", Name: name}, l, now, 1)
+				}},
+				{"Peek", func(name string) (ratelimit.Decision, error) {
+					return m.Peek(ratelimit.Bucket{Space: "org", Name: name}, l, now, 1)
+				}},
+			}
+			for _, way := range ways {
+				b.Run("by="+way.name, func(b *testing.B) {
+					b.ReportAllocs()
+					i := 0
+					for b.Loop() {
+						if d, err := way.take(all[i]); err != nil || !d.Allowed {
+							b.Fatal(d, err)
+						}
+						i = (i + stride) % keys
+					}
+				})
+			}
+		})
+	}
+}
+
 // BenchmarkMemoryFill fills a Memory and reports what a bucket takes in bytes,
 // and how long the slowest Takes took: one in ten thousand is slower. (The very
 // slowest says more about the machine's scheduler.)

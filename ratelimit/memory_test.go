@@ -457,6 +457,34 @@ func TestMemoryAnyTime(t *testing.T) {
 	}
 }
 
+// A host that gives no time at all has a clock that stands still, in the year 1.
+// Buckets are counted there as anywhere, and take no more memory.
+func TestMemoryZeroTime(t *testing.T) {
+	// Not parallel: it looks at the heap.
+	ctx := context.Background()
+	l := ratelimit.MustPerMinute(10)
+	all := names(100_000)
+	before := heap()
+	var m ratelimit.Memory
+	for _, name := range all {
+		if d, err := m.Take(ctx, ratelimit.Bucket{Space: "org", Name: name}, l, time.Time{}, 10); err != nil || !d.Allowed {
+			t.Fatal(name, d, err)
+		}
+	}
+	if n := m.Len(); n != len(all) {
+		t.Errorf("%d buckets, want %d", n, len(all))
+	}
+	if per := int64(heap()-before) / int64(len(all)); per > 40 {
+		t.Errorf("%d bytes a bucket, want at most 40", per)
+	}
+	for _, name := range all {
+		if d, err := m.Take(ctx, ratelimit.Bucket{Space: "org", Name: name}, l, time.Time{}, 1); err != nil || d.Allowed {
+			t.Fatal(name, d, err)
+		}
+	}
+	runtime.KeepAlive(all)
+}
+
 func TestMemoryErrors(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()

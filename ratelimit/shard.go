@@ -57,6 +57,11 @@ func roomy(used int) int { return max(minSlots, used+used/2) }
 
 func crowded(used, slots int) bool { return used >= slots-slots/5 }
 
+// longFull returns the last timestamp of which a Take at the tick at may say that
+// its bucket has been full for long enough. It is never below that of an empty
+// slot, which counts for no bucket, whatever the clock says.
+func longFull(at int64) int64 { return max(at-grace, 0) }
+
 // seat returns the place of k's timestamp, for settle to write to before the
 // lock is let go: the slot of k, which a newcomer is given now, or the spare
 // bucket if there is no room.
@@ -103,10 +108,11 @@ func (s *shard) makeRoom(at int64) bool {
 		}
 		s.clean = at + int64(s.most)*cleanPerBucket
 	}
-	if size := roomy(s.live(at-grace) + 1); size > len(s.slots) {
-		s.move(size, at-grace)
+	cutoff := longFull(at)
+	if size := roomy(s.live(cutoff) + 1); size > len(s.slots) {
+		s.move(size, cutoff)
 	} else {
-		s.compact(at - grace)
+		s.compact(cutoff)
 	}
 	return s.used < s.most
 }

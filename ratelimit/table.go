@@ -160,6 +160,6 @@ func (t *table) catchUp(at int64) {
 		}
 		s := &t.shards[int(next/t.step)&(len(t.shards)-1)]
 		scanned += 1 + s.size()
-		s.sweep(at-grace, false)
+		s.sweep(longFull(at), false)
 	}
 }
