@@ -12,15 +12,16 @@ import (
 const DefaultMaxBuckets = 1 << 24
 
 // Memory is a [Store] that keeps its buckets in the memory of the process, 32 to
-// 38 bytes for each when they are many. The zero Memory is ready for use. It is
+// 38 bytes for each when they are many, and at most a quarter of a megabyte for
+// itself. The zero Memory is ready for use. It is
 // safe for concurrent use, must not be copied after its first use, and starts no
 // goroutine.
 //
 // Only full buckets are ever dropped, because a full bucket is the same as none.
 // Memory looks for them as it works: each Take does a small, bounded share, so
 // that all buckets are looked at twice a minute as long as there are some ten
-// decisions a second. Tables that are mostly idle shrink, and the memory goes
-// back. Without any traffic nothing is looked at; a host that wants the memory
+// decisions a second for each million of them; with fewer it takes longer. Tables
+// that are mostly idle shrink, and the memory goes back. Without any traffic nothing is looked at; a host that wants the memory
 // back even then calls [Memory.Sweep] from time to time.
 //
 // Memory does not keep the names but a keyed hash of 128 bits, and it measures

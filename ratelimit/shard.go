@@ -149,22 +149,27 @@ func (s *shard) move(size int, cutoff int64) {
 }
 
 // compact empties the slots of buckets that are full by cutoff, without a new
-// table. It takes one bucket after another out and puts it back if it stays.
-// Beginning behind an empty slot, it meets each bucket after those that could
-// stand between it and its home, and so puts it where it was or nearer.
+// table. Once there is a gap, a bucket that stays is taken out and put back, up
+// to the next slot that was empty before. Beginning behind such a slot, it meets
+// each bucket after those that could stand between it and its home, and so puts
+// it where it was or nearer.
 func (s *shard) compact(cutoff int64) {
-	first := slices.IndexFunc(s.slots, func(b slot) bool { return b.tat == 0 })
-	for j := range s.slots {
-		i := (first + j) % len(s.slots)
-		b := s.slots[i]
-		if b.tat == 0 {
-			continue
-		}
-		s.slots[i] = slot{}
-		s.used--
-		if b.tat > cutoff {
+	i := slices.IndexFunc(s.slots, func(b slot) bool { return b.tat == 0 })
+	gap := false
+	for range s.slots {
+		switch b := s.slots[i]; {
+		case b.tat == 0:
+			gap = false
+		case b.tat <= cutoff:
+			s.slots[i] = slot{}
+			s.used--
+			gap = true
+		case gap:
+			s.slots[i] = slot{}
 			s.slots[s.find(b.key)] = b
-			s.used++
+		}
+		if i++; i == len(s.slots) {
+			i = 0
 		}
 	}
 }

@@ -9,9 +9,11 @@ import (
 )
 
 const (
-	// maxShards is the number of shards of all but the smallest tables. More
-	// of them make the longest pause shorter and an almost empty table larger.
-	maxShards = 1024
+	// maxShards is the number of shards of the largest tables. More of them
+	// make the longest pause shorter, since a Take may have to move a whole
+	// shard, and an almost empty table larger: it is 64 bytes for each. With
+	// DefaultMaxBuckets a shard that is as full as can be has 4096 buckets.
+	maxShards = 4096
 
 	// minPerShard is the number of buckets below which a shard is not worth
 	// having: shards fill unevenly, and the fewer buckets the more so.
@@ -37,9 +39,11 @@ type table struct {
 	seed2  maphash.Seed
 	step   int64 // ticks from one shard's turn to be looked at to the next's
 
-	// mark is the tick at which the last shard had its turn, a multiple of
-	// step. It also says which shard that was.
-	mark atomic.Int64
+	// mark is the tick at which the last shard should have had its turn, a
+	// multiple of step, and turns is how many turns there were. The shards have
+	// theirs one after the other, however far the mark is behind.
+	mark  atomic.Int64
+	turns atomic.Uint64
 
 	known  atomic.Pointer[hashedSpace] // nil at first, then constant
 	shards []shard                     // a power of two of them
@@ -158,7 +162,7 @@ func (t *table) catchUp(at int64) {
 		if !t.mark.CompareAndSwap(mark, next) {
 			return // another Take is at it
 		}
-		s := &t.shards[int(next/t.step)&(len(t.shards)-1)]
+		s := &t.shards[t.turns.Add(1)&uint64(len(t.shards)-1)]
 		scanned += 1 + s.size()
 		s.sweep(longFull(at), false)
 	}
