@@ -2,6 +2,9 @@ package ratelimit_test
 
 import (
 	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +24,10 @@ func TestAllocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	inside, err := ratelimit.New(&embedding{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	down, err := ratelimit.New(&embedding{err: errDown}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,9 +62,33 @@ func TestAllocs(t *testing.T) {
 			d, err := m.Take(ctx, b, narrow, now, 1)
 			check(d, err, false)
 		}},
+		{"Memory.Take of a new space", func() {
+			d, err := m.Take(ctx, ratelimit.Bucket{Space: "addr", Name: "192.0.2.1"}, wide, now, 1)
+			check(d, err, true)
+		}},
+		{"Memory.Peek accepted", func() {
+			d, err := m.Peek(b, wide, now, 1)
+			check(d, err, true)
+		}},
+		{"Memory.Peek refused", func() {
+			d, err := m.Peek(b, narrow, now, 1)
+			check(d, err, false)
+		}},
+		{"Memory.Peek of an unknown bucket", func() {
+			d, err := m.Peek(ratelimit.Bucket{Space: "org", Name: "nobody"}, narrow, now, 1)
+			check(d, err, true)
+		}},
+		{"Memory.Sweep and Len", func() {
+			m.Sweep(now)
+			m.Len()
+		}},
 		{"Limiter.Take accepted", func() {
 			d, err := lim.Take(ctx, "acme", wide, 1)
 			check(d, err, true)
+		}},
+		{"Limiter.Take refused", func() {
+			d, err := lim.Take(ctx, "acme", narrow, 1)
+			check(d, err, false)
 		}},
 		{"Limiter.TakeAt accepted", func() {
 			d, err := lim.TakeAt(ctx, "acme", wide, now, 1)
@@ -69,6 +100,14 @@ func TestAllocs(t *testing.T) {
 		}},
 		{"Limiter.TakeAt with an embedded Memory", func() {
 			d, err := inside.TakeAt(ctx, "acme", wide, now, 1)
+			check(d, err, true)
+		}},
+		{"Limiter.Take with an embedded Memory", func() {
+			d, err := inside.Take(ctx, "acme", wide, 1)
+			check(d, err, true)
+		}},
+		{"Limiter.TakeAt in place of a store", func() {
+			d, err := down.TakeAt(ctx, "acme", wide, now, 1)
 			check(d, err, true)
 		}},
 		{"Limiter.TakeAt with errors", func() {
@@ -86,5 +125,43 @@ func TestAllocs(t *testing.T) {
 				t.Errorf("%v allocations a run, want 0", n)
 			}
 		})
+	}
+}
+
+// Nor do decisions that meet others on their bucket, their shard, and while
+// shards are looked at.
+func TestAllocsParallel(t *testing.T) {
+	// Not parallel: AllocsPerRun counts those of all goroutines.
+	ctx := context.Background()
+	lim := newLimiter(t, &ratelimit.Memory{MaxBuckets: 1000}, nil)
+	l := ratelimit.MustPerMinute(100)
+	all := names(100)
+	for _, name := range all {
+		lim.Take(ctx, name, l, 1)
+	}
+	var stop atomic.Bool
+	var others sync.WaitGroup
+	for i := range 4 {
+		others.Go(func() {
+			for ; !stop.Load(); i++ {
+				if _, err := lim.Take(ctx, all[i%len(all)], l, 1); err != nil {
+					t.Error(err)
+				}
+				runtime.Gosched()
+			}
+		})
+	}
+	i := 0
+	n := testing.AllocsPerRun(5000, func() {
+		if _, err := lim.Take(ctx, all[i%len(all)], l, 1); err != nil {
+			t.Error(err)
+		}
+		i++
+		runtime.Gosched()
+	})
+	stop.Store(true)
+	others.Wait()
+	if n != 0 {
+		t.Errorf("%v allocations a run, want 0", n)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/claviger-auth/claviger/ratelimit"
+	"golang.org/x/time/rate"
 )
 
 // A model is a Memory that forgets nothing: a map and Limit.Take.
@@ -247,7 +248,7 @@ func TestMemoryGivesBack(t *testing.T) {
 func TestMemoryGivesBackInTime(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	brief, long := ratelimit.MustPerMinute(600), daily(t)
+	brief, long := ratelimit.MustPerMinute(600), mustLimit(t, 100.0/86400, 100)
 	var m ratelimit.Memory
 	for i, name := range names(200_000) {
 		l := brief
@@ -268,16 +269,6 @@ func TestMemoryGivesBackInTime(t *testing.T) {
 	if n := m.Len(); n < 50_000 || n > 51_000 {
 		t.Errorf("%d buckets left, want little more than the 50000 that are not full", n)
 	}
-}
-
-// daily returns the limit of a hundred requests a day.
-func daily(t *testing.T) ratelimit.Limit {
-	t.Helper()
-	l, err := ratelimit.NewLimit(100.0/86400, 100)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
 }
 
 // The buckets of an outage are given back once the store answers again, though
@@ -370,7 +361,7 @@ func TestMemoryMaxBuckets(t *testing.T) {
 func TestMemoryNewcomersOfManyLimits(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	daily := daily(t)
+	daily := mustLimit(t, 100.0/86400, 100)
 	m := &ratelimit.Memory{MaxBuckets: 1}
 	take := func(name string, l ratelimit.Limit, n int) bool {
 		t.Helper()
@@ -539,6 +530,15 @@ func TestMemoryErrors(t *testing.T) {
 	if m.Len() != 0 {
 		t.Errorf("errors left %d buckets behind", m.Len())
 	}
+}
+
+func mustLimit(t testing.TB, perSecond float64, burst int) ratelimit.Limit {
+	t.Helper()
+	l, err := ratelimit.NewLimit(rate.Limit(perSecond), burst)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
 
 // names returns n names of the length that IDs have.
