@@ -56,3 +56,22 @@ func TestAddressName(t *testing.T) {
 		}
 	}
 }
+
+// TestPeekWithoutRoom looks at the bucket that newcomers share at the bound, where
+// a Take would take from it.
+func TestPeekWithoutRoom(t *testing.T) {
+	t.Parallel()
+	m := &ratelimit.Memory{MaxBuckets: 1}
+	l := ratelimit.MustPerMinute(3)
+	for _, name := range []string{"resident", "newcomer", "another", "resident", "third"} {
+		b := ratelimit.Bucket{Space: "test", Name: name}
+		peeked, err := m.Peek(b, l, epoch, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken, err := m.Take(context.Background(), b, l, epoch, 2)
+		if peeked != taken || err != nil {
+			t.Errorf("%s: peeked %+v, taken %+v, %v", name, peeked, taken, err)
+		}
+	}
+}
