@@ -3,6 +3,7 @@ package redisstore
 import (
 	"crypto/sha1"
 	"errors"
+	"strconv"
 	"strings"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -70,4 +71,7 @@ func (n names) index(s shard, kind keys.Kind, org string) string {
 func (n names) deaths(s shard) string { return n.shard(s) + "d" }
 
 // bucket returns the key of a bucket, a string.
-func (n names) bucket(b ratelimit.Bucket) string { return string(n) + ":b:" + b.Key() }
+func (n names) bucket(b ratelimit.Bucket) string {
+	// Bucket.Key, in one allocation with what comes before.
+	return string(n) + ":b:" + strconv.Itoa(len(b.Space)) + ":" + b.Space + ":" + b.Name
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/claviger-auth/claviger/ratelimit"
@@ -26,11 +27,8 @@ func (s *Store) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit,
 	}
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	args := make([]any, 0, 6)
-	for _, d := range [...]time.Duration{time.Duration(n) * l.Interval(), l.Window(), l.Horizon()} {
-		args = append(args, strconv.FormatInt(int64(d/time.Second), 10), strconv.FormatInt(int64(d%time.Second), 10))
-	}
-	c, err := run(ctx, s.client, takeScript, []string{s.names.bucket(b)}, args...)
+	cost, window := int64(n)*int64(l.Interval()), int64(l.Window())
+	c, err := run(ctx, s.client, takeScript, []string{s.names.bucket(b)}, cost/1e9, cost%1e9, window/1e9, window%1e9)
 	if err != nil {
 		return ratelimit.Decision{}, err
 	}
@@ -46,27 +44,27 @@ func (s *Store) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit,
 // timestamp that the bucket had, both in nanoseconds since 1970. The decision
 // follows from them.
 func bucketState(c call) (now, tat int64, err error) {
-	answer, err := c.Slice()
-	if err == nil && len(answer) != 3 {
-		err = errAnswer
-	}
+	answer, err := c.Text()
 	if err != nil {
 		return 0, 0, failure(err)
 	}
-	var texts [3]string
-	for i := range texts {
-		texts[i], _ = answer[i].(string)
+	seconds, rest, _ := strings.Cut(answer, " ")
+	micros, bucket, ok := strings.Cut(rest, " ")
+	if !ok {
+		return 0, 0, failure(errAnswer)
 	}
-	seconds, err1 := strconv.ParseInt(texts[0], 10, 64)
-	micros, err2 := strconv.ParseInt(texts[1], 10, 64)
+	s, err1 := strconv.ParseInt(seconds, 10, 64)
+	us, err2 := strconv.ParseInt(micros, 10, 64)
 	if err := errors.Join(err1, err2); err != nil {
 		return 0, 0, failure(err)
 	}
-	if texts[2] != "" {
+	if bucket != "" {
 		// One that is out of range is as far ahead as the last that is not.
-		if tat, err = strconv.ParseInt(texts[2], 10, 64); errors.Is(err, strconv.ErrRange) {
+		if tat, err = strconv.ParseInt(bucket, 10, 64); errors.Is(err, strconv.ErrRange) {
 			tat = math.MaxInt64
+		} else if err != nil {
+			return 0, 0, failure(errAnswer)
 		}
 	}
-	return seconds*int64(time.Second) + micros*int64(time.Microsecond), tat, nil
+	return s*int64(time.Second) + us*int64(time.Microsecond), tat, nil
 }

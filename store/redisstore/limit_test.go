@@ -56,7 +56,6 @@ func (st step) check(t *testing.T, c *redis.Client, source, key string) (next in
 	pair := func(d int64) []any { return []any{d / 1e9, d % 1e9} }
 	args := pair(int64(st.n) * int64(st.l.Interval()))
 	args = append(args, pair(int64(st.l.Window()))...)
-	args = append(args, pair(int64(st.l.Horizon()))...)
 	args = append(args, st.now/1e9, st.now%1e9/1e3)
 
 	var left, life *redis.Cmd
@@ -91,7 +90,7 @@ func TestTakeScript(t *testing.T) {
 	if n := strings.Count(redisstore.TakeSource(), redisstore.ClockCall); n != 1 {
 		t.Fatalf("the script reads the clock %d times", n)
 	}
-	source := strings.Replace(redisstore.TakeSource(), redisstore.ClockCall, "{ARGV[7], ARGV[8]}", 1)
+	source := strings.Replace(redisstore.TakeSource(), redisstore.ClockCall, "{ARGV[5], ARGV[6]}", 1)
 	c := connect(t, server(t).Socket)
 	all := limits()
 	for i, l := range all {
@@ -130,7 +129,7 @@ func TestTakeScript(t *testing.T) {
 // answer changes.
 func TestTakeEdges(t *testing.T) {
 	t.Parallel()
-	source := strings.Replace(redisstore.TakeSource(), redisstore.ClockCall, "{ARGV[7], ARGV[8]}", 1)
+	source := strings.Replace(redisstore.TakeSource(), redisstore.ClockCall, "{ARGV[5], ARGV[6]}", 1)
 	c := connect(t, server(t).Socket)
 	key := prefix()
 	for _, now := range []int64{1_700_000_000_000_000_000, 1_700_000_000_999_999_000, 9_000_000_000_000_001_000} {

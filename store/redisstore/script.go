@@ -10,9 +10,9 @@ import (
 
 // A script runs on the server as one atomic step.
 type script struct {
-	source string
-	hash   string // by which servers know it once it has run there
-	reads  bool   // it writes nothing, and may be repeated
+	source any  // strings, as arguments of commands
+	hash   any  // by which servers know it once it has run there
+	reads  bool // it writes nothing, and may be repeated
 }
 
 func newScript(source string, reads bool) *script {
@@ -59,6 +59,7 @@ func (once) NoRetry() bool { return true }
 // A call is a command that runs a script.
 type call interface {
 	redis.Cmder
+	Text() (string, error)
 	Slice() ([]any, error)
 	Int64() (int64, error)
 	Int64Slice() ([]int64, error)
@@ -66,12 +67,12 @@ type call interface {
 
 // call returns the command that runs a script by its hash, or by its whole text.
 func (sc *script) call(ctx context.Context, whole bool, names []string, args []any) call {
-	verb, text := "evalsha", sc.hash
-	if whole {
-		verb, text = "eval", sc.source
-	}
 	all := make([]any, 0, 3+len(names)+len(args))
-	all = append(all, verb, text, len(names))
+	if whole {
+		all = append(all, "eval", sc.source, len(names))
+	} else {
+		all = append(all, "evalsha", sc.hash, len(names))
+	}
 	for _, name := range names {
 		all = append(all, name)
 	}

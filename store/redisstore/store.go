@@ -138,8 +138,12 @@ func fit(client redis.UniversalClient, replicas int) error {
 	return nil
 }
 
-// bound returns a context for one round trip.
+// bound returns a context for one round trip. One that ends soon enough, as those
+// of a [ratelimit.Limiter] do, is the same.
 func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if end, ok := ctx.Deadline(); ok && time.Until(end) <= s.timeout {
+		return ctx, func() {}
+	}
 	return context.WithTimeout(ctx, s.timeout)
 }
 
