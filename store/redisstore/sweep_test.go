@@ -141,3 +141,57 @@ func TestLongList(t *testing.T) {
 		}
 	}
 }
+
+// TestSweepFollowsUpdates checks that Sweep goes by when tokens are over now, and
+// not by when they were to be over at first.
+func TestSweepFollowsUpdates(t *testing.T) {
+	t.Parallel()
+	early, late := created.Add(time.Hour), created.Add(48*time.Hour)
+	for _, row := range []struct {
+		name   string
+		kind   keys.Kind
+		first  time.Time // expiry
+		change func(r *keys.Record)
+		gone   time.Time // Sweeps before and at this time leave it; zero: all do
+	}{
+		{"revoked before it expires", keys.KindToken, late, func(r *keys.Record) { r.RevokedAt = early }, early},
+		{"revoked after it expired", keys.KindToken, early, func(r *keys.Record) { r.RevokedAt = late }, early},
+		{"expires later", keys.KindToken, early, func(r *keys.Record) { r.ExpiresAt = late }, late},
+		{"expires sooner", keys.KindToken, late, func(r *keys.Record) { r.ExpiresAt = early }, early},
+		{"another label", keys.KindToken, early, func(r *keys.Record) { r.Label = "another" }, early},
+		{"does not expire any more", keys.KindToken, early, func(r *keys.Record) { r.ExpiresAt = time.Time{} }, time.Time{}},
+		{"a key that is revoked", keys.KindKey, late, func(r *keys.Record) { r.RevokedAt = early }, time.Time{}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			ctx := t.Context()
+			s, c, p := fresh(t)
+			r := record(row.kind, "it")
+			r.ExpiresAt = row.first
+			must(t, s.Insert(ctx, r))
+			row.change(&r)
+			must(t, s.Update(ctx, r))
+			at, want := row.gone, 1
+			if at.IsZero() {
+				at, want = late.Add(time.Hour), 0
+			}
+			listed := func(when string, want int) {
+				t.Helper()
+				if n, err := c.ZCard(ctx, redisstore.DeathsKey(p, r.ID)).Result(); int(n) != want || err != nil {
+					t.Errorf("%s the list of deaths has %d, %v; want %d", when, n, err, want)
+				}
+			}
+			listed("before Sweep", want)
+			if n, err := s.Sweep(ctx, at, 10); n != 0 || err != nil {
+				t.Errorf("Sweep at the end: %d, %v", n, err)
+			}
+			if _, err := s.Get(ctx, r.ID); err != nil {
+				t.Error(err)
+			}
+			if n, err := s.Sweep(ctx, at.Add(1), 10); n != want || err != nil {
+				t.Errorf("Sweep after the end: %d, %v; want %d", n, err, want)
+			}
+			listed("after Sweep", 0)
+		})
+	}
+}
