@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/oauth"
@@ -46,10 +47,26 @@ func newExchange(mediaType, body, authorization string) *exchange {
 	return x
 }
 
-// exchanges returns a handler over a Memory, and a request of each form.
-func exchanges(tb testing.TB) (h *oauth.Handler, good, bad map[string]*exchange) {
+// exchanges are a handler over a Memory, the floor with the same client, and
+// requests for both.
+type exchanges struct {
+	memory    *store.Memory
+	handler   *oauth.Handler
+	floor     *floor
+	good, bad map[string]*exchange // by form, by cause
+}
+
+// sweep drops all tokens.
+func (x *exchanges) sweep() {
+	if _, err := x.memory.Sweep(context.Background(), time.Now().Add(24*time.Hour), 1<<30); err != nil {
+		panic(err)
+	}
+}
+
+func newExchanges(tb testing.TB) *exchanges {
 	tb.Helper()
-	manager, err := keys.NewManager(new(store.Memory), &keys.Options{Catalog: catalog})
+	memory := new(store.Memory)
+	manager, err := keys.NewManager(memory, &keys.Options{Catalog: catalog})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -57,7 +74,8 @@ func exchanges(tb testing.TB) (h *oauth.Handler, good, bad map[string]*exchange)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if h, err = oauth.NewHandler(server, "https://auth.example.com", &oauth.HandlerOptions{Failures: 1_000_000_000}); err != nil {
+	h, err := oauth.NewHandler(server, "https://auth.example.com", &oauth.HandlerOptions{Failures: 1_000_000_000})
+	if err != nil {
 		tb.Fatal(err)
 	}
 	issued, err := server.Register(context.Background(), caller, oauth.ClientSpec{})
@@ -66,48 +84,59 @@ func exchanges(tb testing.TB) (h *oauth.Handler, good, bad map[string]*exchange)
 	}
 	id, secret := issued.Record.ID, issued.Text.Reveal()
 	form := "grant_type=client_credentials&client_id=" + id + "&client_secret="
-	good = map[string]*exchange{
+	good := map[string]*exchange{
 		"form":  newExchange(formType, form+secret, ""),
 		"basic": newExchange(formType, "grant_type=client_credentials", basic(id, secret)),
 		"json":  newExchange(jsonType, fmt.Sprintf(`{"grant_type":"client_credentials","client_id":%q,"client_secret":%q}`, id, secret), ""),
 	}
-	bad = map[string]*exchange{
+	bad := map[string]*exchange{
 		"wrong_secret": newExchange(formType, form+strings.Repeat("0", 64), ""),
 		"unknown":      newExchange(formType, strings.Replace(form, id, "cc_0000000000000000", 1)+secret, ""),
 		"malformed":    newExchange(formType, form+"0", ""),
 	}
-	return h, good, bad
+	return &exchanges{memory, h, newFloor(id, secret, issued.Record.Scopes.String()), good, bad}
+}
+
+// batch is how many tokens a store holds at most while it is measured.
+const batch = 10_000
+
+// measure sends one request over and over, and empties the store, with the clock
+// stopped, after each batch.
+func measure(b *testing.B, x *exchange, h http.HandlerFunc, want int, empty func()) {
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		if n == batch {
+			b.StopTimer()
+			empty()
+			n = 0
+			b.StartTimer()
+		}
+		x.send(b, h, want)
+	}
+	b.StopTimer()
+	empty()
 }
 
 func BenchmarkExchange(b *testing.B) {
-	h, good, bad := exchanges(b)
+	x := newExchanges(b)
+	b.Run("floor=form", func(b *testing.B) { measure(b, x.good["form"], x.floor.Token, 200, x.floor.empty) })
 	for _, form := range []string{"form", "basic", "json"} {
-		b.Run("request="+form, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				good[form].send(b, h.Token, 200)
-			}
-		})
+		b.Run("request="+form, func(b *testing.B) { measure(b, x.good[form], x.handler.Token, 200, x.sweep) })
 	}
 	for _, cause := range []string{"malformed", "unknown", "wrong_secret"} {
-		b.Run("refused="+cause, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				bad[cause].send(b, h.Token, 401)
-			}
-		})
+		b.Run("refused="+cause, func(b *testing.B) { measure(b, x.bad[cause], x.handler.Token, 401, x.sweep) })
 	}
 }
 
 // BenchmarkExchangeParallel has one client ask from all processors, behind the
-// lock that counts its attempts.
+// lock that counts its attempts. The store grows.
 func BenchmarkExchangeParallel(b *testing.B) {
-	h, good, _ := exchanges(b)
+	x := newExchanges(b)
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
-		x := newExchange(formType, good["form"].text, "")
+		y := newExchange(formType, x.good["form"].text, "")
 		for pb.Next() {
-			x.send(b, h.Token, 200)
+			y.send(b, x.handler.Token, 200)
 		}
 	})
 }
