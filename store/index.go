@@ -7,12 +7,19 @@ import (
 	"sync"
 )
 
-// blockSize bounds what an insertion moves: 4 KiB on 64-bit machines.
-const blockSize = 256
+const (
+	// blockSize bounds what one call has to sort, or to move: 4 KiB on 64-bit
+	// machines.
+	blockSize = 256
+
+	// samples is how many IDs a block is cut in two by.
+	samples = 9
+)
 
 // An index lists the IDs of one organization and kind in byte order. It is a
-// list of sorted blocks: an insertion moves part of one block, and a page is
-// found by two binary searches and then read in order.
+// list of blocks in ascending order. Within a block the IDs stand as they came,
+// and are sorted when somebody reads them or removes one: an insertion finds its
+// block and appends to it, and most tokens are never listed.
 //
 // Its mutex is also what makes pages consistent: whoever changes a record that
 // is listed here holds it, and whoever reads a page holds it for reading.
@@ -20,77 +27,162 @@ type index struct {
 	org string
 
 	mu     sync.RWMutex
-	blocks [][]string // none is empty
+	blocks []block // none is empty
 	len    int
+}
+
+// A block has the IDs from its bound on and below the next block's. The first
+// block has all that are below the next one's.
+type block struct {
+	bound  string
+	ids    []string
+	sorted int // how many of ids, from the first, are in ascending order
 }
 
 // block returns the number of the block that id belongs to. If there is no
 // block it returns 0.
 func (x *index) block(id string) int {
-	return max(0, sort.Search(len(x.blocks), func(i int) bool { return x.blocks[i][0] > id })-1)
+	return max(0, sort.Search(len(x.blocks), func(i int) bool { return x.blocks[i].bound > id })-1)
 }
 
 // add adds an ID that is not there.
 func (x *index) add(id string) {
 	x.len++
-	if len(x.blocks) == 0 {
-		x.blocks = [][]string{{id}}
+	at := x.block(id)
+	switch last := len(x.blocks) - 1; {
+	case last < 0, at == last && len(x.blocks[at].ids) == blockSize && x.blocks[at].ends(id):
+		// IDs that come in ascending order fill blocks to the end rather than
+		// to the half.
+		x.blocks = append(x.blocks, block{bound: id, ids: []string{id}, sorted: 1})
 		return
+	case len(x.blocks[at].ids) == blockSize:
+		right := x.blocks[at].split()
+		x.blocks = slices.Insert(x.blocks, at+1, right)
+		if id >= right.bound {
+			at++
+		}
 	}
-	b := x.block(id)
-	at, _ := slices.BinarySearch(x.blocks[b], id)
-	if len(x.blocks[b]) == blockSize {
-		b, at = x.split(b, at)
-	}
-	x.blocks[b] = slices.Insert(x.blocks[b], at, id)
-}
-
-// split makes room in block b, which is full, and returns where the place
-// before its element at is now. IDs that come in ascending order fill blocks to
-// the end rather than to the half.
-func (x *index) split(b, at int) (int, int) {
-	cut := blockSize / 2
-	if at == blockSize && b == len(x.blocks)-1 {
-		cut = blockSize
-	}
-	right := append(make([]string, 0, blockSize), x.blocks[b][cut:]...)
-	clear(x.blocks[b][cut:])
-	x.blocks[b] = x.blocks[b][:cut]
-	x.blocks = slices.Insert(x.blocks, b+1, right)
-	if at > cut || cut == blockSize {
-		return b + 1, at - cut
-	}
-	return b, at
+	x.blocks[at].add(id)
 }
 
 // remove removes an ID that is there.
 func (x *index) remove(id string) {
 	x.len--
-	b := x.block(id)
-	at, _ := slices.BinarySearch(x.blocks[b], id)
-	x.blocks[b] = slices.Delete(x.blocks[b], at, at+1)
-	if len(x.blocks[b]) == 0 {
-		x.blocks = slices.Delete(x.blocks, b, b+1)
+	at := x.block(id)
+	b := &x.blocks[at]
+	b.sort()
+	i, _ := slices.BinarySearch(b.ids, id)
+	b.ids = slices.Delete(b.ids, i, i+1)
+	b.sorted--
+	if len(b.ids) == 0 {
+		x.blocks = slices.Delete(x.blocks, at, at+1)
 	}
 }
 
-// after returns the IDs that come after id, in ascending order.
+// page returns the blocks that the first n IDs after the given one are in.
+func (x *index) page(id string, n int) []block {
+	first := x.block(id)
+	end := first
+	for n >= 0 && end < len(x.blocks) {
+		if end > first { // of the first one it is not known how many come after id
+			n -= len(x.blocks[end].ids)
+		}
+		end++
+	}
+	return x.blocks[first:end]
+}
+
+// sorted reports whether n IDs after the given one can be read.
+func (x *index) sorted(id string, n int) bool {
+	return !slices.ContainsFunc(x.page(id, n), func(b block) bool { return b.sorted < len(b.ids) })
+}
+
+// sort makes n IDs after the given one ready to be read.
+func (x *index) sort(id string, n int) {
+	blocks := x.page(id, n)
+	for i := range blocks {
+		blocks[i].sort()
+	}
+}
+
+// after returns the IDs that come after id, in ascending order as far as they
+// are sorted.
 func (x *index) after(id string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		if len(x.blocks) == 0 {
 			return
 		}
 		b := x.block(id)
-		at, found := slices.BinarySearch(x.blocks[b], id)
+		at, found := slices.BinarySearch(x.blocks[b].ids, id)
 		if found {
 			at++
 		}
 		for ; b < len(x.blocks); b, at = b+1, 0 {
-			for _, id := range x.blocks[b][at:] {
+			for _, id := range x.blocks[b].ids[at:] {
 				if !yield(id) {
 					return
 				}
 			}
 		}
 	}
+}
+
+// ends reports whether b is sorted and id comes after all of it.
+func (b *block) ends(id string) bool {
+	return b.sorted == len(b.ids) && b.ids[len(b.ids)-1] < id
+}
+
+// add adds an ID to a block that has room for it.
+func (b *block) add(id string) {
+	if b.ends(id) {
+		b.sorted++
+	}
+	b.ids = append(b.ids, id)
+}
+
+// sort sorts what was added since b was sorted, and merges it with the rest.
+func (b *block) sort() {
+	if b.sorted == len(b.ids) {
+		return
+	}
+	slices.Sort(b.ids[b.sorted:])
+	added := slices.Clone(b.ids[b.sorted:])
+	i := b.sorted
+	for to := len(b.ids); len(added) > 0; {
+		to--
+		if last := len(added) - 1; i > 0 && b.ids[i-1] > added[last] {
+			i--
+			b.ids[to] = b.ids[i]
+		} else {
+			b.ids[to] = added[last]
+			added = added[:last]
+		}
+	}
+	b.sorted = len(b.ids)
+}
+
+// split moves the greater half of a full block, more or less, to a new one. It
+// goes by a few IDs of the block in place of sorting all; whatever IDs there are,
+// some of those few are on either side. In both blocks the order stays.
+func (b *block) split() (right block) {
+	var sample [samples]string
+	for i := range sample {
+		sample[i] = b.ids[i*(blockSize-1)/(samples-1)]
+	}
+	slices.Sort(sample[:])
+	right = block{bound: sample[samples/2], ids: make([]string, 0, blockSize)}
+	left, sorted := b.ids[:0], 0
+	for i, id := range b.ids {
+		to, n := &left, &sorted
+		if id >= right.bound {
+			to, n = &right.ids, &right.sorted
+		}
+		*to = append(*to, id)
+		if i < b.sorted {
+			*n++
+		}
+	}
+	clear(b.ids[len(left):])
+	b.ids, b.sorted = left, sorted
+	return right
 }

@@ -210,7 +210,19 @@ func (m *Memory) List(ctx context.Context, q keys.Query) ([]keys.Record, error) 
 		return []keys.Record{}, nil
 	}
 	x.mu.RLock()
-	defer x.mu.RUnlock()
+	if x.sorted(q.After, q.Limit) {
+		defer x.mu.RUnlock()
+		return m.page(x, q), nil
+	}
+	x.mu.RUnlock()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.sort(q.After, q.Limit)
+	return m.page(x, q), nil
+}
+
+// page reads a page of x, which is sorted that far and locked.
+func (m *Memory) page(x *index, q keys.Query) []keys.Record {
 	page := make([]keys.Record, 0, min(q.Limit, x.len))
 	for id := range x.after(q.After) {
 		if len(page) == q.Limit {
@@ -219,7 +231,7 @@ func (m *Memory) List(ctx context.Context, q keys.Query) ([]keys.Record, error) 
 		hash, s := m.locate(id)
 		page = append(page, s.get(hash, id).Record)
 	}
-	return page, nil
+	return page
 }
 
 // Sweep removes dead tokens, as [keys.Store] says. It looks at all records if it

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -295,5 +296,59 @@ func TestMemoryListsOrderedInserts(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Blocks are sorted when they are read or when one of their IDs is removed, and
+// cut in two when they are full, in whatever order these things happen.
+func TestMemoryListsWhatComesAndGoes(t *testing.T) {
+	t.Parallel()
+	const n = 6000
+	for name, number := range map[string]func(random *rand.Rand, i int) int{
+		"random":    func(random *rand.Rand, _ int) int { return random.IntN(1 << 30) },
+		"ascending": func(_ *rand.Rand, i int) int { return i },
+		"crowded":   func(random *rand.Rand, i int) int { return i % 2 * random.IntN(1<<30) / (1 + i%100) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			random := rand.New(rand.NewPCG(1, 2))
+			m, want := new(store.Memory), make(map[string]bool)
+			for i := range n {
+				r := record(t, keys.KindToken, fmt.Sprintf("%010d", number(random, i)))
+				if i%3 == 0 {
+					r.ExpiresAt = start.Add(time.Hour)
+				}
+				if err := m.Insert(t.Context(), r); err == nil {
+					want[r.ID] = i%3 == 0
+				}
+				switch random.IntN(200) {
+				case 0:
+					if _, err := m.Sweep(t.Context(), start.Add(time.Minute), math.MaxInt); err != nil {
+						t.Fatal(err)
+					}
+					maps.DeleteFunc(want, func(_ string, lives bool) bool { return !lives })
+				case 1, 2, 3:
+					checkPage(t, m, want, fmt.Sprintf("%010d", number(random, random.IntN(i+1))), random.IntN(600)+1)
+				}
+			}
+			checkPage(t, m, want, "", n)
+		})
+	}
+}
+
+// checkPage checks one page of tokens.
+func checkPage(t *testing.T, m *store.Memory, want map[string]bool, after string, limit int) {
+	t.Helper()
+	var ids []string
+	for id := range want {
+		if id > after {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	ids = ids[:min(limit, len(ids))]
+	page, err := m.List(t.Context(), keys.Query{Org: "acme", Kind: keys.KindToken, After: after, Limit: limit})
+	if err != nil || !slices.EqualFunc(page, ids, func(r keys.Record, id string) bool { return r.ID == id }) {
+		t.Fatalf("List of %d after %q gave %d records, %v; want %d others", limit, after, len(page), err, len(ids))
 	}
 }
