@@ -76,3 +76,46 @@ func BenchmarkVerify(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkNew(b *testing.B) {
+	for name, f := range map[string]*keys.Format{"dotted": partner, "fixed": token} {
+		b.Run("layout="+name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := f.New(""); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkValidate(b *testing.B) {
+	r := goodRecord(b, keys.KindToken)
+	r.ID, r.Parent, r.ExpiresAt = "oauth_0123456789abcdef01234567", "cc_0123456789abcdef", r.CreatedAt.Add(time.Hour)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := r.Validate(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// noStore keeps nothing, so that what is measured is the work of the manager.
+type noStore struct{ keys.Store }
+
+func (noStore) Insert(context.Context, keys.Record) error { return nil }
+
+func BenchmarkIssueToken(b *testing.B) {
+	m, err := keys.NewManager(noStore{}, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	client := goodRecord(b, keys.KindClient)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := m.IssueToken(b.Context(), client, client.Scopes, time.Hour); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -118,7 +118,7 @@ func (e *env) types() []keys.EventType {
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
 // digestOf returns the plain digest of a secret, after its documentation.
-func digestOf(t *testing.T, kind keys.Kind, secret keys.Secret) keys.Digest {
+func digestOf(t testing.TB, kind keys.Kind, secret keys.Secret) keys.Digest {
 	t.Helper()
 	sum := sha256.Sum256([]byte(string(kind) + "\x00" + secret.Reveal()))
 	return mustDigest(t, "$sha256$v=1$"+base64.RawStdEncoding.EncodeToString(sum[:]))

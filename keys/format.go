@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unsafe"
 )
 
 // A Layout says how a [Format] writes an ID and a secret.
@@ -36,6 +37,9 @@ const (
 	fixedIDLen      = 24
 	apartIDLen      = 16
 	hexSecretLen    = 64
+
+	// mostDrawn is the most that follows on a prefix and an environment.
+	mostDrawn = fixedIDLen + hexSecretLen
 
 	// MaxLen is the length in bytes of the longest credential that any format
 	// accepts.
@@ -144,29 +148,32 @@ func (f *Format) draw(environment string) (t Token, text string, err error) {
 	if environment != "" && !slices.Contains(f.environments, environment) {
 		return Token{}, "", &InvalidError{"environment", "is not one of the format's"}
 	}
-	var buf [128]byte
-	b := append(buf[:0], f.prefix...)
+	b := make([]byte, 0, len(f.prefix)+len(environment)+1+mostDrawn)
+	b = append(b, f.prefix...)
 	if environment != "" {
 		b = append(append(b, environment...), '_')
 	}
-	id, secret := 0, 0 // where the ID ends and the secret begins
+	id := len(b) // where the ID ends
+	secret := 0  // where the secret begins
 	switch f.layout {
 	case Dotted:
-		b = appendBase62(b, dottedIDLen)
-		id, secret = len(b), len(b)+1
-		b = appendBase62(append(b, '.'), dottedRandomLen)
+		id += dottedIDLen
+		secret = id + 1
+		b = appendBase62(b, dottedIDLen+1+dottedRandomLen)
+		b[id] = '.' // in place of a digit
 		sum := checksum(b)
 		b = append(b, sum[:]...)
 	case Fixed:
-		b = appendHex(b, fixedIDLen)
-		id, secret = len(b), len(b)
-		b = appendHex(b, hexSecretLen)
+		id += fixedIDLen
+		secret = id
+		b = appendHex(b, fixedIDLen+hexSecretLen)
 	case Apart:
-		b = appendHex(b, apartIDLen)
-		id, secret = len(b), len(b)
-		b = appendHex(b, hexSecretLen)
+		id += apartIDLen
+		secret = id
+		b = appendHex(b, apartIDLen+hexSecretLen)
 	}
-	text = string(b)
+	// The bytes are not written again, so they may serve as a string.
+	text = unsafe.String(unsafe.SliceData(b), len(b))
 	t = Token{ID: text[:id], Environment: environment, Secret: NewSecret(text[secret:])}
 	if f.layout == Apart {
 		text = text[secret:]
@@ -188,10 +195,11 @@ func (f *Format) Text(t Token) Secret {
 }
 
 // appendBase62 appends n random base62 digits. Bytes that would make some digits
-// likelier than others are thrown away.
+// likelier than others are thrown away. Random bytes cost more by the call than
+// by the byte, so one call draws enough for a token almost always.
 func appendBase62(b []byte, n int) []byte {
 	const fair = 256 - 256%62
-	var random [64]byte
+	var random [96]byte
 	for {
 		rand.Read(random[:])
 		for _, r := range random {
@@ -207,9 +215,9 @@ func appendBase62(b []byte, n int) []byte {
 }
 
 // appendHex appends n random hex digits in lower case; n is even and at most
-// hexSecretLen.
+// mostDrawn.
 func appendHex(b []byte, n int) []byte {
-	var random [hexSecretLen / 2]byte
+	var random [mostDrawn / 2]byte
 	rand.Read(random[:n/2])
 	return hex.AppendEncode(b, random[:n/2])
 }

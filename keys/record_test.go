@@ -12,7 +12,7 @@ import (
 )
 
 // goodRecord returns a key, or with a parent a token, that is valid.
-func goodRecord(t *testing.T, kind keys.Kind) keys.Record {
+func goodRecord(t testing.TB, kind keys.Kind) keys.Record {
 	t.Helper()
 	r := keys.Record{
 		ID: "a", Kind: kind, Org: "acme", RateLimit: 1, Digest: mustDigest(t, sha256Text),

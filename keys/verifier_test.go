@@ -244,7 +244,7 @@ func TestStoreFailures(t *testing.T) {
 	}
 }
 
-func mustDigest(t *testing.T, text string) keys.Digest {
+func mustDigest(t testing.TB, text string) keys.Digest {
 	t.Helper()
 	d, err := keys.ParseDigest(text)
 	if err != nil {
