@@ -87,7 +87,7 @@ func (d Digest) Text() string {
 }
 
 // IsZero reports whether d is the zero Digest.
-func (d Digest) IsZero() bool { return d == Digest{} }
+func (d Digest) IsZero() bool { return d.alg == 0 }
 
 // String returns the name of the algorithm, such as "sha256", so that digests
 // that were printed by mistake say little. [Digest.Text] has all of it.

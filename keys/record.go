@@ -101,16 +101,34 @@ func (r *Record) Validate() error {
 	case r.Version < 1:
 		return &InvalidError{"version", "is less than 1"}
 	}
-	for _, t := range []time.Time{r.CreatedAt, r.ExpiresAt, r.RevokedAt, r.PreviousExpiresAt} {
-		if !t.IsZero() && (t.Year() < 1970 || t.Year() > 9999 || t.Nanosecond()%int(time.Millisecond) != 0) {
-			return &InvalidError{"time", "is not in whole milliseconds between 1970 and 9999"}
-		}
+	if !keepable(r.CreatedAt) || !keepable(r.ExpiresAt) || !keepable(r.RevokedAt) || !keepable(r.PreviousExpiresAt) {
+		return &InvalidError{"time", "is not in whole milliseconds between 1970 and 9999"}
 	}
 	return nil
 }
 
+// lastSecond is the last one of the year 9999, in Unix seconds.
+const lastSecond = 253402300799
+
+// keepable reports whether every database can hold t as it is. Calendar years
+// would take longer to compute than all the rest of a record takes to check.
+func keepable(t time.Time) bool {
+	return t.IsZero() || t.Nanosecond()%int(time.Millisecond) == 0 && uint64(t.Unix()) <= lastSecond
+}
+
 // storable reports whether every database can hold text as it is.
 func storable(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c == 0 || c >= utf8.RuneSelf {
+			return storableUnicode(text[i:])
+		}
+	}
+	return true
+}
+
+// storableUnicode is storable for what text has from its first NUL, or its first
+// byte that is not ASCII, on. Most texts have neither.
+func storableUnicode(text string) bool {
 	return utf8.ValidString(text) && strings.IndexByte(text, 0) < 0
 }
 
