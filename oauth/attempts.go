@@ -8,22 +8,27 @@ import (
 	"github.com/claviger-auth/claviger/ratelimit"
 )
 
-// attempts are the authentications that are under way. A failure is counted only
-// when it is known, which takes a trip to the store, so without them everybody
-// who asks during that trip would be let through. An attempt therefore begins
-// only if its bucket has a failure left for it besides one for each that runs;
-// until that is so it waits for one of those to end. All that run may fail, and
-// still there are no more failures than the limit permits, while clients with
-// the right secret are never refused for asking many times at once.
+// attemptShards is over how many locks the attempts are spread, by a hash that
+// nobody outside can know.
+const attemptShards = 64
+
+// attempts are authentications that are under way, by their buckets. A failure
+// is counted only when it is known, which takes a trip to the store, so without
+// them everybody who asks during that trip would be let through. An attempt
+// therefore begins only if its bucket has a failure left for it besides one for
+// each that runs; until that is so it waits for one of those to end. All that run
+// may fail, and still there are no more failures than the limit permits, while
+// clients with the right secret are never refused for asking many times at once.
 type attempts struct {
-	mu      sync.Mutex
-	buckets map[ratelimit.Bucket]attemptQueue // those with attempts that run or wait
+	mu     sync.Mutex
+	queues []attemptQueue // those with attempts that run or wait: few, so there is no map
 }
 
 // An attemptQueue has the attempts of one bucket. Whoever waits has a channel,
 // which is closed when it is its turn to ask again. If somebody waits, then an
 // attempt runs or a turn was given that is not yet taken.
 type attemptQueue struct {
+	bucket  ratelimit.Bucket
 	running int
 	waiting []chan struct{}
 }
@@ -31,68 +36,79 @@ type attemptQueue struct {
 // begin starts an attempt, to be ended by end. It returns a channel if the
 // caller has to wait, and to ask again when it is closed or to call leave; or how
 // long it takes until there is a failure left, if there is none.
-func (t *throttle) begin(b ratelimit.Bucket, now time.Time) (turn chan struct{}, wait time.Duration) {
-	a := t.attempts
+func (t *throttle) begin(b *bucket, now time.Time) (turn chan struct{}, wait time.Duration) {
+	a := b.attempts
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	q := a.buckets[b]
+	i := a.queue(b)
+	q := &a.queues[i]
 	if q.running < t.limit.Burst() {
 		// An error cannot be: limit and cost are good. It would refuse nobody.
-		d, err := t.buckets.Peek(b, t.limit, now, q.running+1)
+		d, err := t.buckets.Peek(b.Bucket, t.limit, now, q.running+1)
 		if err != nil || d.Allowed {
 			q.running++
-			a.buckets[b] = q
 			return nil, 0
 		}
 		if q.running == 0 {
-			a.next(b, q)
+			a.next(i)
 			return nil, d.RetryAfter
 		}
 	}
 	turn = make(chan struct{})
 	q.waiting = append(q.waiting, turn)
-	a.buckets[b] = q
 	return turn, 0
 }
 
 // end ends an attempt, whose failure, if it was one, has been counted.
-func (t *throttle) end(b ratelimit.Bucket) {
-	a := t.attempts
+func (b *bucket) end() {
+	a := b.attempts
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	q := a.buckets[b]
-	q.running--
-	a.next(b, q)
+	i := a.queue(b)
+	a.queues[i].running--
+	a.next(i)
 }
 
 // leave gives up waiting for a turn.
-func (t *throttle) leave(b ratelimit.Bucket, turn chan struct{}) {
-	a := t.attempts
+func (b *bucket) leave(turn chan struct{}) {
+	a := b.attempts
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	q := a.buckets[b]
-	if i := slices.Index(q.waiting, turn); i >= 0 {
-		q.waiting = slices.Delete(q.waiting, i, i+1)
-		a.keep(b, q)
+	i := a.queue(b)
+	q := &a.queues[i]
+	if at := slices.Index(q.waiting, turn); at >= 0 {
+		q.waiting = slices.Delete(q.waiting, at, at+1)
+		a.tidy(i)
 		return
 	}
-	a.next(b, q) // it was given the turn meanwhile, which is now the next one's
+	a.next(i) // it was given the turn meanwhile, which is now the next one's
 }
 
-// next gives the turn to the attempt that has waited longest, and keeps q.
-func (a *attempts) next(b ratelimit.Bucket, q attemptQueue) {
+// queue returns the place of b's queue, which is made if there is none.
+func (a *attempts) queue(b *bucket) int {
+	for i := range a.queues {
+		if a.queues[i].bucket == b.Bucket {
+			return i
+		}
+	}
+	a.queues = append(a.queues, attemptQueue{bucket: b.Bucket})
+	return len(a.queues) - 1
+}
+
+// next gives the turn to the attempt that has waited longest in queue i.
+func (a *attempts) next(i int) {
+	q := &a.queues[i]
 	if len(q.waiting) > 0 {
 		close(q.waiting[0])
 		q.waiting = q.waiting[1:]
 	}
-	a.keep(b, q)
+	a.tidy(i)
 }
 
-// keep stores a queue, or forgets it if nothing is in it.
-func (a *attempts) keep(b ratelimit.Bucket, q attemptQueue) {
-	if q.running == 0 && len(q.waiting) == 0 {
-		delete(a.buckets, b)
-		return
+// tidy forgets queue i if nothing is in it. Its names are parts of a request,
+// which must not be kept for them.
+func (a *attempts) tidy(i int) {
+	if q := &a.queues[i]; q.running == 0 && len(q.waiting) == 0 {
+		a.queues = slices.Delete(a.queues, i, i+1)
 	}
-	a.buckets[b] = q
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,7 +99,7 @@ func newExchanges(tb testing.TB) *exchanges {
 }
 
 // batch is how many tokens a store holds at most while it is measured.
-const batch = 10_000
+const batch = 5000
 
 // measure sends one request over and over, and empties the store, with the clock
 // stopped, after each batch.
@@ -125,6 +126,36 @@ func BenchmarkExchange(b *testing.B) {
 	}
 	for _, cause := range []string{"malformed", "unknown", "wrong_secret"} {
 		b.Run("refused="+cause, func(b *testing.B) { measure(b, x.bad[cause], x.handler.Token, 401, x.sweep) })
+	}
+}
+
+// BenchmarkExchangeRatio measures exchanges and the floor in turns, so that both
+// have the same share of what else the machine does, and reports the ratio of
+// the medians. An operation is a whole turn.
+func BenchmarkExchangeRatio(b *testing.B) {
+	for _, form := range []string{"form", "basic", "json"} {
+		b.Run("request="+form, func(b *testing.B) {
+			x := newExchanges(b)
+			var floors, ours []float64
+			turn := func(y *exchange, h http.HandlerFunc) float64 {
+				start := time.Now()
+				for range batch {
+					y.send(b, h, 200)
+				}
+				return float64(time.Since(start)) / batch
+			}
+			for b.Loop() {
+				floors = append(floors, turn(x.good["form"], x.floor.Token))
+				x.floor.empty()
+				ours = append(ours, turn(x.good[form], x.handler.Token))
+				x.sweep()
+			}
+			slices.Sort(floors)
+			slices.Sort(ours)
+			b.ReportMetric(floors[len(floors)/2], "floor-ns")
+			b.ReportMetric(ours[len(ours)/2], "exchange-ns")
+			b.ReportMetric(ours[len(ours)/2]/floors[len(floors)/2], "exchanges/floor")
+		})
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/keys/keyshttp"
-	"github.com/claviger-auth/claviger/ratelimit"
 )
 
 // Values of header fields that are always the same, so that an answer does not
@@ -28,7 +27,7 @@ func (h *Handler) Token(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	defer h.end(&a)
+	defer a.end()
 	grant, err := h.server.exchangeAt(r.Context(), Request{
 		GrantType: p.values[grantType], ClientID: a.id, ClientSecret: a.secret, Scope: p.values[scope],
 	}, a.now)
@@ -59,7 +58,7 @@ func (h *Handler) Revoke(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	defer h.end(&a)
+	defer a.end()
 	client, err := h.server.authenticateAt(r.Context(), a.id, a.secret, a.now)
 	if err == nil {
 		err = h.server.Revoke(r.Context(), client, keys.NewSecret(p.values[token]))
@@ -83,7 +82,7 @@ func (h *Handler) Introspect(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	defer h.end(&a)
+	defer a.end()
 	var found Introspection
 	client, err := h.server.authenticateAt(r.Context(), a.id, a.secret, a.now)
 	if err == nil {
@@ -117,8 +116,8 @@ type attempt struct {
 	id     string
 	secret keys.Secret
 	now    time.Time
-	began  bool             // there is a secret to check, and failing counts
-	bucket ratelimit.Bucket // counts the failures
+	began  bool // there is a secret to check, and failing counts
+	bucket bucket
 }
 
 // begin reads a request as far as to the credentials in it. It answers, and
@@ -148,7 +147,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *params) (a at
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request, a *attempt) bool {
 	a.bucket = h.throttle.bucket(a.id, r)
 	for {
-		turn, wait := h.throttle.begin(a.bucket, a.now)
+		turn, wait := h.throttle.begin(&a.bucket, a.now)
 		switch {
 		case wait > 0:
 			h.tooMany(w, wait)
@@ -160,7 +159,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, a *attempt) bool
 		select {
 		case <-turn:
 		case <-r.Context().Done():
-			h.throttle.leave(a.bucket, turn)
+			a.bucket.leave(turn)
 			h.fail(w, r, a, r.Context().Err())
 			return false
 		}
@@ -169,9 +168,9 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, a *attempt) bool
 }
 
 // end ends an attempt that begin has let through.
-func (h *Handler) end(a *attempt) {
+func (a *attempt) end() {
 	if a.began {
-		h.throttle.end(a.bucket)
+		a.bucket.end()
 	}
 }
 
@@ -185,7 +184,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, a *attempt, err e
 	if client {
 		w.Header()["Www-Authenticate"] = h.challenge
 		if a.began {
-			_, _ = h.throttle.buckets.Take(r.Context(), a.bucket, h.throttle.limit, a.now, 1)
+			_, _ = h.throttle.buckets.Take(r.Context(), a.bucket.Bucket, h.throttle.limit, a.now, 1)
 		}
 	}
 	if e.Status == http.StatusServiceUnavailable {

@@ -10,8 +10,6 @@ import (
 	"strings"
 
 	"github.com/claviger-auth/claviger/keys/keyshttp"
-	"github.com/claviger-auth/claviger/ratelimit"
-	"github.com/claviger-auth/claviger/scopes"
 )
 
 // DefaultFailures is how many failed authentications a minute one address may
@@ -187,41 +185,4 @@ func wellKnown(name, of string) string {
 func (h *Handler) ResourceMetadataURL() string {
 	path, _ := checkURL(h.resource)
 	return strings.TrimSuffix(h.resource, path) + wellKnown("oauth-protected-resource", h.resource)
-}
-
-// A throttle counts failed authentications.
-type throttle struct {
-	buckets  *ratelimit.Memory
-	limit    ratelimit.Limit
-	address  func(*http.Request) string
-	attempts *attempts
-}
-
-// bucket returns the bucket of the failures of one client from one address.
-// Text that is no ID shares a bucket, so that it cannot fill the memory.
-func (t *throttle) bucket(client string, r *http.Request) ratelimit.Bucket {
-	if len(client) > 64 || !scopes.Valid(client) {
-		client = "malformed"
-	}
-	return ratelimit.Bucket{Space: client, Name: t.address(r)}
-}
-
-func newThrottle(failures int, address func(*http.Request) string) (t throttle, err error) {
-	if failures == 0 {
-		failures = DefaultFailures
-	}
-	if address == nil {
-		address = func(r *http.Request) string {
-			addr, _ := ratelimit.ParseAddress(r.RemoteAddr)
-			return ratelimit.AddressName(addr)
-		}
-	}
-	t = throttle{
-		buckets: new(ratelimit.Memory), address: address,
-		attempts: &attempts{buckets: make(map[ratelimit.Bucket]attemptQueue)},
-	}
-	if t.limit, err = ratelimit.PerMinute(failures); err != nil {
-		return t, fmt.Errorf("oauth: failures: %w", err)
-	}
-	return t, nil
 }
