@@ -125,11 +125,21 @@ func (m *Manager) record(org string, spec Spec) (Record, error) {
 
 // issue draws an ID and a secret for rec and inserts it.
 func (m *Manager) issue(ctx context.Context, rec Record, environment string) (Issued, error) {
+	issued := Issued{Record: rec}
+	if err := m.complete(ctx, &issued, environment); err != nil {
+		return Issued{}, err
+	}
+	return issued, nil
+}
+
+// complete is issue for a record that is in its place.
+func (m *Manager) complete(ctx context.Context, issued *Issued, environment string) error {
+	rec := &issued.Record
 	format := m.format(rec.Kind)
 	for draw := 1; ; draw++ {
 		t, text, err := format.draw(environment)
 		if err != nil {
-			return Issued{}, err
+			return err
 		}
 		// A copy, since t.ID is a part of text: whoever keeps the record must
 		// not keep the secret with it.
@@ -138,22 +148,22 @@ func (m *Manager) issue(ctx context.Context, rec Record, environment string) (Is
 		if errors.Is(err, ErrExists) && draw < maxDraws {
 			continue
 		}
-		if err != nil {
-			return Issued{}, err
+		if err == nil {
+			issued.Text = NewSecret(text)
 		}
-		return Issued{Record: rec, Text: NewSecret(text)}, nil
+		return err
 	}
 }
 
 // insert validates and inserts rec, and reports it to the hook.
-func (m *Manager) insert(ctx context.Context, rec Record) error {
-	if err := validate(&rec); err != nil {
+func (m *Manager) insert(ctx context.Context, rec *Record) error {
+	if err := validate(rec); err != nil {
 		return err
 	}
-	if err := m.store.Insert(ctx, rec); err != nil {
+	if err := m.store.Insert(ctx, *rec); err != nil {
 		return err
 	}
-	m.tell(ctx, Created, &rec)
+	m.tell(ctx, Created, rec)
 	return nil
 }
 
@@ -188,7 +198,7 @@ func (m *Manager) ImportDigest(ctx context.Context, org, id string, d Digest, sp
 		return Record{}, &InvalidError{"kind", "is not that of a key"}
 	}
 	rec.ID, rec.Digest = strings.Clone(id), d // id may be a part of a secret's text
-	if err := m.insert(ctx, rec); err != nil {
+	if err := m.insert(ctx, &rec); err != nil {
 		return Record{}, err
 	}
 	return rec, nil

@@ -13,7 +13,13 @@ import (
 // permits more than the client does when it is used. The error is [ErrRevoked],
 // [ErrExpired], wraps [ErrInvalid], or is the store's.
 func (m *Manager) IssueToken(ctx context.Context, client Record, granted scopes.Set, lifetime time.Duration) (Issued, error) {
-	now := whole(time.Now())
+	return m.IssueTokenAt(ctx, &client, granted, lifetime, time.Now())
+}
+
+// IssueTokenAt is [Manager.IssueToken] for callers that have read the clock
+// already. It does not change the client's record, nor keep it.
+func (m *Manager) IssueTokenAt(ctx context.Context, client *Record, granted scopes.Set, lifetime time.Duration, now time.Time) (issued Issued, err error) {
+	now = whole(now)
 	switch {
 	case client.Kind != KindClient:
 		return Issued{}, &InvalidError{"parent", "is not a client"}
@@ -28,8 +34,12 @@ func (m *Manager) IssueToken(ctx context.Context, client Record, granted scopes.
 	if !client.ExpiresAt.IsZero() && client.ExpiresAt.Before(end) {
 		end = client.ExpiresAt
 	}
-	return m.issue(ctx, Record{
+	issued.Record = Record{
 		Kind: KindToken, Org: client.Org, Parent: client.ID, Scopes: granted, RateLimit: client.RateLimit,
 		CreatedAt: now, ExpiresAt: end, Version: 1,
-	}, "")
+	}
+	if err := m.complete(ctx, &issued, ""); err != nil {
+		return Issued{}, err
+	}
+	return issued, nil
 }

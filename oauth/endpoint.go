@@ -28,20 +28,20 @@ func (h *Handler) Token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer a.end()
-	grant, err := h.server.exchangeAt(r.Context(), Request{
+	issued, err := h.server.exchangeAt(r.Context(), &Request{
 		GrantType: p.values[grantType], ClientID: a.id, ClientSecret: a.secret, Scope: p.values[scope],
 	}, a.now)
 	if err != nil {
 		h.fail(w, r, &a, err)
 		return
 	}
-	text := grant.Scope.String()
+	text := issued.Record.Scopes.String()
 	// Neither tokens nor scopes have characters that JSON escapes.
 	body := make([]byte, 0, 192+len(text))
 	body = append(body, `{"access_token":"`...)
-	body = append(body, grant.AccessToken.Reveal()...)
+	body = append(body, issued.Text.Reveal()...)
 	body = append(body, `","token_type":"bearer","expires_in":`...)
-	body = strconv.AppendInt(body, int64(grant.ExpiresIn/time.Second), 10)
+	body = strconv.AppendInt(body, int64(expiresIn(&issued.Record)/time.Second), 10)
 	body = append(body, `,"scope":"`...)
 	body = append(body, text...)
 	body = append(body, '"', '}', '\n')

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -98,15 +99,14 @@ func (s *Server) Authenticate(ctx context.Context, id string, secret keys.Secret
 	return s.authenticateAt(ctx, id, secret, time.Now())
 }
 
-func (s *Server) authenticateAt(ctx context.Context, id string, secret keys.Secret, now time.Time) (keys.Record, error) {
+func (s *Server) authenticateAt(ctx context.Context, id string, secret keys.Secret, now time.Time) (client keys.Record, err error) {
 	if id == "" || secret.Len() == 0 {
 		return keys.Record{}, ErrNoCredentials
 	}
-	rec, err := s.verifier.VerifyClient(ctx, id, secret.Reveal(), now)
-	if err != nil {
+	if client, err = s.verifier.VerifyClient(ctx, id, secret.Reveal(), now); err != nil {
 		return keys.Record{}, credentialError(err)
 	}
-	return rec, nil
+	return client, nil
 }
 
 // A Request asks for a token (RFC 6749 §4.4.2).
@@ -130,25 +130,41 @@ type Grant struct {
 // [*Error] values, wraps [ErrTooManyTokens] in a [*LimitError], or is the
 // store's.
 func (s *Server) Exchange(ctx context.Context, r Request) (Grant, error) {
-	return s.exchangeAt(ctx, r, time.Now())
-}
-
-func (s *Server) exchangeAt(ctx context.Context, r Request, now time.Time) (Grant, error) {
-	switch r.GrantType {
-	case GrantType:
-	case "":
-		return Grant{}, ErrNoGrantType
-	default:
-		return Grant{}, ErrUnsupportedGrantType
-	}
-	client, err := s.authenticateAt(ctx, r.ClientID, r.ClientSecret, now)
+	issued, err := s.exchangeAt(ctx, &r, time.Now())
 	if err != nil {
 		return Grant{}, err
 	}
+	return Grant{
+		AccessToken: issued.Text,
+		ExpiresIn:   expiresIn(&issued.Record),
+		Scope:       issued.Record.Scopes,
+		Token:       issued.Record,
+	}, nil
+}
+
+// expiresIn returns how long a new token is good, in whole seconds.
+func expiresIn(rec *keys.Record) time.Duration {
+	return rec.ExpiresAt.Sub(rec.CreatedAt).Truncate(time.Second)
+}
+
+func (s *Server) exchangeAt(ctx context.Context, r *Request, now time.Time) (issued keys.Issued, err error) {
+	switch r.GrantType {
+	case GrantType:
+	case "":
+		return keys.Issued{}, ErrNoGrantType
+	default:
+		return keys.Issued{}, ErrUnsupportedGrantType
+	}
+	client, err := s.authenticateAt(ctx, r.ClientID, r.ClientSecret, now)
+	if err != nil {
+		return keys.Issued{}, err
+	}
 	granted := client.Scopes
 	if r.Scope != "" {
-		if granted, err = scopes.Parse(r.Scope); err != nil || !client.Scopes.ContainsAll(granted) {
-			return Grant{}, ErrInvalidScope
+		// A copy, since the text may be a part of a body with a secret in it,
+		// and the token's record is kept.
+		if granted, err = scopes.Parse(strings.Clone(r.Scope)); err != nil || !client.Scopes.ContainsAll(granted) {
+			return keys.Issued{}, ErrInvalidScope
 		}
 	}
 	lifetime := s.lifetime
@@ -156,19 +172,12 @@ func (s *Server) exchangeAt(ctx context.Context, r Request, now time.Time) (Gran
 		lifetime = client.TokenLifetime
 	}
 	if err := s.takeToken(ctx, client.ID, lifetime, now); err != nil {
-		return Grant{}, err
+		return keys.Issued{}, err
 	}
-	issued, err := s.manager.IssueToken(ctx, client, granted, lifetime)
-	if err != nil {
-		return Grant{}, credentialError(err)
+	if issued, err = s.manager.IssueTokenAt(ctx, &client, granted, lifetime, now); err != nil {
+		return keys.Issued{}, credentialError(err)
 	}
-	left := issued.Record.ExpiresAt.Sub(issued.Record.CreatedAt)
-	return Grant{
-		AccessToken: issued.Text,
-		ExpiresIn:   left.Truncate(time.Second),
-		Scope:       granted,
-		Token:       issued.Record,
-	}, nil
+	return issued, nil
 }
 
 // A LimitError is [ErrTooManyTokens] with the time after which the client can

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/oauth"
@@ -465,5 +466,21 @@ func TestNewRefuses(t *testing.T) {
 		if _, err := oauth.New(manager, &opts); err == nil {
 			t.Errorf("%s: no error", name)
 		}
+	}
+}
+
+// The scope of a request may be a part of a body with a secret in it. The token's
+// record is kept, and must not keep that.
+func TestTokensShareNoMemoryWithRequests(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, nil)
+	id, secret := e.register("webhooks:manage")
+	scope := strings.Clone("webhooks:manage")
+	grant, err := e.grant(id, secret, scope)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := grant.Token.Scopes.String(); got != scope || unsafe.StringData(got) == unsafe.StringData(scope) {
+		t.Errorf("scopes %q, which are a part of the request", got)
 	}
 }
