@@ -31,48 +31,69 @@ type params struct {
 // set records a parameter. It reports whether the parameter was not there
 // before; unknown ones may be there any number of times.
 func (p *params) set(name, value string) bool {
-	for i, known := range paramNames {
-		if name == known {
-			if p.seen[i] {
-				return false
-			}
-			p.seen[i], p.values[i] = true, value
-		}
+	i := paramOf(name)
+	if i == paramCount {
+		return true
 	}
+	if p.seen[i] {
+		return false
+	}
+	p.seen[i], p.values[i] = true, value
 	return true
 }
 
-// known reports whether name is that of a parameter.
-func known(name string) bool {
-	for _, n := range paramNames {
-		if n == name {
-			return true
-		}
+// paramOf returns the parameter of a name, or paramCount.
+func paramOf(name string) param {
+	switch name {
+	case "grant_type":
+		return grantType
+	case "client_id":
+		return clientID
+	case "client_secret":
+		return clientSecret
+	case "scope":
+		return scope
+	case "token":
+		return token
+	case "token_type_hint":
+		return tokenTypeHint
 	}
-	return false
+	return paramCount
 }
 
 // readForm reads an application/x-www-form-urlencoded body, without a map for
 // it. It reports whether the body is one in which no known parameter is there
 // twice.
 func (p *params) readForm(body string) bool {
+	escaped := hasEscapes(body) // once for all of it, as it hardly ever has any
 	for body != "" {
 		var pair string
 		pair, body, _ = strings.Cut(body, "&")
 		name, value, _ := strings.Cut(pair, "=")
-		name, ok1 := unescape(name)
-		value, ok2 := unescape(value)
-		if !ok1 || !ok2 || !p.set(name, value) {
+		if escaped {
+			var ok1, ok2 bool
+			name, ok1 = unescape(name)
+			value, ok2 = unescape(value)
+			if !ok1 || !ok2 {
+				return false
+			}
+		}
+		if !p.set(name, value) {
 			return false
 		}
 	}
 	return true
 }
 
+// hasEscapes reports whether decoding a part of a form could change it.
+func hasEscapes(text string) bool {
+	return strings.IndexByte(text, '%') >= 0 || strings.IndexByte(text, '+') >= 0
+}
+
 // unescape decodes a name or a value of a form. Text without escapes is
 // returned as it is.
 func unescape(text string) (string, bool) {
-	if strings.IndexByte(text, '%') < 0 && strings.IndexByte(text, '+') < 0 {
+	if !hasEscapes(text) {
 		return text, true
 	}
 	out := make([]byte, 0, len(text))
@@ -119,7 +140,7 @@ func (p *params) readPlainJSON(body string) bool {
 			return strings.Trim(end, jsonSpace) == ""
 		}
 		var name, value string
-		if name, rest, ok = cutString(rest); !ok || !known(name) {
+		if name, rest, ok = cutString(rest); !ok || paramOf(name) == paramCount {
 			return false
 		}
 		if rest, ok = cutByte(rest, ':'); !ok {

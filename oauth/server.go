@@ -48,6 +48,7 @@ type Server struct {
 	limiter   *ratelimit.Limiter
 	lifetime  time.Duration
 	maxTokens int
+	limit     ratelimit.Limit // on tokens that live for lifetime
 }
 
 // New returns a Server whose clients and tokens m keeps. A nil opts is the zero
@@ -69,11 +70,11 @@ func New(m *keys.Manager, opts *Options) (*Server, error) {
 	if s.maxTokens == 0 {
 		s.maxTokens = DefaultMaxTokens
 	}
-	if _, err := s.tokenLimit(s.lifetime); err != nil || s.lifetime%time.Second != 0 {
+	var err error
+	if s.limit, err = s.tokenLimit(s.lifetime); err != nil || s.lifetime%time.Second != 0 {
 		return nil, errors.New("oauth: TokenLifetime must be positive and in whole seconds, and MaxTokens at least 2")
 	}
 	if s.limiter == nil {
-		var err error
 		if s.limiter, err = ratelimit.New(new(ratelimit.Memory), &ratelimit.Options{Space: "oauth"}); err != nil {
 			return nil, err
 		}
@@ -193,9 +194,12 @@ func (e *LimitError) Unwrap() error { return ErrTooManyTokens }
 
 // takeToken counts a token against what a client may have.
 func (s *Server) takeToken(ctx context.Context, client string, lifetime time.Duration, now time.Time) error {
-	limit, err := s.tokenLimit(lifetime)
-	if err != nil {
-		return fmt.Errorf("oauth: token lifetime of %q: %w", client, err)
+	limit := s.limit
+	if lifetime != s.lifetime {
+		var err error
+		if limit, err = s.tokenLimit(lifetime); err != nil {
+			return fmt.Errorf("oauth: token lifetime of %q: %w", client, err)
+		}
 	}
 	d, err := s.limiter.TakeAt(ctx, client, limit, now, 1)
 	if err != nil {
