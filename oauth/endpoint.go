@@ -28,10 +28,9 @@ func (h *Handler) Token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer a.end()
-	issued, err := h.server.exchangeAt(r.Context(), &Request{
-		GrantType: p.values[grantType], ClientID: a.id, ClientSecret: a.secret, Scope: p.values[scope],
-	}, a.now)
-	if err != nil {
+	request := Request{GrantType: p.values[grantType], ClientID: a.id, ClientSecret: a.secret, Scope: p.values[scope]}
+	var issued keys.Issued
+	if err := h.server.exchangeAt(r.Context(), &request, a.now, &issued); err != nil {
 		h.fail(w, r, &a, err)
 		return
 	}
@@ -59,7 +58,8 @@ func (h *Handler) Revoke(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer a.end()
-	client, err := h.server.authenticateAt(r.Context(), a.id, a.secret, a.now)
+	var client keys.Record
+	err := h.server.authenticateAt(r.Context(), a.id, a.secret, a.now, &client)
 	if err == nil {
 		err = h.server.Revoke(r.Context(), client, keys.NewSecret(p.values[token]))
 	}
@@ -84,7 +84,8 @@ func (h *Handler) Introspect(w http.ResponseWriter, r *http.Request) {
 	}
 	defer a.end()
 	var found Introspection
-	client, err := h.server.authenticateAt(r.Context(), a.id, a.secret, a.now)
+	var client keys.Record
+	err := h.server.authenticateAt(r.Context(), a.id, a.secret, a.now, &client)
 	if err == nil {
 		found, err = h.server.Introspect(r.Context(), client, keys.NewSecret(p.values[token]))
 	}

@@ -97,17 +97,21 @@ func (s *Server) tokenLimit(lifetime time.Duration) (ratelimit.Limit, error) {
 // error is [ErrNoCredentials] if either is empty, [ErrInvalidClient], or wraps
 // [keys.ErrUnavailable].
 func (s *Server) Authenticate(ctx context.Context, id string, secret keys.Secret) (keys.Record, error) {
-	return s.authenticateAt(ctx, id, secret, time.Now())
+	var client keys.Record
+	err := s.authenticateAt(ctx, id, secret, time.Now(), &client)
+	return client, err
 }
 
-func (s *Server) authenticateAt(ctx context.Context, id string, secret keys.Secret, now time.Time) (client keys.Record, err error) {
+// authenticateAt is Authenticate at a time. It writes to a zero record of the
+// caller's, which spares copies; so does exchangeAt.
+func (s *Server) authenticateAt(ctx context.Context, id string, secret keys.Secret, now time.Time, client *keys.Record) (err error) {
 	if id == "" || secret.Len() == 0 {
-		return keys.Record{}, ErrNoCredentials
+		return ErrNoCredentials
 	}
-	if client, err = s.verifier.VerifyClient(ctx, id, secret.Reveal(), now); err != nil {
-		return keys.Record{}, credentialError(err)
+	if *client, err = s.verifier.VerifyClient(ctx, id, secret.Reveal(), now); err != nil {
+		return credentialError(err)
 	}
-	return client, nil
+	return nil
 }
 
 // A Request asks for a token (RFC 6749 §4.4.2).
@@ -131,8 +135,8 @@ type Grant struct {
 // [*Error] values, wraps [ErrTooManyTokens] in a [*LimitError], or is the
 // store's.
 func (s *Server) Exchange(ctx context.Context, r Request) (Grant, error) {
-	issued, err := s.exchangeAt(ctx, &r, time.Now())
-	if err != nil {
+	var issued keys.Issued
+	if err := s.exchangeAt(ctx, &r, time.Now(), &issued); err != nil {
 		return Grant{}, err
 	}
 	return Grant{
@@ -148,24 +152,24 @@ func expiresIn(rec *keys.Record) time.Duration {
 	return rec.ExpiresAt.Sub(rec.CreatedAt).Truncate(time.Second)
 }
 
-func (s *Server) exchangeAt(ctx context.Context, r *Request, now time.Time) (issued keys.Issued, err error) {
+func (s *Server) exchangeAt(ctx context.Context, r *Request, now time.Time, issued *keys.Issued) (err error) {
 	switch r.GrantType {
 	case GrantType:
 	case "":
-		return keys.Issued{}, ErrNoGrantType
+		return ErrNoGrantType
 	default:
-		return keys.Issued{}, ErrUnsupportedGrantType
+		return ErrUnsupportedGrantType
 	}
-	client, err := s.authenticateAt(ctx, r.ClientID, r.ClientSecret, now)
-	if err != nil {
-		return keys.Issued{}, err
+	var client keys.Record
+	if err := s.authenticateAt(ctx, r.ClientID, r.ClientSecret, now, &client); err != nil {
+		return err
 	}
 	granted := client.Scopes
 	if r.Scope != "" {
 		// A copy, since the text may be a part of a body with a secret in it,
 		// and the token's record is kept.
 		if granted, err = scopes.Parse(strings.Clone(r.Scope)); err != nil || !client.Scopes.ContainsAll(granted) {
-			return keys.Issued{}, ErrInvalidScope
+			return ErrInvalidScope
 		}
 	}
 	lifetime := s.lifetime
@@ -173,12 +177,12 @@ func (s *Server) exchangeAt(ctx context.Context, r *Request, now time.Time) (iss
 		lifetime = client.TokenLifetime
 	}
 	if err := s.takeToken(ctx, client.ID, lifetime, now); err != nil {
-		return keys.Issued{}, err
+		return err
 	}
-	if issued, err = s.manager.IssueTokenAt(ctx, &client, granted, lifetime, now); err != nil {
-		return keys.Issued{}, credentialError(err)
+	if *issued, err = s.manager.IssueTokenAt(ctx, &client, granted, lifetime, now); err != nil {
+		return credentialError(err)
 	}
-	return issued, nil
+	return nil
 }
 
 // A LimitError is [ErrTooManyTokens] with the time after which the client can
