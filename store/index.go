@@ -3,7 +3,6 @@ package store
 import (
 	"iter"
 	"slices"
-	"sort"
 	"sync"
 )
 
@@ -42,7 +41,15 @@ type block struct {
 // block returns the number of the block that id belongs to. If there is no
 // block it returns 0.
 func (x *index) block(id string) int {
-	return max(0, sort.Search(len(x.blocks), func(i int) bool { return x.blocks[i].bound > id })-1)
+	low, high := 0, len(x.blocks)
+	for high-low > 1 {
+		if mid := (low + high) / 2; x.blocks[mid].bound <= id {
+			low = mid
+		} else {
+			high = mid
+		}
+	}
+	return low
 }
 
 // add adds an ID that is not there.
