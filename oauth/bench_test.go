@@ -51,10 +51,35 @@ func newExchange(mediaType, body, authorization string) *exchange {
 // exchanges are a handler over a Memory, the floor with the same client, and
 // requests for both.
 type exchanges struct {
-	memory    *store.Memory
-	handler   *oauth.Handler
-	floor     *floor
-	good, bad map[string]*exchange // by form, by cause
+	tb         testing.TB
+	memory     *store.Memory
+	server     *oauth.Server
+	handler    *oauth.Handler
+	floor      *floor
+	id, secret string
+	good, bad  map[string]*exchange // by form, by cause; and about a token
+}
+
+func (x *exchanges) exchange(y *exchange)   { y.send(x.tb, x.handler.Token, 200) }
+func (x *exchanges) refuse(y *exchange)     { y.send(x.tb, x.handler.Token, 401) }
+func (x *exchanges) introspect(y *exchange) { y.send(x.tb, x.handler.Introspect, 200) }
+func (x *exchanges) revoke(y *exchange)     { y.send(x.tb, x.handler.Revoke, 200) }
+
+// about returns a request about a token.
+func (x *exchanges) about(token string) *exchange {
+	return newExchange(formType, "token="+token, basic(x.id, x.secret))
+}
+
+// token returns a new token.
+func (x *exchanges) token(tb testing.TB) string {
+	tb.Helper()
+	grant, err := x.server.Exchange(context.Background(), oauth.Request{
+		GrantType: oauth.GrantType, ClientID: x.id, ClientSecret: keys.NewSecret(x.secret),
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return grant.AccessToken.Reveal()
 }
 
 // sweep drops all tokens.
@@ -95,7 +120,9 @@ func newExchanges(tb testing.TB) *exchanges {
 		"unknown":      newExchange(formType, strings.Replace(form, id, "cc_0000000000000000", 1)+secret, ""),
 		"malformed":    newExchange(formType, form+"0", ""),
 	}
-	return &exchanges{memory, h, newFloor(id, secret, issued.Record.Scopes.String()), good, bad}
+	x := &exchanges{tb, memory, server, h, newFloor(id, secret, issued.Record.Scopes.String()), id, secret, good, bad}
+	good["token"], bad["token"] = x.about(x.token(tb)), x.about("oauth_"+strings.Repeat("0", 24+64))
+	return x
 }
 
 // batch is how many tokens a store holds at most while it is measured.

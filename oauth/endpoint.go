@@ -1,7 +1,6 @@
 package oauth
 
 import (
-	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -17,6 +16,7 @@ var (
 	typeJSON = []string{"application/json"}
 	noStore  = []string{"no-store"}
 	noCache  = []string{"no-cache"}
+	noSniff  = []string{"nosniff"}
 )
 
 // Token is the token endpoint (RFC 6749 §3.2). See the package comment for what
@@ -177,56 +177,62 @@ func (a *attempt) end() {
 
 // fail answers a request with an error.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, a *attempt, err error) {
-	if limited := (*LimitError)(nil); errors.As(err, &limited) {
+	if limited, ok := err.(*LimitError); ok {
 		h.tooMany(w, limited.Decision.RetryAfter)
 		return
 	}
-	e, client := answerTo(err)
-	if client {
+	if err == ErrInvalidClient {
 		w.Header()["Www-Authenticate"] = h.challenge
 		if a.began {
 			_, _ = h.throttle.buckets.Take(r.Context(), a.bucket.Bucket, h.throttle.limit, a.now, 1)
 		}
 	}
+	e := answerTo(err)
 	if e.Status == http.StatusServiceUnavailable {
+		if w.Header().Get("Retry-After") == "" {
+			w.Header().Set("Retry-After", "1")
+		}
 		h.logger.LogAttrs(r.Context(), slog.LevelError, "oauth endpoint failed", slog.String("route", r.Pattern), slog.Any("error", err))
 	}
 	writeError(w, e)
 }
 
-// answerTo returns the answer to an error, and whether it says that the client
-// did not authenticate.
-func answerTo(err error) (e *keyshttp.Error, client bool) {
-	var protocol *Error
-	switch {
-	case errors.As(err, &e):
-		return e, false
-	case err == errBasic:
-		protocol = ErrInvalidClient
-	case !errors.As(err, &protocol):
-		return &keyshttp.Error{Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable", Description: "The server cannot answer at the moment. Try again."}, false
+// answerTo returns the answer to an error.
+func answerTo(err error) keyshttp.Error {
+	switch err := err.(type) {
+	case *keyshttp.Error:
+		return *err
+	case *Error:
+		status := http.StatusBadRequest
+		if err == ErrInvalidClient {
+			status = http.StatusUnauthorized
+		}
+		return keyshttp.Error{Status: status, Code: err.Code, Description: err.Description}
 	}
-	status := http.StatusBadRequest
-	if client = protocol == ErrInvalidClient; client {
-		status = http.StatusUnauthorized
-	}
-	return &keyshttp.Error{Status: status, Code: protocol.Code, Description: protocol.Description}, client
+	return keyshttp.Error{Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable", Description: "The server cannot answer at the moment. Try again."}
 }
 
 // tooMany answers 429.
 func (h *Handler) tooMany(w http.ResponseWriter, wait time.Duration) {
 	seconds := max(1, int64((wait+time.Second-1)/time.Second))
-	w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))
-	writeError(w, &keyshttp.Error{
+	w.Header()["Retry-After"] = []string{strconv.FormatInt(seconds, 10)}
+	writeError(w, keyshttp.Error{
 		Status: http.StatusTooManyRequests, Code: "temporarily_unavailable",
 		Description: "Too many requests. Retry after the time in the Retry-After header.",
 	})
 }
 
-// writeError answers with an error (RFC 6749 §5.2).
-func writeError(w http.ResponseWriter, e *keyshttp.Error) {
-	w.Header()["Pragma"] = noCache
-	keyshttp.WriteError(w, e)
+// writeError answers with an error (RFC 6749 §5.2), as keyshttp.WriteError does.
+func writeError(w http.ResponseWriter, e keyshttp.Error) {
+	w.Header()["X-Content-Type-Options"] = noSniff
+	// Neither codes nor descriptions have characters that JSON escapes.
+	body := make([]byte, 0, 48+len(e.Code)+len(e.Description))
+	body = append(body, `{"error":"`...)
+	body = append(body, e.Code...)
+	body = append(body, `","error_description":"`...)
+	body = append(body, e.Description...)
+	body = append(body, '"', '}', '\n')
+	write(w, e.Status, body)
 }
 
 // write answers with a body of JSON.

@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -646,5 +647,20 @@ func TestNothingLeaks(t *testing.T) {
 	}
 	if !strings.Contains(env.log.String(), id) {
 		t.Errorf("the log does not name the client: %s", env.log)
+	}
+}
+
+// Answers are written without an encoder, so their text must not need one.
+func TestErrorsNeedNoEscapes(t *testing.T) {
+	t.Parallel()
+	for _, e := range []*oauth.Error{
+		oauth.ErrInvalidClient, oauth.ErrNoCredentials, oauth.ErrNoGrantType, oauth.ErrUnsupportedGrantType, oauth.ErrInvalidScope,
+		oauth.ErrTooManyTokens, oauth.ErrNotIssuedToClient, oauth.ErrNoToken,
+	} {
+		for _, text := range []string{e.Code, e.Description} {
+			if quoted, err := json.Marshal(text); err != nil || string(quoted) != `"`+text+`"` {
+				t.Errorf("%q is %s in JSON, %v", text, quoted, err)
+			}
+		}
 	}
 }

@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"errors"
-	"slices"
 
 	"github.com/claviger-auth/claviger/keys"
 )
@@ -50,7 +49,8 @@ var ErrEscalation = errors.New("oauth: more than the caller has")
 // credentialError returns ErrInvalidClient for a credential that is no good,
 // and a failure of the store as it is.
 func credentialError(err error) error {
-	if slices.Contains([]error{keys.ErrMalformed, keys.ErrUnknown, keys.ErrMismatch, keys.ErrExpired, keys.ErrRevoked}, err) {
+	switch err {
+	case keys.ErrMalformed, keys.ErrUnknown, keys.ErrMismatch, keys.ErrExpired, keys.ErrRevoked:
 		return ErrInvalidClient
 	}
 	return err

@@ -3,7 +3,6 @@ package oauth
 import (
 	"bytes"
 	"encoding/base64"
-	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -134,12 +133,10 @@ func (p *params) readJSON(r *http.Request, body string) error {
 	return nil
 }
 
-// errBasic reports an Authorization header that holds no credentials of a
-// client.
-var errBasic = errors.New("oauth: not Basic credentials")
-
 // credentials returns the ID and the secret of the client that sent a request,
-// by HTTP Basic or in the body (RFC 6749 §2.3.1). Either may be empty.
+// by HTTP Basic or in the body (RFC 6749 §2.3.1). Either may be empty. The error
+// is an answer, or ErrInvalidClient for an Authorization header that holds no
+// credentials of a client.
 func credentials(r *http.Request, p *params) (id string, secret keys.Secret, err error) {
 	id, text := p.values[clientID], p.values[clientSecret]
 	lines := r.Header["Authorization"]
@@ -151,7 +148,7 @@ func credentials(r *http.Request, p *params) (id string, secret keys.Secret, err
 	}
 	basicID, basicSecret, ok := parseBasic(lines[0])
 	if !ok {
-		return "", keys.Secret{}, errBasic
+		return "", keys.Secret{}, ErrInvalidClient
 	}
 	if id != "" && id != basicID {
 		return "", keys.Secret{}, errOtherID
