@@ -10,15 +10,6 @@ import (
 	"github.com/claviger-auth/claviger/keys/keyshttp"
 )
 
-// Values of header fields that are always the same, so that an answer does not
-// allocate them anew. Nobody changes them in place: to add to one copies it.
-var (
-	typeJSON = []string{"application/json"}
-	noStore  = []string{"no-store"}
-	noCache  = []string{"no-cache"}
-	noSniff  = []string{"nosniff"}
-)
-
 // Token is the token endpoint (RFC 6749 §3.2). See the package comment for what
 // it takes and answers.
 func (h *Handler) Token(w http.ResponseWriter, r *http.Request) {
@@ -34,17 +25,16 @@ func (h *Handler) Token(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, &a, err)
 		return
 	}
-	text := issued.Record.Scopes.String()
 	// Neither tokens nor scopes have characters that JSON escapes.
-	body := make([]byte, 0, 192+len(text))
-	body = append(body, `{"access_token":"`...)
-	body = append(body, issued.Text.Reveal()...)
-	body = append(body, `","token_type":"bearer","expires_in":`...)
-	body = strconv.AppendInt(body, int64(expiresIn(&issued.Record)/time.Second), 10)
-	body = append(body, `,"scope":"`...)
-	body = append(body, text...)
-	body = append(body, '"', '}', '\n')
-	write(w, http.StatusOK, body)
+	answer := newAnswer()
+	answer.add(`{"access_token":"`)
+	answer.add(issued.Text.Reveal())
+	answer.add(`","token_type":"bearer","expires_in":`)
+	answer.text = strconv.AppendInt(answer.text, int64(expiresIn(&issued.Record)/time.Second), 10)
+	answer.add(`,"scope":"`)
+	answer.add(issued.Record.Scopes.String())
+	answer.add("\"}\n")
+	answer.send(w, http.StatusOK)
 }
 
 // Revoke is the revocation endpoint (RFC 7009 §2). It answers 200, also for a
@@ -67,7 +57,9 @@ func (h *Handler) Revoke(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, &a, err)
 		return
 	}
-	write(w, http.StatusOK, []byte("{}\n"))
+	answer := newAnswer()
+	answer.add("{}\n")
+	answer.send(w, http.StatusOK)
 }
 
 // Introspect is the introspection endpoint (RFC 7662 §2). The answer is
@@ -220,27 +212,4 @@ func (h *Handler) tooMany(w http.ResponseWriter, wait time.Duration) {
 		Status: http.StatusTooManyRequests, Code: "temporarily_unavailable",
 		Description: "Too many requests. Retry after the time in the Retry-After header.",
 	})
-}
-
-// writeError answers with an error (RFC 6749 §5.2), as keyshttp.WriteError does.
-func writeError(w http.ResponseWriter, e keyshttp.Error) {
-	w.Header()["X-Content-Type-Options"] = noSniff
-	// Neither codes nor descriptions have characters that JSON escapes.
-	body := make([]byte, 0, 48+len(e.Code)+len(e.Description))
-	body = append(body, `{"error":"`...)
-	body = append(body, e.Code...)
-	body = append(body, `","error_description":"`...)
-	body = append(body, e.Description...)
-	body = append(body, '"', '}', '\n')
-	write(w, e.Status, body)
-}
-
-// write answers with a body of JSON.
-func write(w http.ResponseWriter, status int, body []byte) {
-	h := w.Header()
-	h["Content-Type"] = typeJSON
-	h["Cache-Control"] = noStore
-	h["Pragma"] = noCache
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that is gone needs no answer
 }
