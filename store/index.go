@@ -57,12 +57,15 @@ func (x *index) add(id string) {
 	x.len++
 	at := x.block(id)
 	switch last := len(x.blocks) - 1; {
-	case last < 0, at == last && len(x.blocks[at].ids) == blockSize && x.blocks[at].ends(id):
+	case last < 0:
+		x.blocks = []block{{bound: id}}
+	case len(x.blocks[at].ids) < blockSize:
+	case at == last && x.blocks[at].ends(id):
 		// IDs that come in ascending order fill blocks to the end rather than
 		// to the half.
-		x.blocks = append(x.blocks, block{bound: id, ids: []string{id}, sorted: 1})
-		return
-	case len(x.blocks[at].ids) == blockSize:
+		x.blocks = append(x.blocks, block{bound: id, ids: make([]string, 0, blockSize)})
+		at++
+	default:
 		right := x.blocks[at].split()
 		x.blocks = slices.Insert(x.blocks, at+1, right)
 		if id >= right.bound {
@@ -136,7 +139,7 @@ func (x *index) after(id string) iter.Seq[string] {
 
 // ends reports whether b is sorted and id comes after all of it.
 func (b *block) ends(id string) bool {
-	return b.sorted == len(b.ids) && b.ids[len(b.ids)-1] < id
+	return b.sorted == len(b.ids) && (b.sorted == 0 || b.ids[b.sorted-1] < id)
 }
 
 // add adds an ID to a block that has room for it.
