@@ -61,13 +61,29 @@ func grouped(digits string) string {
 	return b.String()
 }
 
-// ratio writes how many times one median another is, and nothing if one of
-// them is missing.
-func ratio(x, of *row, unit string) string {
+// times returns how many times as much as another one a row takes: the median
+// over the rounds, in which a machine that is slow for a while is slow for both,
+// or the ratio of the medians if one of them was run more often. It is NaN if
+// one of them is missing.
+func (x *row) times(of *row, unit string) float64 {
 	if x == nil || of == nil {
-		return ""
+		return math.NaN()
 	}
-	r := x.median(unit) / of.median(unit)
+	a, b := x.samples[unit], of.samples[unit]
+	if len(a) != len(b) {
+		return x.median(unit) / of.median(unit)
+	}
+	ratios := make([]float64, len(a))
+	for i := range a {
+		ratios[i] = a[i] / b[i]
+	}
+	return quantile(ratios, 0.5)
+}
+
+// ratio writes how many times as much as another one a row takes, and nothing
+// if that is not known.
+func ratio(x, of *row, unit string) string {
+	r := x.times(of, unit)
 	switch {
 	case math.IsNaN(r) || math.IsInf(r, 0):
 		return ""

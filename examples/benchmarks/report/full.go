@@ -30,9 +30,9 @@ func (r *benchRun) full() string {
 // machine returns a line about where and when the figures were taken.
 func (r *benchRun) machine() string {
 	c := r.config
-	runs := "One run"
+	runs := "One round"
 	if n := r.runs(); n > 1 {
-		runs = fmt.Sprintf("Medians of %d runs", n)
+		runs = fmt.Sprintf("Medians of %d rounds", n)
 	}
 	return fmt.Sprintf("%s on %s processors of %s, %s/%s, %s, %s.\n",
 		runs, c["procs"], c["cpu"], c["goos"], c["goarch"], strings.Replace(c["go"], "go", "Go ", 1), c["date"])
@@ -56,8 +56,9 @@ func (r *benchRun) command() string {
 	if t := r.config["benchtime"]; t != "" {
 		benchtime = " -benchtime " + t
 	}
-	return "GOWORK=off go test -C examples/benchmarks -run '^$' -bench ." + benchtime + " -count " + strconv.Itoa(r.runs()) +
-		" -timeout 0 . | tee bench.out\nGOWORK=off go run -C examples/benchmarks ./report <bench.out"
+	round := "GOWORK=off go test -C examples/benchmarks -run '^$' -bench ." + benchtime + " ."
+	return "for i in $(seq " + strconv.Itoa(r.runs()) + "); do " + round + "; done | tee bench.out\n" +
+		"GOWORK=off go run -C examples/benchmarks ./report <bench.out"
 }
 
 // A column is one of a table.

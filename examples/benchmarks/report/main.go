@@ -1,7 +1,7 @@
 // Report reads the output of the benchmarks, one run or several, and writes
 // tables in GitHub's Markdown:
 //
-//	GOWORK=off go test -run '^$' -bench . -benchtime 200ms -count 10 -timeout 0 . | tee bench.out
+//	for i in $(seq 10); do GOWORK=off go test -run '^$' -bench . -benchtime 200ms .; done | tee bench.out
 //	GOWORK=off go run ./report <bench.out
 //
 // With -full or -readme it writes all tables, or the short one, into a file,

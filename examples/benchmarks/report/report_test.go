@@ -115,6 +115,31 @@ func TestFigures(t *testing.T) {
 	}
 }
 
+// TestTimes checks that a ratio is that of each round, so that a machine which
+// slows down between two rounds does not show.
+func TestTimes(t *testing.T) {
+	t.Parallel()
+	const unit = "ns/op"
+	floor := &row{samples: map[string][]float64{unit: {100, 1000, 100}}}
+	for _, tt := range []struct {
+		name    string
+		samples []float64
+		want    float64
+	}{
+		{"rounds", []float64{200, 2000, 300}, 2},
+		{"another number of them", []float64{300, 300}, 3},
+		{"none", nil, math.NaN()},
+	} {
+		x := &row{samples: map[string][]float64{unit: tt.samples}}
+		if got := x.times(floor, unit); got != tt.want && !(math.IsNaN(got) && math.IsNaN(tt.want)) {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+	if got := ratio(floor, nil, unit) + ratio(nil, floor, unit); got != "" {
+		t.Errorf("a ratio to nothing: %q", got)
+	}
+}
+
 func TestReplace(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "README.md")
