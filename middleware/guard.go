@@ -193,7 +193,7 @@ func (g *Guard) tell(r *http.Request, a *Access, now time.Time, reason string) {
 // finds the caller with [keys.FromContext]. Require panics if scope is neither
 // a scope token of RFC 6749 §3.3 nor NoScope, which shows at start-up.
 func (g *Guard) Require(scope string) func(http.Handler) http.Handler {
-	mustBeScope(scope)
+	g.prepare(scope)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if g.preflight && isPreflight(r) {
@@ -215,7 +215,7 @@ func (g *Guard) Require(scope string) func(http.Handler) http.Handler {
 // a context needs: with [Options.OmitQuota] the guard allocates nothing. A
 // preflight request that is let through comes with the zero Access.
 func (g *Guard) RequireFunc(scope string, h func(http.ResponseWriter, *http.Request, Access)) http.Handler {
-	mustBeScope(scope)
+	g.prepare(scope)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g.preflight && isPreflight(r) {
 			h(w, r, Access{})
@@ -233,10 +233,15 @@ func (g *Guard) RequireFunc(scope string, h func(http.ResponseWriter, *http.Requ
 	})
 }
 
-func mustBeScope(scope string) {
-	if scope != NoScope && !scopes.Valid(scope) {
+// prepare gets ready for a route that needs a scope.
+func (g *Guard) prepare(scope string) {
+	if scope == NoScope {
+		return
+	}
+	if !scopes.Valid(scope) {
 		panic(fmt.Sprintf("middleware: %q is not a scope token; use NoScope if any credential will do", scope))
 	}
+	g.answers.prepare(scope)
 }
 
 // isPreflight reports whether r is a CORS preflight request, as the Fetch

@@ -3,8 +3,11 @@ package middleware
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
+	"sync"
+	"sync/atomic"
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/scopes"
@@ -112,6 +115,11 @@ type answers struct {
 	write      ErrorWriter
 	challenges [refusalCount]string // in front of the scope, if there is one
 	metadata   string               // the parameter resource_metadata with its comma, or ""
+
+	// Challenges with the scopes of routes, by scope. The map is not changed;
+	// a route that is registered puts another one in its place.
+	scoped   atomic.Pointer[map[string]string]
+	scopedMu sync.Mutex // held to do so
 }
 
 func newAnswers(opts *Options) (*answers, error) {
@@ -142,19 +150,39 @@ func newAnswers(opts *Options) (*answers, error) {
 		}
 		a.challenges[i] = c
 	}
+	a.scoped.Store(new(make(map[string]string)))
 	return a, nil
 }
 
 // challenge returns the challenge of RFC 6750 §3.
 func (a *answers) challenge(refusal int, scope string) string {
-	c := a.challenges[refusal]
 	if refusal != scopeMissing {
+		return a.challenges[refusal]
+	}
+	if c, ok := (*a.scoped.Load())[scope]; ok {
 		return c
 	}
-	if !scopes.Valid(scope) { // it could break out of the quotes
-		return c + a.metadata
+	return a.scopeChallenge(scope)
+}
+
+func (a *answers) scopeChallenge(scope string) string {
+	c := a.challenges[scopeMissing]
+	if scopes.Valid(scope) { // or it could break out of the quotes
+		c += `, scope="` + scope + `"`
 	}
-	return c + `, scope="` + scope + `"` + a.metadata
+	return c + a.metadata
+}
+
+// prepare makes the challenge for the scope of a route.
+func (a *answers) prepare(scope string) {
+	a.scopedMu.Lock()
+	defer a.scopedMu.Unlock()
+	if _, done := (*a.scoped.Load())[scope]; done {
+		return
+	}
+	scoped := maps.Clone(*a.scoped.Load())
+	scoped[scope] = a.scopeChallenge(scope)
+	a.scoped.Store(&scoped)
 }
 
 // A refused request is all the memory that the fields of a refusal take, in one
