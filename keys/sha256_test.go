@@ -11,7 +11,7 @@ import (
 // length of secret that a credential can have.
 func TestSum256(t *testing.T) {
 	t.Parallel()
-	if !blockIsEnough {
+	if !blocksWork {
 		t.Error("the state of a hash cannot be read as it could be up to Go 1.26")
 	}
 	rng := rand.New(rand.NewPCG(1, 2))

@@ -112,18 +112,20 @@ func (p *Principal) set(rec *Record, environment string) {
 // VerifyClient checks the ID and the secret of an OAuth client, which travel as
 // two values, and returns the client's record. The secret may be either of two
 // that are live during a rotation. The errors are those of [Verifier.Verify].
-func (v *Verifier) VerifyClient(ctx context.Context, id, secret string, now time.Time) (Record, error) {
+func (v *Verifier) VerifyClient(ctx context.Context, id, secret string, now time.Time) (client Record, err error) {
 	t, err := v.client.ParsePair(id, secret)
 	if err != nil {
 		return Record{}, v.refuse(ctx, now, nil, "", err)
 	}
-	var buf Record
-	rec, err := v.lookUp(ctx, t.ID, &buf)
+	rec, err := v.lookUp(ctx, t.ID, &client)
 	if err := v.judge(ctx, KindClient, t, now, rec, err); err != nil {
 		return Record{}, err
 	}
 	v.accept(ctx, now, rec)
-	return *rec, nil
+	if rec != &client {
+		client = *rec
+	}
+	return client, nil
 }
 
 // lookUp returns the record with an ID. It reads the records of a LocalStore
