@@ -216,3 +216,18 @@ func TestLastVersion(t *testing.T) {
 	r.Version--
 	wants(t, "Update of the version before the last", s.Update(t.Context(), r), keys.ErrConflict)
 }
+
+// TestUpdateAsAnotherKind checks that a record whose Update says that it is a
+// client gets no lifetime of tokens, with which it could not be read any more.
+func TestUpdateAsAnotherKind(t *testing.T) {
+	t.Parallel()
+	s, _, _ := fresh(t)
+	r := record(keys.KindKey, "key")
+	must(t, s.Insert(t.Context(), r))
+	r.Kind, r.TokenLifetime = keys.KindClient, time.Hour
+	must(t, s.Update(t.Context(), r))
+	got, err := s.Get(t.Context(), r.ID)
+	if err != nil || got.Kind != keys.KindKey || got.TokenLifetime != 0 || got.Version != 2 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}

@@ -1,6 +1,7 @@
 package redisstore_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -100,6 +101,22 @@ func TestFailoverKeeps(t *testing.T) {
 		return err
 	})
 
+	// A revocation that the replica has is not waited for again.
+	r := record(keys.KindKey, "revoked at once")
+	r.Version = 1
+	recovers(t, "Insert", func() error {
+		err := s.Insert(ctx, r)
+		if errors.Is(err, keys.ErrExists) {
+			return nil
+		}
+		return err
+	})
+	r.RevokedAt = created
+	must(t, s.Update(ctx, r))
+	if pending, err := p.client.HExists(ctx, redisstore.RecordKey(redisstore.DefaultPrefix, r.ID), "pending").Result(); pending || err != nil {
+		t.Errorf("a revocation that the replica has is said to be pending: %t, %v", pending, err)
+	}
+
 	p.link.stall()
 	_, err := sv.Create(ctx, "acme", keys.Spec{})
 	wants(t, "Create without a replica", err, redisstore.ErrReplicas)
@@ -132,9 +149,14 @@ func TestFailoverKeeps(t *testing.T) {
 func TestReplicasAreMissing(t *testing.T) {
 	t.Parallel()
 	c := connect(t, server(t).Socket)
-	s := open(t, c, redisstore.Options{Prefix: prefix(), Replicas: 1, Timeout: 100 * time.Millisecond})
+	s := open(t, c, redisstore.Options{Prefix: prefix(), Replicas: 1, Timeout: 600 * time.Millisecond})
 	r := record(keys.KindKey, "key")
-	wants(t, "Insert", s.Insert(t.Context(), r), redisstore.ErrReplicas)
+	err := s.Insert(t.Context(), r)
+	wants(t, "Insert", err, redisstore.ErrReplicas)
+	// The server gave up before the client did, and said how many there are.
+	if errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "0 of 1") {
+		t.Errorf("Insert: %v, want the server's answer", err)
+	}
 	wants(t, "Insert again", s.Insert(t.Context(), r), keys.ErrExists)
 	wants(t, "Update", s.Update(t.Context(), r), redisstore.ErrReplicas)
 	got, err := s.Get(t.Context(), r.ID)

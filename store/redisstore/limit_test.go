@@ -33,11 +33,12 @@ func daily(n int) ratelimit.Limit { return mustLimit(1.0/86400, n) }
 // acme is a bucket.
 var acme = ratelimit.Bucket{Space: "org", Name: "acme"}
 
-// limits are small, large, and with intervals that no binary fraction hits.
+// limits are small, large, with intervals that no binary fraction hits, and with
+// windows that end at a whole second.
 func limits() []ratelimit.Limit {
 	return []ratelimit.Limit{
 		ratelimit.MustPerMinute(1), ratelimit.MustPerMinute(7), ratelimit.MustPerMinute(600), ratelimit.MustPerMinute(1_000_000_000),
-		mustLimit(1e9, 1), mustLimit(1e9, 1_000_000), mustLimit(3, 10), mustLimit(1.0/3, 2), daily(1), daily(366), mustLimit(1.0/(366*86400), 1),
+		mustLimit(1e9, 1), mustLimit(1e9, 1000), mustLimit(1e9, 1_000_000), mustLimit(3, 10), mustLimit(1.0/3, 2), daily(1), daily(366), mustLimit(1.0/(366*86400), 1),
 	}
 }
 
