@@ -145,6 +145,8 @@ func TestStalled(t *testing.T) {
 		"Revoke":              func() error { return sv.Revoke(ctx, "acme", id) },
 		"Sweep":               func() error { _, err := s.Sweep(ctx, created, 1); return err },
 		"Take":                func() error { _, err := s.Take(ctx, acme, daily(1), time.Time{}, 1); return err },
+		"Update":              func() error { r := record(keys.KindKey, id); return s.Update(ctx, r) },
+		"NoteUses":            func() error { return s.NoteUses(ctx, map[string]time.Time{id: created}) },
 		"LastUses":            func() error { _, err := s.LastUses(ctx, []string{id}); return err },
 		"List": func() error {
 			_, err := s.List(ctx, keys.Query{Org: "acme", Kind: keys.KindKey, Limit: 1})
@@ -245,7 +247,7 @@ func TestLostReplies(t *testing.T) {
 		t.Helper()
 		recovers(t, "the connection", func() error { _, err := s.LastUses(ctx, []string{"x"}); return err })
 		recovers(t, "the connection", func() error { _, _, err := s.GetFamily(ctx, "warm"); return err })
-		p.cutAfter(0)
+		p.cutOnce()
 		err := f()
 		p.heal()
 		if err == nil || errors.Is(err, keys.ErrExists) || errors.Is(err, keys.ErrConflict) || errors.Is(err, keys.ErrNotFound) {
@@ -264,6 +266,13 @@ func TestLostReplies(t *testing.T) {
 		must(t, err)
 	}
 
+	// Reads are sent again, as the client's settings say: so writes would be, if
+	// they did not say otherwise.
+	recovers(t, "the connection", func() error { _, _, err := s.GetFamily(ctx, "warm"); return err })
+	p.cutOnce()
+	if _, _, err := s.GetFamily(ctx, "warm"); err != nil {
+		t.Errorf("GetFamily whose reply was lost: %v", err)
+	}
 	lost("Take", func() error { _, err := s.Take(ctx, acme, daily(9), time.Time{}, 2); return err })
 	if d, err := straight.Take(ctx, acme, daily(9), time.Time{}, 1); err != nil || d.Remaining != 6 {
 		t.Errorf("after a lost Take of 2, and one of 1, of 9: %d remain, %v", d.Remaining, err)

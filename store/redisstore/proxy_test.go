@@ -17,6 +17,7 @@ type proxy struct {
 	mu    sync.Mutex
 	hold  chan struct{} // replies wait until it is closed; nil if they do not
 	left  int           // bytes of replies until connections are cut; below 0 for no end
+	once  bool          // only one connection is cut
 	conns map[net.Conn]bool
 }
 
@@ -109,6 +110,9 @@ func (p *proxy) pass(n int) (int, bool) {
 		return n, false
 	}
 	n, p.left = p.left, 0
+	if p.once {
+		p.left, p.once = -1, false
+	}
 	return n, true
 }
 
@@ -126,6 +130,13 @@ func (p *proxy) cutAfter(n int) {
 	p.left = n
 }
 
+// cutOnce lets the next reply get lost, with its connection, and none after it.
+func (p *proxy) cutOnce() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.left, p.once = 0, true
+}
+
 // heal lets all through again, what was held up too.
 func (p *proxy) heal() {
 	p.mu.Lock()
@@ -133,7 +144,7 @@ func (p *proxy) heal() {
 	if p.hold != nil {
 		close(p.hold)
 	}
-	p.hold, p.left = nil, -1
+	p.hold, p.left, p.once = nil, -1, false
 }
 
 // cut ends all connections.
