@@ -141,13 +141,19 @@ func TestStalled(t *testing.T) {
 		"Verify of a revoked": func() error { return sv.verify(ctx, dead) },
 		"Get":                 func() error { _, err := s.Get(ctx, id); return err },
 		"GetFamily":           func() error { _, _, err := s.GetFamily(ctx, id); return err },
-		"Insert":              func() error { return s.Insert(ctx, record(keys.KindKey, "slow")) },
-		"Revoke":              func() error { return sv.Revoke(ctx, "acme", id) },
-		"Sweep":               func() error { _, err := s.Sweep(ctx, created, 1); return err },
-		"Take":                func() error { _, err := s.Take(ctx, acme, daily(1), time.Time{}, 1); return err },
-		"Update":              func() error { r := record(keys.KindKey, id); return s.Update(ctx, r) },
-		"NoteUses":            func() error { return s.NoteUses(ctx, map[string]time.Time{id: created}) },
-		"LastUses":            func() error { _, err := s.LastUses(ctx, []string{id}); return err },
+		"Get with a distant end": func() error {
+			ctx, cancel := context.WithTimeout(ctx, time.Hour)
+			defer cancel()
+			_, err := s.Get(ctx, id)
+			return err
+		},
+		"Insert":   func() error { return s.Insert(ctx, record(keys.KindKey, "slow")) },
+		"Revoke":   func() error { return sv.Revoke(ctx, "acme", id) },
+		"Sweep":    func() error { _, err := s.Sweep(ctx, created, 1); return err },
+		"Take":     func() error { _, err := s.Take(ctx, acme, daily(1), time.Time{}, 1); return err },
+		"Update":   func() error { r := record(keys.KindKey, id); return s.Update(ctx, r) },
+		"NoteUses": func() error { return s.NoteUses(ctx, map[string]time.Time{id: created}) },
+		"LastUses": func() error { _, err := s.LastUses(ctx, []string{id}); return err },
 		"List": func() error {
 			_, err := s.List(ctx, keys.Query{Org: "acme", Kind: keys.KindKey, Limit: 1})
 			return err

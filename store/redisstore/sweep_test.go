@@ -189,7 +189,7 @@ func TestSweepFollowsUpdates(t *testing.T) {
 			if _, err := s.Get(ctx, r.ID); err != nil {
 				t.Error(err)
 			}
-			if n, err := s.Sweep(ctx, at.Add(1), 10); n != want || err != nil {
+			if n, err := s.Sweep(ctx, at.Add(1), 1); n != want || err != nil {
 				t.Errorf("Sweep after the end: %d, %v; want %d", n, err, want)
 			}
 			listed("after Sweep", 0)

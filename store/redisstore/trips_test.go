@@ -81,6 +81,7 @@ func TestRoundTrips(t *testing.T) {
 		{"Insert of a token", func() error { return s.Insert(ctx, token) }, []string{"evalsha"}},
 		{"Get", func() error { _, err := s.Get(ctx, client.ID); return err }, []string{"hgetall"}},
 		{"Get of junk", func() error { _, _ = s.Get(ctx, "\x00"); return nil }, nil},
+		{"Get of what is no text", func() error { _, _ = s.Get(ctx, "\xff"); return nil }, nil},
 		{"GetFamily", func() error { _, _, err := s.GetFamily(ctx, token.ID); return err }, []string{"evalsha"}},
 		{"Update", func() error { return s.Update(ctx, client) }, []string{"evalsha"}},
 		{"List", func() error {
