@@ -135,6 +135,10 @@ func TestStalled(t *testing.T) {
 	must(t, straight.Revoke(ctx, "acme", deadID))
 	recovers(t, "verification", func() error { return sv.verify(ctx, text) })
 
+	// The server does what it is told meanwhile: this must be a conflict to it.
+	stale := record(keys.KindKey, id)
+	stale.Version = 99
+
 	p.stall()
 	calls := map[string]func() error{
 		"Verify":              func() error { return sv.verify(ctx, text) },
@@ -151,7 +155,7 @@ func TestStalled(t *testing.T) {
 		"Revoke":   func() error { return sv.Revoke(ctx, "acme", id) },
 		"Sweep":    func() error { _, err := s.Sweep(ctx, created, 1); return err },
 		"Take":     func() error { _, err := s.Take(ctx, acme, daily(1), time.Time{}, 1); return err },
-		"Update":   func() error { r := record(keys.KindKey, id); return s.Update(ctx, r) },
+		"Update":   func() error { return s.Update(ctx, stale) },
 		"NoteUses": func() error { return s.NoteUses(ctx, map[string]time.Time{id: created}) },
 		"LastUses": func() error { _, err := s.LastUses(ctx, []string{id}); return err },
 		"List": func() error {
