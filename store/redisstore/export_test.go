@@ -1,13 +1,16 @@
 package redisstore
 
+import "github.com/claviger-auth/claviger/ratelimit"
+
 // What the tests of this package look at from within.
 var ParseInfo = parseInfo
 
-// ClockCall is how the script that takes from a bucket reads the clock.
-const ClockCall = "redis.call('TIME')"
-
-// TakeSource returns the script that takes from a bucket.
-func TakeSource() string { return takeSource }
+// TakeCall returns the text of the script that takes n requests, and its
+// arguments.
+func TakeCall(l ratelimit.Limit, n int) (source string, args []any) {
+	sc, args := takeCall(l, n)
+	return sc.source.(string), args
+}
 
 // Tags returns the hash tags of the shards.
 func Tags() []string {

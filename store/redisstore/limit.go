@@ -27,8 +27,8 @@ func (s *Store) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit,
 	}
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	cost, window := int64(n)*int64(l.Interval()), int64(l.Window())
-	c, err := run(ctx, s.client, takeScript, []string{s.names.bucket(b)}, cost/1e9, cost%1e9, window/1e9, window%1e9)
+	sc, args := takeCall(l, n)
+	c, err := run(ctx, s.client, sc, []string{s.names.bucket(b)}, args...)
 	if err != nil {
 		return ratelimit.Decision{}, err
 	}
@@ -38,6 +38,20 @@ func (s *Store) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit,
 	}
 	_, d, err := l.Take(tat, at, n)
 	return d, err
+}
+
+// longWindow is the first window that takes the longer script: twice as much is
+// the last number up to which the server's numbers are exact. Both scripts do
+// the same to a bucket.
+const longWindow = 1 << 52
+
+// takeCall returns the script that takes n requests, and its arguments.
+func takeCall(l ratelimit.Limit, n int) (*script, []any) {
+	cost, window := int64(n)*int64(l.Interval()), int64(l.Window())
+	if window < longWindow {
+		return takeScript, []any{cost, window}
+	}
+	return takeLongScript, []any{cost / 1e9, cost % 1e9, window / 1e9, window % 1e9}
 }
 
 // bucketState reads the answer of the script: the server's time, and the

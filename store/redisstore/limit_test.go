@@ -38,7 +38,7 @@ var acme = ratelimit.Bucket{Space: "org", Name: "acme"}
 func limits() []ratelimit.Limit {
 	return []ratelimit.Limit{
 		ratelimit.MustPerMinute(1), ratelimit.MustPerMinute(7), ratelimit.MustPerMinute(600), ratelimit.MustPerMinute(1_000_000_000),
-		mustLimit(1e9, 1), mustLimit(1e9, 1000), mustLimit(1e9, 1_000_000), mustLimit(3, 10), mustLimit(1.0/3, 2), daily(1), daily(366), mustLimit(1.0/(366*86400), 1),
+		mustLimit(1e9, 1), mustLimit(1e9, 1000), mustLimit(1e9, 1_000_000), mustLimit(3, 10), mustLimit(1.0/3, 2), daily(1), daily(52), daily(53), daily(366), mustLimit(1.0/(366*86400), 1),
 	}
 }
 
@@ -50,13 +50,17 @@ type step struct {
 }
 
 // check runs the script and compares what it leaves with [ratelimit.Limit.Take].
-func (st step) check(t *testing.T, c *redis.Client, source, key string) (next int64) {
+func (st step) check(t *testing.T, c *redis.Client, key string) (next int64) {
 	t.Helper()
 	want, _, err := st.l.Take(st.tat, st.now, st.n)
 	must(t, err)
-	pair := func(d int64) []any { return []any{d / 1e9, d % 1e9} }
-	args := pair(int64(st.n) * int64(st.l.Interval()))
-	args = append(args, pair(int64(st.l.Window()))...)
+	const clockCall = "redis.call('TIME')"
+	source, args := redisstore.TakeCall(st.l, st.n)
+	if n := strings.Count(source, clockCall); n != 1 {
+		t.Fatalf("the script reads the clock %d times", n)
+	}
+	clock := fmt.Sprintf("{ARGV[%d], ARGV[%d]}", len(args)+1, len(args)+2)
+	source = strings.Replace(source, clockCall, clock, 1)
 	args = append(args, st.now/1e9, st.now%1e9/1e3)
 
 	var left, life *redis.Cmd
@@ -84,14 +88,10 @@ func (st step) check(t *testing.T, c *redis.Client, source, key string) (next in
 	return want
 }
 
-// TestTakeScript compares the script with the pure function, step by step, on
+// TestTakeScript compares the scripts with the pure function, step by step, on
 // schedules with a clock that also jumps, and limits that change.
 func TestTakeScript(t *testing.T) {
 	t.Parallel()
-	if n := strings.Count(redisstore.TakeSource(), redisstore.ClockCall); n != 1 {
-		t.Fatalf("the script reads the clock %d times", n)
-	}
-	source := strings.Replace(redisstore.TakeSource(), redisstore.ClockCall, "{ARGV[5], ARGV[6]}", 1)
 	c := connect(t, server(t).Socket)
 	all := limits()
 	for i, l := range all {
@@ -105,7 +105,7 @@ func TestTakeScript(t *testing.T) {
 				if random.IntN(10) == 0 {
 					st.n = st.l.Burst()
 				}
-				st.tat = st.check(t, c, source, key)
+				st.tat = st.check(t, c, key)
 				switch random.IntN(12) {
 				case 0: // the clock goes back, now and then beyond the horizon
 					st.now -= random.Int64N(2 * int64(l.Horizon()))
@@ -130,14 +130,13 @@ func TestTakeScript(t *testing.T) {
 // answer changes.
 func TestTakeEdges(t *testing.T) {
 	t.Parallel()
-	source := strings.Replace(redisstore.TakeSource(), redisstore.ClockCall, "{ARGV[5], ARGV[6]}", 1)
 	c := connect(t, server(t).Socket)
 	key := prefix()
 	for _, now := range []int64{1_700_000_000_000_000_000, 1_700_000_000_999_999_000, 9_000_000_000_000_001_000} {
 		for _, l := range limits() {
 			for _, edge := range []int64{0, int64(l.Window() - l.Interval()), int64(l.Window()), int64(l.Horizon()), 1e9} {
 				for d := int64(-2); d <= 2; d++ {
-					step{l, now + edge + d, now, 1}.check(t, c, source, key)
+					step{l, now + edge + d, now, 1}.check(t, c, key)
 				}
 			}
 		}

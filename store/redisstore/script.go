@@ -34,14 +34,17 @@ var (
 	useSource string
 	//go:embed scripts/take.lua
 	takeSource string
+	//go:embed scripts/takelong.lua
+	takeLongSource string
 
-	insertScript  = newScript(insertSource, false)
-	updateScript  = newScript(updateSource, false)
-	confirmScript = newScript(confirmSource, false)
-	familyScript  = newScript(familySource, true)
-	sweepScript   = newScript(sweepSource, false)
-	useScript     = newScript(useSource, false)
-	takeScript    = newScript(takeSource, false)
+	insertScript   = newScript(insertSource, false)
+	updateScript   = newScript(updateSource, false)
+	confirmScript  = newScript(confirmSource, false)
+	familyScript   = newScript(familySource, true)
+	sweepScript    = newScript(sweepSource, false)
+	useScript      = newScript(useSource, false)
+	takeScript     = newScript(takeSource, false)
+	takeLongScript = newScript(takeLongSource, false)
 
 	// updateFullScript is updateScript for servers that are out of memory. It
 	// takes Redis 7; servers before it do not know the first line.

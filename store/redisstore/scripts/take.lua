@@ -1,49 +1,36 @@
--- Takes from a bucket: Limit.Take of package ratelimit, on the server's clock.
--- KEYS: the bucket. ARGV: the cost and the window, each in seconds and
--- nanoseconds. Returns the clock's seconds and microseconds and what the bucket
--- held, separated by spaces, from which the caller reckons the rest.
+-- Takes from a bucket: Limit.Take of package ratelimit, on the server's clock,
+-- for windows of less than 52 days.
+-- KEYS: the bucket. ARGV: the cost and the window in nanoseconds. Returns the
+-- clock's seconds and microseconds and what the bucket held, separated by spaces,
+-- from which the caller reckons the rest.
 --
--- Numbers here are exact up to 2^53, and nanoseconds since 1970 are more. Hence
--- pairs: a whole number of seconds, and nanoseconds below a billion. Functions
--- for them would be made anew by each call.
+-- Numbers here are exact up to 2^53, and nanoseconds since 1970 are more. So all
+-- is reckoned from the present, by how far the bucket is ahead of it. A bucket
+-- that is ahead by more than 2^53 was written by a clock gone wrong.
 local clock = redis.call('TIME')
 local now_s, now_n = tonumber(clock[1]), clock[2] * 1000
-local cost_s, cost_n = tonumber(ARGV[1]), tonumber(ARGV[2])
-local window_s, window_n = tonumber(ARGV[3]), tonumber(ARGV[4])
-local s, n = now_s, now_n
+local cost, window = tonumber(ARGV[1]), tonumber(ARGV[2])
+local ahead = 0
 local old = redis.call('GET', KEYS[1]) or ''
 if old ~= '' then
   if #old < 10 or #old > 19 or string.find(old, '%D') then
     return redis.error_reply('CORRUPT bucket')
   end
-  local old_s, old_n = tonumber(string.sub(old, 1, -10)), tonumber(string.sub(old, -9))
-  if old_s > s or old_s == s and old_n > n then
-    s, n = old_s, old_n
+  ahead = (string.sub(old, 1, -10) - now_s) * 1000000000 + (string.sub(old, -9) - now_n)
+  if ahead < 0 then
+    ahead = 0
+  elseif ahead > window and ahead > 61000000000 then
+    ahead = window -- beyond the horizon: the window, and 61 seconds at least
   end
 end
-local full_s, full_n = now_s + window_s, now_n + window_n
-if full_n >= 1000000000 then
-  full_s, full_n = full_s + 1, full_n - 1000000000
+if ahead + cost <= window then
+  ahead = ahead + cost
 end
--- The horizon: the window, and 61 seconds at least.
-local far_s, far_n = full_s, full_n
-if window_s < 61 then
-  far_s, far_n = now_s + 61, now_n
-end
-if s > far_s or s == far_s and n > far_n then
-  s, n = full_s, full_n
-end
-local paid_s, paid_n = s + cost_s, n + cost_n
-if paid_n >= 1000000000 then
-  paid_s, paid_n = paid_s + 1, paid_n - 1000000000
-end
-if paid_s < full_s or paid_s == full_s and paid_n <= full_n then
-  s, n = paid_s, paid_n
-end
-local new = string.format('%d%09d', s, n)
+local n = now_n + ahead
+local s = math.floor(n / 1000000000)
+local new = string.format('%d%09d', now_s + s, n - s * 1000000000)
 if new ~= old then
   -- Kept for as long as it is not full, and a second more.
-  local lead = (s - now_s) * 1000 + math.ceil((n - now_n) / 1000000) + 1000
-  redis.call('SET', KEYS[1], new, 'PX', lead)
+  redis.call('SET', KEYS[1], new, 'PX', math.ceil(ahead / 1000000) + 1000)
 end
 return clock[1] .. ' ' .. clock[2] .. ' ' .. old
