@@ -13,16 +13,16 @@ const DefaultMaxBuckets = 1 << 24
 
 // Memory is a [Store] that keeps its buckets in the memory of the process, 32 to
 // 38 bytes for each when they are many, and at most a quarter of a megabyte for
-// itself. The zero Memory is ready for use. It is
-// safe for concurrent use, must not be copied after its first use, and starts no
-// goroutine.
+// itself. The zero Memory is ready for use. It is safe for concurrent use, must
+// not be copied after its first use, and starts no goroutine.
 //
 // Only full buckets are ever dropped, because a full bucket is the same as none.
 // Memory looks for them as it works: each Take does a small, bounded share, so
 // that all buckets are looked at twice a minute as long as there are some ten
 // decisions a second for each million of them; with fewer it takes longer. Tables
-// that are mostly idle shrink, and the memory goes back. Without any traffic nothing is looked at; a host that wants the memory
-// back even then calls [Memory.Sweep] from time to time.
+// that are mostly idle shrink, and the memory goes back. Without any traffic
+// nothing is looked at; a host that wants the memory back even then calls
+// [Memory.Sweep] from time to time.
 //
 // Memory does not keep the names but a keyed hash of 128 bits, and it measures
 // time by the monotonic clock if the times that it is given have a monotonic
