@@ -84,7 +84,7 @@ type admitted struct {
 
 // admit makes x the request that goes on to the handler.
 func (x *admitted) admit(r *http.Request, a *Access) *http.Request {
-	x.context = keys.Context{Context: r.Context(), Principal: a.Principal}
+	x.context.Context, x.context.Principal = r.Context(), a.Principal
 	// WithContext is inlined, and its copy does not leave the stack.
 	x.request = *r.WithContext(&x.context)
 	return &x.request
