@@ -41,7 +41,10 @@ type Store interface {
 	// RevokedAt that r lacks or has later; ErrNotFound if no record has
 	// the ID and the organization; and the error of r.Validate if that is
 	// not nil. Kind, Parent and CreatedAt stay as they were inserted: callers
-	// pass them as they read them, and what else they pass is not stored.
+	// pass them as they read them, and what else they pass is not stored. A
+	// TokenLifetime that goes with another Kind alone is not stored either, or
+	// the call fails with an error that wraps ErrInvalid and changes nothing:
+	// what is stored is always valid.
 	Update(ctx context.Context, r Record) error
 
 	// List returns the records that q asks for, revoked and expired ones

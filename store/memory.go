@@ -188,6 +188,9 @@ func (x *index) update(s *shard, hash uint64, r keys.Record) (done bool, err err
 	}
 	r.ID, r.Org = old.ID, old.Org // equal; the old text need not be kept twice
 	r.Kind, r.Parent, r.CreatedAt = old.Kind, old.Parent, old.CreatedAt
+	if r.Kind != keys.KindClient {
+		r.TokenLifetime = 0 // it goes with the kind
+	}
 	r.Version++
 	s.replace(hash, &entry{Record: r, home: x})
 	return true, nil

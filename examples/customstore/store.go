@@ -88,6 +88,9 @@ func (d *Dir) Update(ctx context.Context, r keys.Record) error {
 		return keys.ErrConflict
 	}
 	r.Kind, r.Parent, r.CreatedAt = old.Kind, old.Parent, old.CreatedAt
+	if err := r.Validate(); err != nil {
+		return err // it has what only another kind can have
+	}
 	r.Version++
 	temp, err := d.write(r)
 	if err != nil {
