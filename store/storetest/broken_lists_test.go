@@ -118,6 +118,24 @@ var listDefects = []*defect{
 			})
 		},
 	}},
+	{"sweep goes by the ends at first", "sweep-follows-updates", sweepNoted(func(was, _ keys.Record, before time.Time) bool {
+		return endsBefore(was, before)
+	})},
+	{"an end that is cleared stays in a list", "sweep-follows-updates", sweepNoted(func(was, is keys.Record, before time.Time) bool {
+		return endsBefore(was, before) && is.ExpiresAt.IsZero()
+	})},
+	{"sweep misses what expires sooner", "sweep-follows-updates", sweepUnlessLate(func(was, is keys.Record) bool {
+		return is.ExpiresAt.Before(was.ExpiresAt) && !is.ExpiresAt.IsZero()
+	})},
+	{"sweep misses what expires at all", "sweep-follows-updates", sweepUnlessLate(func(was, is keys.Record) bool {
+		return was.ExpiresAt.IsZero() && !is.ExpiresAt.IsZero()
+	})},
+	{"sweep misses what an update revoked", "sweep-follows-updates", sweepUnlessLate(func(was, is keys.Record) bool {
+		return !was.Revoked() && is.Revoked()
+	})},
+	{"sweep removes keys that an update revoked", "sweep-keeps-tombstones", sweepNoted(func(was, is keys.Record, before time.Time) bool {
+		return was.Kind != keys.KindToken && !was.Revoked() && is.Revoked() && is.RevokedAt.Before(before)
+	})},
 	{"sweep removes keys", "sweep-keeps-tombstones", broken{
 		insert: insertNoted,
 		get:    getUnlessGone,

@@ -132,3 +132,63 @@ func getUnlessGone(b *broken, ctx context.Context, id string) (keys.Record, erro
 	}
 	return r, err
 }
+
+// sweepUnlessLate is a Sweep that removes nothing while there is a token that is
+// dead now, and whose last Update brought its end about in a certain way.
+func sweepUnlessLate(by func(was, is keys.Record) bool) broken {
+	return broken{insert: insertNoted, sweep: func(b *broken, ctx context.Context, before time.Time, limit int) (int, error) {
+		for _, was := range b.noted() {
+			if is, err := b.Memory.Get(ctx, was.ID); err == nil && was.Kind == keys.KindToken && by(was, is) && limit > 0 {
+				return 0, nil
+			}
+		}
+		return b.Memory.Sweep(ctx, before, limit)
+	}}
+}
+
+// sweepNoted is a Sweep that also removes what it did not have to, going by how
+// a record was inserted and how it is now.
+func sweepNoted(also func(was, is keys.Record, before time.Time) bool) broken {
+	return broken{
+		insert: insertNoted,
+		get:    getUnlessGone,
+		sweep: func(b *broken, ctx context.Context, before time.Time, limit int) (int, error) {
+			return sweepAlso(b, ctx, before, limit, func(was keys.Record) bool {
+				is, err := b.Memory.Get(ctx, was.ID)
+				return err == nil && also(was, is, before)
+			})
+		},
+	}
+}
+
+// endsBefore reports whether a token expires before a time.
+func endsBefore(r keys.Record, t time.Time) bool {
+	return r.Kind == keys.KindToken && !r.ExpiresAt.IsZero() && r.ExpiresAt.Before(t)
+}
+
+// recalled is an Update that, when it went well for a record that was passed as
+// another kind than it is, does something more.
+func recalled(more func(b *broken, is, passed keys.Record) error) broken {
+	return broken{
+		get: getOverlaid,
+		update: func(b *broken, ctx context.Context, r keys.Record) error {
+			err := b.Memory.Update(ctx, r)
+			if is, _ := b.Memory.Get(ctx, r.ID); err == nil && is.Kind != r.Kind {
+				return more(b, is, r)
+			}
+			return err
+		},
+	}
+}
+
+// updateRefusingKinds is an Update that refuses, with an error, a lifetime that
+// comes with another kind than the record's.
+func updateRefusingKinds(refusal error) broken {
+	return broken{update: func(b *broken, ctx context.Context, r keys.Record) error {
+		is, err := b.Memory.Get(ctx, r.ID)
+		if err == nil && is.Kind != r.Kind && r.TokenLifetime > 0 && is.Version == r.Version {
+			return refusal
+		}
+		return b.Memory.Update(ctx, r)
+	}}
+}

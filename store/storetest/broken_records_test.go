@@ -197,6 +197,25 @@ var singleDefects = []*defect{
 		},
 		get: getOverlaid,
 	}},
+	{"a key called a client gets a lifetime", "update-leaves-valid-records", recalled(func(b *broken, is, passed keys.Record) error {
+		is.TokenLifetime = passed.TokenLifetime
+		b.put(is)
+		return nil
+	})},
+	{"a key called a token gets a parent", "update-leaves-valid-records", recalled(func(b *broken, is, passed keys.Record) error {
+		if is.Parent == "" {
+			is.Parent = passed.Parent
+			b.put(is)
+		}
+		return nil
+	})},
+	{"a lifetime with another kind is a database error", "update-leaves-valid-records", updateRefusingKinds(errDriver)},
+	{"a lifetime with another kind is refused, but written", "update-leaves-valid-records", recalled(func(_ *broken, _, passed keys.Record) error {
+		if passed.TokenLifetime > 0 {
+			return keys.ErrInvalid
+		}
+		return nil
+	})},
 	{"the version goes up by two", "update-increments-the-version", broken{update: func(b *broken, ctx context.Context, r keys.Record) error {
 		err := b.Memory.Update(ctx, r)
 		if err == nil {

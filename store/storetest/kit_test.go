@@ -106,6 +106,18 @@ func TestMemoryBreaksNothing(t *testing.T) {
 	})
 }
 
+// Update may refuse a lifetime that comes with another kind than the record's,
+// in place of leaving it out.
+func TestRefusedKindsBreakNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := defect{store: updateRefusingKinds(&keys.InvalidError{Field: "token lifetime", Reason: "is not a client's"})}
+		if v := checkRecords(t.Context(), d.clone); v != nil {
+			t.Errorf("%v", v)
+		}
+	})
+}
+
 // The entry points for authors judge the same clauses, one subtest each.
 func TestEntryPoints(t *testing.T) {
 	t.Parallel()

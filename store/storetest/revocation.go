@@ -15,7 +15,7 @@ var revocationClauses = []clause[keys.Store]{
 			"the new one lacks or has later. Nothing brings a revoked credential back, not even a caller that "+
 			"knows the right version.",
 		revocationIsFinal, revokes, compares),
-	rule("revoked-records-can-be-updated",
+	rule(revokedChange,
 		"A revoked record can be changed like others as long as RevokedAt stays the same instant, in whatever "+
 			"location, or becomes an earlier one.",
 		revokedCanBeUpdated, revokes, increments),

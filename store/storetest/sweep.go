@@ -13,13 +13,18 @@ var sweepClauses = []clause[keys.Store]{
 		"Sweep removes tokens that were expired or revoked before the given time, and returns how many it removed. "+
 			"Without it, tables of tokens grow for ever.",
 		sweepRemoves, deadStay, notFound, listsNothing),
-	rule("sweep-only-dead-tokens",
+	rule(sweepsDead,
 		"Sweep leaves tokens alone that are alive, that never expire, or that end at the given time or later. "+
 			"Fields that are not set do not count as times long past.",
 		sweepOnlyDead, sweeps),
+	rule("sweep-follows-updates",
+		"Sweep goes by the times that the last Update of a token stored, and not by those it was inserted with: it leaves a token "+
+			"whose end was moved later or cleared, and removes one whose end was moved earlier, or that was revoked. "+
+			"A list of ends that Update does not keep breaks this.",
+		sweepFollowsUpdates, sweepsDead, clears, revokedChange),
 	rule("sweep-keeps-tombstones",
 		"Sweep keeps keys and clients, however dead, and their IDs stay used. A key that was forgotten could be issued again.",
-		sweepKeepsTombstones, sweeps, afterDeath),
+		sweepKeepsTombstones, sweeps, afterDeath, revokes, increments),
 	rule("sweep-keeps-the-limit",
 		"Sweep removes no more tokens than the limit, and some if any are dead; so a host can "+
 			"bound what one call costs, and call again until nothing is left.",
@@ -88,10 +93,72 @@ func sweepOnlyDead(p *probe, s keys.Store) {
 	}
 }
 
+func sweepFollowsUpdates(p *probe, s keys.Store) {
+	type ends struct{ expires, revoked time.Time }
+	var never time.Time
+	later := now.Add(48 * time.Hour)
+	tests := []struct {
+		name        string
+		first, then ends
+		dies        time.Time
+	}{
+		{"expires later", ends{expired, never}, ends{later, never}, later},
+		{"expires just when others are swept", ends{expired, never}, ends{now, never}, now},
+		{"never expires", ends{expired, never}, ends{never, never}, never},
+		{"expires sooner", ends{later, never}, ends{expired, never}, expired},
+		{"expires at all", ends{never, never}, ends{expired, never}, expired},
+		{"is revoked", ends{later, never}, ends{later, revoked}, revoked},
+		{"is revoked, and never expires", ends{never, never}, ends{never, revoked}, revoked},
+		{"is revoked, and expires later", ends{expired, never}, ends{later, revoked}, revoked},
+		{"is revoked later than it expired", ends{expired, never}, ends{expired, later}, expired},
+		{"is revoked later, and never expires", ends{expired, never}, ends{never, later}, later},
+		{"is revoked sooner", ends{never, later}, ends{never, revoked}, revoked},
+		{"expires later, but was revoked", ends{expired, revoked}, ends{later, revoked}, revoked},
+		{"has another label", ends{expired, never}, ends{expired, never}, expired},
+	}
+	tokens := make([]keys.Record, len(tests))
+	for i, t := range tests {
+		r := p.full(keys.KindToken, t.name)
+		r.ExpiresAt, r.RevokedAt = t.first.expires, t.first.revoked
+		p.insert(s, r)
+		r.Label += ", changed"
+		r.ExpiresAt, r.RevokedAt = t.then.expires, t.then.revoked
+		tokens[i] = p.updated(s, r)
+	}
+	gone := 0
+	for _, before := range []time.Time{now, later, later.Add(time.Millisecond)} {
+		n, err := s.Sweep(p.ctx, before, 1000)
+		p.ok(err, "Sweep")
+		dead := 0
+		for i, r := range tokens {
+			what := fmt.Sprintf("a token that, since an Update, %s, after Sweep of those before %s", tests[i].name, show(before))
+			got, err := s.Get(p.ctx, r.ID)
+			if dies := tests[i].dies; dies.IsZero() || !dies.Before(before) {
+				p.ok(err, "Get of %s", what)
+				p.same(got, r, what)
+				continue
+			}
+			p.refused(err, keys.ErrNotFound, "Get of %s,", what)
+			dead++
+		}
+		if n != dead-gone {
+			p.failf("Sweep of those before %s said that it removed %d, and removed %d", show(before), n, dead-gone)
+		}
+		gone = dead
+	}
+}
+
 func sweepKeepsTombstones(p *probe, s keys.Store) {
 	for _, kind := range []keys.Kind{keys.KindKey, keys.KindClient} {
 		dead := p.dead(kind)
 		p.insert(s, dead...)
+		for _, r := range p.dead(kind) { // and the same after a life
+			r.ID += " by Update"
+			end := r
+			r.ExpiresAt, r.RevokedAt = expires, time.Time{}
+			p.insert(s, r)
+			dead = append(dead, p.updated(s, end))
+		}
 		p.swept(s, expires.AddDate(1, 0, 0), math.MaxInt32, 0)
 		for _, r := range dead {
 			p.same(p.get(s, r.ID), r, "a dead "+string(kind)+" after Sweep")

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -16,17 +17,22 @@ var updateClauses = []clause[keys.Store]{
 		"Update writes every field but the ID, the kind, the organization, the parent and the creation time. "+
 			"A rotation whose new digest is not written leaves the old secret good for ever.",
 		updateWritesAllFields, roundTrip),
-	rule("update-clears-fields",
+	rule(clears,
 		"Update writes fields that are empty in the new record too: scopes that are taken away, an "+
 			"expiry or an old digest that is gone. Writing only what is not zero breaks this.",
 		updateClearsFields, writesAll),
-	rule("update-keeps-identity",
+	rule(keepsIdentity,
 		"Kind, Parent and CreatedAt stay as they were inserted, whatever the new record says. A token "+
 			"that moved to another client would outlive the revocation of its own.",
 		updateKeepsIdentity, writesAll),
 	rule(increments,
 		"Update stores the version that it was given, plus one, so that every write can be told from the one before.",
 		updateIncrements, roundTrip),
+	rule("update-leaves-valid-records",
+		"After an Update that passes another kind, with the fields of that kind, the record is still one that Validate allows: "+
+			"a key gets no Parent and no TokenLifetime. They are left out; or, with a TokenLifetime, the Update fails with "+
+			"an error that wraps ErrInvalid, and changes nothing. A record that cannot be read cannot be revoked either.",
+		updateLeavesValid, keepsIdentity, increments),
 	rule(compares,
 		"Update fails with an error that wraps ErrConflict, and changes nothing, unless the stored version is "+
 			"the one given. Otherwise a change that was made meanwhile, a revocation for one, is lost.",
@@ -98,6 +104,31 @@ func updateIncrements(p *probe, s keys.Store) {
 		r.Version++
 		if got := p.get(s, r.ID).Version; got != r.Version {
 			p.failf("Update of version %d stored version %d, want %d", r.Version-1, got, r.Version)
+		}
+	}
+}
+
+func updateLeavesValid(p *probe, s keys.Store) {
+	for _, kind := range kinds {
+		for _, other := range kinds {
+			if other == kind {
+				continue
+			}
+			what := fmt.Sprintf("a %s that is passed as a %s", kind, other)
+			was := p.full(kind, what)
+			p.insert(s, was)
+			next := changed(p.full(other, what))
+			err := s.Update(p.ctx, next)
+			if err != nil && next.TokenLifetime > 0 {
+				p.refused(err, keys.ErrInvalid, "Update of %s", what)
+				p.same(p.get(s, was.ID), was, what+", after the Update that was refused,")
+				continue
+			}
+			p.ok(err, "Update of %s", what)
+			got := p.get(s, was.ID)
+			p.ok(got.Validate(), "Validate, after Update, of %s", what)
+			next.Kind, next.Parent, next.Version = was.Kind, was.Parent, was.Version+1
+			p.same(got, next, what+", after the Update,", "TokenLifetime")
 		}
 	}
 }
