@@ -60,8 +60,9 @@ type Options struct {
 // starts no goroutine.
 type Limiter struct {
 	store    Store
-	memory   *Memory // the store, if it is just that
-	inside   bool    // the store works in this process and waits for nothing
+	table    *table // that of the store, if it is just a Memory
+	space    uint64 // the hash of the space in the table
+	inside   bool   // the store works in this process and waits for nothing
 	opts     Options
 	origin   time.Time
 	failures atomic.Uint64
@@ -73,9 +74,10 @@ type Limiter struct {
 // ([ErrBucket]).
 //
 // A store that is a [Memory], or a struct that embeds one, is taken to work in
-// this process and to wait for nothing. Any other store is called with a context
-// of its own, which ends after [Options.Timeout] but not when the caller's
-// context does: a client that hangs up is charged all the same.
+// this process and to wait for nothing; for a Memory itself this is the first use.
+// Any other store is called with a context of its own, which ends after
+// [Options.Timeout] but not when the caller's context does: a client that hangs
+// up is charged all the same.
 func New(store Store, opts *Options) (*Limiter, error) {
 	if store == nil {
 		return nil, errors.New("ratelimit: nil store")
@@ -103,7 +105,8 @@ func New(store Store, opts *Options) (*Limiter, error) {
 		if m == nil {
 			return nil, errors.New("ratelimit: nil store")
 		}
-		l.memory = m
+		l.table = m.open()
+		l.space = l.table.hashSpace(l.opts.Space)
 	}
 	_, l.inside = store.(interface{ inProcess() })
 	return l, nil
@@ -115,12 +118,11 @@ func (l *Limiter) Take(ctx context.Context, name string, limit Limit, n int) (d 
 	if !validName(name) {
 		return Decision{}, ErrBucket
 	}
-	b := Bucket{Space: l.opts.Space, Name: name}
-	if l.memory == nil {
-		return l.takeStore(ctx, b, limit, l.now(), n)
+	t := l.table
+	if t == nil {
+		return l.takeStore(ctx, Bucket{Space: l.opts.Space, Name: name}, limit, l.now(), n)
 	}
-	t := l.memory.open()
-	err = t.take(t.key(b), limit, t.ticksNow(), n, &d)
+	err = t.take(t.keyIn(l.space, name), limit, t.ticksNow(), n, &d)
 	return d, err
 }
 
@@ -151,12 +153,11 @@ func (l *Limiter) TakeAt(ctx context.Context, name string, limit Limit, now time
 	if !validName(name) {
 		return Decision{}, ErrBucket
 	}
-	b := Bucket{Space: l.opts.Space, Name: name}
-	if l.memory == nil {
-		return l.takeStore(ctx, b, limit, now, n)
+	t := l.table
+	if t == nil {
+		return l.takeStore(ctx, Bucket{Space: l.opts.Space, Name: name}, limit, now, n)
 	}
-	t := l.memory.open()
-	err = t.take(t.key(b), limit, t.ticks(now), n, &d)
+	err = t.take(t.keyIn(l.space, name), limit, t.ticks(now), n, &d)
 	return d, err
 }
 

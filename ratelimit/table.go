@@ -3,7 +3,6 @@ package ratelimit
 import (
 	"hash/maphash"
 	"math/bits"
-	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -45,14 +44,7 @@ type table struct {
 	mark  atomic.Int64
 	turns atomic.Uint64
 
-	known  atomic.Pointer[hashedSpace] // nil at first, then constant
-	shards []shard                     // a power of two of them
-}
-
-// A hashedSpace spares hashing the same few letters for each decision.
-type hashedSpace struct {
-	space string
-	hash  uint64
+	shards []shard // a power of two of them
 }
 
 // newTable returns a table for most buckets. The origin should be the present
@@ -107,28 +99,22 @@ func (t *table) ticksNow() int64 { return half + int64(time.Since(t.origin)) }
 type key struct{ h1, h2 uint64 }
 
 // key hashes both strings apart, so that it does not matter where one ends and
-// the other begins. The odd factor keeps a space and a name that are swapped from
-// meeting.
-func (t *table) key(b Bucket) key {
+// the other begins.
+func (t *table) key(b Bucket) key { return t.keyIn(t.hashSpace(b.Space), b.Name) }
+
+// hashSpace hashes a space for keyIn.
+func (t *table) hashSpace(space string) uint64 {
+	// The odd factor keeps a space and a name that are swapped from meeting.
 	const odd = 0x9e3779b97f4a7c15
-	space := t.hashSpace(b.Space) * odd
-	return key{
-		h1: maphash.String(t.seed1, b.Name) + space,
-		h2: maphash.String(t.seed2, b.Name) ^ bits.RotateLeft64(space, 32),
-	}
+	return maphash.String(t.seed1, space) * odd
 }
 
-// hashSpace hashes a space, and remembers the first: most tables have one space.
-func (t *table) hashSpace(space string) uint64 {
-	known := t.known.Load()
-	if known != nil && known.space == space {
-		return known.hash
+// keyIn is key for a space that was hashed before.
+func (t *table) keyIn(space uint64, name string) key {
+	return key{
+		h1: maphash.String(t.seed1, name) + space,
+		h2: maphash.String(t.seed2, name) ^ bits.RotateLeft64(space, 32),
 	}
-	hash := maphash.String(t.seed1, space)
-	if known == nil {
-		t.known.CompareAndSwap(nil, &hashedSpace{space: strings.Clone(space), hash: hash})
-	}
-	return hash
 }
 
 // shard returns the shard of k. It goes by other bits than key.home does.
