@@ -50,11 +50,10 @@ const (
 // A Format is the text form of one kind of credential. It is immutable and
 // may be used by many goroutines at once. Make one with [NewFormat].
 type Format struct {
-	prefix       string
-	layout       Layout
-	environments []string
-	heads        []head
-	foreign      bool
+	prefix  string
+	layout  Layout
+	heads   []head // one for each environment, or the only one
+	foreign bool
 }
 
 // FormatOptions are the optional settings of a [Format].
@@ -99,11 +98,10 @@ func NewFormat(prefix string, layout Layout, opts *FormatOptions) (*Format, erro
 		}
 	}
 	return &Format{
-		prefix:       prefix,
-		layout:       layout,
-		environments: slices.Clone(opts.Environments),
-		heads:        newHeads(prefix, opts.Environments),
-		foreign:      opts.AllowForeign,
+		prefix:  prefix,
+		layout:  layout,
+		heads:   newHeads(prefix, opts.Environments),
+		foreign: opts.AllowForeign,
 	}, nil
 }
 
@@ -122,7 +120,15 @@ func (f *Format) Prefix() string { return f.prefix }
 
 // Environments returns the environments of f in a new slice, the default
 // first.
-func (f *Format) Environments() []string { return slices.Clone(f.environments) }
+func (f *Format) Environments() []string {
+	var environments []string
+	for _, h := range f.heads {
+		if h.environment != "" {
+			environments = append(environments, h.environment)
+		}
+	}
+	return environments
+}
 
 // A Token is a credential taken apart: what [Format.Parse] found, or what
 // [Format.New] made. It says nothing about whether the credential exists.
@@ -142,17 +148,15 @@ func (f *Format) New(environment string) (Token, error) {
 // draw returns a new random token and its text, of which the token's parts are
 // parts: it is all one allocation.
 func (f *Format) draw(environment string) (t Token, text string, err error) {
-	if environment == "" && len(f.environments) > 0 {
-		environment = f.environments[0]
-	}
-	if environment != "" && !slices.Contains(f.environments, environment) {
-		return Token{}, "", &InvalidError{"environment", "is not one of the format's"}
-	}
-	b := make([]byte, 0, len(f.prefix)+len(environment)+1+mostDrawn)
-	b = append(b, f.prefix...)
+	h := &f.heads[0]
 	if environment != "" {
-		b = append(append(b, environment...), '_')
+		i := slices.IndexFunc(f.heads, func(h head) bool { return h.environment == environment })
+		if i < 0 {
+			return Token{}, "", &InvalidError{"environment", "is not one of the format's"}
+		}
+		h = &f.heads[i]
 	}
+	b := append(make([]byte, 0, len(h.text)+mostDrawn), h.text...)
 	id := len(b) // where the ID ends
 	secret := 0  // where the secret begins
 	switch f.layout {
@@ -174,7 +178,7 @@ func (f *Format) draw(environment string) (t Token, text string, err error) {
 	}
 	// The bytes are not written again, so they may serve as a string.
 	text = unsafe.String(unsafe.SliceData(b), len(b))
-	t = Token{ID: text[:id], Environment: environment, Secret: NewSecret(text[secret:])}
+	t = Token{ID: text[:id], Environment: h.environment, Secret: NewSecret(text[secret:])}
 	if f.layout == Apart {
 		text = text[secret:]
 	}
