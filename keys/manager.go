@@ -30,7 +30,8 @@ const Forever time.Duration = math.MaxInt64
 // Its methods take the organization that acts. A credential of another
 // organization is not found, just as one that does not exist.
 type Manager struct {
-	store Store
+	store    Store
+	verifier *Verifier
 	settings
 }
 
@@ -44,11 +45,11 @@ func NewManager(store Store, opts *Options) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Manager{store: store, settings: s}, nil
+	return &Manager{store: store, verifier: newVerifier(store, s), settings: s}, nil
 }
 
-// Verifier returns a Verifier over the same store with the same Options.
-func (m *Manager) Verifier() *Verifier { return newVerifier(m.store, m.settings) }
+// Verifier returns the Verifier of m, over the same store with the same Options.
+func (m *Manager) Verifier() *Verifier { return m.verifier }
 
 // Catalog returns the catalog of scopes of the Options.
 func (m *Manager) Catalog() *scopes.Catalog { return m.catalog }
@@ -256,8 +257,8 @@ func (m *Manager) Recheck(ctx context.Context, p Principal) error {
 		return nil
 	}
 	var buf Record
-	v, now := m.Verifier(), time.Now()
-	rec, err := v.lookUp(ctx, p.ID, &buf)
+	now := time.Now()
+	rec, err := m.verifier.lookUp(ctx, p.ID, &buf)
 	switch {
 	case err == ErrUnknown, err == nil && (rec.Revoked() || rec.Org != p.Org):
 		return ErrRevoked
@@ -268,7 +269,7 @@ func (m *Manager) Recheck(ctx context.Context, p Principal) error {
 	case p.Client == "":
 		return nil
 	}
-	client, err := v.lookUp(ctx, p.Client, &buf)
+	client, err := m.verifier.lookUp(ctx, p.Client, &buf)
 	return narrow(&p, client, err, now)
 }
 
