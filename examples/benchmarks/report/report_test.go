@@ -11,10 +11,10 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// TestReport compares the reports on testdata/bench.out with the golden files.
+// TestReport compares the reports on testdata/bench.txt with the golden files.
 func TestReport(t *testing.T) {
 	t.Parallel()
-	in, err := os.ReadFile("testdata/bench.out")
+	in, err := os.ReadFile("testdata/bench.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
