@@ -2,7 +2,9 @@ package middleware
 
 import (
 	"fmt"
+	"math"
 	"testing"
+	"time"
 
 	"github.com/claviger-auth/claviger/ratelimit"
 )
@@ -32,14 +34,14 @@ func TestPolicies(t *testing.T) {
 // Values that are longer than the memory for them are written all the same.
 func TestLongQuota(t *testing.T) {
 	t.Parallel()
-	l, err := ratelimit.NewLimit(1e9, 1e15)
+	l, err := ratelimit.NewLimit(70, math.MaxInt32) // 355 days
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := ratelimit.Decision{Limit: l, Allowed: true, Remaining: 1e15 - 1, ResetAfter: l.Window()}
+	d := ratelimit.Decision{Limit: l, Allowed: true, Remaining: math.MaxInt32 - 1, ResetAfter: 355 * 24 * time.Hour}
 	h := make(map[string][]string)
 	new(quotaFields).set(h, new(quotaText), &d)
-	if got, want := h["Ratelimit"][0], `"default";r=999999999999999;t=1000000`; got != want {
+	if got, want := h["Ratelimit"][0], `"default";r=2147483646;t=30672000`; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
