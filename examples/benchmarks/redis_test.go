@@ -186,6 +186,9 @@ func inParallel(b *testing.B, par int, call func(context.Context, string) error)
 
 func TestRedisLimit(t *testing.T) {
 	c := redisClient(t)
+	if err := c.FlushDB(t.Context()).Err(); err != nil { // of a run before this one
+		t.Fatal(err)
+	}
 	if err := floorScript.Load(t.Context(), c).Err(); err != nil {
 		t.Fatal(err)
 	}
