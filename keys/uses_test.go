@@ -68,7 +68,7 @@ func TestUses(t *testing.T) {
 		go func() { done <- uses.Run(ctx) }()
 		var last time.Time
 		for range 100 {
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Millisecond) // on the test's own clock
 			last = time.Now()
 			if _, err := verifier.Verify(t.Context(), issued.Text.Reveal()); err != nil {
 				t.Fatal(err)
@@ -78,13 +78,13 @@ func TestUses(t *testing.T) {
 		if _, writes := store.written(); writes != 0 {
 			t.Errorf("%d writes while requests waited", writes)
 		}
-		time.Sleep(keys.DefaultUsesInterval)
+		time.Sleep(keys.DefaultUsesInterval) // on the test's own clock
 		synctest.Wait()
 		got, writes := store.written()
 		if diff := cmp.Diff(map[string]time.Time{issued.Record.ID: last.UTC().Truncate(time.Millisecond)}, got); diff != "" || writes != 1 {
 			t.Errorf("%d writes\n%s", writes, diff)
 		}
-		time.Sleep(5 * keys.DefaultUsesInterval)
+		time.Sleep(5 * keys.DefaultUsesInterval) // on the test's own clock
 		synctest.Wait()
 		if _, writes := store.written(); writes != 1 {
 			t.Errorf("%d writes of nothing", writes-1)

@@ -19,7 +19,7 @@ func TestClock(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		for _, pause := range []time.Duration{0, 1, maxAge - 1, 0, maxAge, maxAge + 1, time.Hour, 1} {
-			time.Sleep(pause)
+			time.Sleep(pause) // on the test's own clock
 			if got, want := c.now(), time.Now(); got != want {
 				t.Errorf("after %v: %v, want %v", pause, got, want)
 			}
@@ -38,7 +38,7 @@ func TestClockAges(t *testing.T) {
 		c.now()
 		first := c.last.Load()
 		for range 10 {
-			time.Sleep(maxAge / 10)
+			time.Sleep(maxAge / 10) // on the test's own clock
 			c.now()
 		}
 		if c.last.Load() == first {

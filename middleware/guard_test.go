@@ -373,11 +373,11 @@ func TestRetryAfterIsTrue(t *testing.T) {
 			if err != nil || seconds != (60+limit-1)/limit {
 				t.Fatalf("limit %d: retry after %d s, %v", limit, seconds, err)
 			}
-			time.Sleep(time.Duration(seconds-1) * time.Second)
+			time.Sleep(time.Duration(seconds-1) * time.Second) // on the test's own clock
 			if w := serve(h, r); w.Code != 429 {
 				t.Errorf("limit %d: a second early, %d", limit, w.Code)
 			}
-			time.Sleep(time.Second)
+			time.Sleep(time.Second) // on the test's own clock
 			if w := serve(h, r); w.Code != 204 {
 				t.Errorf("limit %d: in time, %d", limit, w.Code)
 			}

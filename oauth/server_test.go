@@ -264,11 +264,11 @@ func TestRotateSecret(t *testing.T) {
 		if !good(first) || !good(second) {
 			t.Error("during the overlap one of the two is refused")
 		}
-		time.Sleep(time.Minute - time.Millisecond)
+		time.Sleep(time.Minute - time.Millisecond) // on the test's own clock
 		if !good(first) {
 			t.Error("the old secret ends early")
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) // on the test's own clock
 		if good(first) || !good(second) {
 			t.Error("at the stated moment the old secret is not dead, or the new one is")
 		}

@@ -106,11 +106,11 @@ func TestLimiterTake(t *testing.T) {
 				}
 				d := take("acme", false, 0)
 				take("other", true, 599)
-				time.Sleep(d.RetryAfter - 1)
+				time.Sleep(d.RetryAfter - 1) // on the test's own clock
 				take("acme", false, 0)
-				time.Sleep(time.Nanosecond)
+				time.Sleep(time.Nanosecond) // on the test's own clock
 				d = take("acme", true, 0)
-				time.Sleep(d.ResetAfter)
+				time.Sleep(d.ResetAfter) // on the test's own clock
 				take("acme", true, 599)
 			})
 		})

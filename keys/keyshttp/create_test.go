@@ -99,7 +99,7 @@ func TestCreate(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				h := newHost(t)
-				time.Sleep(1500 * time.Microsecond) // the clock is not at a whole millisecond
+				time.Sleep(1500 * time.Microsecond) // the test's own clock is then not at a whole millisecond
 				got := h.wantIssued(t, h.do(tt.caller, "POST", "/v1/keys", tt.body))
 				want := map[string]any{
 					"key": got["key"], "key_id": got["key_id"], "org": "acme", "label": "", "scopes": always,

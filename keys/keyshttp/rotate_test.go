@@ -112,7 +112,7 @@ func TestRotateExpired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)
 		id := h.issue(t, "acme", keys.Spec{Lifetime: time.Hour}).Record.ID
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour) // on the test's own clock
 		h.do(admin, "POST", "/v1/keys/"+id+"/rotate", "").wantError(t, http.StatusConflict, "conflict")
 		if h.count() != 1 {
 			t.Error("a key was made")

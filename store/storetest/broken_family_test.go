@@ -182,16 +182,7 @@ var familyDefects = []*defect{
 			}
 			return rec, parent, err
 		},
-		update: func(b *broken, ctx context.Context, r keys.Record) error {
-			was, _ := b.Memory.Get(ctx, r.ID)
-			err := b.Memory.Update(ctx, r)
-			if err == nil {
-				b.put(was)
-				latency(3)
-				b.drop(r.ID)
-			}
-			return err
-		},
+		update: updateSeenLate,
 	}},
 }
 

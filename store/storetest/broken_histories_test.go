@@ -44,16 +44,7 @@ var historyDefects = []*defect{
 			}
 			return getOverlaid(b, ctx, id)
 		},
-		update: func(b *broken, ctx context.Context, r keys.Record) error {
-			was, _ := b.Memory.Get(ctx, r.ID)
-			err := b.Memory.Update(ctx, r)
-			if err == nil {
-				b.put(was)
-				latency(3)
-				b.drop(r.ID)
-			}
-			return err
-		},
+		update: updateSeenLate,
 	}},
 	{"the ID is taken before the record is there", "concurrent-histories-are-linearizable", broken{
 		insert: func(b *broken, ctx context.Context, r keys.Record) error {

@@ -134,6 +134,19 @@ func (o *overlay) put(r keys.Record) {
 	o.records[r.ID] = r
 }
 
+// updateSeenLate is an Update that readers of the overlay see some time after it
+// was written, and before it returns.
+func updateSeenLate(b *broken, ctx context.Context, r keys.Record) error {
+	was, _ := b.Memory.Get(ctx, r.ID)
+	err := b.Memory.Update(ctx, r)
+	if err == nil {
+		b.put(was)
+		latency(3)
+		b.drop(r.ID)
+	}
+	return err
+}
+
 // getOverlaid is a Get that looks into the overlay first.
 func getOverlaid(b *broken, ctx context.Context, id string) (keys.Record, error) {
 	b.mu.Lock()
