@@ -130,9 +130,9 @@ func (f *Format) Environments() []string {
 	return environments
 }
 
-// A Token is a credential taken apart: what [Format.Parse] found, or what
+// A Credential is a credential taken apart: what [Format.Parse] found, or what
 // [Format.New] made. It says nothing about whether the credential exists.
-type Token struct {
+type Credential struct {
 	ID          string // public; "vck_test_5Tq…", "oauth_e1f2…", "cc_a1b2…"
 	Environment string // "test"; empty if the ID has none
 	Secret      Secret // the secret half
@@ -140,19 +140,19 @@ type Token struct {
 
 // New returns a new random token. An empty environment is the default one. It
 // returns an error that wraps [ErrInvalid] if f does not know the environment.
-func (f *Format) New(environment string) (Token, error) {
+func (f *Format) New(environment string) (Credential, error) {
 	t, _, err := f.draw(environment)
 	return t, err
 }
 
 // draw returns a new random token and its text, of which the token's parts are
 // parts: it is all one allocation.
-func (f *Format) draw(environment string) (t Token, text string, err error) {
+func (f *Format) draw(environment string) (t Credential, text string, err error) {
 	h := &f.heads[0]
 	if environment != "" {
 		i := slices.IndexFunc(f.heads, func(h head) bool { return h.environment == environment })
 		if i < 0 {
-			return Token{}, "", &InvalidError{"environment", "is not one of the format's"}
+			return Credential{}, "", &InvalidError{"environment", "is not one of the format's"}
 		}
 		h = &f.heads[i]
 	}
@@ -178,7 +178,7 @@ func (f *Format) draw(environment string) (t Token, text string, err error) {
 	}
 	// The bytes are not written again, so they may serve as a string.
 	text = unsafe.String(unsafe.SliceData(b), len(b))
-	t = Token{ID: text[:id], Environment: h.environment, Secret: NewSecret(text[secret:])}
+	t = Credential{ID: text[:id], Environment: h.environment, Secret: NewSecret(text[secret:])}
 	if f.layout == Apart {
 		text = text[secret:]
 	}
@@ -188,7 +188,7 @@ func (f *Format) draw(environment string) (t Token, text string, err error) {
 // Text returns t as the one text that is presented to a server. It is the
 // inverse of [Format.Parse]. With the layout [Apart], where there is no such
 // text, it is the secret alone.
-func (f *Format) Text(t Token) Secret {
+func (f *Format) Text(t Credential) Secret {
 	switch f.layout {
 	case Dotted:
 		return NewSecret(t.ID + "." + t.Secret.Reveal())

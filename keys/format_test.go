@@ -113,7 +113,7 @@ func TestNew(t *testing.T) {
 				seen[tok.ID], seen[tok.Secret.Reveal()] = true, true
 				parse := f.Parse
 				if tt.format == "client" {
-					parse = func(string) (keys.Token, error) { return f.ParsePair(tok.ID, tok.Secret.Reveal()) }
+					parse = func(string) (keys.Credential, error) { return f.ParsePair(tok.ID, tok.Secret.Reveal()) }
 				}
 				back, err := parse(f.Text(tok).Reveal())
 				if err != nil || back.ID != tok.ID || back.Environment != tok.Environment || back.Secret.Reveal() != tok.Secret.Reveal() {

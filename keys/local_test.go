@@ -62,7 +62,7 @@ func TestLocalStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	formats := map[keys.Kind]*keys.Format{keys.KindKey: partner, keys.KindToken: token, keys.KindClient: client}
-	draw := func(kind keys.Kind) keys.Token {
+	draw := func(kind keys.Kind) keys.Credential {
 		tok, err := formats[kind].New("")
 		if err != nil {
 			t.Fatal(err)
@@ -111,7 +111,7 @@ func TestLocalStore(t *testing.T) {
 			got, gotErr = local.VerifyClient(t.Context(), tok.ID, secret.Reveal(), at)
 			want, wantErr = plain.VerifyClient(t.Context(), tok.ID, secret.Reveal(), at)
 		} else {
-			text := formats[kind].Text(keys.Token{ID: tok.ID, Secret: secret}).Reveal()
+			text := formats[kind].Text(keys.Credential{ID: tok.ID, Secret: secret}).Reveal()
 			got, gotErr = local.VerifyAt(t.Context(), text, at)
 			want, wantErr = plain.VerifyAt(t.Context(), text, at)
 		}

@@ -38,7 +38,7 @@ func (f *Format) head(text string) *head {
 // [Format.Text] of it is the text again. Text that f would never have made,
 // and that is not allowed as foreign, is refused with [ErrMalformed]; with
 // the layout [Apart] that is every text. Parse does not allocate.
-func (f *Format) Parse(text string) (Token, error) {
+func (f *Format) Parse(text string) (Credential, error) {
 	h := f.head(text)
 	if h == nil {
 		return f.parseForeign(text)
@@ -53,29 +53,29 @@ func (f *Format) Parse(text string) (Token, error) {
 		}
 		cut := len(text) - checksumLen
 		if uint64(crc(h.crc, text[id:cut])) != checksumIn(text[cut:]) {
-			return Token{}, ErrMalformed
+			return Credential{}, ErrMalformed
 		}
-		return Token{ID: text[:dot], Environment: h.environment, Secret: NewSecret(text[dot+1:])}, nil
+		return Credential{ID: text[:dot], Environment: h.environment, Secret: NewSecret(text[dot+1:])}, nil
 	case Fixed:
 		if len(text) != id+fixedIDLen+hexSecretLen || !lowerHex.only(text[id:]) {
-			return Token{}, ErrMalformed
+			return Credential{}, ErrMalformed
 		}
 		id += fixedIDLen
-		return Token{ID: text[:id], Environment: h.environment, Secret: NewSecret(text[id:])}, nil
+		return Credential{ID: text[:id], Environment: h.environment, Secret: NewSecret(text[id:])}, nil
 	}
-	return Token{}, ErrMalformed
+	return Credential{}, ErrMalformed
 }
 
 // parseForeign parses what does not look like the library's own work.
-func (f *Format) parseForeign(text string) (Token, error) {
+func (f *Format) parseForeign(text string) (Credential, error) {
 	if !f.foreign || len(text) > MaxLen {
-		return Token{}, ErrMalformed
+		return Credential{}, ErrMalformed
 	}
 	id, secret, ok := strings.Cut(text, ".")
 	if !ok || !f.ValidID(id) || secret == "" || !b64token.only(secret) {
-		return Token{}, ErrMalformed
+		return Credential{}, ErrMalformed
 	}
-	return Token{ID: id, Environment: f.environment(id), Secret: NewSecret(secret)}, nil
+	return Credential{ID: id, Environment: f.environment(id), Secret: NewSecret(secret)}, nil
 }
 
 // environment returns the environment that stands after the prefix of id, or
@@ -90,12 +90,12 @@ func (f *Format) environment(id string) string {
 // ParsePair is Parse for an ID and a secret that travel apart, which it
 // requires of f's layout. It returns [ErrMalformed] if either is not what f
 // makes.
-func (f *Format) ParsePair(id, secret string) (Token, error) {
+func (f *Format) ParsePair(id, secret string) (Credential, error) {
 	h := f.head(id)
 	if f.layout != Apart || h == nil || !f.madeID(h, id) || len(secret) != hexSecretLen || !lowerHex.only(secret) {
-		return Token{}, ErrMalformed
+		return Credential{}, ErrMalformed
 	}
-	return Token{ID: id, Environment: h.environment, Secret: NewSecret(secret)}, nil
+	return Credential{ID: id, Environment: h.environment, Secret: NewSecret(secret)}, nil
 }
 
 // ValidID reports whether a credential of f can have the public ID id.

@@ -23,7 +23,7 @@ func TestSecretNeverPrints(t *testing.T) {
 	}
 	holder := hidden{s, s, &s}
 	issued := keys.Issued{Text: s}
-	token := keys.Token{ID: "vck_1", Secret: s}
+	token := keys.Credential{ID: "vck_1", Secret: s}
 	pepper := keys.Pepper{Name: "p", Key: s}
 	options := keys.Options{Peppers: []keys.Pepper{pepper}}
 

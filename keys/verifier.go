@@ -179,7 +179,7 @@ func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, 
 
 // judge is the one path by which a secret is accepted. The record and the error
 // are those of lookUp.
-func (v *Verifier) judge(ctx context.Context, kind Kind, t Token, now time.Time, rec *Record, err error) error {
+func (v *Verifier) judge(ctx context.Context, kind Kind, t Credential, now time.Time, rec *Record, err error) error {
 	secret := t.Secret.Reveal()
 	if err == ErrUnknown {
 		v.hasher.burn(kind, secret)

@@ -35,7 +35,7 @@ func TestAllocations(t *testing.T) {
 		{"Check, malformed", 0, check(with, with.malformed, keys.ErrMalformed)},
 		{"Check, unknown", 0, check(with, with.unknown, keys.ErrUnknown)},
 		{"Check, wrong secret", 0, check(with, with.wrong, keys.ErrMismatch)},
-		{"Check, over the limit", 0, check(with, with.over, middleware.ErrLimit)},
+		{"Check, over the limit", 0, check(with, with.over, middleware.ErrOverLimit)},
 		{"Check, another scheme", 0, check(with, with.other, middleware.ErrNoCredential)},
 		{"Require", 1, handle(with.guard.Require("identity:read")(nothing), with.good)},
 		{"Require, no quota", 1, handle(without.guard.Require("identity:read")(nothing), without.good)},

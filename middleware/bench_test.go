@@ -34,12 +34,12 @@ func newPlainEnv(tb testing.TB, opts *middleware.Options) *plainEnv {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	limiter, err := ratelimit.New(&s.Memory, nil)
+	limiter, err := ratelimit.NewLimiter(&s.Memory, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	e := new(plainEnv)
-	if e.guard, err = middleware.New(manager.Verifier(), limiter, opts); err != nil {
+	if e.guard, err = middleware.NewGuard(manager.Verifier(), limiter, opts); err != nil {
 		tb.Fatal(err)
 	}
 	create := func(org string, limit int) string {
@@ -134,7 +134,7 @@ func BenchmarkCheck(b *testing.B) {
 		{"refused=malformed", env.malformed, keys.ErrMalformed},
 		{"refused=unknown", env.unknown, keys.ErrUnknown},
 		{"refused=wrong_secret", env.wrong, keys.ErrMismatch},
-		{"refused=limit", env.over, middleware.ErrLimit},
+		{"refused=limit", env.over, middleware.ErrOverLimit},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
 			b.ReportAllocs()

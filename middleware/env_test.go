@@ -44,7 +44,7 @@ func newEnv(t testing.TB, opts *middleware.Options) *env {
 	if e.manager, err = keys.NewManager(e.faults, &keys.Options{Catalog: catalog, Hook: hook}); err != nil {
 		t.Fatal(err)
 	}
-	limiter, err := ratelimit.New(e.faults, &ratelimit.Options{OnFailure: ratelimit.FailClosed})
+	limiter, err := ratelimit.NewLimiter(e.faults, &ratelimit.Options{OnFailure: ratelimit.FailClosed})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func newEnv(t testing.TB, opts *middleware.Options) *env {
 		o = *opts
 	}
 	o.Hook = hook
-	if e.guard, err = middleware.New(e.manager.Verifier(), limiter, &o); err != nil {
+	if e.guard, err = middleware.NewGuard(e.manager.Verifier(), limiter, &o); err != nil {
 		t.Fatal(err)
 	}
 	return e

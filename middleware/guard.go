@@ -25,8 +25,8 @@ var (
 	ErrNoCredential = errors.New("middleware: no credential")
 	// ErrSeveralCredentials reports a request with more than one.
 	ErrSeveralCredentials = errors.New("middleware: more than one credential")
-	// ErrLimit reports that the organization has used up its requests.
-	ErrLimit = errors.New("middleware: over the limit")
+	// ErrOverLimit reports that the organization has used up its requests.
+	ErrOverLimit = errors.New("middleware: over the limit")
 	// ErrScope reports that the credential does not hold the scope.
 	ErrScope = errors.New("middleware: scope is missing")
 	// ErrUnavailable reports that the limiter could not decide. It wraps the
@@ -87,12 +87,12 @@ type Guard struct {
 	clock     clock
 }
 
-// New returns a Guard that checks credentials with v and limits with l. A nil l
+// NewGuard returns a Guard that checks credentials with v and limits with l. A nil l
 // means that there are no limits. A nil opts is the zero Options. The error
 // says which setting is wrong.
-func New(v *keys.Verifier, l *ratelimit.Limiter, opts *Options) (*Guard, error) {
+func NewGuard(v *keys.Verifier, l *ratelimit.Limiter, opts *Options) (*Guard, error) {
 	if v == nil {
-		return nil, errors.New("middleware: New needs a verifier")
+		return nil, errors.New("middleware: NewGuard needs a verifier")
 	}
 	if opts == nil {
 		opts = new(Options)
@@ -130,7 +130,7 @@ type Access struct {
 // [Guard.Refuse], with the Access, which holds what was found until then.
 //
 // The error is [ErrNoCredential], [ErrSeveralCredentials], one of
-// [keys.Verifier.Verify], [ErrLimit] or [ErrScope], or wraps
+// [keys.Verifier.Verify], [ErrOverLimit] or [ErrScope], or wraps
 // [ErrUnavailable]. A scope that is no scope token is one that nobody holds.
 func (g *Guard) Check(r *http.Request, scope string) (a Access, err error) {
 	err = g.check(r, scope, &a)
@@ -160,7 +160,7 @@ func (g *Guard) check(r *http.Request, scope string, a *Access) error {
 		}
 		if !a.Quota.Allowed {
 			g.tell(r, a, now, keys.ReasonLimit)
-			return ErrLimit
+			return ErrOverLimit
 		}
 	}
 	if scope != NoScope && !a.Principal.Scopes.Contains(scope) {

@@ -496,7 +496,7 @@ func TestWithoutLimiter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	guard, err := middleware.New(verifier, nil, nil)
+	guard, err := middleware.NewGuard(verifier, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -685,7 +685,7 @@ func TestRealmsAtTheBounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, realm := range []string{" ", "~", "a !#[]}~"} {
-		guard, err := middleware.New(verifier, nil, &middleware.Options{Realm: realm, ResourceMetadata: "http://localhost:8080/x"})
+		guard, err := middleware.NewGuard(verifier, nil, &middleware.Options{Realm: realm, ResourceMetadata: "http://localhost:8080/x"})
 		if err != nil {
 			t.Errorf("%q: %v", realm, err)
 			continue
@@ -703,7 +703,7 @@ func TestNewRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := middleware.New(nil, nil, nil); err == nil {
+	if _, err := middleware.NewGuard(nil, nil, nil); err == nil {
 		t.Error("no verifier: no error")
 	}
 	for name, opts := range map[string]middleware.Options{
@@ -720,7 +720,7 @@ func TestNewRefuses(t *testing.T) {
 		"a scheme":          {ResourceMetadata: "ftp://example.com/"},
 		"a URL with quotes": {ResourceMetadata: `https://example.com/"`},
 	} {
-		if _, err := middleware.New(verifier, nil, &opts); err == nil {
+		if _, err := middleware.NewGuard(verifier, nil, &opts); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

@@ -90,7 +90,7 @@ var errorAnswers = [...]struct {
 	{keys.ErrMismatch, invalid},
 	{keys.ErrExpired, expired},
 	{keys.ErrRevoked, revoked},
-	{ErrLimit, overLimit},
+	{ErrOverLimit, overLimit},
 	{ErrScope, scopeMissing},
 }
 

@@ -68,7 +68,7 @@ func (t *Throttle) Limit(next http.Handler) http.Handler {
 			return
 		}
 		refusal := refusals[overLimit]
-		refusal.RetryAfter, refusal.Err = d.RetryAfterSeconds(), ErrLimit
+		refusal.RetryAfter, refusal.Err = d.RetryAfterSeconds(), ErrOverLimit
 		if err != nil {
 			refusal = refusals[unavailable]
 			refusal.Err = err

@@ -17,7 +17,7 @@ import (
 
 func newThrottle(t *testing.T, s ratelimit.Store, perMinute int, opts *middleware.ThrottleOptions) *middleware.Throttle {
 	t.Helper()
-	limiter, err := ratelimit.New(s, &ratelimit.Options{Space: "addr", OnFailure: ratelimit.FailClosed})
+	limiter, err := ratelimit.NewLimiter(s, &ratelimit.Options{Space: "addr", OnFailure: ratelimit.FailClosed})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,14 +120,14 @@ func TestThrottleWritesErrorsItsOwnWay(t *testing.T) {
 	})
 	serve(throttle.Limit(ok), request("GET"))
 	serve(throttle.Limit(ok), request("GET"))
-	if got.Status != 429 || got.RetryAfter != 60 || got.Err != middleware.ErrLimit {
+	if got.Status != 429 || got.RetryAfter != 60 || got.Err != middleware.ErrOverLimit {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestNewThrottleRefuses(t *testing.T) {
 	t.Parallel()
-	limiter, err := ratelimit.New(new(ratelimit.Memory), nil)
+	limiter, err := ratelimit.NewLimiter(new(ratelimit.Memory), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

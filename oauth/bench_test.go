@@ -96,7 +96,7 @@ func newExchanges(tb testing.TB) *exchanges {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	server, err := oauth.New(manager, &oauth.Options{MaxTokens: 1 << 30})
+	server, err := oauth.NewServer(manager, &oauth.Options{MaxTokens: 1 << 30})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -27,7 +27,7 @@ func (s *Server) Register(ctx context.Context, by keys.Principal, spec ClientSpe
 	catalog := s.manager.Catalog()
 	names := spec.Scopes
 	if names == nil {
-		names = by.Scopes.Intersect(catalog.Available()).Names()
+		names = by.Scopes.Intersect(catalog.Grantable()).Names()
 	}
 	granted, err := catalog.Grant(names...)
 	if err != nil {

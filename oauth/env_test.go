@@ -48,7 +48,7 @@ func newEnv(t testing.TB, opts *oauth.Options) *env {
 	if e.manager, err = keys.NewManager(e.faults, &keys.Options{Catalog: catalog, Hook: keys.LogEvents(log)}); err != nil {
 		t.Fatal(err)
 	}
-	if e.server, err = oauth.New(e.manager, opts); err != nil {
+	if e.server, err = oauth.NewServer(e.manager, opts); err != nil {
 		t.Fatal(err)
 	}
 	e.handler, err = oauth.NewHandler(e.server, "https://auth.example.com", &oauth.HandlerOptions{Path: "/v1/oauth", Logger: log})

@@ -43,7 +43,7 @@ func (h *Handler) ResourceMetadata(w http.ResponseWriter, _ *http.Request) {
 	}{h.resource, []string{h.issuer}, h.scopes(), []string{"header"}})
 }
 
-func (h *Handler) scopes() []string { return h.server.manager.Catalog().Available().Names() }
+func (h *Handler) scopes() []string { return h.server.manager.Catalog().Grantable().Names() }
 
 func issuerPath(issuer string) string {
 	path, _ := checkURL(issuer) // was checked by NewHandler

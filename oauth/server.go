@@ -51,11 +51,11 @@ type Server struct {
 	limit     ratelimit.Limit // on tokens that live for lifetime
 }
 
-// New returns a Server whose clients and tokens m keeps. A nil opts is the zero
+// NewServer returns a Server whose clients and tokens m keeps. A nil opts is the zero
 // Options. The error says which setting is wrong.
-func New(m *keys.Manager, opts *Options) (*Server, error) {
+func NewServer(m *keys.Manager, opts *Options) (*Server, error) {
 	if m == nil {
-		return nil, errors.New("oauth: New needs a manager")
+		return nil, errors.New("oauth: NewServer needs a manager")
 	}
 	if opts == nil {
 		opts = new(Options)
@@ -75,7 +75,7 @@ func New(m *keys.Manager, opts *Options) (*Server, error) {
 		return nil, errors.New("oauth: TokenLifetime must be positive and in whole seconds, and MaxTokens at least 2")
 	}
 	if s.limiter == nil {
-		if s.limiter, err = ratelimit.New(new(ratelimit.Memory), &ratelimit.Options{Space: "oauth"}); err != nil {
+		if s.limiter, err = ratelimit.NewLimiter(new(ratelimit.Memory), &ratelimit.Options{Space: "oauth"}); err != nil {
 			return nil, err
 		}
 	}
@@ -87,7 +87,7 @@ func New(m *keys.Manager, opts *Options) (*Server, error) {
 // half of them as what comes back in a life time.
 func (s *Server) tokenLimit(lifetime time.Duration) (ratelimit.Limit, error) {
 	if lifetime < time.Second || s.maxTokens < 2 {
-		return ratelimit.Limit{}, ratelimit.ErrLimit
+		return ratelimit.Limit{}, ratelimit.ErrInvalidLimit
 	}
 	half := s.maxTokens / 2
 	return ratelimit.NewLimit(rate.Limit(float64(half)/lifetime.Seconds()), half)

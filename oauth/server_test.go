@@ -455,7 +455,7 @@ func TestStoreFailures(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
-	if _, err := oauth.New(nil, nil); err == nil {
+	if _, err := oauth.NewServer(nil, nil); err == nil {
 		t.Error("no manager: no error")
 	}
 	manager := newEnv(t, nil).manager
@@ -463,7 +463,7 @@ func TestNewRefuses(t *testing.T) {
 		"negative": {TokenLifetime: -time.Second}, "a fraction": {TokenLifetime: time.Second + 1}, "too long": {TokenLifetime: 1000 * 24 * time.Hour},
 		"one token": {MaxTokens: 1}, "minus one": {MaxTokens: -1},
 	} {
-		if _, err := oauth.New(manager, &opts); err == nil {
+		if _, err := oauth.NewServer(manager, &opts); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

@@ -19,15 +19,15 @@ func TestAllocs(t *testing.T) {
 	narrow := ratelimit.MustPerMinute(1)
 	b := ratelimit.Bucket{Space: "org", Name: "acme-gmbh-münchen"}
 	m := &ratelimit.Memory{}
-	lim, err := ratelimit.New(m, nil)
+	lim, err := ratelimit.NewLimiter(m, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	inside, err := ratelimit.New(&embedding{}, nil)
+	inside, err := ratelimit.NewLimiter(&embedding{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	down, err := ratelimit.New(&embedding{err: errDown}, nil)
+	down, err := ratelimit.NewLimiter(&embedding{err: errDown}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,7 +67,7 @@ func BenchmarkTake(b *testing.B) {
 		all := names(keys)
 		for outcome, l := range benchLimits(b) {
 			b.Run(fmt.Sprintf("keys=%d/outcome=%s", keys, outcome), func(b *testing.B) {
-				lim, err := ratelimit.New(&ratelimit.Memory{}, nil)
+				lim, err := ratelimit.NewLimiter(&ratelimit.Memory{}, nil)
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -93,7 +93,7 @@ func BenchmarkTakeParallel(b *testing.B) {
 	for _, keys := range []int{1, 1000, 1_000_000} {
 		all := names(keys)
 		b.Run(fmt.Sprintf("keys=%d", keys), func(b *testing.B) {
-			lim, err := ratelimit.New(&ratelimit.Memory{}, nil)
+			lim, err := ratelimit.NewLimiter(&ratelimit.Memory{}, nil)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -165,7 +165,7 @@ func BenchmarkTakeAt(b *testing.B) {
 			all := names(keys)
 			l := benchLimits(b)["accepted"]
 			m := new(ratelimit.Memory)
-			lim, err := ratelimit.New(m, nil)
+			lim, err := ratelimit.NewLimiter(m, nil)
 			if err != nil {
 				b.Fatal(err)
 			}

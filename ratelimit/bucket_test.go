@@ -68,7 +68,7 @@ func TestLimiterNames(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	l := ratelimit.MustPerMinute(1)
-	lim, err := ratelimit.New(&ratelimit.Memory{}, nil)
+	lim, err := ratelimit.NewLimiter(&ratelimit.Memory{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestLimiterNames(t *testing.T) {
 		if name == "" {
 			continue // the empty space is the default
 		}
-		if _, err := ratelimit.New(&ratelimit.Memory{}, &ratelimit.Options{Space: name}); !errors.Is(err, ratelimit.ErrBucket) {
+		if _, err := ratelimit.NewLimiter(&ratelimit.Memory{}, &ratelimit.Options{Space: name}); !errors.Is(err, ratelimit.ErrBucket) {
 			t.Errorf("New with space %q: %v, want ErrBucket", name, err)
 		}
 	}

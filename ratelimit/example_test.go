@@ -15,7 +15,7 @@ import (
 // A limiter over a Memory, for an API of one process. Two credentials of the
 // organization acme have different figures and share its bucket.
 func ExampleLimiter() {
-	limiter, err := ratelimit.New(&ratelimit.Memory{}, nil)
+	limiter, err := ratelimit.NewLimiter(&ratelimit.Memory{}, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func ExampleOptions() {
 	store := storeFunc(func(context.Context, ratelimit.Bucket, ratelimit.Limit, time.Time, int) (ratelimit.Decision, error) {
 		return ratelimit.Decision{}, errors.New("connection refused")
 	})
-	limiter, err := ratelimit.New(store, &ratelimit.Options{
+	limiter, err := ratelimit.NewLimiter(store, &ratelimit.Options{
 		OnFailure: ratelimit.FallbackLocal,
 		Timeout:   100 * time.Millisecond,
 		Hook: func(_ context.Context, b ratelimit.Bucket, err error) {
@@ -77,7 +77,7 @@ func ExampleNewLimit() {
 	fmt.Println(l.Interval(), l.Burst(), l.Window(), err)
 
 	_, err = ratelimit.NewLimit(rate.Every(0), 5)
-	fmt.Println(errors.Is(err, ratelimit.ErrLimit))
+	fmt.Println(errors.Is(err, ratelimit.ErrInvalidLimit))
 	// Output:
 	// 10s 5 50s <nil>
 	// true
@@ -140,7 +140,7 @@ func (s *mapStore) Take(_ context.Context, b ratelimit.Bucket, l ratelimit.Limit
 }
 
 func ExampleStore() {
-	limiter, err := ratelimit.New(&mapStore{buckets: make(map[ratelimit.Bucket]int64)}, nil)
+	limiter, err := ratelimit.NewLimiter(&mapStore{buckets: make(map[ratelimit.Bucket]int64)}, nil)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -13,7 +13,7 @@ func FuzzLimitTake(f *testing.F) {
 	f.Fuzz(func(t *testing.T, perSecond float64, burst int, tat, now int64, n int) {
 		l, err := ratelimit.NewLimit(rate.Limit(perSecond), burst)
 		if err != nil {
-			if !errors.Is(err, ratelimit.ErrLimit) || l != (ratelimit.Limit{}) {
+			if !errors.Is(err, ratelimit.ErrInvalidLimit) || l != (ratelimit.Limit{}) {
 				t.Fatalf("NewLimit = %v, %v", l, err)
 			}
 			return

@@ -9,10 +9,10 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// ErrLimit says that a limit is not one: its rate or its burst is zero,
+// ErrInvalidLimit says that a limit is not one: its rate or its burst is zero,
 // negative, infinite, not a number or out of range, or it is the zero [Limit].
 // It is an error of configuration, and never means that a request is refused.
-var ErrLimit = errors.New("ratelimit: invalid limit")
+var ErrInvalidLimit = errors.New("ratelimit: invalid limit")
 
 // ErrCost says that a request's cost is below one or above the burst of its
 // limit, so that no bucket could ever pay for it. Nothing was taken.
@@ -41,7 +41,7 @@ const (
 //
 // Limits are made by [NewLimit] and [PerMinute]. They are small values that can
 // be copied, compared with == and used as map keys. The zero Limit is invalid:
-// taking under it fails with [ErrLimit]. It never means unlimited.
+// taking under it fails with [ErrInvalidLimit]. It never means unlimited.
 type Limit struct {
 	interval int64 // nanoseconds that one request costs, at least 1
 	burst    int64 // requests, at least 1; burst*interval is at most maxWindow
@@ -50,7 +50,7 @@ type Limit struct {
 // NewLimit returns the limit of r requests a second with bursts of up to burst
 // requests.
 //
-// It fails with an error that wraps [ErrLimit] if r is not a number, infinite,
+// It fails with an error that wraps [ErrInvalidLimit] if r is not a number, infinite,
 // zero, negative or above 1e9, if burst is below one, or if burst requests at
 // rate r take longer than 366 days. Note that [rate.Every] of zero is infinite,
 // and therefore an error here.
@@ -63,11 +63,11 @@ func NewLimit(r rate.Limit, burst int) (Limit, error) {
 	perSecond := float64(r)
 	// Written so that NaN, which compares false with everything, fails too.
 	if !(perSecond > 0 && perSecond <= float64(time.Second)) {
-		return Limit{}, fmt.Errorf("%w: rate of %v a second, want above 0 and at most 1e9", ErrLimit, perSecond)
+		return Limit{}, fmt.Errorf("%w: rate of %v a second, want above 0 and at most 1e9", ErrInvalidLimit, perSecond)
 	}
 	interval := float64(time.Second) / perSecond
 	if interval > float64(maxWindow) {
-		return Limit{}, fmt.Errorf("%w: one request in more than 366 days", ErrLimit)
+		return Limit{}, fmt.Errorf("%w: one request in more than 366 days", ErrInvalidLimit)
 	}
 	return newLimit(wholeNanoseconds(interval), burst)
 }
@@ -86,21 +86,21 @@ func wholeNanoseconds(x float64) int64 {
 // newLimit checks the burst and the window.
 func newLimit(interval int64, burst int) (Limit, error) {
 	if burst < 1 {
-		return Limit{}, fmt.Errorf("%w: burst of %d, want at least 1", ErrLimit, burst)
+		return Limit{}, fmt.Errorf("%w: burst of %d, want at least 1", ErrInvalidLimit, burst)
 	}
 	if int64(burst) > maxWindow/interval {
-		return Limit{}, fmt.Errorf("%w: %d requests, %v each, take more than 366 days", ErrLimit, burst, time.Duration(interval))
+		return Limit{}, fmt.Errorf("%w: %d requests, %v each, take more than 366 days", ErrInvalidLimit, burst, time.Duration(interval))
 	}
 	return Limit{interval: interval, burst: int64(burst)}, nil
 }
 
 // PerMinute returns the limit of n requests a minute with bursts of up to n, a
-// minute's worth. It fails with an error that wraps [ErrLimit] unless n is
+// minute's worth. It fails with an error that wraps [ErrInvalidLimit] unless n is
 // between 1 and 1e9. It is cheap enough to be called for each request, and does
 // not allocate unless it fails.
 func PerMinute(n int) (Limit, error) {
 	if n < 1 || n > maxPerMinute {
-		return Limit{}, fmt.Errorf("%w: %d requests a minute, want 1 to 1e9", ErrLimit, n)
+		return Limit{}, fmt.Errorf("%w: %d requests a minute, want 1 to 1e9", ErrInvalidLimit, n)
 	}
 	burst := int64(n)
 	return Limit{interval: (int64(time.Minute) + burst - 1) / burst, burst: burst}, nil
@@ -157,7 +157,7 @@ func (l Limit) horizon() int64 { return max(l.burst*l.interval, minHorizon) }
 // check reports what is wrong with taking n requests under l.
 func (l Limit) check(n int) error {
 	if l.burst == 0 {
-		return ErrLimit
+		return ErrInvalidLimit
 	}
 	if n < 1 || int64(n) > l.burst {
 		return ErrCost
@@ -180,7 +180,7 @@ func (l Limit) check(n int) error {
 // written before the clock went back, and next is now plus one window, a bucket
 // that is empty as of now.
 //
-// Take fails with [ErrLimit] if l is the zero Limit, and with [ErrCost] if n is
+// Take fails with [ErrInvalidLimit] if l is the zero Limit, and with [ErrCost] if n is
 // below one or above the burst. Then next is tat and the Decision is the zero
 // one. It does not allocate, and no argument makes it overflow.
 func (l Limit) Take(tat, now int64, n int) (next int64, d Decision, err error) {

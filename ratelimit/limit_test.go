@@ -18,7 +18,7 @@ func TestNewLimit(t *testing.T) {
 		name     string
 		rate     rate.Limit
 		burst    int
-		interval time.Duration // 0: ErrLimit
+		interval time.Duration // 0: ErrInvalidLimit
 	}{
 		{"one a second", 1, 1, time.Second},
 		{"250 a minute is whole in spite of the fraction", rate.Limit(250) / 60, 250, 240 * time.Millisecond},
@@ -55,8 +55,8 @@ func TestNewLimit(t *testing.T) {
 			t.Parallel()
 			l, err := ratelimit.NewLimit(tt.rate, tt.burst)
 			if tt.interval == 0 {
-				if !errors.Is(err, ratelimit.ErrLimit) || l != (ratelimit.Limit{}) {
-					t.Fatalf("NewLimit(%v, %d) = %v, %v; want the zero Limit and ErrLimit", tt.rate, tt.burst, l, err)
+				if !errors.Is(err, ratelimit.ErrInvalidLimit) || l != (ratelimit.Limit{}) {
+					t.Fatalf("NewLimit(%v, %d) = %v, %v; want the zero Limit and ErrInvalidLimit", tt.rate, tt.burst, l, err)
 				}
 				return
 			}
@@ -84,7 +84,7 @@ func TestPerMinute(t *testing.T) {
 	tests := []struct {
 		name     string
 		n        int
-		interval time.Duration // 0: ErrLimit
+		interval time.Duration // 0: ErrInvalidLimit
 	}{
 		{"one", 1, time.Minute},
 		{"seven is rounded up", 7, 8571428572},
@@ -104,12 +104,12 @@ func TestPerMinute(t *testing.T) {
 			t.Parallel()
 			l, err := ratelimit.PerMinute(tt.n)
 			if tt.interval == 0 {
-				if !errors.Is(err, ratelimit.ErrLimit) || l != (ratelimit.Limit{}) {
-					t.Fatalf("PerMinute(%d) = %v, %v; want the zero Limit and ErrLimit", tt.n, l, err)
+				if !errors.Is(err, ratelimit.ErrInvalidLimit) || l != (ratelimit.Limit{}) {
+					t.Fatalf("PerMinute(%d) = %v, %v; want the zero Limit and ErrInvalidLimit", tt.n, l, err)
 				}
 				defer func() {
-					if r, _ := recover().(error); !errors.Is(r, ratelimit.ErrLimit) {
-						t.Errorf("MustPerMinute(%d) panicked with %v, want ErrLimit", tt.n, r)
+					if r, _ := recover().(error); !errors.Is(r, ratelimit.ErrInvalidLimit) {
+						t.Errorf("MustPerMinute(%d) panicked with %v, want ErrInvalidLimit", tt.n, r)
 					}
 				}()
 				ratelimit.MustPerMinute(tt.n)
@@ -165,8 +165,8 @@ func TestZeroLimit(t *testing.T) {
 	}
 	for _, n := range []int{-1, 0, 1, math.MaxInt} {
 		next, d, err := zero.Take(5, 10, n)
-		if next != 5 || d != (ratelimit.Decision{}) || !errors.Is(err, ratelimit.ErrLimit) {
-			t.Errorf("Take(5, 10, %d) = %d, %+v, %v; want 5, the zero Decision and ErrLimit", n, next, d, err)
+		if next != 5 || d != (ratelimit.Decision{}) || !errors.Is(err, ratelimit.ErrInvalidLimit) {
+			t.Errorf("Take(5, 10, %d) = %d, %+v, %v; want 5, the zero Decision and ErrInvalidLimit", n, next, d, err)
 		}
 	}
 }

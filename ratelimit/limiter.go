@@ -56,7 +56,7 @@ type Options struct {
 }
 
 // A Limiter takes requests from the buckets of a store, and decides by itself
-// when the store fails. It is made by [New], is safe for concurrent use, and
+// when the store fails. It is made by [NewLimiter], is safe for concurrent use, and
 // starts no goroutine.
 type Limiter struct {
 	store    Store
@@ -69,7 +69,7 @@ type Limiter struct {
 	fallback Memory
 }
 
-// New returns a Limiter over store. It fails if store is nil, or if opts has a
+// NewLimiter returns a Limiter over store. It fails if store is nil, or if opts has a
 // negative timeout, an unknown Failure or a space that is not a valid name
 // ([ErrBucket]).
 //
@@ -78,7 +78,7 @@ type Limiter struct {
 // Any other store is called with a context of its own, which ends after
 // [Options.Timeout] but not when the caller's context does: a client that hangs
 // up is charged all the same.
-func New(store Store, opts *Options) (*Limiter, error) {
+func NewLimiter(store Store, opts *Options) (*Limiter, error) {
 	if store == nil {
 		return nil, errors.New("ratelimit: nil store")
 	}
@@ -139,7 +139,7 @@ func (l *Limiter) now() time.Time {
 // store that processes share goes by its own clock all the same.
 //
 // A refusal is not an error: it is a Decision with Allowed false. The errors are
-// [ErrBucket] (an empty name, or one with a NUL or invalid UTF-8), [ErrLimit]
+// [ErrBucket] (an empty name, or one with a NUL or invalid UTF-8), [ErrInvalidLimit]
 // and [ErrCost], which are mistakes of the caller's and never lead to a fallback,
 // and, under [FailClosed] alone, [ErrUnavailable]. With an error the Decision is
 // the zero one, which refuses.
@@ -172,7 +172,7 @@ func (l *Limiter) takeStore(ctx context.Context, b Bucket, limit Limit, now time
 		l.fallback.tend(now) // gives back the memory of the last outage
 		return sane(d, limit, n), nil
 	}
-	if errors.Is(err, ErrLimit) || errors.Is(err, ErrCost) || errors.Is(err, ErrBucket) {
+	if errors.Is(err, ErrInvalidLimit) || errors.Is(err, ErrCost) || errors.Is(err, ErrBucket) {
 		return Decision{}, err
 	}
 	return l.fail(ctx, b, limit, now, n, err)

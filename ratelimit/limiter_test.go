@@ -43,7 +43,7 @@ func (e *embedding) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Li
 
 func newLimiter(t *testing.T, s ratelimit.Store, opts *ratelimit.Options) *ratelimit.Limiter {
 	t.Helper()
-	l, err := ratelimit.New(s, opts)
+	l, err := ratelimit.NewLimiter(s, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestNew(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			l, err := ratelimit.New(tt.store, tt.opts)
+			l, err := ratelimit.NewLimiter(tt.store, tt.opts)
 			if (err == nil) != tt.ok || (l != nil) != tt.ok {
 				t.Errorf("New = %v, %v; want ok %t", l, err, tt.ok)
 			}
@@ -188,13 +188,13 @@ func TestLimiterConfigurationErrors(t *testing.T) {
 		n      int
 		want   error
 	}{
-		{"zero limit", nil, "acme", ratelimit.Limit{}, 1, ratelimit.ErrLimit},
+		{"zero limit", nil, "acme", ratelimit.Limit{}, 1, ratelimit.ErrInvalidLimit},
 		{"cost of zero", nil, "acme", good, 0, ratelimit.ErrCost},
 		{"negative cost", nil, "acme", good, -5, ratelimit.ErrCost},
 		{"cost above the burst", nil, "acme", good, 11, ratelimit.ErrCost},
 		{"largest cost", nil, "acme", good, math.MaxInt, ratelimit.ErrCost},
 		{"empty name", nil, "", good, 1, ratelimit.ErrBucket},
-		{"the store says limit", failing(fmt.Errorf("too wide: %w", ratelimit.ErrLimit)), "acme", good, 1, ratelimit.ErrLimit},
+		{"the store says limit", failing(fmt.Errorf("too wide: %w", ratelimit.ErrInvalidLimit)), "acme", good, 1, ratelimit.ErrInvalidLimit},
 		{"the store says cost", failing(ratelimit.ErrCost), "acme", good, 1, ratelimit.ErrCost},
 		{"the store says bucket", failing(fmt.Errorf("too long: %w", ratelimit.ErrBucket)), "acme", good, 1, ratelimit.ErrBucket},
 	}

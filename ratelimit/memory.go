@@ -49,7 +49,7 @@ var _ Store = (*Memory)(nil)
 func (m *Memory) inProcess() {}
 
 // Take takes n requests from bucket b under limit l at the time now. It ignores
-// the context, since it waits for nothing. It fails with [ErrLimit] and [ErrCost]
+// the context, since it waits for nothing. It fails with [ErrInvalidLimit] and [ErrCost]
 // as [Limit.Take] does, and takes any two strings for b.
 //
 // Times need not grow from call to call. A bucket is only dropped once it has

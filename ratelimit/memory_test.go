@@ -327,8 +327,8 @@ func TestMemoryErrors(t *testing.T) {
 	if n := m.Sweep(epoch) + m.Len(); n != 0 {
 		t.Errorf("an unused Memory holds or sweeps %d buckets", n)
 	}
-	if d, err := m.Take(ctx, b, ratelimit.Limit{}, epoch, 1); !errors.Is(err, ratelimit.ErrLimit) || d != (ratelimit.Decision{}) {
-		t.Errorf("zero limit: %+v, %v; want ErrLimit", d, err)
+	if d, err := m.Take(ctx, b, ratelimit.Limit{}, epoch, 1); !errors.Is(err, ratelimit.ErrInvalidLimit) || d != (ratelimit.Decision{}) {
+		t.Errorf("zero limit: %+v, %v; want ErrInvalidLimit", d, err)
 	}
 	for _, n := range []int{-1, 0, 11} {
 		if d, err := m.Take(ctx, b, ratelimit.MustPerMinute(10), epoch, n); !errors.Is(err, ratelimit.ErrCost) || d != (ratelimit.Decision{}) {

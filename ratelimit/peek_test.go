@@ -33,7 +33,7 @@ func TestPeek(t *testing.T) {
 			t.Errorf("step %d: peeked %+v, taken %+v, %v", i, peeked, taken, err)
 		}
 	}
-	for want, l := range map[error]ratelimit.Limit{ratelimit.ErrLimit: {}, ratelimit.ErrCost: limit} {
+	for want, l := range map[error]ratelimit.Limit{ratelimit.ErrInvalidLimit: {}, ratelimit.ErrCost: limit} {
 		if _, err := m.Peek(ratelimit.Bucket{Space: "test", Name: "a"}, l, now, 4); !errors.Is(err, want) {
 			t.Errorf("%v, want %v", err, want)
 		}

@@ -33,7 +33,7 @@ import (
 //  8. A store that cannot decide returns an error and the zero Decision. It does
 //     not guess, and it does not repeat a step of which it is unknown whether it
 //     was taken: the request would pay twice.
-//  9. Invalid limits and costs fail as [Limit.Take] does, with [ErrLimit] and
+//  9. Invalid limits and costs fail as [Limit.Take] does, with [ErrInvalidLimit] and
 //     [ErrCost]. A name that the store cannot hold fails with [ErrBucket]. Errors
 //     hold no passwords of the store's.
 //  10. A store is safe for concurrent use, does not keep the arguments, and leaves

@@ -89,7 +89,7 @@ func (c *Catalog) Grant(names ...string) (Set, error) {
 	var refused GrantError
 	for _, name := range names {
 		switch {
-		case c.Available().Contains(name):
+		case c.Grantable().Contains(name):
 		case c.Reserved().Contains(name):
 			refused.Reserved = append(refused.Reserved, name)
 		default:
@@ -109,9 +109,9 @@ func sortedUnique(names []string) []string {
 	return slices.Compact(names)
 }
 
-// Available returns the scopes that can be granted, the always-granted ones
+// Grantable returns the scopes that can be granted, the always-granted ones
 // included.
-func (c *Catalog) Available() Set {
+func (c *Catalog) Grantable() Set {
 	if c == nil {
 		return Set{}
 	}

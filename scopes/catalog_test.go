@@ -64,7 +64,7 @@ func TestGrantErrorDoesNotQuote(t *testing.T) {
 
 func TestCatalogLists(t *testing.T) {
 	t.Parallel()
-	if got := partner.Available().String(); got != "identity:read webhooks:manage" {
+	if got := partner.Grantable().String(); got != "identity:read webhooks:manage" {
 		t.Errorf("Available = %q", got)
 	}
 	if got := partner.Always().String(); got != "identity:read" {

@@ -29,7 +29,7 @@ func ExampleMemory() {
 	r, err := memory.Get(ctx, issued.Record.ID)
 	fmt.Println(r.Label, r.Version, err)
 
-	limiter, err := ratelimit.New(&memory, nil)
+	limiter, err := ratelimit.NewLimiter(&memory, nil)
 	if err != nil {
 		fmt.Println(err)
 		return

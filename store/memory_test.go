@@ -82,7 +82,7 @@ func TestMemoryGetAllocatesNothing(t *testing.T) {
 // Limiters must be able to tell that the buckets are in this process; they do it
 // by a method that the embedded Memory brings along.
 func TestMemoryLimitsAllocateNothing(t *testing.T) {
-	limiter, err := ratelimit.New(new(store.Memory), nil)
+	limiter, err := ratelimit.NewLimiter(new(store.Memory), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

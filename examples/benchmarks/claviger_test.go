@@ -27,8 +27,8 @@ type host struct {
 func newHost(opts *middleware.Options) *host {
 	h := &host{db: new(store.Memory)}
 	h.manager = must(keys.NewManager(h.db, &keys.Options{Catalog: catalog, RateLimit: plenty}))
-	limiter := must(ratelimit.New(&h.db.Memory, nil))
-	h.guard = must(middleware.New(h.manager.Verifier(), limiter, opts))
+	limiter := must(ratelimit.NewLimiter(&h.db.Memory, nil))
+	h.guard = must(middleware.NewGuard(h.manager.Verifier(), limiter, opts))
 	return h
 }
 

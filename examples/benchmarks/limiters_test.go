@@ -56,7 +56,7 @@ var limiters = []limiterImpl{
 
 // newClaviger is a Limiter over a Memory: GCRA, exact.
 func newClaviger(_ testing.TB, q quota) func(string) bool {
-	l := must(ratelimit.New(&ratelimit.Memory{}, nil))
+	l := must(ratelimit.NewLimiter(&ratelimit.Memory{}, nil))
 	limit, ctx := must(ratelimit.NewLimit(q.rate(), q.burst)), context.Background()
 	return func(name string) bool {
 		d, err := l.Take(ctx, name, limit, 1)

@@ -86,7 +86,7 @@ var redisImpls = []redisImpl{
 	}},
 	{"claviger", func(c *redis.Client, prefix string, q quota) func(context.Context, string) error {
 		s := must(redisstore.New(c, &redisstore.Options{Prefix: prefix}))
-		l := must(ratelimit.New(s, &ratelimit.Options{OnFailure: ratelimit.FailClosed}))
+		l := must(ratelimit.NewLimiter(s, &ratelimit.Options{OnFailure: ratelimit.FailClosed}))
 		limit := must(ratelimit.NewLimit(q.rate(), q.burst))
 		return func(ctx context.Context, name string) error {
 			d, err := l.Take(ctx, name, limit, 1)

@@ -37,7 +37,7 @@ var populations = []population{
 	}},
 	// So many organizations, each with a bucket that is not full.
 	{"limit", func(n int) (func(int) bool, string) {
-		limiter, ctx := must(ratelimit.New(&ratelimit.Memory{}, nil)), context.Background()
+		limiter, ctx := must(ratelimit.NewLimiter(&ratelimit.Memory{}, nil)), context.Background()
 		q := ample(n)
 		limit := must(ratelimit.NewLimit(q.rate(), q.burst))
 		texts := fillNames(n)

@@ -71,7 +71,7 @@ func newAPI(s *stores, issuer string, log *slog.Logger) (*api, error) {
 		keyHook = uses.Hook(hook)
 	}
 	manager, err1 := keys.NewManager(s.records, &keys.Options{Format: keyFormat, Catalog: catalog, Hook: keyHook})
-	limiter, err2 := ratelimit.New(s.limits, &ratelimit.Options{
+	limiter, err2 := ratelimit.NewLimiter(s.limits, &ratelimit.Options{
 		Hook: func(ctx context.Context, b ratelimit.Bucket, err error) {
 			log.ErrorContext(ctx, "limits are local", "org", b.Name, "error", err)
 		},
@@ -79,7 +79,7 @@ func newAPI(s *stores, issuer string, log *slog.Logger) (*api, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
-	server, err := oauth.New(manager, nil)
+	server, err := oauth.NewServer(manager, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -87,10 +87,10 @@ func newAPI(s *stores, issuer string, log *slog.Logger) (*api, error) {
 	if err != nil {
 		return nil, err
 	}
-	guard, err1 := middleware.New(manager.Verifier(), limiter, &middleware.Options{
+	guard, err1 := middleware.NewGuard(manager.Verifier(), limiter, &middleware.Options{
 		Realm: "partner", ResourceMetadata: tokens.ResourceMetadataURL(), Hook: hook,
 	})
-	handler, err2 := keyshttp.New(manager, &keyshttp.Options{Logger: log})
+	handler, err2 := keyshttp.NewHandler(manager, &keyshttp.Options{Logger: log})
 	return &api{issuer: issuer, log: log, manager: manager, guard: guard, keys: handler, oauth: tokens, uses: uses}, errors.Join(err1, err2)
 }
 

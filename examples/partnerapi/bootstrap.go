@@ -20,7 +20,7 @@ func (a *api) bootstrap(ctx context.Context, out io.Writer, org string, force bo
 	}
 	issued, err := a.manager.Create(ctx, org, keys.Spec{
 		Label:  "bootstrap",
-		Scopes: catalog.Available().Names(),
+		Scopes: catalog.Grantable().Names(),
 	})
 	if err != nil {
 		return err

@@ -19,8 +19,8 @@ func main() {
 	db := new(store.Memory)
 	opts := &keys.Options{Catalog: scopes.MustCatalog(scopes.Scope{Name: "hello:read"})}
 	manager := must(keys.NewManager(db, opts))
-	limiter := must(ratelimit.New(&db.Memory, nil))
-	guard := must(middleware.New(manager.Verifier(), limiter, nil))
+	limiter := must(ratelimit.NewLimiter(&db.Memory, nil))
+	guard := must(middleware.NewGuard(manager.Verifier(), limiter, nil))
 	key := must(manager.Create(context.Background(), "acme", keys.Spec{Scopes: []string{"hello:read"}}))
 
 	fmt.Printf("curl -i http://localhost:8080/hello -H 'Authorization: Bearer %s'\n", key.Text.Reveal())

@@ -265,7 +265,7 @@ func TestMaxBody(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	var err error
-	h.handler, err = keyshttp.New(h.manager, &keyshttp.Options{MaxBody: 20})
+	h.handler, err = keyshttp.NewHandler(h.manager, &keyshttp.Options{MaxBody: 20})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	handler, err := keyshttp.New(manager, nil)
+	handler, err := keyshttp.NewHandler(manager, nil)
 	if err != nil {
 		panic(err)
 	}

@@ -43,11 +43,11 @@ type Handler struct {
 	logger  *slog.Logger
 }
 
-// New returns a Handler over a Manager. A nil opts is the zero Options. The
+// NewHandler returns a Handler over a Manager. A nil opts is the zero Options. The
 // error says what is missing or wrong.
-func New(m *keys.Manager, opts *Options) (*Handler, error) {
+func NewHandler(m *keys.Manager, opts *Options) (*Handler, error) {
 	if m == nil {
-		return nil, errors.New("keyshttp: New needs a manager")
+		return nil, errors.New("keyshttp: NewHandler needs a manager")
 	}
 	if opts == nil {
 		opts = new(Options)

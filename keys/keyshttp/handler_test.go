@@ -26,13 +26,13 @@ func TestNew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := keyshttp.New(nil, nil); err == nil {
+	if _, err := keyshttp.NewHandler(nil, nil); err == nil {
 		t.Error("a nil manager was accepted")
 	}
-	if _, err := keyshttp.New(manager, &keyshttp.Options{MaxBody: -1}); err == nil {
+	if _, err := keyshttp.NewHandler(manager, &keyshttp.Options{MaxBody: -1}); err == nil {
 		t.Error("a negative MaxBody was accepted")
 	}
-	h, err := keyshttp.New(manager, nil)
+	h, err := keyshttp.NewHandler(manager, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,7 +59,7 @@ func newHost(tb testing.TB) *host {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	h.handler, err = keyshttp.New(h.manager, &keyshttp.Options{
+	h.handler, err = keyshttp.NewHandler(h.manager, &keyshttp.Options{
 		Logger: slog.New(slog.NewTextHandler(h.log, nil)),
 	})
 	if err != nil {

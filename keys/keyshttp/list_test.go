@@ -267,7 +267,7 @@ func TestListOfALeakyStore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			handler, err := keyshttp.New(manager, nil)
+			handler, err := keyshttp.NewHandler(manager, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -38,7 +38,7 @@ func TestLastUses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler, err := keyshttp.New(manager, nil)
+	handler, err := keyshttp.NewHandler(manager, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@
 //	err = db.Check(ctx) // the server and the tables are what the store needs
 //	...
 //	manager, err := keys.NewManager(db, opts)
-//	limiter, err := ratelimit.New(db, nil)
+//	limiter, err := ratelimit.NewLimiter(db, nil)
 //
 // A credential is checked in one round trip that reads one row by its primary
 // key, or two rows for an access token and its client. A request is counted in

@@ -42,11 +42,11 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	limiter, err := ratelimit.New(db, nil)
+	limiter, err := ratelimit.NewLimiter(db, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	guard, err := middleware.New(manager.Verifier(), limiter, nil)
+	guard, err := middleware.NewGuard(manager.Verifier(), limiter, nil)
 	if err != nil {
 		log.Fatal(err)
 	}

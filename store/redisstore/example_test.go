@@ -32,7 +32,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	limiter, err := ratelimit.New(s, &ratelimit.Options{
+	limiter, err := ratelimit.NewLimiter(s, &ratelimit.Options{
 		Hook: func(ctx context.Context, b ratelimit.Bucket, err error) {
 			slog.WarnContext(ctx, "limits are local for now", "bucket", b.Name, "error", err)
 		},
@@ -40,7 +40,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	guard, err := middleware.New(manager.Verifier(), limiter, nil)
+	guard, err := middleware.NewGuard(manager.Verifier(), limiter, nil)
 	if err != nil {
 		panic(err)
 	}

@@ -33,7 +33,7 @@ func serve(t testing.TB, s *redisstore.Store) *service {
 	m, err := keys.NewManager(s, nil)
 	must(t, err)
 	sv := &service{Manager: m, verifier: m.Verifier()}
-	sv.limiter, err = ratelimit.New(s, &ratelimit.Options{Hook: func(context.Context, ratelimit.Bucket, error) { sv.failures.Add(1) }})
+	sv.limiter, err = ratelimit.NewLimiter(s, &ratelimit.Options{Hook: func(context.Context, ratelimit.Bucket, error) { sv.failures.Add(1) }})
 	must(t, err)
 	return sv
 }

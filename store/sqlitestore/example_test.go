@@ -77,7 +77,7 @@ func ExampleStore() {
 	s := &joined{Store: records}
 	var _ store.Store = s
 
-	limiter, err := ratelimit.New(s, nil)
+	limiter, err := ratelimit.NewLimiter(s, nil)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -177,7 +177,7 @@ var limitDefects = []*defect{
 	}}},
 	{"an ended context is a wrong limit", "take-with-ended-context", broken{take: func(b *broken, ctx context.Context, bucket ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
 		if ctx.Err() != nil {
-			return ratelimit.Decision{}, ratelimit.ErrLimit
+			return ratelimit.Decision{}, ratelimit.ErrInvalidLimit
 		}
 		return b.Memory.Take(ctx, bucket, l, now, n)
 	}}},

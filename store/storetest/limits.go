@@ -50,7 +50,7 @@ var limitClauses = []clause[ratelimit.Store]{
 			"Decision, and takes nothing. A negative cost would fill the bucket.",
 		takeChecksCost, "take-charges-the-cost"),
 	rule("take-checks-the-limit",
-		"The zero Limit fails with an error that wraps ErrLimit and with the zero Decision. It never means unlimited.",
+		"The zero Limit fails with an error that wraps ErrInvalidLimit and with the zero Decision. It never means unlimited.",
 		takeChecksLimit, admits),
 	rule(isolates,
 		"Buckets are the same only if both strings are, byte by byte. Strings that are joined with a separator meet, "+
@@ -220,13 +220,13 @@ func takeChecksCost(p *probe, s ratelimit.Store) {
 func takeChecksLimit(p *probe, s ratelimit.Store) {
 	b := p.bucket("a")
 	for range 3 {
-		p.takeRefused(s, b, ratelimit.Limit{}, 1, ratelimit.ErrLimit)
+		p.takeRefused(s, b, ratelimit.Limit{}, 1, ratelimit.ErrInvalidLimit)
 	}
 	p.admitted(true, s, b, daily(1), 1, "after calls with the zero Limit")
 }
 
 // errBlame are the errors that say that the caller is wrong.
-var errBlame = []error{ratelimit.ErrLimit, ratelimit.ErrCost, ratelimit.ErrBucket}
+var errBlame = []error{ratelimit.ErrInvalidLimit, ratelimit.ErrCost, ratelimit.ErrBucket}
 
 // blames reports whether err is one of the errors that say so.
 func blames(err error) bool {
