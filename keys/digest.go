@@ -3,6 +3,7 @@ package keys
 import (
 	"encoding/base64"
 	"fmt"
+	"log/slog"
 	"strings"
 )
 
@@ -107,6 +108,9 @@ func (d Digest) String() string {
 
 // GoString is String, for the verb %#v.
 func (d Digest) GoString() string { return d.String() }
+
+// LogValue returns the name of the algorithm.
+func (d Digest) LogValue() slog.Value { return slog.StringValue(d.String()) }
 
 // MarshalText gives [Digest.Text].
 func (d Digest) MarshalText() ([]byte, error) { return []byte(d.Text()), nil }

@@ -2,7 +2,7 @@
 // and access tokens.
 //
 // Every credential is one [Record]. The kinds differ in their text form and
-// their life time, not in how they are hashed, found, checked, revoked,
+// their lifetime, not in how they are hashed, found, checked, revoked,
 // rotated, listed or stored. So there is one contract for stores ([Store]),
 // one way to check a credential ([Verifier]) and one place that changes
 // records ([Manager]). A successful check gives a [Principal], the same type

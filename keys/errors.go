@@ -14,8 +14,9 @@ var (
 	// ErrConflict reports a record that was changed since it was read.
 	ErrConflict = errors.New("keys: record was changed meanwhile")
 	// ErrCorrupt reports stored data that cannot be read: an empty, damaged
-	// or unknown digest, or a record that is not the one asked for. A record
-	// that is corrupt admits nobody.
+	// or unknown digest, a record that is not the one asked for, or one of a
+	// format that this version does not know. A record that is corrupt admits
+	// nobody.
 	ErrCorrupt = errors.New("keys: stored data is corrupt")
 	// ErrInvalid reports a value that a record cannot hold. The error in the
 	// chain that has the details is an [*InvalidError].
@@ -37,15 +38,59 @@ var (
 	// ErrRevoked reports a credential with the right secret that was revoked,
 	// or whose client was revoked or is over, and changes to such a credential.
 	ErrRevoked = errors.New("keys: credential was revoked")
+	// ErrPaused reports a credential with the right secret that is paused, or
+	// whose client is, and rotations of such a credential.
+	ErrPaused = errors.New("keys: credential is paused")
 	// ErrUnavailable reports that the store could not answer. It wraps the
-	// store's error.
+	// store's error. It alone leaves open whether the credential is good.
 	ErrUnavailable = errors.New("keys: store is unavailable")
+)
+
+// Errors of changes on behalf of a caller: see [Manager.As].
+var (
+	// ErrCallerEnded reports that the caller's own credential was revoked, has
+	// expired or was paused since it was checked. Nothing was done, or what was
+	// done was taken back.
+	ErrCallerEnded = errors.New("keys: the caller's credential has ended")
+	// ErrBeyond reports a change that needs more than the caller has. The error
+	// in the chain that has the details is a [*BeyondError].
+	ErrBeyond = errors.New("keys: more than the caller has")
+	// ErrReplaced reports a new end for a key that has a successor.
+	ErrReplaced = errors.New("keys: key was replaced")
+	// ErrLimitReached reports an organization that has as many live keys or
+	// clients as it may have: see [Options.MaxKeys].
+	ErrLimitReached = errors.New("keys: organization has as many credentials as it may have")
+)
+
+// Fields that an [InvalidError] or a [BeyondError] can be about.
+const (
+	FieldID            = "ID"
+	FieldKind          = "kind"
+	FieldOrg           = "organization"
+	FieldParent        = "parent"
+	FieldLabel         = "label"
+	FieldScopes        = "scopes"
+	FieldRateLimit     = "rate limit"
+	FieldTokenLifetime = "token lifetime"
+	FieldLifetime      = "lifetime"
+	FieldEnvironment   = "environment"
+	FieldNetworks      = "networks"
+	FieldMetadata      = "metadata"
+	FieldCreatedBy     = "creator"
+	FieldReplaces      = "replaced key"
+	FieldDigest        = "digest"
+	FieldPrevious      = "previous digest"
+	FieldTime          = "time"
+	FieldVersion       = "version"
+	FieldOverlap       = "overlap"
+	FieldCursor        = "cursor"
+	FieldLimit         = "limit"
 )
 
 // An InvalidError says which value cannot be part of a record, and why. It is
 // [ErrInvalid] under [errors.Is], and does not quote the value.
 type InvalidError struct {
-	Field  string // "label", "environment", "rate limit", …
+	Field  string // one of the constants above
 	Reason string // "is longer than 256 characters"
 }
 
@@ -53,3 +98,14 @@ func (e *InvalidError) Error() string { return fmt.Sprintf("%v: %s %s", ErrInval
 
 // Is reports whether target is [ErrInvalid].
 func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
+
+// A BeyondError says of what the caller would have handed on more than it has,
+// such as scopes. It is [ErrBeyond] under [errors.Is].
+type BeyondError struct {
+	Field string // FieldScopes, FieldRateLimit, FieldEnvironment, FieldNetworks or FieldLifetime
+}
+
+func (e *BeyondError) Error() string { return fmt.Sprintf("%v: %s", ErrBeyond, e.Field) }
+
+// Is reports whether target is [ErrBeyond].
+func (e *BeyondError) Is(target error) bool { return target == ErrBeyond }

@@ -12,15 +12,16 @@ import (
 type EventType uint8
 
 const (
-	Created  EventType = iota + 1 // a record was inserted
-	Changed                       // label, scopes, limit or digest were changed
-	Rotated                       // a successor was made, or a secret replaced
-	Revoked                       // revoked, for ever
-	Accepted                      // a check let a request in
-	Refused                       // a check, or a limit or scope after it, did not
+	Created      EventType = iota + 1 // a record was inserted
+	Changed                           // a record was changed in a way that has no type of its own
+	Rotated                           // a successor was made, or a secret replaced
+	Revoked                           // revoked, forever
+	Accepted                          // a request was let in
+	Refused                           // a request was not let in
+	UsedReplaced                      // a request was let in with a key that has a successor
 )
 
-var eventNames = [...]string{"none", "created", "changed", "rotated", "revoked", "accepted", "refused"}
+var eventNames = [...]string{"none", "created", "changed", "rotated", "revoked", "accepted", "refused", "used_replaced"}
 
 // String returns the type in lower case, such as "created".
 func (t EventType) String() string {
@@ -32,17 +33,27 @@ func (t EventType) String() string {
 
 // Reasons of refusals, short and fixed, as labels for logs and metrics.
 const (
-	ReasonMalformed   = "malformed"
-	ReasonUnknown     = "unknown"
-	ReasonMismatch    = "wrong_secret"
-	ReasonExpired     = "expired"
-	ReasonRevoked     = "revoked"
-	ReasonUnavailable = "unavailable"
-	ReasonScope       = "insufficient_scope"
-	ReasonLimit       = "rate_limited"
+	ReasonNoCredential = "no_credential"
+	ReasonSeveral      = "several_credentials"
+	ReasonMalformed    = "malformed"
+	ReasonUnknown      = "unknown"
+	ReasonMismatch     = "wrong_secret"
+	ReasonExpired      = "expired"
+	ReasonRevoked      = "revoked"
+	ReasonPaused       = "paused"
+	ReasonNetwork      = "address_not_allowed"
+	ReasonLimit        = "rate_limited"
+	ReasonScope        = "insufficient_scope"
+	ReasonUnavailable  = "unavailable"
+	ReasonCanceled     = "canceled" // the client has gone
 )
 
 // An Event tells a [Hook] what happened. It holds no secret.
+//
+// A [Manager] reports what it makes and changes. Whoever decides about requests
+// reports those: a guard of package middleware, and the handlers of package
+// oauth. A [Verifier] reports nothing, since it cannot know what becomes of the
+// request.
 type Event struct {
 	Type EventType
 	Time time.Time
@@ -64,16 +75,17 @@ type Event struct {
 // a principal there.
 type Hook func(ctx context.Context, e Event)
 
-// LogEvents returns a hook that logs to logger: accepted requests at level
-// Debug, refused ones and changes at Info, and failures of the store at Error.
+// LogEvents returns a hook that logs to logger: accepted requests and those
+// whose client has gone at level Debug, refused ones and changes at Info, and
+// failures of the store at Error.
 func LogEvents(logger *slog.Logger) Hook {
 	return func(ctx context.Context, e Event) {
 		level := slog.LevelInfo
 		switch {
+		case e.Reason == ReasonCanceled, e.Type == Accepted:
+			level = slog.LevelDebug
 		case e.Err != nil:
 			level = slog.LevelError
-		case e.Type == Accepted:
-			level = slog.LevelDebug
 		}
 		if !logger.Enabled(ctx, level) {
 			return
@@ -97,8 +109,9 @@ func LogEvents(logger *slog.Logger) Hook {
 	}
 }
 
-// reasonOf returns the reason for a failed check.
-func reasonOf(err error) string {
+// Reason returns the reason for a failed check as one of the constants above:
+// [ReasonUnavailable] for an error that this package does not know.
+func Reason(err error) string {
 	switch {
 	case err == ErrMalformed:
 		return ReasonMalformed
@@ -110,8 +123,10 @@ func reasonOf(err error) string {
 		return ReasonExpired
 	case err == ErrRevoked:
 		return ReasonRevoked
-	case errors.Is(err, ErrUnavailable):
-		return ReasonUnavailable
+	case err == ErrPaused:
+		return ReasonPaused
+	case errors.Is(err, context.Canceled):
+		return ReasonCanceled
 	}
-	return ""
+	return ReasonUnavailable
 }

@@ -36,7 +36,7 @@ var weakParams = argonParams{memory: 19 << 10, passes: 2, lanes: 1}
 
 // parseForeignDigest reads the digests of other systems.
 func parseForeignDigest(text string) (Digest, error) {
-	if len(text) > maxIDLen {
+	if len(text) > MaxID {
 		return Digest{}, corruptDigest("length")
 	}
 	switch {

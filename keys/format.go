@@ -43,8 +43,7 @@ const (
 
 	// MaxLen is the length in bytes of the longest credential that any format
 	// accepts.
-	MaxLen   = 512
-	maxIDLen = 255
+	MaxLen = 512
 )
 
 // A Format is the text form of one kind of credential. It is immutable and
@@ -152,7 +151,7 @@ func (f *Format) draw(environment string) (t Credential, text string, err error)
 	if environment != "" {
 		i := slices.IndexFunc(f.heads, func(h head) bool { return h.environment == environment })
 		if i < 0 {
-			return Credential{}, "", &InvalidError{"environment", "is not one of the format's"}
+			return Credential{}, "", &InvalidError{FieldEnvironment, "is not one of the format's"}
 		}
 		h = &f.heads[i]
 	}

@@ -528,7 +528,7 @@ func TestConstructorsRefuse(t *testing.T) {
 	}
 }
 
-// TestNothingLeaks runs a life cycle with a capturing hook and looks for every
+// TestNothingLeaks runs a life cycle with a capturing hook and looks forevery
 // secret in what was stored, reported, listed and returned as an error.
 func TestNothingLeaks(t *testing.T) {
 	t.Parallel()

@@ -1,9 +1,12 @@
 package keys
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/claviger-auth/claviger/scopes"
 )
@@ -12,9 +15,14 @@ import (
 // requests per minute.
 const DefaultRateLimit = 600
 
-// MaxRateLimit is the highest limit that a Manager gives, in requests per
-// minute.
-const MaxRateLimit = 1_000_000_000
+// DefaultTimeout bounds each call of a store by default.
+const DefaultTimeout = 2 * time.Second
+
+// How many live keys and clients an organization may have by default.
+const (
+	DefaultMaxKeys    = 10_000
+	DefaultMaxClients = 1_000
+)
 
 // Options are the settings of a [Manager] and its [Verifier]. Processes that
 // share a store need the same value: keys that one makes under a pepper are of
@@ -45,7 +53,30 @@ type Options struct {
 	// secret is next used. If empty, digests are plain SHA-256.
 	Peppers []Pepper
 
-	// Hook receives every event. If nil, events are dropped.
+	// Plan returns what an organization may do in a minute, all its credentials
+	// together. A credential whose record says 0 has the figure of its plan, and
+	// another one the lower of the two. 0 is no plan: then a credential has its
+	// own figure, or RateLimit if that is 0. Plan is called for each check, so
+	// it must be fast, and safe for concurrent use; with an error the check
+	// fails with [ErrUnavailable]. If nil, no organization has a plan.
+	Plan func(ctx context.Context, org string) (perMinute int, err error)
+
+	// MaxKeys and MaxClients are how many keys and clients an organization may
+	// have that are neither revoked nor expired. They hold for what is made on
+	// behalf of a caller, see [Manager.As], and not for the host's own calls. If
+	// zero, DefaultMaxKeys and DefaultMaxClients; if negative, there is no cap.
+	MaxKeys, MaxClients int
+
+	// Timeout bounds each call of the store. A call that takes longer has
+	// failed. Stores in the memory of the process, which wait for nothing, are
+	// not bounded. If zero, DefaultTimeout.
+	Timeout time.Duration
+
+	// Uses notes when credentials were last used. If nil, nobody does.
+	Uses *Uses
+
+	// Hook receives an event for each credential that is made or changed. If
+	// nil, events are dropped.
 	Hook Hook
 }
 
@@ -54,7 +85,11 @@ type settings struct {
 	key, token, client *Format
 	catalog            *scopes.Catalog
 	rateLimit          int
+	plan               func(ctx context.Context, org string) (int, error)
+	caps               map[Kind]int // negative for none
+	timeout            time.Duration
 	hasher             *hasher
+	uses               *Uses
 	hook               Hook
 }
 
@@ -73,11 +108,18 @@ func newSettings(opts *Options) (s settings, err error) {
 		token:     orDefault(opts.TokenFormat, defaultTokenFormat),
 		client:    orDefault(opts.ClientFormat, defaultClientFormat),
 		catalog:   opts.Catalog,
-		rateLimit: opts.RateLimit,
-		hook:      opts.Hook,
+		rateLimit: cmp.Or(opts.RateLimit, DefaultRateLimit),
+		plan:      opts.Plan,
+		caps: map[Kind]int{
+			KindKey:    cmp.Or(opts.MaxKeys, DefaultMaxKeys),
+			KindClient: cmp.Or(opts.MaxClients, DefaultMaxClients),
+		},
+		timeout: cmp.Or(opts.Timeout, DefaultTimeout),
+		uses:    opts.Uses,
+		hook:    opts.Hook,
 	}
-	if s.rateLimit == 0 {
-		s.rateLimit = DefaultRateLimit
+	if s.timeout < 0 {
+		return s, errors.New("keys: the timeout is negative")
 	}
 	if s.rateLimit < 0 || s.rateLimit > MaxRateLimit {
 		return s, errors.New("keys: the default rate limit is negative, or more than a billion")

@@ -103,7 +103,7 @@ func (f *Format) ValidID(id string) bool {
 	if h := f.head(id); h != nil && f.madeID(h, id) {
 		return true
 	}
-	return f.foreign && len(id) > len(f.prefix) && len(id) <= maxIDLen &&
+	return f.foreign && len(id) > len(f.prefix) && len(id) <= MaxID &&
 		strings.HasPrefix(id, f.prefix) && word.only(id)
 }
 

@@ -11,15 +11,36 @@ import (
 // A Principal is who a request comes from: the result of a successful check,
 // the same for API keys and for access tokens. Hosts with sessions of their
 // own make principals too, and hand them on with [NewContext].
+//
+// The lasting credential of a principal is the one that outlives requests: the
+// key, or for a token its client.
 type Principal struct {
-	Org         string     // the organization that owns the credential
-	ID          string     // the credential's public ID
-	Kind        Kind       // of the credential; empty for a host's own session
-	Client      string     // the ID of a token's client; else empty
-	Environment string     // "live" or "test", if the format has environments
-	Scopes      scopes.Set // what the credential permits at this moment
-	RateLimit   int        // requests per minute
-	ExpiresAt   time.Time  // zero if never
+	Org    string // the organization that owns the credential
+	ID     string // the credential's public ID
+	Kind   Kind   // of the credential; empty for a host's own session
+	Client string // the ID of a token's client; else empty
+
+	Scopes    scopes.Set // what the credential permits at this moment
+	RateLimit int        // requests per minute, the plan taken into account
+	ExpiresAt time.Time  // when the credential itself expires; zero if never
+
+	// The rest is what the record of the lasting credential says.
+
+	Label       string   // text for people
+	Environment string   // "live" or "test", if the host has environments
+	Networks    Networks // from which it may be used; the empty set allows all
+	Metadata    string   // the host's own text
+	CreatedBy   string   // who made it; see [Record.CreatedBy]
+	ReplacedBy  string   // the ID of its successor, if it was rotated
+}
+
+// LastingID returns the ID of the lasting credential: of the client for a token,
+// and else ID.
+func (p *Principal) LastingID() string {
+	if p.Client != "" {
+		return p.Client
+	}
+	return p.ID
 }
 
 // LogValue returns the organization, the ID and the client. A Principal holds
@@ -32,34 +53,25 @@ func (p Principal) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// A Context is a context that carries a principal. Code that makes one object
-// for each request can embed it there and spare the allocation of
-// [NewContext]; others use that function.
-type Context struct {
-	context.Context
-	Principal Principal
-}
+// PrincipalKey is the key of the principal among the values of a context, which
+// is a *Principal. Middleware that makes a context type of its own answers it in
+// its method Value, and spares an allocation; others use [NewContext] and
+// [FromContext].
+var PrincipalKey = &contextKey{"principal"}
 
-type contextKey struct{}
+type contextKey struct{ name string }
 
-// Value returns the principal to [FromContext], and else asks the embedded
-// context.
-func (c *Context) Value(key any) any {
-	if key == (contextKey{}) {
-		return &c.Principal
-	}
-	return c.Context.Value(key)
-}
+func (k *contextKey) String() string { return "keys: " + k.name }
 
 // NewContext returns a context that carries p.
 func NewContext(ctx context.Context, p Principal) context.Context {
-	return &Context{Context: ctx, Principal: p}
+	return context.WithValue(ctx, PrincipalKey, &p)
 }
 
 // FromContext returns the principal that ctx carries, and whether there is
 // one.
 func FromContext(ctx context.Context) (Principal, bool) {
-	p, ok := ctx.Value(contextKey{}).(*Principal)
+	p, ok := ctx.Value(PrincipalKey).(*Principal)
 	if !ok {
 		return Principal{}, false
 	}

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"log/slog"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -26,14 +27,15 @@ const (
 
 // A Record is what a store keeps of one credential. It holds no secret.
 //
-// Records are plain values: copying one copies all of it. Times are in UTC
-// and whole milliseconds; the zero time means never.
+// Records are plain values: copying one copies all of it, and two can be
+// compared. Times are in UTC and whole milliseconds; the zero time means never.
+// The comment on [Store] has a table of the fields, with their longest values.
 type Record struct {
 	// ID is the public identifier, unique among all records of all kinds and
-	// organizations, for ever. Stores compare IDs byte by byte.
+	// organizations, forever. Stores compare IDs byte by byte.
 	ID   string
 	Kind Kind
-	// Org is the organization that owns the credential. It never changes.
+	// Org is the organization that owns the credential.
 	Org string
 	// Parent is the ID of a token's client, and empty for the other kinds. A
 	// record with a parent is alive only while its parent is, and its scopes
@@ -42,11 +44,30 @@ type Record struct {
 	// Label is text for people, at most [MaxLabel] characters.
 	Label  string
 	Scopes scopes.Set
-	// RateLimit is in requests per minute, at least 1.
+	// RateLimit is in requests per minute. 0 means that the credential has what
+	// the plan of its organization gives: see [Options.Plan].
 	RateLimit int
 	// TokenLifetime is how long tokens of a client live: whole milliseconds,
 	// 0 for the server's default, and 0 for the other kinds.
 	TokenLifetime time.Duration
+
+	// Environment is the environment of a key or a client, such as "test", and
+	// empty if the host has none. A token has its client's.
+	Environment string
+	// Networks are those from which the credential may be used; the empty set
+	// allows every address. A token has its client's.
+	Networks Networks
+	// Metadata is the host's own text, at most [MaxMetadata] bytes. Package
+	// keyshttp keeps a JSON object there.
+	Metadata string
+	// CreatedBy says who made the credential: the ID of another credential, or
+	// the host's name for an actor, which has a colon in it ("host:bootstrap").
+	// It is empty if nobody said.
+	CreatedBy string
+	// Replaces is the ID of the key that this one was made for in a rotation,
+	// and ReplacedBy the ID of the key that was made for this one.
+	Replaces   string
+	ReplacedBy string
 
 	// Digest is that of the secret. Previous is that of the secret before
 	// it, which is good until PreviousExpiresAt; it is zero if that time is.
@@ -54,9 +75,10 @@ type Record struct {
 	Previous          Digest
 	PreviousExpiresAt time.Time
 
-	CreatedAt time.Time
-	ExpiresAt time.Time // the first instant at which the credential is not good
-	RevokedAt time.Time // once set, never cleared nor moved later
+	CreatedAt  time.Time
+	ExpiresAt  time.Time // the first instant at which the credential is not good
+	RevokedAt  time.Time // once set, never cleared nor moved later
+	DisabledAt time.Time // set while the credential is paused
 
 	// Version counts the writes: 1 when the record is inserted. See
 	// [Store.Update].
@@ -65,46 +87,106 @@ type Record struct {
 
 // Bounds on the fields of a record.
 const (
-	MaxLabel = 256 // characters
-	MaxOrg   = 255 // bytes
+	MaxID            = 255                              // bytes of an ID, a Parent, a CreatedBy, …
+	MaxOrg           = 255                              // bytes
+	MaxLabel         = 256                              // characters, and so at most 1,024 bytes
+	MaxScopes        = 16 << 10                         // bytes of [scopes.Set.String]
+	MaxRateLimit     = 1_000_000_000                    // requests per minute
+	MaxEnvironment   = 16                               // bytes, each a lower-case letter or a digit
+	MaxNetworks      = 100                              // networks, and so at most [MaxNetworksText] bytes
+	MaxNetworksText  = MaxNetworks*(maxPrefixLen+1) - 1 // bytes of [Networks.String]
+	MaxMetadata      = 4096                             // bytes
+	MaxDigest        = 255                              // bytes of [Digest.Text]
+	MaxTokenLifetime = 10 * 365 * 24 * time.Hour
 )
+
+// RecordFormat is the newest format of records that this version of the package
+// reads. A store that keeps the fields of a record apart, as columns, keeps
+// [Record.FormatNumber] beside them, and refuses with [ErrCorrupt] to read a record
+// whose number is above RecordFormat: a process of an older release would
+// otherwise read a part of it, and write it back without the rest.
+const RecordFormat = 1
+
+// FormatNumber returns the lowest format that has room for all of r, from 1 to
+// [RecordFormat].
+func (r *Record) FormatNumber() int { return 1 }
+
+// PossibleID reports whether a record can have the given ID: 1 to [MaxID] bytes
+// of valid UTF-8 without NUL. A store answers [ErrNotFound] for other text,
+// and need not ask its database.
+func PossibleID(id string) bool { return id != "" && len(id) <= MaxID && storable(id) }
 
 // Validate returns nil if every field of r is within the bounds that stores
 // rely on, and else an [*InvalidError] for the first that is not. Text must be
 // valid UTF-8 without NUL; times must be in whole milliseconds between 1970
 // and 9999.
 func (r *Record) Validate() error {
-	switch r.Kind {
-	case KindKey, KindClient, KindToken:
-	default:
-		return &InvalidError{"kind", "is unknown"}
-	}
 	switch {
-	case r.ID == "" || len(r.ID) > maxIDLen || !storable(r.ID):
-		return &InvalidError{"ID", "is not 1 to 255 bytes of valid text"}
-	case r.Org == "" || len(r.Org) > MaxOrg || !storable(r.Org):
-		return &InvalidError{"organization", "is not 1 to 255 bytes of valid text"}
-	case (r.Parent != "") != (r.Kind == KindToken) || len(r.Parent) > maxIDLen || !storable(r.Parent):
-		return &InvalidError{"parent", "does not fit the kind"}
-	case utf8.RuneCountInString(r.Label) > MaxLabel || !storable(r.Label):
-		return &InvalidError{"label", "is not at most 256 characters of valid text"}
-	case r.RateLimit < 1:
-		return &InvalidError{"rate limit", "is less than 1 request per minute"}
-	case r.TokenLifetime < 0 || r.TokenLifetime%time.Millisecond != 0 || r.TokenLifetime > 0 && r.Kind != KindClient:
-		return &InvalidError{"token lifetime", "is negative, not in milliseconds, or not a client's"}
+	case r.Kind != KindKey && r.Kind != KindClient && r.Kind != KindToken:
+		return &InvalidError{FieldKind, "is unknown"}
+	case !PossibleID(r.ID):
+		return &InvalidError{FieldID, "is not 1 to 255 bytes of valid text"}
+	case !possibleOrg(r.Org):
+		return &InvalidError{FieldOrg, "is not 1 to 255 bytes of valid text"}
+	case (r.Parent != "") != (r.Kind == KindToken) || len(r.Parent) > MaxID || !storable(r.Parent):
+		return &InvalidError{FieldParent, "does not fit the kind"}
+	case len(r.Label) > MaxLabel && utf8.RuneCountInString(r.Label) > MaxLabel || !storable(r.Label):
+		return &InvalidError{FieldLabel, "is not at most 256 characters of valid text"}
+	case len(r.Scopes.String()) > MaxScopes:
+		return &InvalidError{FieldScopes, "are longer than 16,384 bytes"}
+	case r.RateLimit < 0 || r.RateLimit > MaxRateLimit:
+		return &InvalidError{FieldRateLimit, "is not from 0 to a billion requests per minute"}
+	case r.TokenLifetime < 0 || r.TokenLifetime > MaxTokenLifetime || r.TokenLifetime%time.Millisecond != 0 ||
+		r.TokenLifetime > 0 && r.Kind != KindClient:
+		return &InvalidError{FieldTokenLifetime, "is negative, above ten years, not in milliseconds, or not a client's"}
 	case r.Digest.IsZero():
-		return &InvalidError{"digest", "is missing"}
+		return &InvalidError{FieldDigest, "is missing"}
 	case r.Previous.IsZero() != r.PreviousExpiresAt.IsZero():
-		return &InvalidError{"previous digest", "lacks its end, or the end its digest"}
+		return &InvalidError{FieldPrevious, "lacks its end, or the end its digest"}
 	case r.CreatedAt.IsZero():
-		return &InvalidError{"creation time", "is missing"}
-	case r.Version < 1:
-		return &InvalidError{"version", "is less than 1"}
+		return &InvalidError{FieldTime, "of creation is missing"}
+	case !keepable(r.CreatedAt) || !keepable(r.ExpiresAt) || !keepable(r.RevokedAt) || !keepable(r.DisabledAt) || !keepable(r.PreviousExpiresAt):
+		return &InvalidError{FieldTime, "is not in whole milliseconds between 1970 and 9999"}
+	case r.Version < 1 || r.Version == math.MaxInt64:
+		return &InvalidError{FieldVersion, "is less than 1, or the last number that there is"}
 	}
-	if !keepable(r.CreatedAt) || !keepable(r.ExpiresAt) || !keepable(r.RevokedAt) || !keepable(r.PreviousExpiresAt) {
-		return &InvalidError{"time", "is not in whole milliseconds between 1970 and 9999"}
+	if r.Kind == KindToken {
+		return r.validateToken()
+	}
+	return r.validateLasting()
+}
+
+// validateToken is Validate for what tokens have from their client alone: a
+// restriction that stood in the token would be passed over.
+func (r *Record) validateToken() error {
+	if r.Environment != "" || r.Networks != (Networks{}) || r.Metadata != "" || r.CreatedBy != "" ||
+		r.Replaces != "" || r.ReplacedBy != "" || !r.DisabledAt.IsZero() {
+		return &InvalidError{FieldKind, "is that of a token, which has no field that belongs to its client"}
 	}
 	return nil
+}
+
+// validateLasting is Validate for what keys and clients alone have.
+func (r *Record) validateLasting() error {
+	switch {
+	case r.Environment != "" && !validEnvironment(r.Environment):
+		return &InvalidError{FieldEnvironment, "is not 1 to 16 lower-case letters or digits"}
+	case r.Networks.Len() > MaxNetworks:
+		return &InvalidError{FieldNetworks, "are more than 100"}
+	case len(r.Metadata) > MaxMetadata || !storable(r.Metadata):
+		return &InvalidError{FieldMetadata, "is not at most 4,096 bytes of valid text"}
+	case len(r.CreatedBy) > MaxID || !storable(r.CreatedBy):
+		return &InvalidError{FieldCreatedBy, "is not at most 255 bytes of valid text"}
+	case len(r.Replaces) > MaxID || !storable(r.Replaces) || len(r.ReplacedBy) > MaxID || !storable(r.ReplacedBy):
+		return &InvalidError{FieldReplaces, "is not at most 255 bytes of valid text"}
+	}
+	return nil
+}
+
+func possibleOrg(org string) bool { return org != "" && len(org) <= MaxOrg && storable(org) }
+
+func validEnvironment(env string) bool {
+	return env != "" && len(env) <= MaxEnvironment && alnum.only(env) && strings.ToLower(env) == env
 }
 
 // lastSecond is the last one of the year 9999, in Unix seconds.
@@ -134,6 +216,26 @@ func storableUnicode(text string) bool {
 
 // Revoked reports whether r is revoked.
 func (r *Record) Revoked() bool { return !r.RevokedAt.IsZero() }
+
+// Disabled reports whether r is paused.
+func (r *Record) Disabled() bool { return !r.DisabledAt.IsZero() }
+
+// Ends returns the instant from which r is good for nothing, forever: when it
+// expires or when it was revoked, whichever comes first. The zero time is
+// never.
+func (r *Record) Ends() time.Time {
+	if r.Revoked() && (r.ExpiresAt.IsZero() || r.RevokedAt.Before(r.ExpiresAt)) {
+		return r.RevokedAt
+	}
+	return r.ExpiresAt
+}
+
+// Sweepable reports whether [Store.Sweep] removes r: whether it is a token that
+// ended before the given time.
+func (r *Record) Sweepable(before time.Time) bool {
+	end := r.Ends()
+	return r.Kind == KindToken && !end.IsZero() && end.Before(before)
+}
 
 // Expired reports whether r is over at now.
 func (r *Record) Expired(now time.Time) bool {

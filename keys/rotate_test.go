@@ -20,8 +20,8 @@ func TestRotate(t *testing.T) {
 		oldEnds           time.Duration // after the rotation; 0: never
 		oldGood           bool
 	}{
-		{"for ever", 0, keys.Forever, 0, true},
-		{"for ever, with an end", time.Hour, keys.Forever, time.Hour, true},
+		{"forever", 0, keys.Forever, 0, true},
+		{"forever, with an end", time.Hour, keys.Forever, time.Hour, true},
 		{"an overlap", 0, time.Minute, time.Minute, true},
 		{"an overlap beyond the end", time.Hour, 2 * time.Hour, time.Hour, true},
 		{"at once", 0, 0, -1, false},

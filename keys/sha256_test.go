@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestSum256 compares digests with those of the standard library, for every
+// TestSum256 compares digests with those of the standard library, forevery
 // length of secret that a credential can have.
 func TestSum256(t *testing.T) {
 	t.Parallel()

@@ -9,16 +9,53 @@ import (
 // and store/… for databases) or write one; package store/storetest checks the
 // rules below, and each failure of it names the rule that was broken.
 //
-// Rules for all methods:
+// # What is kept
+//
+// These are the fields of a [Record], and the longest values that [Record.Validate]
+// lets through. Lengths are in bytes of UTF-8, which never holds a NUL.
+//
+//	field              as a column            longest           may be empty
+//	ID                 text                   255               no
+//	Kind               text                   6                 no
+//	Org                text                   255               no
+//	Parent             text                   255               yes
+//	Label              text                   1,024             yes
+//	Scopes             text, Set.String       16,384            yes
+//	RateLimit          integer                1,000,000,000     0
+//	TokenLifetime      milliseconds           315,360,000,000   0
+//	Environment        text                   16                yes
+//	Networks           text, Networks.String  4,399             yes
+//	Metadata           text                   4,096             yes
+//	CreatedBy          text                   255               yes
+//	Replaces           text                   255               yes
+//	ReplacedBy         text                   255               yes
+//	Digest             text, Digest.Text      255               no
+//	Previous           text, Digest.Text      255               yes
+//	PreviousExpiresAt  Unix milliseconds      253,402,300,799,999  yes (the zero Time)
+//	CreatedAt          Unix milliseconds      253,402,300,799,999  no
+//	ExpiresAt          Unix milliseconds      253,402,300,799,999  yes (the zero Time)
+//	RevokedAt          Unix milliseconds      253,402,300,799,999  yes (the zero Time)
+//	DisabledAt         Unix milliseconds      253,402,300,799,999  yes (the zero Time)
+//	Version            integer                2^63-2            no
+//
+// Times may be as early as 1970, whose first instant, 0 milliseconds, is not the
+// zero Time. All text is compared byte by byte, so that "a" and "A" and "a " are
+// three IDs. A store that keeps columns keeps [Record.FormatNumber] as one more
+// of them, and refuses to read a record with a number above [RecordFormat], with
+// an error that wraps ErrCorrupt. A store that keeps a record as one text uses
+// its JSON, which does that by itself.
+//
+// # Rules for all methods
 //
 //   - A Store is safe for concurrent use. Each method is atomic, and takes
 //     effect before it returns: a Get, on any node, that starts after an
 //     Update has returned sees what it wrote.
 //   - Records go in and come out as values, with every field as it was: times
-//     as the same instants, text byte for byte. IDs are case-sensitive.
+//     as the same instants, text byte for byte.
 //   - A context that has ended fails the call with an error, and nothing is
-//     written. A context that ends while a call runs may fail it; then the
-//     write is done in full or not at all.
+//     written. A context that ends while a call runs makes it return soon; then
+//     the write is done in full or not at all. The library gives every call a
+//     context that ends: see [Options.Timeout].
 //   - Errors wrap the errors named here or those of the database. Errors of
 //     the database are never turned into ErrNotFound: a store that cannot
 //     answer must not say that a credential does not exist.
@@ -30,63 +67,69 @@ type Store interface {
 	Insert(ctx context.Context, r Record) error
 
 	// Get returns the record with the given ID, revoked and expired ones
-	// included, or an error that wraps ErrNotFound. Text that no record can
-	// have as its ID is not found.
-	Get(ctx context.Context, id string) (Record, error)
+	// included, and its parent: the record with the ID that stands in Parent,
+	// or the zero Record if Parent is empty or no record has that ID. The
+	// parent is no older than the call. The error wraps ErrNotFound if no
+	// record has the ID, which is so for all text that PossibleID refuses.
+	Get(ctx context.Context, id string) (rec, parent Record, err error)
 
-	// Update writes r over the record with the same ID and organization, if
-	// that record's Version is still r.Version, and stores r.Version+1 as
-	// the new one. It returns an error that wraps ErrConflict, and changes
-	// nothing, if the version differs, or if the stored record has a
-	// RevokedAt that r lacks or has later; ErrNotFound if no record has
-	// the ID and the organization; and the error of r.Validate if that is
-	// not nil. Kind, Parent and CreatedAt stay as they were inserted: callers
-	// pass them as they read them, and what else they pass is not stored. A
-	// TokenLifetime that goes with another Kind alone is not stored either, or
-	// the call fails with an error that wraps ErrInvalid and changes nothing:
-	// what is stored is always valid.
+	// Update replaces the record with the ID and the organization of r by what
+	// Next makes of the two, and returns the error of Next, with nothing
+	// changed, if there is one. Nobody writes between the reading and the
+	// writing. It returns an error that wraps ErrNotFound if no record has the
+	// ID and the organization.
 	Update(ctx context.Context, r Record) error
 
-	// List returns the records that q asks for, revoked and expired ones
-	// included, in ascending byte order of their IDs. It returns the error of
-	// q.Validate if that is not nil. Records that are there through a whole
-	// walk over the pages are seen exactly once, whatever is inserted
-	// meanwhile.
+	// List returns the records that q asks for, in ascending byte order of
+	// their IDs, as they are at one moment. It returns the error of q.Validate
+	// if that is not nil. Records that are there through a whole walk over the
+	// pages are seen exactly once, whatever is inserted meanwhile.
 	List(ctx context.Context, q Query) ([]Record, error)
 
-	// Sweep removes up to limit tokens that were expired or revoked before
-	// the given time, and returns how many it removed. Keys and clients stay
-	// for ever, so that their IDs are never used again; the ID of a token that
-	// was removed need not be remembered. A limit below 1 is refused with an
-	// error that wraps ErrInvalid.
+	// Sweep removes up to limit records that are Sweepable before the given
+	// time, and returns how many it removed; fewer than limit only if there
+	// are no more. Keys and clients stay forever, so that their IDs are never
+	// used again; the ID of a token that was removed need not be remembered. A
+	// limit below 1 is refused with an error that wraps ErrInvalid.
 	Sweep(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
-// A FamilyStore is a [Store] that can read a record and its parent in one round
-// trip. It is optional: without it, checking a token takes two.
-type FamilyStore interface {
-	// GetFamily returns what Get returns, and the record's parent: the zero
-	// Record if the record has none, or if no record has the parent's ID.
-	GetFamily(ctx context.Context, id string) (rec, parent Record, err error)
+// A Query selects records for [Store.List].
+type Query struct {
+	Org   string // required
+	Kind  Kind   // required
+	After string // only IDs that come after this one, bytewise; "" for all
+	Limit int    // at most so many, at least 1
+
+	// Live leaves out revoked records. A page has Limit records if there are
+	// as many, however many revoked ones stand between them: a store finds
+	// them by an index, and does not read those that it leaves out.
+	Live bool
 }
 
-// A LocalStore is a [Store] in the memory of the process whose records, once
-// written, never change: an update puts a new one in the place of the old. A
-// [Verifier] reads such records where they are. It is optional: without it,
-// each check copies a record.
-type LocalStore interface {
-	// Local returns the store, and a function that looks up an ID as Get does,
-	// waits for nothing, and returns nil if no record has the ID. Nobody may
-	// change what it points to.
-	//
-	// A struct that embeds a LocalStore has this method too, while its Get may
-	// be another. So the function counts for the store self alone.
-	Local() (self Store, view func(id string) *Record)
+// Validate returns nil if q can be answered, and else an [*InvalidError].
+func (q Query) Validate() error {
+	switch {
+	case !possibleOrg(q.Org):
+		return &InvalidError{FieldOrg, "is not 1 to 255 bytes of valid text"}
+	case q.Kind != KindKey && q.Kind != KindClient && q.Kind != KindToken:
+		return &InvalidError{FieldKind, "is unknown"}
+	case !storable(q.After):
+		return &InvalidError{FieldCursor, "is not valid text"}
+	case q.Limit < 1:
+		return &InvalidError{FieldLimit, "is less than 1"}
+	}
+	return nil
 }
 
-// A UseStore is a [Store] that keeps when credentials were last used. It is
-// optional. Uses are kept apart from records: noting one changes neither a
-// record's version nor anything else of it, so it can undo nothing.
+// selects reports whether q, but for its limit, is about r.
+func (q *Query) selects(r *Record) bool {
+	return r.Org == q.Org && r.Kind == q.Kind && r.ID > q.After && !(q.Live && r.Revoked())
+}
+
+// A UseStore is a [Store] that keeps when credentials were last used, for
+// [Uses]. It is optional. Uses are kept apart from records: noting one changes
+// neither a record's version nor anything else of it, so it can undo nothing.
 type UseStore interface {
 	// NoteUses notes, for each ID, that the credential was used at a time. The
 	// later of two times stays, whatever the order in which they are noted.
@@ -98,25 +141,46 @@ type UseStore interface {
 	LastUses(ctx context.Context, ids []string) (map[string]time.Time, error)
 }
 
-// A Query selects records for [Store.List].
-type Query struct {
-	Org   string // required
-	Kind  Kind   // required
-	After string // only IDs that come after this one, bytewise; "" for all
-	Limit int    // at most so many, at least 1
+// A CountStore is a [Store] that counts records without reading them. It is
+// optional: without it, [Manager.Create] walks over lists to see whether an
+// organization is at its cap.
+type CountStore interface {
+	// Count returns how many records of an organization and a kind are
+	// neither revoked nor expired at a time. It may stop counting at most.
+	Count(ctx context.Context, org string, kind Kind, now time.Time, most int) (int, error)
 }
 
-// Validate returns nil if q can be answered, and else an [*InvalidError].
-func (q Query) Validate() error {
-	switch {
-	case q.Org == "" || len(q.Org) > MaxOrg || !storable(q.Org):
-		return &InvalidError{"organization", "is not 1 to 255 bytes of valid text"}
-	case q.Kind != KindKey && q.Kind != KindClient && q.Kind != KindToken:
-		return &InvalidError{"kind", "is unknown"}
-	case !storable(q.After):
-		return &InvalidError{"cursor", "is not valid text"}
-	case q.Limit < 1:
-		return &InvalidError{"limit", "is less than 1"}
+// An OrgStore is a [Store] that can list organizations, for operators. It is
+// optional.
+type OrgStore interface {
+	// Orgs returns the organizations that have a record, in ascending byte
+	// order of their names, from the first that comes after the given one:
+	// at most limit, which is at least 1.
+	Orgs(ctx context.Context, after string, limit int) ([]string, error)
+}
+
+// A localStore is a Store in the memory of the process whose records, once
+// written, never change: an update puts a new one in the place of the old. A
+// Verifier reads such records where they are, which spares a copy for each
+// check.
+type localStore interface {
+	// Local returns the store, and a function that looks up an ID as Get does,
+	// waits for nothing, and returns nil if no record has the ID. Nobody may
+	// change what it points to.
+	//
+	// A struct that embeds a localStore has this method too, while its Get may
+	// be another. So the function counts for the store self alone.
+	Local() (self Store, view func(id string) *Record)
+}
+
+// localView returns how records of store can be read where they are, or nil.
+func localView(store Store) (view func(id string) *Record) {
+	local, ok := store.(localStore)
+	if !ok {
+		return nil
+	}
+	if self, view := local.Local(); self == store {
+		return view
 	}
 	return nil
 }

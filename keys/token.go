@@ -22,23 +22,25 @@ func (m *Manager) IssueTokenAt(ctx context.Context, client *Record, granted scop
 	now = whole(now)
 	switch {
 	case client.Kind != KindClient:
-		return Issued{}, &InvalidError{"parent", "is not a client"}
+		return Issued{}, &InvalidError{FieldParent, "is not a client"}
 	case client.Revoked():
 		return Issued{}, ErrRevoked
 	case client.Expired(now):
 		return Issued{}, ErrExpired
+	case client.Disabled():
+		return Issued{}, ErrPaused
 	case lifetime < time.Millisecond:
-		return Issued{}, &InvalidError{"lifetime", "is less than a millisecond"}
+		return Issued{}, &InvalidError{FieldLifetime, "is less than a millisecond"}
 	}
 	end := whole(now.Add(lifetime))
 	if !client.ExpiresAt.IsZero() && client.ExpiresAt.Before(end) {
 		end = client.ExpiresAt
 	}
 	issued.Record = Record{
-		Kind: KindToken, Org: client.Org, Parent: client.ID, Scopes: granted, RateLimit: client.RateLimit,
+		Kind: KindToken, Org: client.Org, Parent: client.ID, Scopes: granted.Union(m.catalog.Always()), RateLimit: client.RateLimit,
 		CreatedAt: now, ExpiresAt: end, Version: 1,
 	}
-	if err := m.complete(ctx, &issued, ""); err != nil {
+	if err := m.complete(ctx, &issued); err != nil {
 		return Issued{}, err
 	}
 	return issued, nil

@@ -49,7 +49,7 @@ func TestCreateClient(t *testing.T) {
 }
 
 // TestRecordsShareNoMemoryWithSecrets checks that an ID is not a part of the
-// text that it was issued in: a store in memory keeps IDs for ever, and would
+// text that it was issued in: a store in memory keeps IDs forever, and would
 // keep the secrets behind them.
 func TestRecordsShareNoMemoryWithSecrets(t *testing.T) {
 	t.Parallel()
@@ -84,7 +84,7 @@ func TestIssueToken(t *testing.T) {
 		client, lifetime time.Duration // 0: the client never ends
 		ends             time.Duration
 	}{
-		{"a client for ever", 0, time.Hour, time.Hour},
+		{"a client forever", 0, time.Hour, time.Hour},
 		{"a client that ends later", 2 * time.Hour, time.Hour, time.Hour},
 		{"a client that ends sooner", time.Minute, time.Hour, time.Minute},
 		{"the shortest", 0, time.Millisecond, time.Millisecond},

@@ -8,10 +8,10 @@ import (
 )
 
 const (
-	// DefaultUsesInterval is how often uses are written if nothing else is said.
+	// DefaultUsesInterval is how often uses are written by default.
 	DefaultUsesInterval = 10 * time.Second
 	// DefaultMaxUses is how many credentials are kept in mind between two writes
-	// if nothing else is said.
+	// by default.
 	DefaultMaxUses = 100_000
 
 	lastWrite = 5 * time.Second // for the write after the end
@@ -32,10 +32,10 @@ type UsesOptions struct {
 }
 
 // Uses writes down when credentials were last used: many uses with one write,
-// and never while a request waits. The host runs it:
+// and never while a request waits. The host gives it to its manager, and runs it:
 //
 //	uses, err := keys.NewUses(store, nil)
-//	manager, err := keys.NewManager(store, &keys.Options{Hook: uses.Hook(nil)})
+//	manager, err := keys.NewManager(store, &keys.Options{Uses: uses})
 //	go uses.Run(ctx)
 //
 // What has not been written when the process is killed is lost. Uses is safe for
@@ -70,25 +70,36 @@ func NewUses(store UseStore, opts *UsesOptions) (*Uses, error) {
 	return u, nil
 }
 
-// Hook returns a hook that notes every accepted request, and then calls next,
-// if that is not nil.
-func (u *Uses) Hook(next Hook) Hook {
-	return func(ctx context.Context, e Event) {
-		if e.Type == Accepted {
-			u.Note(e.ID, e.Time)
-		}
-		if next != nil {
-			next(ctx, e)
-		}
-	}
-}
-
-// Note keeps in mind that a credential was used at a time.
+// Note records a use, for [Uses.Flush] to write.
 func (u *Uses) Note(id string, at time.Time) {
 	at = whole(at)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.note(id, at)
+}
+
+// Last returns when the credentials with the given IDs were last used, as far as
+// the store or this Uses knows: those that are not known to have been used are
+// absent. The error is the store's.
+func (u *Uses) Last(ctx context.Context, ids ...string) (map[string]time.Time, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	uses, err := u.store.LastUses(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	if uses == nil {
+		uses = make(map[string]time.Time)
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, id := range ids {
+		if at, ok := u.pending[id]; ok && at.After(uses[id]) {
+			uses[id] = at
+		}
+	}
+	return uses, nil
 }
 
 // note is Note for those who hold the lock.

@@ -10,9 +10,8 @@ import (
 
 // A Verifier checks credentials. It is safe for concurrent use.
 type Verifier struct {
-	store  Store
-	family FamilyStore             // the store, if it is one
-	view   func(id string) *Record // that of the store, if it is a LocalStore
+	store Store                   // every call of which ends
+	view  func(id string) *Record // reads records in place; nil if the store cannot
 	settings
 }
 
@@ -30,129 +29,169 @@ func NewVerifier(store Store, opts *Options) (*Verifier, error) {
 }
 
 func newVerifier(store Store, s settings) *Verifier {
-	v := &Verifier{store: store, settings: s}
-	v.family, _ = store.(FamilyStore)
-	if local, ok := store.(LocalStore); ok {
-		if self, view := local.Local(); self == store {
-			v.view = view
-		}
-	}
-	return v
+	return &Verifier{store: bounded(store, s.timeout), view: localView(store), settings: s}
 }
 
 // Verify checks the text of an API key or an access token at the present time,
 // and returns who it belongs to. It allocates nothing of its own.
 //
 // The error is one of [ErrMalformed], [ErrUnknown] and [ErrMismatch], which
-// callers must not be able to tell apart; [ErrExpired] or [ErrRevoked], if the
-// secret was right; or it wraps [ErrUnavailable], if the store could not
-// answer or answered with nonsense. Only the last says nothing about the
-// credential.
+// callers must not be able to tell apart; [ErrExpired], [ErrRevoked] or
+// [ErrPaused], if the secret was right; or it wraps [ErrUnavailable], if the
+// store could not answer or answered with nonsense, and then the error of a
+// context that has ended too. Only ErrUnavailable leaves open whether the
+// credential is good.
+//
+// With an error the Principal permits nothing. Its ID, and Org and Kind if the
+// record was found, say what was presented, for logs.
+//
+// A check whose error is nil counts as a use: see [Options.Uses].
 func (v *Verifier) Verify(ctx context.Context, text string) (Principal, error) {
 	return v.VerifyAt(ctx, text, time.Now())
 }
 
 // VerifyAt is Verify at the time now.
 func (v *Verifier) VerifyAt(ctx context.Context, text string, now time.Time) (p Principal, err error) {
+	if err = v.verify(ctx, text, now, &p); err == nil && v.uses != nil {
+		v.uses.Note(p.ID, now)
+	}
+	return p, err
+}
+
+// Inspect is VerifyAt for somebody who asks about a credential, and does not
+// use it: it notes no use.
+func (v *Verifier) Inspect(ctx context.Context, text string, now time.Time) (p Principal, err error) {
+	err = v.verify(ctx, text, now, &p)
+	return p, err
+}
+
+// verify is Inspect with its result in p, which is zero.
+func (v *Verifier) verify(ctx context.Context, text string, now time.Time, p *Principal) error {
+	format, kind := v.key, KindKey
 	if strings.HasPrefix(text, v.token.prefix) {
-		return v.verifyToken(ctx, text, now)
+		format, kind = v.token, KindToken
 	}
-	t, err := v.key.Parse(text)
+	c, err := format.Parse(text)
 	if err != nil {
-		return Principal{}, v.refuse(ctx, now, nil, "", err)
+		return err
 	}
-	var buf Record
-	rec, err := v.lookUp(ctx, t.ID, &buf)
-	if err := v.judge(ctx, KindKey, t, now, rec, err); err != nil {
-		return Principal{}, err
-	}
-	if rec.Parent != "" {
-		err := unavailable(fmt.Errorf("%w: a key with a parent", ErrCorrupt))
-		return Principal{}, v.refuse(ctx, now, rec, t.ID, err)
-	}
-	v.accept(ctx, now, rec)
-	p.set(rec, t.Environment)
-	return p, nil
-}
-
-// verifyToken is VerifyAt for tokens, which are good for what their client is.
-func (v *Verifier) verifyToken(ctx context.Context, text string, now time.Time) (p Principal, err error) {
-	t, err := v.token.Parse(text)
-	if err != nil {
-		return Principal{}, v.refuse(ctx, now, nil, "", err)
-	}
+	p.ID = c.ID
 	var buf, parentBuf Record
-	rec, parent, err := v.lookUpFamily(ctx, t.ID, &buf, &parentBuf)
-	if err := v.judge(ctx, KindToken, t, now, rec, err); err != nil {
-		return Principal{}, err
+	rec, parent, err := v.lookUp(ctx, c.ID, &buf, &parentBuf)
+	if rec != nil {
+		p.ID, p.Org, p.Kind = rec.ID, rec.Org, rec.Kind
 	}
-	p.set(rec, t.Environment)
-	if parent == nil {
-		parent, err = v.lookUp(ctx, rec.Parent, &parentBuf)
-	} else if parent.ID == "" {
-		err = ErrUnknown
-	} else {
-		err = found(parent, rec.Parent)
+	if err := v.judge(ctx, kind, &c, now, rec, err); err != nil {
+		return err
 	}
-	if err := narrow(&p, parent, err, now); err != nil {
-		return Principal{}, v.refuse(ctx, now, rec, t.ID, err)
-	}
-	v.accept(ctx, now, rec)
-	return p, nil
+	return v.fill(ctx, p, rec, parent, now)
 }
 
-// set makes p, which is zero, what a record stands for, without regard to its
-// parent. It sets field by field: a literal would be made elsewhere and copied.
-func (p *Principal) set(rec *Record, environment string) {
+// fill makes p what a good record stands for. The error says that the record's
+// parent is not good.
+func (v *Verifier) fill(ctx context.Context, p *Principal, rec, parent *Record, now time.Time) (err error) {
+	lasting, granted, figure := rec, rec.Scopes, rec.RateLimit
+	if rec.Kind == KindToken {
+		if err := checkParent(rec, parent, now); err != nil {
+			return err
+		}
+		lasting, granted = parent, granted.Intersect(parent.Scopes)
+		figure = lower(figure, parent.RateLimit)
+	} else if rec.Parent != "" {
+		return unavailable(fmt.Errorf("%w: a %s with a parent", ErrCorrupt, rec.Kind))
+	}
+	if p.RateLimit, err = v.limit(ctx, rec.Org, figure); err != nil {
+		return err
+	}
 	p.Org, p.ID, p.Kind, p.Client = rec.Org, rec.ID, rec.Kind, rec.Parent
-	p.Environment = environment
-	p.Scopes, p.RateLimit, p.ExpiresAt = rec.Scopes, rec.RateLimit, rec.ExpiresAt
+	p.Scopes, p.ExpiresAt = granted, rec.ExpiresAt
+	p.Label, p.Networks, p.Metadata = lasting.Label, lasting.Networks, lasting.Metadata
+	p.CreatedBy, p.ReplacedBy = lasting.CreatedBy, lasting.ReplacedBy
+	if p.Environment = lasting.Environment; p.Environment == "" && lasting.Kind == KindKey {
+		p.Environment = v.key.environment(lasting.ID)
+	}
+	return nil
+}
+
+// checkParent says whether a token's client is good at now.
+func checkParent(rec, parent *Record, now time.Time) error {
+	switch {
+	case parent == nil || parent.ID == "":
+		return ErrRevoked
+	case parent.ID != rec.Parent || parent.Kind != KindClient || parent.Org != rec.Org:
+		return unavailable(fmt.Errorf("%w: the parent of %q is not a client of its organization", ErrCorrupt, rec.ID))
+	case parent.Revoked() || parent.Expired(now):
+		return ErrRevoked
+	case parent.Disabled():
+		return ErrPaused
+	}
+	return nil
+}
+
+// limit returns what a credential with a figure in its record may do in a
+// minute.
+func (s *settings) limit(ctx context.Context, org string, figure int) (int, error) {
+	if s.plan != nil {
+		plan, err := s.plan(ctx, org)
+		if err != nil {
+			return 0, unavailable(err)
+		}
+		figure = lower(figure, plan)
+	}
+	if figure < 1 {
+		figure = s.rateLimit
+	}
+	return figure, nil
+}
+
+// lower returns the lower of two figures, of which 0 is none.
+func lower(a, b int) int {
+	if a < 1 || b > 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // VerifyClient checks the ID and the secret of an OAuth client, which travel as
 // two values, and returns the client's record. The secret may be either of two
-// that are live during a rotation. The errors are those of [Verifier.Verify].
+// that are live during a rotation. It does not know where the request comes
+// from: whether the record's Networks allow that is for the caller to check. The
+// errors are those of [Verifier.Verify].
 func (v *Verifier) VerifyClient(ctx context.Context, id, secret string, now time.Time) (client Record, err error) {
-	t, err := v.client.ParsePair(id, secret)
+	c, err := v.client.ParsePair(id, secret)
 	if err != nil {
-		return Record{}, v.refuse(ctx, now, nil, "", err)
-	}
-	rec, err := v.lookUp(ctx, t.ID, &client)
-	if err := v.judge(ctx, KindClient, t, now, rec, err); err != nil {
 		return Record{}, err
 	}
-	v.accept(ctx, now, rec)
+	var parent Record
+	rec, _, err := v.lookUp(ctx, c.ID, &client, &parent)
+	if err := v.judge(ctx, KindClient, &c, now, rec, err); err != nil {
+		return Record{}, err
+	}
+	if v.uses != nil {
+		v.uses.Note(rec.ID, now)
+	}
 	if rec != &client {
 		client = *rec
 	}
 	return client, nil
 }
 
-// lookUp returns the record with an ID. It reads the records of a LocalStore
-// where they are, and copies others to buf, which is on the caller's stack. The
-// error is ErrUnknown, with a nil record, or wraps ErrUnavailable.
-func (v *Verifier) lookUp(ctx context.Context, id string, buf *Record) (*Record, error) {
+// lookUp returns the record with an ID and its parent, which is nil or zero if
+// there is none. It reads the records of a local store where they are, and
+// copies others to the two buffers, which are on the caller's stack. The error
+// is ErrUnknown, or wraps ErrUnavailable.
+func (v *Verifier) lookUp(ctx context.Context, id string, buf, parentBuf *Record) (rec, parent *Record, err error) {
 	if v.view != nil {
-		if rec := v.view(id); rec != nil {
-			return rec, found(rec, id)
+		rec = v.view(id)
+		if rec == nil {
+			return nil, nil, ErrUnknown
 		}
-		return nil, ErrUnknown
+		if rec.Parent != "" {
+			parent = v.view(rec.Parent)
+		}
+		return rec, parent, found(rec, id)
 	}
-	var err error
-	if *buf, err = v.store.Get(ctx, id); err != nil {
-		return nil, notFound(err)
-	}
-	return buf, found(buf, id)
-}
-
-// lookUpFamily is lookUp for a record that has a parent. If the store has both
-// at once, the parent is not nil, but zero if it is not there.
-func (v *Verifier) lookUpFamily(ctx context.Context, id string, buf, parentBuf *Record) (rec, parent *Record, err error) {
-	if v.view != nil || v.family == nil {
-		rec, err = v.lookUp(ctx, id, buf)
-		return rec, nil, err
-	}
-	if *buf, *parentBuf, err = v.family.GetFamily(ctx, id); err != nil {
+	if *buf, *parentBuf, err = v.store.Get(ctx, id); err != nil {
 		return nil, nil, notFound(err)
 	}
 	return buf, parentBuf, found(buf, id)
@@ -161,7 +200,7 @@ func (v *Verifier) lookUpFamily(ctx context.Context, id string, buf, parentBuf *
 // found reports whether a record that a store returned can be the one that was
 // asked for.
 func found(rec *Record, id string) error {
-	if rec.ID != id || rec.Org == "" || rec.RateLimit < 1 {
+	if rec.ID != id || rec.Org == "" || rec.RateLimit < 0 {
 		return unavailable(fmt.Errorf("%w: not the record that was asked for", ErrCorrupt))
 	}
 	return nil
@@ -179,17 +218,17 @@ func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, 
 
 // judge is the one path by which a secret is accepted. The record and the error
 // are those of lookUp.
-func (v *Verifier) judge(ctx context.Context, kind Kind, t Credential, now time.Time, rec *Record, err error) error {
-	secret := t.Secret.Reveal()
+func (v *Verifier) judge(ctx context.Context, kind Kind, c *Credential, now time.Time, rec *Record, err error) error {
+	secret := c.Secret.Reveal()
 	if err == ErrUnknown {
 		v.hasher.burn(kind, secret)
-		return v.refuse(ctx, now, nil, t.ID, err)
+		return err
 	}
 	if err == nil && rec.Kind != kind {
 		err = unavailable(fmt.Errorf("%w: a record of kind %q in place of %q", ErrCorrupt, rec.Kind, kind))
 	}
 	if err != nil {
-		return v.refuse(ctx, now, nil, t.ID, err)
+		return err
 	}
 	match, err := v.hasher.matches(ctx, &rec.Digest, kind, secret)
 	outdated := match && v.hasher.outdated(&rec.Digest, secret)
@@ -198,35 +237,19 @@ func (v *Verifier) judge(ctx context.Context, kind Kind, t Credential, now time.
 	}
 	switch {
 	case err != nil:
-		return v.refuse(ctx, now, rec, t.ID, unavailable(err))
+		return unavailable(err)
 	case !match:
-		return v.refuse(ctx, now, rec, t.ID, ErrMismatch)
+		return ErrMismatch
 	case rec.Revoked():
-		return v.refuse(ctx, now, rec, t.ID, ErrRevoked)
+		return ErrRevoked
 	case rec.Expired(now):
-		return v.refuse(ctx, now, rec, t.ID, ErrExpired)
+		return ErrExpired
+	case rec.Disabled():
+		return ErrPaused
 	}
 	if outdated {
 		v.upgrade(ctx, *rec, secret, now)
 	}
-	return nil
-}
-
-// narrow holds p, a token, to what its client permits now. The parent and the
-// error are those of lookUp.
-func narrow(p *Principal, parent *Record, err error, now time.Time) error {
-	switch {
-	case err == ErrUnknown:
-		return ErrRevoked
-	case err != nil:
-		return err
-	case parent.Kind != KindClient || parent.Org != p.Org:
-		return unavailable(fmt.Errorf("%w: the parent of %q is not a client of its organization", ErrCorrupt, p.ID))
-	case parent.Revoked() || parent.Expired(now):
-		return ErrRevoked
-	}
-	p.Scopes = p.Scopes.Intersect(parent.Scopes)
-	p.RateLimit = min(p.RateLimit, parent.RateLimit)
 	return nil
 }
 
@@ -242,28 +265,4 @@ func (v *Verifier) upgrade(ctx context.Context, rec Record, secret string, now t
 	if v.hook != nil {
 		v.hook(ctx, Event{Type: Changed, Time: now, Org: rec.Org, ID: rec.ID, Kind: rec.Kind, Err: err})
 	}
-}
-
-// accept reports to the hook that a request was let in.
-func (v *Verifier) accept(ctx context.Context, now time.Time, rec *Record) {
-	if v.hook != nil {
-		v.hook(ctx, Event{Type: Accepted, Time: now, Org: rec.Org, ID: rec.ID, Kind: rec.Kind})
-	}
-}
-
-// refuse reports a refusal to the hook and returns err.
-func (v *Verifier) refuse(ctx context.Context, now time.Time, rec *Record, id string, err error) error {
-	if v.hook != nil {
-		e := Event{Type: Refused, Time: now, Reason: reasonOf(err)}
-		if rec != nil {
-			e.Org, e.ID, e.Kind = rec.Org, rec.ID, rec.Kind
-		} else {
-			e.ID = strings.Clone(id) // it is a part of the credential's text
-		}
-		if e.Reason == ReasonUnavailable {
-			e.Err = err
-		}
-		v.hook(ctx, e)
-	}
-	return err
 }

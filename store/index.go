@@ -15,17 +15,74 @@ const (
 	samples = 9
 )
 
-// An index lists the IDs of one organization and kind in byte order. It is a
-// list of blocks in ascending order. Within a block the IDs stand as they came,
-// and are sorted when somebody reads them or removes one: an insertion finds its
-// block and appends to it, and most tokens are never listed.
+// An index lists the IDs of one organization and kind in byte order: those of
+// records that are revoked, and the others.
 //
 // Its mutex is also what makes pages consistent: whoever changes a record that
 // is listed here holds it, and whoever reads a page holds it for reading.
 type index struct {
 	org string
 
-	mu     sync.RWMutex
+	mu      sync.RWMutex
+	live    list
+	revoked list
+}
+
+// of returns the list for records that are revoked, or for those that are not.
+func (x *index) of(revoked bool) *list {
+	if revoked {
+		return &x.revoked
+	}
+	return &x.live
+}
+
+// sorted reports whether the first n IDs after the given one can be read: those
+// of live records, or of all.
+func (x *index) sorted(id string, n int, live bool) bool {
+	return x.live.sorted(id, n) && (live || x.revoked.sorted(id, n))
+}
+
+// sort makes the first n IDs after the given one ready to be read.
+func (x *index) sort(id string, n int, live bool) {
+	x.live.sort(id, n)
+	if !live {
+		x.revoked.sort(id, n)
+	}
+}
+
+// after returns the IDs that come after id, in ascending order as far as they
+// are sorted.
+func (x *index) after(id string, live bool) iter.Seq[string] {
+	if live {
+		return x.live.after(id)
+	}
+	return func(yield func(string) bool) {
+		next, stop := iter.Pull(x.revoked.after(id))
+		defer stop()
+		revoked, more := next()
+		for id := range x.live.after(id) {
+			for ; more && revoked < id; revoked, more = next() {
+				if !yield(revoked) {
+					return
+				}
+			}
+			if !yield(id) {
+				return
+			}
+		}
+		for ; more; revoked, more = next() {
+			if !yield(revoked) {
+				return
+			}
+		}
+	}
+}
+
+// A list has IDs in byte order. It is made of blocks in ascending order. Within a
+// block the IDs stand as they came, and are sorted when somebody reads them or
+// removes one: an insertion finds its block and appends to it, and most tokens
+// are never listed.
+type list struct {
 	blocks []block // none is empty
 	len    int
 }
@@ -40,7 +97,7 @@ type block struct {
 
 // block returns the number of the block that id belongs to. If there is no
 // block it returns 0.
-func (x *index) block(id string) int {
+func (x *list) block(id string) int {
 	low, high := 0, len(x.blocks)
 	for high-low > 1 {
 		if mid := (low + high) / 2; x.blocks[mid].bound <= id {
@@ -53,7 +110,7 @@ func (x *index) block(id string) int {
 }
 
 // add adds an ID that is not there.
-func (x *index) add(id string) {
+func (x *list) add(id string) {
 	x.len++
 	at := x.block(id)
 	switch last := len(x.blocks) - 1; {
@@ -76,7 +133,7 @@ func (x *index) add(id string) {
 }
 
 // remove removes an ID that is there.
-func (x *index) remove(id string) {
+func (x *list) remove(id string) {
 	x.len--
 	at := x.block(id)
 	b := &x.blocks[at]
@@ -90,7 +147,7 @@ func (x *index) remove(id string) {
 }
 
 // page returns the blocks that the first n IDs after the given one are in.
-func (x *index) page(id string, n int) []block {
+func (x *list) page(id string, n int) []block {
 	first := x.block(id)
 	end := first
 	for n >= 0 && end < len(x.blocks) {
@@ -103,12 +160,12 @@ func (x *index) page(id string, n int) []block {
 }
 
 // sorted reports whether n IDs after the given one can be read.
-func (x *index) sorted(id string, n int) bool {
+func (x *list) sorted(id string, n int) bool {
 	return !slices.ContainsFunc(x.page(id, n), func(b block) bool { return b.sorted < len(b.ids) })
 }
 
 // sort makes n IDs after the given one ready to be read.
-func (x *index) sort(id string, n int) {
+func (x *list) sort(id string, n int) {
 	blocks := x.page(id, n)
 	for i := range blocks {
 		blocks[i].sort()
@@ -117,7 +174,7 @@ func (x *index) sort(id string, n int) {
 
 // after returns the IDs that come after id, in ascending order as far as they
 // are sorted.
-func (x *index) after(id string) iter.Seq[string] {
+func (x *list) after(id string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		if len(x.blocks) == 0 {
 			return

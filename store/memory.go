@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +20,7 @@ import (
 // among those of one run. It is for tests, for examples, and for hosts that
 // import their keys at start.
 //
-// Get and GetFamily neither lock nor allocate. Writes lock the records of one
+// Get neither locks nor allocates. Writes lock the records of one
 // organization and kind, and for an instant one 256th of all records. Noting a
 // use locks that 256th alone, and holds up no reader.
 //
@@ -37,10 +38,10 @@ type Memory struct {
 }
 
 var (
-	_ Store            = (*Memory)(nil)
-	_ keys.FamilyStore = (*Memory)(nil)
-	_ keys.LocalStore  = (*Memory)(nil)
-	_ keys.UseStore    = (*Memory)(nil)
+	_ Store           = (*Memory)(nil)
+	_ keys.UseStore   = (*Memory)(nil)
+	_ keys.CountStore = (*Memory)(nil)
+	_ keys.OrgStore   = (*Memory)(nil)
 )
 
 // An owner names the records that one call of List can return.
@@ -86,7 +87,7 @@ func (m *Memory) Insert(ctx context.Context, r keys.Record) error {
 	if !s.add(hash, &entry{Record: r, home: home}) {
 		return ErrExists
 	}
-	home.add(r.ID)
+	home.of(r.Revoked()).add(r.ID)
 	return nil
 }
 
@@ -110,21 +111,28 @@ func (m *Memory) index(o owner) *index {
 	return x
 }
 
-// Get returns the record with the given ID, as [keys.Store] says. Its errors are
-// [ErrNotFound] and that of ctx. It does not allocate, and waits for nobody.
-func (m *Memory) Get(ctx context.Context, id string) (keys.Record, error) {
+// Get returns the record with the given ID and its parent, as [keys.Store] says.
+// Its errors are [ErrNotFound] and that of ctx. It does not allocate, and waits
+// for nobody.
+func (m *Memory) Get(ctx context.Context, id string) (rec, parent keys.Record, err error) {
 	if err := ctx.Err(); err != nil {
-		return keys.Record{}, err
+		return rec, parent, err
 	}
-	if r := m.view(id); r != nil {
-		return *r, nil
+	r := m.view(id)
+	if r == nil {
+		return rec, parent, ErrNotFound
 	}
-	return keys.Record{}, ErrNotFound
+	if r.Parent != "" {
+		if p := m.view(r.Parent); p != nil {
+			parent = *p
+		}
+	}
+	return *r, parent, nil
 }
 
 // Local returns m and a function that looks up an ID without a copy of the
-// record, as [keys.LocalStore] says. Of a struct that embeds a Memory it is the
-// Memory that is returned.
+// record; a [keys.Verifier] uses it. Of a struct that embeds a Memory it is the
+// Memory that is returned, so that a Get of its own counts.
 func (m *Memory) Local() (self keys.Store, view func(id string) *keys.Record) {
 	return m, m.view
 }
@@ -136,20 +144,6 @@ func (m *Memory) view(id string) *keys.Record {
 		return &e.Record
 	}
 	return nil
-}
-
-// GetFamily returns the record with the given ID and its parent, as
-// [keys.FamilyStore] says. It does what two calls of Get do, the parent's after
-// the record's: it does not allocate, waits for nobody, and sees a parent that
-// is no older than the call.
-func (m *Memory) GetFamily(ctx context.Context, id string) (rec, parent keys.Record, err error) {
-	if rec, err = m.Get(ctx, id); err != nil || rec.Parent == "" {
-		return rec, parent, err
-	}
-	if p := m.view(rec.Parent); p != nil {
-		parent = *p
-	}
-	return rec, parent, nil
 }
 
 // Update writes r over an older version of it, as [keys.Store] says.
@@ -178,21 +172,19 @@ func (x *index) update(s *shard, hash uint64, r keys.Record) (done bool, err err
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	old := s.get(hash, r.ID)
-	switch {
-	case old == nil || old.home != x:
+	if old == nil || old.home != x {
 		return false, nil
-	case r.Version != old.Version:
-		return true, ErrConflict
-	case old.Revoked() && (!r.Revoked() || r.RevokedAt.After(old.RevokedAt)):
-		return true, ErrConflict
 	}
-	r.ID, r.Org = old.ID, old.Org // equal; the old text need not be kept twice
-	r.Kind, r.Parent, r.CreatedAt = old.Kind, old.Parent, old.CreatedAt
-	if r.Kind != keys.KindClient {
-		r.TokenLifetime = 0 // it goes with the kind
+	next, err := keys.Next(old.Record, r)
+	if err != nil {
+		return true, err
 	}
-	r.Version++
-	s.replace(hash, &entry{Record: r, home: x})
+	next.ID, next.Org = old.ID, old.Org // equal; the old text need not be kept twice
+	if next.Revoked() != old.Revoked() {
+		x.of(false).remove(next.ID)
+		x.of(true).add(next.ID)
+	}
+	s.replace(hash, &entry{Record: next, home: x})
 	return true, nil
 }
 
@@ -213,21 +205,25 @@ func (m *Memory) List(ctx context.Context, q keys.Query) ([]keys.Record, error) 
 		return []keys.Record{}, nil
 	}
 	x.mu.RLock()
-	if x.sorted(q.After, q.Limit) {
+	if x.sorted(q.After, q.Limit, q.Live) {
 		defer x.mu.RUnlock()
 		return m.page(x, q), nil
 	}
 	x.mu.RUnlock()
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.sort(q.After, q.Limit)
+	x.sort(q.After, q.Limit, q.Live)
 	return m.page(x, q), nil
 }
 
 // page reads a page of x, which is sorted that far and locked.
 func (m *Memory) page(x *index, q keys.Query) []keys.Record {
-	page := make([]keys.Record, 0, min(q.Limit, x.len))
-	for id := range x.after(q.After) {
+	most := x.live.len
+	if !q.Live {
+		most += x.revoked.len
+	}
+	page := make([]keys.Record, 0, min(q.Limit, most))
+	for id := range x.after(q.After, q.Live) {
 		if len(page) == q.Limit {
 			break
 		}
@@ -246,7 +242,7 @@ func (m *Memory) Sweep(ctx context.Context, before time.Time, limit int) (int, e
 		return 0, err
 	}
 	if limit < 1 {
-		return 0, &keys.InvalidError{Field: "limit", Reason: "is less than 1"}
+		return 0, &keys.InvalidError{Field: keys.FieldLimit, Reason: "is less than 1"}
 	}
 	n := 0
 	first := m.swept.Load()
@@ -254,7 +250,7 @@ func (m *Memory) Sweep(ctx context.Context, before time.Time, limit int) (int, e
 		at := (first + i) % shardCount
 		s := &m.shards[at]
 		for e := range s.all() {
-			if e.dead(before) && e.home.sweep(s, e.ID, before) {
+			if e.Sweepable(before) && e.home.sweep(s, e.ID, before) {
 				n++
 			}
 			if n == limit {
@@ -266,12 +262,6 @@ func (m *Memory) Sweep(ctx context.Context, before time.Time, limit int) (int, e
 	return n, nil
 }
 
-// dead reports whether e is a token that was over before the given time.
-func (e *entry) dead(before time.Time) bool {
-	return e.Kind == keys.KindToken &&
-		(!e.ExpiresAt.IsZero() && e.ExpiresAt.Before(before) || e.Revoked() && e.RevokedAt.Before(before))
-}
-
 // sweep removes an ID, unless it is not of x or not dead any more, and reports
 // whether it did.
 func (x *index) sweep(s *shard, id string, before time.Time) bool {
@@ -279,10 +269,65 @@ func (x *index) sweep(s *shard, id string, before time.Time) bool {
 	defer x.mu.Unlock()
 	hash := maphash.String(seed, id)
 	e := s.get(hash, id)
-	if e == nil || e.home != x || !e.dead(before) {
+	if e == nil || e.home != x || !e.Sweepable(before) {
 		return false
 	}
 	s.remove(hash, id)
-	x.remove(id)
+	x.of(e.Revoked()).remove(id)
 	return true
+}
+
+// Count counts live records, as [keys.CountStore] says. It looks at as many as
+// are not revoked.
+func (m *Memory) Count(ctx context.Context, org string, kind keys.Kind, now time.Time, most int) (n int, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	m.indexesMu.RLock()
+	x := m.indexes[owner{org, kind}]
+	m.indexesMu.RUnlock()
+	if x == nil {
+		return 0, nil
+	}
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for _, b := range x.live.blocks {
+		for _, id := range b.ids {
+			if n >= most {
+				return n, nil
+			}
+			if r := m.view(id); !r.Expired(now) {
+				n++
+			}
+		}
+	}
+	return n, nil
+}
+
+// Orgs lists organizations, as [keys.OrgStore] says. It looks at all of them.
+func (m *Memory) Orgs(ctx context.Context, after string, limit int) ([]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if limit < 1 {
+		return nil, &keys.InvalidError{Field: keys.FieldLimit, Reason: "is less than 1"}
+	}
+	var orgs []string
+	m.indexesMu.RLock()
+	for o, x := range m.indexes {
+		if o.org > after && !x.empty() {
+			orgs = append(orgs, o.org)
+		}
+	}
+	m.indexesMu.RUnlock()
+	slices.Sort(orgs)
+	orgs = slices.Compact(orgs)
+	return orgs[:min(limit, len(orgs))], nil
+}
+
+// empty reports whether no record is listed.
+func (x *index) empty() bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.live.len+x.revoked.len == 0
 }

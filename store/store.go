@@ -26,12 +26,9 @@
 //     lock, undo revocations now and then.
 //   - A store that cannot answer returns its own error, never [ErrNotFound].
 //
-// Three more interfaces are optional. With [keys.FamilyStore] the check of a
-// token takes one round trip in place of two. With [keys.LocalStore] a store in
-// memory lends its records to checks, which then copy nothing. With
-// [keys.UseStore] a store keeps when credentials were last used. A store that
-// holds another one in a field hides those methods unless it has them itself; one
-// that embeds it has them, and GetFamily goes past its own Get.
+// Some more interfaces are optional, such as [keys.UseStore], with which a store
+// keeps when credentials were last used. A store that holds another one in a
+// field hides those methods unless it has them itself.
 //
 // Package storetest checks every rule, and names the one that is broken. It also
 // has benchmarks that are the same for every store:

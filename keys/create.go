@@ -1,0 +1,180 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Spec says what a new credential is like.
+type Spec struct {
+	// Kind is KindKey or KindClient. If empty, KindKey.
+	Kind  Kind
+	Label string // for people; at most MaxLabel characters
+	// Scopes are the names of the scopes to grant. The always-granted ones of
+	// the catalog are added.
+	Scopes []string
+	// RateLimit is in requests per minute. If zero, what the plan of the
+	// organization gives, or the default of the Options if there are no plans.
+	RateLimit int
+	// Environment is one of the key format's. If empty, its first.
+	Environment string
+	// Lifetime is how long the credential is good, in whole milliseconds. If
+	// zero, forever. It must not be negative.
+	Lifetime time.Duration
+	// TokenLifetime is how long the tokens of a client live, in whole
+	// milliseconds. If zero, the server's default. Keys have none.
+	TokenLifetime time.Duration
+	// Networks are those from which the credential may be used. If empty, all.
+	Networks Networks
+	// Metadata is the host's own text, at most MaxMetadata bytes.
+	Metadata string
+	// CreatedBy is the host's name for who makes the credential, with a colon
+	// in it, such as "host:bootstrap" or "cli:anna".
+	CreatedBy string
+}
+
+// Issued is a new credential and its record.
+type Issued struct {
+	Record Record
+	// Text is the whole credential, as it goes into an Authorization header,
+	// or the secret of a client. This is the only time that it can be had.
+	Text Secret
+}
+
+// LogValue returns that of the record.
+func (i Issued) LogValue() slog.Value { return i.Record.LogValue() }
+
+// Create makes an API key or an OAuth client for org. The error wraps [ErrInvalid], is a
+// [*scopes.GrantError], or wraps the store's error.
+func (m *Manager) Create(ctx context.Context, org string, spec Spec) (Issued, error) {
+	rec, err := m.record(org, spec)
+	if err != nil {
+		return Issued{}, err
+	}
+	return m.issue(ctx, rec)
+}
+
+// record returns the record of a new credential, as yet without ID and digest.
+func (m *Manager) record(org string, spec Spec) (Record, error) {
+	granted, err := m.catalog.Grant(spec.Scopes...)
+	if err != nil {
+		return Record{}, err
+	}
+	rec := Record{
+		Kind: spec.Kind, Org: org, Label: spec.Label, Scopes: granted, RateLimit: spec.RateLimit,
+		TokenLifetime: spec.TokenLifetime, Environment: spec.Environment, Networks: spec.Networks,
+		Metadata: spec.Metadata, CreatedBy: spec.CreatedBy, CreatedAt: whole(time.Now()), Version: 1,
+	}
+	if rec.Kind == "" {
+		rec.Kind = KindKey
+	}
+	if rec.Kind != KindKey && rec.Kind != KindClient {
+		return Record{}, &InvalidError{FieldKind, "is neither that of a key nor that of a client"}
+	}
+	if rec.RateLimit == 0 && m.plan == nil {
+		rec.RateLimit = m.rateLimit
+	}
+	if environments := m.key.Environments(); rec.Environment == "" && len(environments) > 0 {
+		rec.Environment = environments[0]
+	} else if rec.Environment != "" && !slices.Contains(environments, rec.Environment) {
+		return Record{}, &InvalidError{FieldEnvironment, "is not one of the format's"}
+	}
+	if spec.Lifetime < 0 || spec.Lifetime%time.Millisecond != 0 {
+		return Record{}, &InvalidError{FieldLifetime, "is negative or not in whole milliseconds"}
+	}
+	if spec.Lifetime > 0 {
+		rec.ExpiresAt = rec.CreatedAt.Add(spec.Lifetime)
+	}
+	return rec, nil
+}
+
+// issue draws an ID and a secret for rec and inserts it.
+func (m *Manager) issue(ctx context.Context, rec Record) (Issued, error) {
+	issued := Issued{Record: rec}
+	if err := m.complete(ctx, &issued); err != nil {
+		return Issued{}, err
+	}
+	return issued, nil
+}
+
+// complete is issue for a record that is in its place.
+func (m *Manager) complete(ctx context.Context, issued *Issued) error {
+	rec := &issued.Record
+	format, environment := m.format(rec.Kind), ""
+	if rec.Kind == KindKey {
+		environment = rec.Environment
+	}
+	for draw := 1; ; draw++ {
+		c, text, err := format.draw(environment)
+		if err != nil {
+			return err
+		}
+		// A copy, since c.ID is a part of text: whoever keeps the record must
+		// not keep the secret with it.
+		rec.ID, rec.Digest = strings.Clone(c.ID), m.hasher.digest(rec.Kind, c.Secret.Reveal())
+		err = m.insert(ctx, rec)
+		if errors.Is(err, ErrExists) && draw < maxDraws {
+			continue
+		}
+		if err == nil {
+			issued.Text = NewSecret(text)
+		}
+		return err
+	}
+}
+
+// insert validates and inserts rec, and reports it to the hook.
+func (m *Manager) insert(ctx context.Context, rec *Record) error {
+	if err := rec.Validate(); err != nil {
+		return err
+	}
+	if err := m.store.Insert(ctx, *rec); err != nil {
+		return err
+	}
+	m.tell(ctx, Created, rec)
+	return nil
+}
+
+// Import adds an API key that another system made, whose text is known. The
+// options' Format must accept it, which for keys without the library's
+// checksum means AllowForeign. A secret shorter than 32 characters is kept as
+// an argon2id digest, which makes each check of it slow. The error wraps
+// [ErrMalformed] if the format refuses the text, [ErrExists] if the ID was
+// used before, and is else as for [Manager.Create]. If the ID names an
+// environment, the spec's is not used.
+func (m *Manager) Import(ctx context.Context, org string, text Secret, spec Spec) (Record, error) {
+	c, err := m.key.Parse(text.Reveal())
+	if err != nil {
+		return Record{}, err
+	}
+	return m.ImportDigest(ctx, org, c.ID, m.hasher.digestImported(KindKey, c.Secret.Reveal()), spec)
+}
+
+// ImportDigest is Import for a key of whose secret only a digest is known,
+// as [ParseDigest] reads it. A bcrypt or argon2id digest is replaced by the
+// default one when its secret is first used, if that is 32 characters long or
+// more.
+func (m *Manager) ImportDigest(ctx context.Context, org, id string, d Digest, spec Spec) (Record, error) {
+	if !m.key.ValidID(id) {
+		return Record{}, ErrMalformed
+	}
+	if env := m.key.environment(id); env != "" {
+		spec.Environment = env
+	}
+	rec, err := m.record(org, spec)
+	if err != nil {
+		return Record{}, err
+	}
+	if rec.Kind != KindKey {
+		return Record{}, &InvalidError{FieldKind, "is not that of a key"}
+	}
+	rec.ID, rec.Digest = strings.Clone(id), d // id may be a part of a secret's text
+	if err := m.insert(ctx, &rec); err != nil {
+		return Record{}, err
+	}
+	return rec, nil
+}
