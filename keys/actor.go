@@ -253,6 +253,9 @@ func (a Actor) Change(ctx context.Context, kind Kind, id string, c Change) (Reco
 		if err := a.m.apply(rec, c); err != nil {
 			return err
 		}
+		if c == (Change{}) {
+			return errUnchanged
+		}
 		if c.Lifetime != nil {
 			rec.ExpiresAt = earlier(rec.ExpiresAt, p.ends)
 			if rec.ExpiresAt.IsZero() && !before.ExpiresAt.IsZero() {
@@ -262,7 +265,7 @@ func (a Actor) Change(ctx context.Context, kind Kind, id string, c Change) (Reco
 		return a.m.permits(ctx, &p, rec, c)
 	})
 	if err == errUnchanged {
-		return rec, a.m.permits(ctx, &p, &rec, c)
+		return rec, nil
 	}
 	if err != nil {
 		return Record{}, err

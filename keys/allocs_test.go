@@ -41,7 +41,7 @@ func TestAllocations(t *testing.T) {
 		}
 		key, other, client := create(keys.KindKey), create(keys.KindKey), create(keys.KindClient)
 		revoked, f := create(keys.KindKey), format(v.opts.Format)
-		if err := manager.Revoke(ctx, "acme", revoked.Record.ID); err != nil {
+		if err := manager.Revoke(ctx, "acme", "", revoked.Record.ID); err != nil {
 			t.Fatal(err)
 		}
 		token, err := manager.IssueToken(ctx, client.Record, scopes.Set{}, time.Hour)

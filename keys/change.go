@@ -38,9 +38,6 @@ type Change struct {
 // others), is a [*scopes.GrantError], or is the store's.
 func (m *Manager) Change(ctx context.Context, org string, kind Kind, id string, c Change) (Record, error) {
 	_, rec, err := m.update(ctx, org, kind, id, false, func(rec *Record) error { return m.apply(rec, c) })
-	if err == errUnchanged {
-		return rec, nil
-	}
 	if err == nil {
 		m.tell(ctx, Changed, &rec)
 	}
@@ -49,7 +46,7 @@ func (m *Manager) Change(ctx context.Context, org string, kind Kind, id string, 
 
 // apply makes a change to a record.
 func (m *Manager) apply(rec *Record, c Change) error {
-	before, now := *rec, whole(time.Now())
+	now := whole(time.Now())
 	if rec.Revoked() {
 		return ErrRevoked
 	}
@@ -91,9 +88,6 @@ func (m *Manager) apply(rec *Record, c Change) error {
 		default:
 			rec.ExpiresAt = whole(now.Add(*c.Lifetime))
 		}
-	}
-	if *rec == before {
-		return errUnchanged
 	}
 	return nil
 }
@@ -199,13 +193,12 @@ var errUnchanged = errors.New("keys: unchanged")
 // is now. An error of edit is returned as it is, with the record as it was read.
 // Ends says that the edit ends the credential: then it goes before all others.
 func (m *Manager) update(ctx context.Context, org string, kind Kind, id string, ends bool, edit func(*Record) error) (old, rec Record, err error) {
-	if err := m.enter(ctx, id, ends); err != nil {
-		return old, rec, err
-	}
-	defer m.queue.leave(id)
 	tries, pause := maxTries, maxPause
 	if ends {
 		tries, pause = maxEndings, maxPause/8
+		defer m.queue.end(id)()
+	} else {
+		defer m.queue.change(ctx, id)()
 	}
 	for try := 1; ; try++ {
 		if old, err = m.Get(ctx, org, kind, id); err != nil {
@@ -222,18 +215,6 @@ func (m *Manager) update(ctx context.Context, org string, kind Kind, id string, 
 			return old, rec, err
 		}
 	}
-}
-
-// enter waits for the turn to change a record, no longer than a call of the
-// store may take.
-func (m *Manager) enter(ctx context.Context, id string, ends bool) error {
-	short, cancel := context.WithTimeout(ctx, m.timeout)
-	defer cancel()
-	err := m.queue.enter(short, id, ends)
-	if err != nil && ctx.Err() == nil {
-		return ErrConflict
-	}
-	return err
 }
 
 // write writes rec over the version that it was read as.

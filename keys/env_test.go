@@ -44,10 +44,12 @@ func newEnv(t *testing.T, opts *keys.Options) *env {
 	e.faults = storetest.NewFaults(e.store)
 	o := keys.Options{Format: partner, Catalog: catalog}
 	if opts != nil {
-		o.Peppers, o.RateLimit = opts.Peppers, opts.RateLimit
+		format := o.Format
 		if opts.Format != nil {
-			o.Format = opts.Format
+			format = opts.Format
 		}
+		o = *opts
+		o.Format, o.Catalog = format, catalog
 	}
 	o.Hook = func(_ context.Context, event keys.Event) {
 		e.mu.Lock()
@@ -138,4 +140,5 @@ func checksumOf(text string) string {
 var cmpRecords = cmp.Options{
 	cmp.Comparer(func(a, b keys.Digest) bool { return a == b }),
 	cmp.Comparer(func(a, b scopes.Set) bool { return a == b }),
+	cmp.Comparer(func(a, b keys.Networks) bool { return a == b }),
 }

@@ -14,7 +14,7 @@ func TestEventTypeString(t *testing.T) {
 	t.Parallel()
 	for et, want := range map[keys.EventType]string{
 		0: "none", keys.Created: "created", keys.Changed: "changed", keys.Rotated: "rotated",
-		keys.Revoked: "revoked", keys.Accepted: "accepted", keys.Refused: "refused", 7: "EventType(7)",
+		keys.Revoked: "revoked", keys.Accepted: "accepted", keys.Refused: "refused", keys.UsedReplaced: "used_replaced", 8: "EventType(8)",
 	} {
 		if got := et.String(); got != want {
 			t.Errorf("%d is %q, want %q", uint8(et), got, want)
@@ -68,27 +68,25 @@ func TestLogEvents(t *testing.T) {
 	}
 }
 
-// TestRefusalsTellWhose checks that refusals of a credential that exists name
-// its organization and kind, and others do not.
-func TestRefusalsTellWhose(t *testing.T) {
+// TestRefusedPrincipal checks that the principal of a credential that is refused
+// says which one it was, and permits nothing.
+func TestRefusedPrincipal(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)
-	a, b := env.create(keys.Spec{}), env.create(keys.Spec{})
+	a, b := env.create(keys.Spec{Scopes: []string{"keys:manage"}}), env.create(keys.Spec{})
 	wrong := partner.Text(withSecretOf(t, a.Record.ID, b.Text.Reveal())).Reveal()
-	if _, err := env.verify(wrong); err != keys.ErrMismatch {
-		t.Fatal(err)
+	want := keys.Principal{Org: "acme", ID: a.Record.ID, Kind: keys.KindKey}
+	if p, err := env.verify(wrong); err != keys.ErrMismatch || p != want {
+		t.Errorf("a wrong secret: %+v, %v", p, err)
 	}
-	if e := env.last(); e.Org != "acme" || e.ID != a.Record.ID || e.Kind != keys.KindKey {
-		t.Errorf("a wrong secret: %+v", e)
-	}
-	tok, err := partner.New("")
+	c, err := partner.New("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := env.verify(partner.Text(tok).Reveal()); err != keys.ErrUnknown {
-		t.Fatal(err)
+	if p, err := env.verify(partner.Text(c).Reveal()); err != keys.ErrUnknown || p != (keys.Principal{ID: c.ID}) {
+		t.Errorf("an unknown key: %+v, %v", p, err)
 	}
-	if e := env.last(); e.Org != "" || e.ID != tok.ID || e.Kind != "" {
-		t.Errorf("an unknown key: %+v", e)
+	if p, err := env.verify("junk"); err != keys.ErrMalformed || p != (keys.Principal{}) {
+		t.Errorf("junk: %+v, %v", p, err)
 	}
 }

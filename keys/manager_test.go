@@ -34,7 +34,7 @@ func TestCreate(t *testing.T) {
 		if !strings.HasPrefix(issued.Text.Reveal(), issued.Record.ID+".") || !strings.HasPrefix(issued.Record.ID, "vck_test_") {
 			t.Errorf("the ID is %q", issued.Record.ID)
 		}
-		stored, err := env.manager.Get(t.Context(), "acme", issued.Record.ID)
+		stored, err := env.manager.Get(t.Context(), "acme", "", issued.Record.ID)
 		if diff := cmp.Diff(issued.Record, stored, cmpRecords); diff != "" || err != nil {
 			t.Errorf("%v\n%s", err, diff)
 		}
@@ -150,10 +150,10 @@ func TestOrganizationsAreApart(t *testing.T) {
 	id := mine.Record.ID
 	for _, org := range []string{"globex", "", "ACME", "acme ", "acm"} {
 		for _, id := range []string{id, "vck_live_unknown", ""} {
-			_, get := env.manager.Get(t.Context(), org, id)
-			_, change := env.manager.Change(t.Context(), org, id, keys.Change{Label: new("theirs")})
-			_, rotate := env.manager.Rotate(t.Context(), org, id, keys.Forever)
-			revoke := env.manager.Revoke(t.Context(), org, id)
+			_, get := env.manager.Get(t.Context(), org, "", id)
+			_, change := env.manager.Change(t.Context(), org, "", id, keys.Change{Label: new("theirs")})
+			_, rotate := env.manager.Rotate(t.Context(), org, id, keys.Rotation{Overlap: keys.Forever})
+			revoke := env.manager.Revoke(t.Context(), org, "", id)
 			for name, err := range map[string]error{"get": get, "change": change, "rotate": rotate, "revoke": revoke} {
 				if err == nil || err.Error() != keys.ErrNotFound.Error() && !errors.Is(err, keys.ErrNotFound) {
 					t.Errorf("%s of %q by %q: %v", name, id, org, err)
@@ -164,10 +164,10 @@ func TestOrganizationsAreApart(t *testing.T) {
 	if n, err := env.manager.RevokeAll(t.Context(), "globex"); n != 0 || err != nil {
 		t.Errorf("revoke all of another: %d, %v", n, err)
 	}
-	for rec, err := range env.manager.List(t.Context(), "globex", keys.KindKey, "") {
+	for rec, err := range env.manager.List(t.Context(), keys.Query{Org: "globex", Kind: keys.KindKey}) {
 		t.Errorf("another sees %v, %v", rec, err)
 	}
-	if after, err := env.manager.Get(t.Context(), "acme", id); err != nil || after.Version != 1 {
+	if after, err := env.manager.Get(t.Context(), "acme", "", id); err != nil || after.Version != 1 {
 		t.Errorf("afterwards: %v, %v", after, err)
 	}
 }
@@ -180,7 +180,7 @@ func TestList(t *testing.T) {
 		rec := env.create(keys.Spec{}).Record
 		want = append(want, rec.ID)
 		if i%3 == 0 {
-			if err := env.manager.Revoke(t.Context(), "acme", rec.ID); err != nil {
+			if err := env.manager.Revoke(t.Context(), "acme", "", rec.ID); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -190,7 +190,7 @@ func TestList(t *testing.T) {
 	}
 	slices.Sort(want)
 	list := func(after string) (ids []string) {
-		for rec, err := range env.manager.List(t.Context(), "acme", keys.KindKey, after) {
+		for rec, err := range env.manager.List(t.Context(), keys.Query{Org: "acme", Kind: keys.KindKey, After: after}) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -204,12 +204,12 @@ func TestList(t *testing.T) {
 	if diff := cmp.Diff(want[200:], list(want[199])); diff != "" {
 		t.Error(diff)
 	}
-	for range env.manager.List(t.Context(), "acme", keys.KindKey, "") {
+	for range env.manager.List(t.Context(), keys.Query{Org: "acme", Kind: keys.KindKey}) {
 		break
 	}
 	env.faults.Fail(storetest.List, storetest.Always, errors.New("down"))
 	n := 0
-	for rec, err := range env.manager.List(t.Context(), "acme", keys.KindKey, "") {
+	for rec, err := range env.manager.List(t.Context(), keys.Query{Org: "acme", Kind: keys.KindKey}) {
 		if n++; err == nil || rec.ID != "" {
 			t.Errorf("%v, %v from a store that fails", rec, err)
 		}
@@ -226,11 +226,11 @@ func TestChange(t *testing.T) {
 	id := issued.Record.ID
 	change := func(c keys.Change) keys.Record {
 		t.Helper()
-		rec, err := env.manager.Change(t.Context(), "acme", id, c)
+		rec, err := env.manager.Change(t.Context(), "acme", "", id, c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		stored, err := env.store.Get(t.Context(), id)
+		stored, _, err := env.store.Get(t.Context(), id)
 		if diff := cmp.Diff(stored, rec, cmpRecords); diff != "" || err != nil {
 			t.Errorf("stored is another record: %v\n%s", err, diff)
 		}
@@ -259,14 +259,14 @@ func TestChange(t *testing.T) {
 		"a zero limit":     {keys.Change{RateLimit: new(0)}, keys.ErrInvalid},
 		"a long label":     {keys.Change{Label: new(strings.Repeat("a", 257))}, keys.ErrInvalid},
 	} {
-		if _, err := env.manager.Change(t.Context(), "acme", id, tt.change); !errors.Is(err, tt.want) {
+		if _, err := env.manager.Change(t.Context(), "acme", "", id, tt.change); !errors.Is(err, tt.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := env.manager.Revoke(t.Context(), "acme", id); err != nil {
+	if err := env.manager.Revoke(t.Context(), "acme", "", id); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := env.manager.Change(t.Context(), "acme", id, keys.Change{Label: new("x")}); !errors.Is(err, keys.ErrRevoked) {
+	if _, err := env.manager.Change(t.Context(), "acme", "", id, keys.Change{Label: new("x")}); !errors.Is(err, keys.ErrRevoked) {
 		t.Errorf("a revoked key: %v", err)
 	}
 }
@@ -276,14 +276,14 @@ func TestChangeTells(t *testing.T) {
 	env := newEnv(t, nil)
 	id := env.create(keys.Spec{}).Record.ID
 	env.types()
-	if _, err := env.manager.Change(t.Context(), "acme", id, keys.Change{Label: new("x")}); err != nil {
+	if _, err := env.manager.Change(t.Context(), "acme", "", id, keys.Change{Label: new("x")}); err != nil {
 		t.Fatal(err)
 	}
 	if e := env.last(); e.Type != keys.Changed || e.ID != id || e.Org != "acme" || e.Kind != keys.KindKey || e.Err != nil {
 		t.Errorf("event %+v", e)
 	}
 	env.types()
-	if _, err := env.manager.Change(t.Context(), "acme", id, keys.Change{RateLimit: new(0)}); err == nil {
+	if _, err := env.manager.Change(t.Context(), "acme", "", id, keys.Change{RateLimit: new(0)}); err == nil {
 		t.Error("no limit: no error")
 	}
 	if got := env.types(); len(got) != 0 {
@@ -296,12 +296,12 @@ func TestConflicts(t *testing.T) {
 	env := newEnv(t, nil)
 	id := env.create(keys.Spec{}).Record.ID
 	env.faults.Fail(storetest.Update, 5, keys.ErrConflict)
-	if _, err := env.manager.Change(t.Context(), "acme", id, keys.Change{Label: new("x")}); err != nil {
+	if _, err := env.manager.Change(t.Context(), "acme", "", id, keys.Change{Label: new("x")}); err != nil {
 		t.Errorf("after five conflicts: %v", err)
 	}
 	env.faults.Fail(storetest.Update, storetest.Always, keys.ErrConflict)
 	before := env.faults.Calls(storetest.Update)
-	if err := env.manager.Revoke(t.Context(), "acme", id); !errors.Is(err, keys.ErrConflict) {
+	if err := env.manager.Revoke(t.Context(), "acme", "", id); !errors.Is(err, keys.ErrConflict) {
 		t.Errorf("with nothing but conflicts: %v", err)
 	}
 	if n := env.faults.Calls(storetest.Update) - before; n < 8 || n > 100 {
@@ -316,11 +316,11 @@ func TestRevoke(t *testing.T) {
 	id := issued.Record.ID
 	env.types()
 	for range 2 {
-		if err := env.manager.Revoke(t.Context(), "acme", id); err != nil {
+		if err := env.manager.Revoke(t.Context(), "acme", "", id); err != nil {
 			t.Fatal(err)
 		}
 	}
-	rec, err := env.manager.Get(t.Context(), "acme", id)
+	rec, err := env.manager.Get(t.Context(), "acme", "", id)
 	if err != nil || !rec.Revoked() || rec.RevokedAt.Before(rec.CreatedAt) || rec.Version != 2 {
 		t.Errorf("%+v, %v", rec, err)
 	}
@@ -334,7 +334,7 @@ func TestRevoke(t *testing.T) {
 		t.Errorf("the ID can come back: %v", err)
 	}
 	env.faults.Fail(storetest.Update, storetest.Always, errors.New("down"))
-	if err := env.manager.Revoke(t.Context(), "acme", env.create(keys.Spec{}).Record.ID); err == nil {
+	if err := env.manager.Revoke(t.Context(), "acme", "", env.create(keys.Spec{}).Record.ID); err == nil {
 		t.Error("a revocation that the store did not make is reported as made")
 	}
 }
@@ -346,10 +346,10 @@ func TestRevokeByASlowClock(t *testing.T) {
 	rec := goodRecord(t, keys.KindKey)
 	rec.CreatedAt = now().Add(time.Hour)
 	env.insert(rec)
-	if err := env.manager.Revoke(t.Context(), "acme", rec.ID); err != nil {
+	if err := env.manager.Revoke(t.Context(), "acme", "", rec.ID); err != nil {
 		t.Fatal(err)
 	}
-	after, err := env.manager.Get(t.Context(), "acme", rec.ID)
+	after, err := env.manager.Get(t.Context(), "acme", "", rec.ID)
 	if err != nil || !after.RevokedAt.Equal(rec.CreatedAt) {
 		t.Errorf("revoked at %v, want %v, %v", after.RevokedAt, rec.CreatedAt, err)
 	}
@@ -393,7 +393,7 @@ func TestRevokeUnderLoad(t *testing.T) {
 		for range 4 {
 			<-started
 		}
-		if err := env.manager.Revoke(t.Context(), "acme", issued.Record.ID); err != nil {
+		if err := env.manager.Revoke(t.Context(), "acme", "", issued.Record.ID); err != nil {
 			t.Error(err)
 		}
 		close(revoked)
@@ -411,7 +411,7 @@ func TestConcurrentChangesAllCount(t *testing.T) {
 		wg.Go(func() {
 			for range 20 {
 				for {
-					_, err := env.manager.Change(t.Context(), "acme", id, keys.Change{Label: new("x")})
+					_, err := env.manager.Change(t.Context(), "acme", "", id, keys.Change{Label: new("x")})
 					if err == nil {
 						break
 					}
@@ -424,7 +424,7 @@ func TestConcurrentChangesAllCount(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if rec, err := env.manager.Get(t.Context(), "acme", id); err != nil || rec.Version != 1+8*20 {
+	if rec, err := env.manager.Get(t.Context(), "acme", "", id); err != nil || rec.Version != 1+8*20 {
 		t.Errorf("version %d, %v", rec.Version, err)
 	}
 }
@@ -484,7 +484,7 @@ func TestSweep(t *testing.T) {
 		t.Errorf("swept %d, %v; want the token", n, err)
 	}
 	for id, want := range map[string]error{tokenRec.ID: keys.ErrNotFound, clientRec.ID: nil, keyRec.ID: nil} {
-		if _, err := env.manager.Get(t.Context(), "acme", id); !errors.Is(err, want) {
+		if _, err := env.manager.Get(t.Context(), "acme", "", id); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", id, err, want)
 		}
 	}
@@ -540,7 +540,7 @@ func TestNothingLeaks(t *testing.T) {
 		issued := env.create(keys.Spec{Label: "x"})
 		_, secret, _ := strings.Cut(issued.Text.Reveal(), ".")
 		secrets = append(secrets, secret, secret[:20], secret[20:40])
-		next, err := env.manager.Rotate(t.Context(), "acme", issued.Record.ID, 0)
+		next, err := env.manager.Rotate(t.Context(), "acme", issued.Record.ID, keys.Rotation{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -553,7 +553,7 @@ func TestNothingLeaks(t *testing.T) {
 		env.faults.Heal()
 		note(issued, next, refused, junk, down)
 	}
-	for rec, err := range env.manager.List(context.Background(), "acme", keys.KindKey, "") {
+	for rec, err := range env.manager.List(context.Background(), keys.Query{Org: "acme", Kind: keys.KindKey}) {
 		text, marshalErr := rec.Digest.MarshalText()
 		note(rec, err, string(text), marshalErr)
 	}

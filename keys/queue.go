@@ -4,72 +4,104 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 )
 
+// maxTurn bounds how long a change waits for others.
+const maxTurn = 250 * time.Millisecond
+
 // A queue lets the changes to one record through one after another, so that
-// those of one process do not make each other fail. Whoever ends a credential
-// goes before all who wait to change it.
+// those of one process do not make each other fail, and lets none begin while
+// somebody ends the credential. It is a courtesy: what keeps writers from undoing
+// each other is the version that every write is compared with. So nobody waits
+// for a turn for long, and nobody waits to end a credential.
 type queue struct {
 	mu    sync.Mutex
-	lines map[string]*line // by ID, of records that somebody is changing
+	lines map[string]*line // by ID, of records that somebody is writing
 }
 
-// A line has those who wait to change one record. Each waits for its channel to
-// be closed, which gives it the turn.
-type line struct{ ending, changing []chan struct{} }
+// A line has those who write one record.
+type line struct {
+	changing bool // somebody has the turn
+	ending   int
+	waiting  []chan struct{} // each is closed to give its owner the turn
+}
 
-// enter waits for the turn to change a record, which leave gives back. The error
-// is that of ctx.
-func (q *queue) enter(ctx context.Context, id string, ends bool) error {
+// change waits for the turn to change a record, and returns what gives it back.
+// If the wait takes too long, or ctx ends, it returns without the turn.
+func (q *queue) change(ctx context.Context, id string) (leave func()) {
 	q.mu.Lock()
+	l := q.line(id)
+	if !l.changing && l.ending == 0 {
+		l.changing = true
+		q.mu.Unlock()
+		return func() { q.leave(id) }
+	}
+	turn := make(chan struct{})
+	l.waiting = append(l.waiting, turn)
+	q.mu.Unlock()
+
+	timer := time.NewTimer(maxTurn)
+	defer timer.Stop()
+	select {
+	case <-turn:
+		return func() { q.leave(id) }
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if i := slices.Index(l.waiting, turn); i >= 0 {
+		l.waiting = slices.Delete(l.waiting, i, i+1)
+		q.next(id)
+		return func() {}
+	}
+	return func() { q.leave(id) } // it was given the turn meanwhile
+}
+
+// end keeps changes from beginning until done is called.
+func (q *queue) end(id string) (done func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.line(id).ending++
+	return func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.lines[id].ending--
+		q.next(id)
+	}
+}
+
+// line returns the line of a record, which is made if there is none.
+func (q *queue) line(id string) *line {
 	l := q.lines[id]
 	if l == nil {
 		if q.lines == nil {
 			q.lines = make(map[string]*line)
 		}
-		q.lines[id] = new(line)
-		q.mu.Unlock()
-		return nil
+		l = new(line)
+		q.lines[id] = l
 	}
-	turn := make(chan struct{})
-	if ends {
-		l.ending = append(l.ending, turn)
-	} else {
-		l.changing = append(l.changing, turn)
-	}
-	q.mu.Unlock()
-	select {
-	case <-turn:
-		return nil
-	case <-ctx.Done():
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	is := func(c chan struct{}) bool { return c == turn }
-	waiting := len(l.ending) + len(l.changing)
-	l.ending, l.changing = slices.DeleteFunc(l.ending, is), slices.DeleteFunc(l.changing, is)
-	if len(l.ending)+len(l.changing) == waiting {
-		q.next(id) // it was given the turn meanwhile
-	}
-	return ctx.Err()
+	return l
 }
 
-// leave gives the turn to the next in line.
 func (q *queue) leave(id string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.lines[id].changing = false
 	q.next(id)
 }
 
+// next gives the turn to whoever waits longest, if it is free, and forgets a line
+// that nobody is in.
 func (q *queue) next(id string) {
 	l := q.lines[id]
 	switch {
-	case len(l.ending) > 0:
-		close(l.ending[0])
-		l.ending = l.ending[1:]
-	case len(l.changing) > 0:
-		close(l.changing[0])
-		l.changing = l.changing[1:]
+	case l.changing || l.ending > 0:
+	case len(l.waiting) > 0:
+		l.changing = true
+		close(l.waiting[0])
+		l.waiting = l.waiting[1:]
 	default:
 		delete(q.lines, id)
 	}

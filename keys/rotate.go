@@ -114,10 +114,7 @@ func (m *Manager) rotate(ctx context.Context, org, id string, r Rotation, end ti
 	case r.Lifetime < 0 || r.Lifetime%time.Millisecond != 0:
 		return done, &InvalidError{FieldLifetime, "is negative or not in whole milliseconds"}
 	}
-	if err := m.enter(ctx, id, false); err != nil {
-		return done, err
-	}
-	defer m.queue.leave(id)
+	defer m.queue.change(ctx, id)()
 	for try := 1; ; try++ {
 		done, err = m.rotateOnce(ctx, org, id, r, end, check)
 		if try == maxTries || !errors.Is(err, ErrConflict) || wait(ctx, maxPause) != nil {

@@ -230,10 +230,10 @@ func (v *Verifier) judge(ctx context.Context, kind Kind, c *Credential, now time
 	if err != nil {
 		return err
 	}
-	match, err := v.hasher.matches(ctx, &rec.Digest, kind, secret)
+	match, err := v.hasher.matches(ctx, rec.ID, &rec.Digest, kind, secret)
 	outdated := match && v.hasher.outdated(&rec.Digest, secret)
 	if !match && err == nil && now.Before(rec.PreviousExpiresAt) {
-		match, err = v.hasher.matches(ctx, &rec.Previous, kind, secret)
+		match, err = v.hasher.matches(ctx, rec.ID, &rec.Previous, kind, secret)
 	}
 	switch {
 	case err != nil:

@@ -116,7 +116,7 @@ func TestVerifyAtTheEnd(t *testing.T) {
 	if _, err := env.verifier.VerifyAt(t.Context(), wrong.Reveal(), end); err != keys.ErrMismatch {
 		t.Errorf("a wrong secret learns of the end: %v", err)
 	}
-	if err := env.manager.Revoke(t.Context(), "acme", issued.Record.ID); err != nil {
+	if err := env.manager.Revoke(t.Context(), "acme", "", issued.Record.ID); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := env.verify(text); err != keys.ErrRevoked {
@@ -360,20 +360,20 @@ func TestTokensFollowTheirClient(t *testing.T) {
 		t.Fatalf("principal %+v, %v; want %+v", p, err, want)
 	}
 	ten := 10
-	if _, err := env.manager.Change(t.Context(), "acme", clientRec.ID, keys.Change{Scopes: new([]string{}), RateLimit: &ten}); err != nil {
+	if _, err := env.manager.Change(t.Context(), "acme", "", clientRec.ID, keys.Change{Scopes: new([]string{}), RateLimit: &ten}); err != nil {
 		t.Fatal(err)
 	}
 	if p, err := env.verify(text); err != nil || p.Scopes.String() != "identity:read" || p.RateLimit != 10 {
 		t.Errorf("after the client was narrowed: %+v, %v", p, err)
 	}
 	wide := []string{"webhooks:manage", "keys:manage"}
-	if _, err := env.manager.Change(t.Context(), "acme", clientRec.ID, keys.Change{Scopes: &wide}); err != nil {
+	if _, err := env.manager.Change(t.Context(), "acme", "", clientRec.ID, keys.Change{Scopes: &wide}); err != nil {
 		t.Fatal(err)
 	}
 	if p, err := env.verify(text); err != nil || p.Scopes != tokenRec.Scopes {
 		t.Errorf("after the client was widened: %q, %v", p.Scopes, err)
 	}
-	if err := env.manager.Revoke(t.Context(), "acme", clientRec.ID); err != nil {
+	if err := env.manager.Revoke(t.Context(), "acme", "", clientRec.ID); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := env.verify(text); err != keys.ErrRevoked {
@@ -489,7 +489,7 @@ func TestPeppers(t *testing.T) {
 		if _, err := verifier.Verify(t.Context(), issued.Text.Reveal()); err != nil {
 			t.Error(err)
 		}
-		rec, err := env.store.Get(t.Context(), issued.Record.ID)
+		rec, _, err := env.store.Get(t.Context(), issued.Record.ID)
 		if err != nil || !strings.HasPrefix(rec.Digest.Text(), "$hmac-sha256$v=1,k=first$") {
 			t.Errorf("digest %q, %v", rec.Digest.Text(), err)
 		}
@@ -503,7 +503,7 @@ func TestPeppers(t *testing.T) {
 	if _, err := verifier.Verify(t.Context(), pepperedKey.Text.Reveal()); err != nil {
 		t.Error(err)
 	}
-	rec, err := env.store.Get(t.Context(), pepperedKey.Record.ID)
+	rec, _, err := env.store.Get(t.Context(), pepperedKey.Record.ID)
 	if err != nil || !strings.HasPrefix(rec.Digest.Text(), "$hmac-sha256$v=1,k=second$") {
 		t.Errorf("digest %q, %v", rec.Digest.Text(), err)
 	}
@@ -579,7 +579,7 @@ func TestImportedDigests(t *testing.T) {
 					t.Fatalf("%+v, %v", p, err)
 				}
 			}
-			after, err := env.store.Get(t.Context(), rec.ID)
+			after, _, err := env.store.Get(t.Context(), rec.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -610,7 +610,7 @@ func TestUpgradeNeverUndoesARevocation(t *testing.T) {
 	// The key is revoked after the verifier read the record and before it
 	// writes the new digest.
 	env.faults.Corrupt(storetest.Get, 1, func(rec *keys.Record) {
-		if err := env.manager.Revoke(t.Context(), "acme", rec.ID); err != nil {
+		if err := env.manager.Revoke(t.Context(), "acme", "", rec.ID); err != nil {
 			t.Error(err)
 		}
 	})
