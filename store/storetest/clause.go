@@ -23,7 +23,7 @@ type Clause struct {
 	Needs []string
 
 	// Optional names the interface that the clause is of, such as
-	// keys.FamilyStore, if stores need not have it. Those that do not are not
+	// keys.UseStore, if stores need not have it. Those that do not are not
 	// judged. It is empty for the clauses that every store has to keep.
 	Optional string
 }

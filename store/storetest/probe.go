@@ -62,14 +62,14 @@ func (p *probe) insert(s keys.Store, records ...keys.Record) {
 }
 
 func (p *probe) get(s keys.Store, id string) keys.Record {
-	r, err := s.Get(p.ctx, id)
+	r, _, err := s.Get(p.ctx, id)
 	p.ok(err, "Get of %s", quote(id))
 	return r
 }
 
 // absent fails unless no record has the ID.
 func (p *probe) absent(s keys.Store, id string) {
-	_, err := s.Get(p.ctx, id)
+	_, _, err := s.Get(p.ctx, id)
 	p.refused(err, keys.ErrNotFound, "Get of %s", quote(id))
 }
 

@@ -20,8 +20,7 @@ var recordClauses = slices.Concat(
 	contextClauses,
 	concurrencyClauses,
 	historyClauses,
-	familyClauses,
-	localClauses,
+	parentClauses,
 	useClauses,
 )
 
@@ -79,8 +78,9 @@ const (
 	concurrent     = "concurrent-calls-do-not-fail"
 	linearizable   = "concurrent-histories-are-linearizable"
 	hostileID      = "get-hostile-id"
-	getsBoth       = "family-gets-both"
-	localFinds     = "local-finds-what-get-finds"
+	getsParent     = "get-gives-the-parent"
+	withoutParent  = "get-without-parent"
+	parentFresh    = "get-parent-is-fresh"
 	usesRoundTrip  = "uses-round-trip"
 	passesOver     = "uses-unknown-ids-passed-over"
 )
