@@ -12,7 +12,7 @@ const (
 	// another process, and maxEndings how often an ending is. Each conflict
 	// means that another writer got through.
 	maxTries   = 32
-	maxEndings = 256
+	maxEndings = 64
 	// maxPause bounds the wait before another try of a change. An ending waits
 	// an eighth of that at most, and so gets through a flood of changes.
 	maxPause = 32 * time.Millisecond

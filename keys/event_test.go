@@ -68,25 +68,29 @@ func TestLogEvents(t *testing.T) {
 	}
 }
 
-// TestRefusedPrincipal checks that the principal of a credential that is refused
-// says which one it was, and permits nothing.
-func TestRefusedPrincipal(t *testing.T) {
+// TestClaims checks what is said of a credential that is refused.
+func TestClaims(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)
 	a, b := env.create(keys.Spec{Scopes: []string{"keys:manage"}}), env.create(keys.Spec{})
-	wrong := partner.Text(withSecretOf(t, a.Record.ID, b.Text.Reveal())).Reveal()
-	want := keys.Principal{Org: "acme", ID: a.Record.ID, Kind: keys.KindKey}
-	if p, err := env.verify(wrong); err != keys.ErrMismatch || p != want {
-		t.Errorf("a wrong secret: %+v, %v", p, err)
-	}
 	c, err := partner.New("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, err := env.verify(partner.Text(c).Reveal()); err != keys.ErrUnknown || p != (keys.Principal{ID: c.ID}) {
-		t.Errorf("an unknown key: %+v, %v", p, err)
-	}
-	if p, err := env.verify("junk"); err != keys.ErrMalformed || p != (keys.Principal{}) {
-		t.Errorf("junk: %+v, %v", p, err)
+	acme := keys.Claim{Org: "acme", ID: a.Record.ID, Kind: keys.KindKey}
+	for _, tt := range []struct {
+		name, text string
+		claim      keys.Claim
+		err        error
+	}{
+		{"a good key", a.Text.Reveal(), acme, nil},
+		{"a wrong secret", partner.Text(withSecretOf(t, a.Record.ID, b.Text.Reveal())).Reveal(), acme, keys.ErrMismatch},
+		{"an unknown key", partner.Text(c).Reveal(), keys.Claim{ID: c.ID}, keys.ErrUnknown},
+		{"junk", "junk", keys.Claim{}, keys.ErrMalformed},
+	} {
+		p, claim, err := env.verifier.VerifyClaim(t.Context(), tt.text, now())
+		if claim != tt.claim || err != tt.err || (p == keys.Principal{}) != (err != nil) {
+			t.Errorf("%s: %+v, %+v, %v", tt.name, p, claim, err)
+		}
 	}
 }

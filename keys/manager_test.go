@@ -26,7 +26,7 @@ func TestCreate(t *testing.T) {
 		})
 		want := keys.Record{
 			ID: issued.Record.ID, Kind: keys.KindKey, Org: "acme", Label: "CI", Scopes: scopes.MustParse("identity:read webhooks:manage"),
-			RateLimit: 60, Digest: issued.Record.Digest, CreatedAt: now(), ExpiresAt: now().Add(time.Hour), Version: 1,
+			RateLimit: 60, Environment: "test", Digest: issued.Record.Digest, CreatedAt: now(), ExpiresAt: now().Add(time.Hour), Version: 1,
 		}
 		if diff := cmp.Diff(want, issued.Record, cmpRecords); diff != "" {
 			t.Error(diff)
@@ -256,7 +256,7 @@ func TestChange(t *testing.T) {
 		want   error
 	}{
 		"a reserved scope": {keys.Change{Scopes: new([]string{"leads:read"})}, scopes.ErrGrant},
-		"a zero limit":     {keys.Change{RateLimit: new(0)}, keys.ErrInvalid},
+		"a negative limit": {keys.Change{RateLimit: new(-1)}, keys.ErrInvalid},
 		"a long label":     {keys.Change{Label: new(strings.Repeat("a", 257))}, keys.ErrInvalid},
 	} {
 		if _, err := env.manager.Change(t.Context(), "acme", "", id, tt.change); !errors.Is(err, tt.want) {
@@ -283,8 +283,8 @@ func TestChangeTells(t *testing.T) {
 		t.Errorf("event %+v", e)
 	}
 	env.types()
-	if _, err := env.manager.Change(t.Context(), "acme", "", id, keys.Change{RateLimit: new(0)}); err == nil {
-		t.Error("no limit: no error")
+	if _, err := env.manager.Change(t.Context(), "acme", "", id, keys.Change{RateLimit: new(-1)}); err == nil {
+		t.Error("a negative limit: no error")
 	}
 	if got := env.types(); len(got) != 0 {
 		t.Errorf("a change that was refused told %v", got)

@@ -38,7 +38,7 @@ func TestRotate(t *testing.T) {
 					t.Fatal(err)
 				}
 				want := old.Record
-				want.ID, want.Digest = next.Record.ID, next.Record.Digest
+				want.ID, want.Digest, want.Replaces = next.Record.ID, next.Record.Digest, old.Record.ID
 				if diff := cmp.Diff(want, next.Record, cmpRecords); diff != "" || next.Record.ID == old.Record.ID {
 					t.Errorf("the successor differs in more than its ID:\n%s", diff)
 				}
@@ -57,6 +57,9 @@ func TestRotate(t *testing.T) {
 				rec, err := env.manager.Get(t.Context(), "acme", "", old.Record.ID)
 				if err != nil {
 					t.Fatal(err)
+				}
+				if rec.ReplacedBy != next.Record.ID {
+					t.Errorf("the old key names %q as its successor", rec.ReplacedBy)
 				}
 				switch {
 				case tt.oldEnds == 0 && !rec.ExpiresAt.IsZero(), tt.oldEnds > 0 && !rec.ExpiresAt.Equal(start.Add(tt.oldEnds)):

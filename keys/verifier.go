@@ -42,31 +42,46 @@ func newVerifier(store Store, s settings) *Verifier {
 // context that has ended too. Only ErrUnavailable leaves open whether the
 // credential is good.
 //
-// With an error the Principal permits nothing. Its ID, and Org and Kind if the
-// record was found, say what was presented, for logs.
-//
-// A check whose error is nil counts as a use: see [Options.Uses].
+// With an error the Principal is zero. A check whose error is nil counts as a
+// use: see [Options.Uses].
 func (v *Verifier) Verify(ctx context.Context, text string) (Principal, error) {
 	return v.VerifyAt(ctx, text, time.Now())
 }
 
 // VerifyAt is Verify at the time now.
-func (v *Verifier) VerifyAt(ctx context.Context, text string, now time.Time) (p Principal, err error) {
-	if err = v.verify(ctx, text, now, &p); err == nil && v.uses != nil {
+func (v *Verifier) VerifyAt(ctx context.Context, text string, now time.Time) (Principal, error) {
+	p, _, err := v.VerifyClaim(ctx, text, now)
+	return p, err
+}
+
+// A Claim is who somebody says to be who presents a credential, whether that is
+// good or not: for logs and events.
+type Claim struct {
+	Org  string // empty if no record was found
+	ID   string // the public ID, a part of the credential's text; empty if there is none to read
+	Kind Kind   // empty if no record was found
+}
+
+// VerifyClaim is [Verifier.VerifyAt] that also says, with an error too, what was
+// presented.
+func (v *Verifier) VerifyClaim(ctx context.Context, text string, now time.Time) (p Principal, c Claim, err error) {
+	if err = v.verify(ctx, text, now, &p, &c); err == nil && v.uses != nil {
 		v.uses.Note(p.ID, now)
 	}
-	return p, err
+	return p, c, err
 }
 
 // Inspect is VerifyAt for somebody who asks about a credential, and does not
 // use it: it notes no use.
 func (v *Verifier) Inspect(ctx context.Context, text string, now time.Time) (p Principal, err error) {
-	err = v.verify(ctx, text, now, &p)
+	var c Claim
+	err = v.verify(ctx, text, now, &p, &c)
 	return p, err
 }
 
-// verify is Inspect with its result in p, which is zero.
-func (v *Verifier) verify(ctx context.Context, text string, now time.Time, p *Principal) error {
+// verify is VerifyClaim, but for the use, with its results in p and claim, which
+// are zero.
+func (v *Verifier) verify(ctx context.Context, text string, now time.Time, p *Principal, claim *Claim) error {
 	format, kind := v.key, KindKey
 	if strings.HasPrefix(text, v.token.prefix) {
 		format, kind = v.token, KindToken
@@ -75,11 +90,11 @@ func (v *Verifier) verify(ctx context.Context, text string, now time.Time, p *Pr
 	if err != nil {
 		return err
 	}
-	p.ID = c.ID
+	claim.ID = c.ID
 	var buf, parentBuf Record
 	rec, parent, err := v.lookUp(ctx, c.ID, &buf, &parentBuf)
 	if rec != nil {
-		p.ID, p.Org, p.Kind = rec.ID, rec.Org, rec.Kind
+		*claim = Claim{rec.Org, rec.ID, rec.Kind}
 	}
 	if err := v.judge(ctx, kind, &c, now, rec, err); err != nil {
 		return err
@@ -89,7 +104,7 @@ func (v *Verifier) verify(ctx context.Context, text string, now time.Time, p *Pr
 
 // fill makes p what a good record stands for. The error says that the record's
 // parent is not good.
-func (v *Verifier) fill(ctx context.Context, p *Principal, rec, parent *Record, now time.Time) (err error) {
+func (v *Verifier) fill(ctx context.Context, p *Principal, rec, parent *Record, now time.Time) error {
 	lasting, granted, figure := rec, rec.Scopes, rec.RateLimit
 	if rec.Kind == KindToken {
 		if err := checkParent(rec, parent, now); err != nil {
@@ -100,11 +115,12 @@ func (v *Verifier) fill(ctx context.Context, p *Principal, rec, parent *Record, 
 	} else if rec.Parent != "" {
 		return unavailable(fmt.Errorf("%w: a %s with a parent", ErrCorrupt, rec.Kind))
 	}
-	if p.RateLimit, err = v.limit(ctx, rec.Org, figure); err != nil {
+	limit, err := v.limit(ctx, rec.Org, figure)
+	if err != nil {
 		return err
 	}
 	p.Org, p.ID, p.Kind, p.Client = rec.Org, rec.ID, rec.Kind, rec.Parent
-	p.Scopes, p.ExpiresAt = granted, rec.ExpiresAt
+	p.Scopes, p.RateLimit, p.ExpiresAt = granted, limit, rec.ExpiresAt
 	p.Label, p.Networks, p.Metadata = lasting.Label, lasting.Networks, lasting.Metadata
 	p.CreatedBy, p.ReplacedBy = lasting.CreatedBy, lasting.ReplacedBy
 	if p.Environment = lasting.Environment; p.Environment == "" && lasting.Kind == KindKey {
