@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -28,9 +27,7 @@ const (
 //		storetest.BenchmarkRecords(b, func(t testing.TB) keys.Store { return open(t) })
 //	}
 //
-// The benchmark op=family reads a token and its client as a check of the token
-// does: with GetFamily if the store is a [keys.FamilyStore], and else with two
-// calls of Get. Those of uses are left out if the store is no [keys.UseStore].
+// The benchmark op=family gets a token and its client. Those of uses are left out if the store is no [keys.UseStore].
 func BenchmarkRecords(b *testing.B, open func(t testing.TB) keys.Store) {
 	b.Helper()
 	s := newSample(b, open(b))
@@ -40,7 +37,7 @@ func BenchmarkRecords(b *testing.B, open func(t testing.TB) keys.Store) {
 	b.Run("op=family", s.readFamily)
 	b.Run(fmt.Sprintf("op=list/limit=%d", benchPerOrg), s.list)
 	b.Run("op=update", s.update)
-	if uses, ok := s.Store.(useStore); ok && useClauses[0].judges(s.Store) {
+	if uses, ok := s.Store.(useStore); ok && useClauses[0].applies(s.Store) {
 		b.Run(fmt.Sprintf("op=note-uses/ids=%d", benchPerOrg), func(b *testing.B) { s.noteUses(b, uses) })
 		b.Run(fmt.Sprintf("op=last-uses/ids=%d", benchPerOrg), func(b *testing.B) { s.lastUses(b, uses) })
 	}
@@ -93,7 +90,7 @@ func (s *sample) get(b *testing.B) {
 	b.ReportAllocs()
 	ctx, i := b.Context(), 0
 	for b.Loop() {
-		if _, err := s.Get(ctx, s.keys[i]); err != nil {
+		if _, _, err := s.Get(ctx, s.keys[i]); err != nil {
 			b.Fatal(err)
 		}
 		i = (i + 1) % len(s.keys)
@@ -104,7 +101,7 @@ func (s *sample) getUnknown(b *testing.B) {
 	b.ReportAllocs()
 	ctx := b.Context()
 	for b.Loop() {
-		if _, err := s.Get(ctx, "vck_live_ABCDEFGHIJKLMNOPQRSTUV"); !errors.Is(err, keys.ErrNotFound) {
+		if _, _, err := s.Get(ctx, "vck_live_ABCDEFGHIJKLMNOPQRSTUV"); !errors.Is(err, keys.ErrNotFound) {
 			b.Fatalf("Get of an unknown ID: %v", err)
 		}
 	}
@@ -118,7 +115,7 @@ func (s *sample) getParallel(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		i := int(callers.Add(1)) * 31 % len(s.keys)
 		for pb.Next() {
-			if _, err := s.Get(ctx, s.keys[i]); err != nil {
+			if _, _, err := s.Get(ctx, s.keys[i]); err != nil {
 				b.Error(err)
 				return
 			}
@@ -129,26 +126,14 @@ func (s *sample) getParallel(b *testing.B) {
 
 // readFamily reads tokens and their clients.
 func (s *sample) readFamily(b *testing.B) {
-	read := s.twoGets
-	if family, ok := s.Store.(keys.FamilyStore); ok {
-		read = family.GetFamily
-	}
 	b.ReportAllocs()
 	ctx, i := b.Context(), 0
 	for b.Loop() {
-		if _, parent, err := read(ctx, s.tokens[i]); err != nil || parent.ID == "" {
+		if _, parent, err := s.Get(ctx, s.tokens[i]); err != nil || parent.ID == "" {
 			b.Fatalf("a token with the client %q, %v", parent.ID, err)
 		}
 		i = (i + 1) % len(s.tokens)
 	}
-}
-
-// twoGets is GetFamily for stores that have none.
-func (s *sample) twoGets(ctx context.Context, id string) (rec, parent keys.Record, err error) {
-	if rec, err = s.Get(ctx, id); err == nil {
-		parent, err = s.Get(ctx, rec.Parent)
-	}
-	return rec, parent, err
 }
 
 func (s *sample) list(b *testing.B) {
@@ -164,7 +149,7 @@ func (s *sample) list(b *testing.B) {
 
 func (s *sample) update(b *testing.B) {
 	ctx := b.Context()
-	r, err := s.Get(ctx, s.keys[0])
+	r, _, err := s.Get(ctx, s.keys[0])
 	if err != nil {
 		b.Fatal(err)
 	}

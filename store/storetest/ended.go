@@ -61,7 +61,7 @@ func endedGet(p *probe, s keys.Store) {
 	p.insert(s, r)
 	for _, id := range []string{r.ID, p.clause + ".nobody"} {
 		p.ended("Get", func(ctx context.Context) error {
-			_, err := s.Get(ctx, id)
+			_, _, err := s.Get(ctx, id)
 			return err
 		})
 	}

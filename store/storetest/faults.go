@@ -21,28 +21,26 @@ const Always = -1
 // lost or corrupted if it is to be. A Faults is safe for concurrent use. It is
 // made by [NewFaults].
 //
-// Each method is its own: where a caller reads a token and its client with
-// GetFamily, as a check of a token does, the faults of [Get] are not met.
-//
-// A Faults has the methods of [keys.FamilyStore] and [keys.UseStore] whether or
-// not the other store has them. If that cannot read families, GetFamily is two
-// calls of Get, with the faults and in the counts of [Get] too: it does what a
-// caller does who looks for the method and does not find it. If it keeps no
-// uses, NoteUses and LastUses fail with an error that wraps
-// [errors.ErrUnsupported].
+// A Faults has the methods of the optional interfaces whether or not the other
+// store has them. If that keeps no uses or lists no organizations, the methods for
+// it fail with an error that wraps [errors.ErrUnsupported]. If it does not count,
+// Count is made of calls of List, with the faults and in the counts of [List] too:
+// it does what a caller does who looks for the method and does not find it.
 type Faults struct {
-	store  store.Store
-	family keys.FamilyStore // the store, if it is one
-	uses   keys.UseStore    // the store, if it is one
+	store store.Store
+	uses  keys.UseStore   // the store, if it is one
+	count keys.CountStore // the store, if it is one
+	orgs  keys.OrgStore   // the store, if it is one
 
 	mu     sync.Mutex
 	states [methods]state
 }
 
 var (
-	_ store.Store      = (*Faults)(nil)
-	_ keys.FamilyStore = (*Faults)(nil)
-	_ keys.UseStore    = (*Faults)(nil)
+	_ store.Store     = (*Faults)(nil)
+	_ keys.UseStore   = (*Faults)(nil)
+	_ keys.CountStore = (*Faults)(nil)
+	_ keys.OrgStore   = (*Faults)(nil)
 )
 
 // A state is what a Faults knows of one method.
@@ -81,8 +79,9 @@ func NewFaults(s store.Store) *Faults {
 		panic("storetest: NewFaults of a nil store")
 	}
 	f := &Faults{store: s}
-	f.family, _ = s.(keys.FamilyStore)
 	f.uses, _ = s.(keys.UseStore)
+	f.count, _ = s.(keys.CountStore)
+	f.orgs, _ = s.(keys.OrgStore)
 	return f
 }
 
@@ -116,14 +115,13 @@ func (f *Faults) set(m Method, n int, err error, which func(*state) *fault) {
 	*which(&f.states[m]) = fault{left: n, err: err}
 }
 
-// Corrupt makes the next n calls of m, which is [Get], [GetFamily] or [List],
-// return records that change has been called on: with another ID, without a
-// digest, of another organization. What is stored stays as it is. Calls that
-// find nothing count too. GetFamily calls change on the record and then on its
-// parent, if it has one. Corrupt panics for other methods. [Always] and 0 are as for
-// [Faults.Fail].
+// Corrupt makes the next n calls of m, which is [Get] or [List], return records
+// that change has been called on: with another ID, without a digest, of another
+// organization. What is stored stays as it is. Calls that find nothing count
+// too. Get calls change on the record and then on its parent, if it has one.
+// Corrupt panics for other methods. [Always] and 0 are as for [Faults.Fail].
 func (f *Faults) Corrupt(m Method, n int, change func(*keys.Record)) {
-	if m != Get && m != GetFamily && m != List {
+	if m != Get && m != List {
 		panic(fmt.Sprintf("storetest: Corrupt of %v, which returns no records", m))
 	}
 	f.mu.Lock()

@@ -48,8 +48,9 @@ func digests() []keys.Digest {
 	}
 }
 
-// full returns a live record with every field set that its kind may have, but
-// RevokedAt. The organization is one of the clause's own.
+// full returns a record with every field set that its kind may have, but
+// RevokedAt. It neither expires nor is revoked for a long time, but it is paused.
+// The organization is one of the clause's own.
 func (p *probe) full(kind keys.Kind, name string) keys.Record {
 	r := keys.Record{
 		ID:                p.clause + "." + name,
@@ -70,8 +71,24 @@ func (p *probe) full(kind keys.Kind, name string) keys.Record {
 		r.TokenLifetime = 90*time.Minute + time.Millisecond
 	case keys.KindToken:
 		r.Parent = p.clause + ".client of " + name
+		return r
 	}
+	r.Environment = "test"
+	r.Networks = mustNetworks("192.0.2.0/24 2001:db8::/32")
+	r.Metadata = `{"name": "` + name + `"}`
+	r.CreatedBy = "host:maker of " + name
+	r.Replaces = p.clause + ".before " + name
+	r.ReplacedBy = p.clause + ".after " + name
+	r.DisabledAt = created.Add(time.Minute)
 	return r
+}
+
+func mustNetworks(text string) keys.Networks {
+	n, err := keys.ParseNetworks(text)
+	if err != nil {
+		panic(err)
+	}
+	return n
 }
 
 // sparse returns a live record with no field set that its kind can do without.
@@ -92,6 +109,12 @@ func changed(r keys.Record) keys.Record {
 	r.Previous, r.Digest = r.Digest, digest(r.Label)
 	r.PreviousExpiresAt = expires.Add(-time.Minute)
 	r.ExpiresAt = expires.Add(time.Millisecond)
+	if r.Kind != keys.KindToken {
+		r.Networks = mustNetworks("198.51.100.7/32")
+		r.Metadata += ", changed"
+		r.ReplacedBy += ", changed"
+		r.DisabledAt = created.Add(2 * time.Minute)
+	}
 	return r
 }
 

@@ -96,10 +96,10 @@ func timesAreKept(p *probe, s keys.Store) {
 }
 
 func numbersAreKept(p *probe, s keys.Store) {
-	const longest = math.MaxInt64 / time.Millisecond * time.Millisecond
-	for i, n := range []int{math.MaxInt32, math.MaxInt - 1, math.MaxInt} {
+	for i, n := range []int{0, 1, keys.MaxRateLimit - 1, keys.MaxRateLimit} {
 		r := p.full(keys.KindClient, show(i))
-		r.RateLimit, r.TokenLifetime = n, longest
+		r.RateLimit, r.TokenLifetime = n, keys.MaxTokenLifetime-time.Duration(i)*time.Millisecond
+		r.Version = math.MaxInt64 - 1 - int64(i)
 		p.insert(s, r)
 		p.same(p.get(s, r.ID), r, "the record with large numbers")
 	}
@@ -187,8 +187,11 @@ func invalid(r keys.Record) map[string]keys.Record {
 	add("a label that is too long", func(r *keys.Record) { r.Label = strings.Repeat("x", keys.MaxLabel+1) })
 	add("a label with NUL", func(r *keys.Record) { r.Label = "a\x00b" })
 	add("a label that is not UTF-8", func(r *keys.Record) { r.Label = "a\xffb" })
-	add("a rate limit of 0", func(r *keys.Record) { r.RateLimit = 0 })
 	add("a rate limit of -1", func(r *keys.Record) { r.RateLimit = -1 })
+	add("a rate limit above the highest", func(r *keys.Record) { r.RateLimit = keys.MaxRateLimit + 1 })
+	add("an environment that is no word", func(r *keys.Record) { r.Environment = "Test" })
+	add("metadata that is too long", func(r *keys.Record) { r.Metadata = strings.Repeat("x", keys.MaxMetadata+1) })
+	add("a maker whose name is too long", func(r *keys.Record) { r.CreatedBy = strings.Repeat("x", keys.MaxID+1) })
 	add("a key with a token lifetime", func(r *keys.Record) { r.TokenLifetime = time.Hour })
 	add("no digest", func(r *keys.Record) { r.Digest = keys.Digest{} })
 	add("a previous digest without an end", func(r *keys.Record) { r.PreviousExpiresAt = time.Time{} })
@@ -197,6 +200,7 @@ func invalid(r keys.Record) map[string]keys.Record {
 	add("a time before 1970", func(r *keys.Record) { r.ExpiresAt = time.UnixMilli(-1) })
 	add("a time with microseconds", func(r *keys.Record) { r.ExpiresAt = created.Add(time.Microsecond) })
 	add("a version of 0", func(r *keys.Record) { r.Version = 0 })
+	add("the last version that there is", func(r *keys.Record) { r.Version = math.MaxInt64 })
 	return records
 }
 

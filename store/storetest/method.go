@@ -3,11 +3,11 @@ package storetest
 import "fmt"
 
 // A Method is one of the methods of a store: the six that every one has, and
-// the three of optional interfaces.
+// the four of optional interfaces.
 type Method uint8
 
 // The methods of [keys.Store], the one of [ratelimit.Store], and those of
-// [keys.FamilyStore] and [keys.UseStore].
+// [keys.UseStore], [keys.CountStore] and [keys.OrgStore].
 const (
 	Insert Method = iota
 	Get
@@ -15,16 +15,17 @@ const (
 	List
 	Sweep
 	Take
-	GetFamily
 	NoteUses
 	LastUses
+	Count
+	Orgs
 
 	methods // how many there are
 )
 
 // String returns the name of the method.
 func (m Method) String() string {
-	names := [methods]string{"Insert", "Get", "Update", "List", "Sweep", "Take", "GetFamily", "NoteUses", "LastUses"}
+	names := [methods]string{"Insert", "Get", "Update", "List", "Sweep", "Take", "NoteUses", "LastUses", "Count", "Orgs"}
 	if m >= methods {
 		return fmt.Sprintf("Method(%d)", uint8(m))
 	}

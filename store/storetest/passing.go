@@ -21,19 +21,22 @@ func (f *Faults) Insert(ctx context.Context, r keys.Record) error {
 }
 
 // Get is [keys.Store.Get], with the faults of [Get].
-func (f *Faults) Get(ctx context.Context, id string) (keys.Record, error) {
+func (f *Faults) Get(ctx context.Context, id string) (rec, parent keys.Record, err error) {
 	a, err := f.begin(ctx, Get)
 	if err != nil {
-		return keys.Record{}, err
+		return keys.Record{}, keys.Record{}, err
 	}
-	r, err := f.store.Get(ctx, id)
+	rec, parent, err = f.store.Get(ctx, id)
 	if err = cmp.Or(a.lost, err); err != nil {
-		return keys.Record{}, err
+		return keys.Record{}, keys.Record{}, err
 	}
 	if a.change != nil {
-		a.change(&r)
+		a.change(&rec)
+		if parent.ID != "" {
+			a.change(&parent)
+		}
 	}
-	return r, nil
+	return rec, parent, nil
 }
 
 // Update is [keys.Store.Update], with the faults of [Update].
@@ -89,44 +92,10 @@ func (f *Faults) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit
 	return d, nil
 }
 
-// GetFamily is [keys.FamilyStore.GetFamily], with the faults of [GetFamily].
-func (f *Faults) GetFamily(ctx context.Context, id string) (rec, parent keys.Record, err error) {
-	a, err := f.begin(ctx, GetFamily)
-	if err != nil {
-		return keys.Record{}, keys.Record{}, err
-	}
-	if f.family != nil {
-		rec, parent, err = f.family.GetFamily(ctx, id)
-	} else {
-		rec, parent, err = f.getBoth(ctx, id)
-	}
-	if err = cmp.Or(a.lost, err); err != nil {
-		return keys.Record{}, keys.Record{}, err
-	}
-	if a.change != nil {
-		a.change(&rec)
-		if parent.ID != "" {
-			a.change(&parent)
-		}
-	}
-	return rec, parent, nil
+// unsupported is the error of a method that the store within does not have.
+func unsupported(of string) error {
+	return fmt.Errorf("storetest: the store within Faults is no %s: %w", of, errors.ErrUnsupported)
 }
-
-// getBoth is GetFamily over a store that has Get alone.
-func (f *Faults) getBoth(ctx context.Context, id string) (rec, parent keys.Record, err error) {
-	rec, err = f.Get(ctx, id)
-	if err != nil || rec.Parent == "" {
-		return rec, parent, err
-	}
-	parent, err = f.Get(ctx, rec.Parent)
-	if errors.Is(err, keys.ErrNotFound) {
-		err = nil
-	}
-	return rec, parent, err
-}
-
-// errNoUses is what becomes of uses if nobody keeps them.
-var errNoUses = fmt.Errorf("storetest: the store within Faults is no keys.UseStore: %w", errors.ErrUnsupported)
 
 // NoteUses is [keys.UseStore.NoteUses], with the faults of [NoteUses].
 func (f *Faults) NoteUses(ctx context.Context, uses map[string]time.Time) error {
@@ -135,7 +104,7 @@ func (f *Faults) NoteUses(ctx context.Context, uses map[string]time.Time) error 
 		return err
 	}
 	if f.uses == nil {
-		return errNoUses
+		return unsupported("keys.UseStore")
 	}
 	return cmp.Or(a.lost, f.uses.NoteUses(ctx, uses))
 }
@@ -147,11 +116,65 @@ func (f *Faults) LastUses(ctx context.Context, ids []string) (map[string]time.Ti
 		return nil, err
 	}
 	if f.uses == nil {
-		return nil, errNoUses
+		return nil, unsupported("keys.UseStore")
 	}
 	uses, err := f.uses.LastUses(ctx, ids)
 	if err = cmp.Or(a.lost, err); err != nil {
 		return nil, err
 	}
 	return uses, nil
+}
+
+// Count is [keys.CountStore.Count], with the faults of [Count].
+func (f *Faults) Count(ctx context.Context, org string, kind keys.Kind, now time.Time, most int) (n int, err error) {
+	a, err := f.begin(ctx, Count)
+	if err != nil {
+		return 0, err
+	}
+	if f.count != nil {
+		n, err = f.count.Count(ctx, org, kind, now, most)
+	} else {
+		n, err = f.countList(ctx, org, kind, now, most)
+	}
+	if err = cmp.Or(a.lost, err); err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// countList is Count over a store that has List alone.
+func (f *Faults) countList(ctx context.Context, org string, kind keys.Kind, now time.Time, most int) (n int, err error) {
+	q := keys.Query{Org: org, Kind: kind, Limit: 1000, Live: true}
+	for n < most {
+		page, err := f.List(ctx, q)
+		if err != nil {
+			return 0, err
+		}
+		for _, r := range page {
+			if !r.Expired(now) {
+				n++
+			}
+			q.After = r.ID
+		}
+		if len(page) < q.Limit {
+			break
+		}
+	}
+	return n, nil
+}
+
+// Orgs is [keys.OrgStore.Orgs], with the faults of [Orgs].
+func (f *Faults) Orgs(ctx context.Context, after string, limit int) ([]string, error) {
+	a, err := f.begin(ctx, Orgs)
+	if err != nil {
+		return nil, err
+	}
+	if f.orgs == nil {
+		return nil, unsupported("keys.OrgStore")
+	}
+	orgs, err := f.orgs.Orgs(ctx, after, limit)
+	if err = cmp.Or(a.lost, err); err != nil {
+		return nil, err
+	}
+	return orgs, nil
 }

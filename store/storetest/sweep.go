@@ -132,7 +132,7 @@ func sweepFollowsUpdates(p *probe, s keys.Store) {
 		dead := 0
 		for i, r := range tokens {
 			what := fmt.Sprintf("a token that, since an Update, %s, after Sweep of those before %s", tests[i].name, show(before))
-			got, err := s.Get(p.ctx, r.ID)
+			got, _, err := s.Get(p.ctx, r.ID)
 			if dies := tests[i].dies; dies.IsZero() || !dies.Before(before) {
 				p.ok(err, "Get of %s", what)
 				p.same(got, r, what)

@@ -10,11 +10,12 @@ import (
 
 // identity names the fields that other clauses than update-writes-all-fields are
 // about: they stay, or are compared, or are counted.
-var identity = []string{"ID", "Kind", "Org", "Parent", "CreatedAt", "Version"}
+var identity = []string{"ID", "Kind", "Org", "Parent", "Environment", "CreatedBy", "Replaces", "CreatedAt", "Version"}
 
 var updateClauses = []clause[keys.Store]{
 	rule(writesAll,
-		"Update writes every field but the ID, the kind, the organization, the parent and the creation time. "+
+		"Update writes every field but those that say where the record comes from: ID, Kind, Org, Parent, Environment, "+
+			"CreatedBy, Replaces and CreatedAt. "+
 			"A rotation whose new digest is not written leaves the old secret good for ever.",
 		updateWritesAllFields, roundTrip),
 	rule(clears,
@@ -22,16 +23,16 @@ var updateClauses = []clause[keys.Store]{
 			"expiry or an old digest that is gone. Writing only what is not zero breaks this.",
 		updateClearsFields, writesAll),
 	rule(keepsIdentity,
-		"Kind, Parent and CreatedAt stay as they were inserted, whatever the new record says. A token "+
-			"that moved to another client would outlive the revocation of its own.",
+		"Kind, Parent, Environment, CreatedBy, Replaces and CreatedAt stay as they were inserted, whatever the new "+
+			"record says. A token that moved to another client would outlive the revocation of its own. keys.Next keeps them.",
 		updateKeepsIdentity, writesAll),
 	rule(increments,
 		"Update stores the version that it was given, plus one, so that every write can be told from the one before.",
 		updateIncrements, roundTrip),
 	rule("update-leaves-valid-records",
-		"After an Update that passes another kind, with the fields of that kind, the record is still one that Validate allows: "+
-			"a key gets no Parent and no TokenLifetime. They are left out; or, with a TokenLifetime, the Update fails with "+
-			"an error that wraps ErrInvalid, and changes nothing. A record that cannot be read cannot be revoked either.",
+		"An Update that passes another kind, with fields that the stored kind cannot have, fails with an error that wraps "+
+			"ErrInvalid, and changes nothing: a key gets no TokenLifetime, a token no Metadata. If there are no such "+
+			"fields it goes well, and the kind stays. keys.Next decides. A record that cannot be read cannot be revoked either.",
 		updateLeavesValid, keepsIdentity, increments),
 	rule(compares,
 		"Update fails with an error that wraps ErrConflict, and changes nothing, unless the stored version is "+
@@ -89,10 +90,19 @@ func updateKeepsIdentity(p *probe, s keys.Store) {
 		case keys.KindToken:
 			next.Parent = p.clause + ".another client"
 		}
+		if kind != keys.KindToken {
+			next.Environment, next.CreatedBy, next.Replaces = "live", "host:somebody else", p.clause+".another key"
+		}
 		p.update(s, next)
 		got := p.get(s, was.ID)
-		was.Version, was.TokenLifetime = got.Version, got.TokenLifetime
+		was.Version, was.TokenLifetime = got.Version, next.TokenLifetime
 		p.same(got, was, "the "+string(kind)+" after an Update that asked for another identity")
+		if kind != keys.KindToken {
+			next.Environment, next.CreatedBy, next.Replaces, next.Version = "", "", "", got.Version
+			p.update(s, next)
+			was.Version++
+			p.same(p.get(s, was.ID), was, "the "+string(kind)+" after an Update that left its origin out", "Version")
+		}
 	}
 }
 
@@ -114,21 +124,21 @@ func updateLeavesValid(p *probe, s keys.Store) {
 			if other == kind {
 				continue
 			}
-			what := fmt.Sprintf("a %s that is passed as a %s", kind, other)
-			was := p.full(kind, what)
-			p.insert(s, was)
-			next := changed(p.full(other, what))
-			err := s.Update(p.ctx, next)
-			if err != nil && next.TokenLifetime > 0 {
-				p.refused(err, keys.ErrInvalid, "Update of %s", what)
-				p.same(p.get(s, was.ID), was, what+", after the Update that was refused,")
-				continue
+			for _, next := range []keys.Record{changed(p.full(other, "full")), p.sparse(other, "sparse")} {
+				what := fmt.Sprintf("a %s that is passed as a %s %s", kind, next.Label, other)
+				was := p.full(kind, what)
+				p.insert(s, was)
+				next.ID = was.ID
+				want, refusal := keys.Next(was, next)
+				err := s.Update(p.ctx, next)
+				if refusal != nil {
+					p.refused(err, keys.ErrInvalid, "Update of %s", what)
+					want = was
+				} else {
+					p.ok(err, "Update of %s", what)
+				}
+				p.same(p.get(s, was.ID), want, what+", after the Update,")
 			}
-			p.ok(err, "Update of %s", what)
-			got := p.get(s, was.ID)
-			p.ok(got.Validate(), "Validate, after Update, of %s", what)
-			next.Kind, next.Parent, next.Version = was.Kind, was.Parent, was.Version+1
-			p.same(got, next, what+", after the Update,", "TokenLifetime")
 		}
 	}
 }

@@ -36,13 +36,13 @@ func recordHistories(p *probe, s keys.Store) {
 	}
 }
 
-// familyHistories does what recordHistories does, and reads with GetFamily. What
-// that returns is taken for two reads that overlap.
-func familyHistories(p *probe, s familyStore) {
+// parentHistories does what recordHistories does, and looks at the parents that
+// Get returns too. What one call returns is taken for two reads that overlap.
+func parentHistories(p *probe, s keys.Store) {
 	for n := range rounds {
 		client := p.full(keys.KindClient, fmt.Sprint("client ", n))
 		records := []keys.Record{client, p.tokenOf(client, fmt.Sprint("token ", n))}
-		p.explain(s, n, records, (*witness).getFamily)
+		p.explain(s, n, records, (*witness).getBoth)
 	}
 }
 
@@ -157,22 +157,22 @@ func (w *witness) update(r keys.Record) {
 
 func (w *witness) get(id string) {
 	began := w.clock.Add(1)
-	r, err := w.store.Get(w.ctx, id)
+	r, _, err := w.store.Get(w.ctx, id)
 	w.look(id, began, r, err, "Get")
 }
 
-// getFamily reads a record and its parent.
-func (w *witness) getFamily(id string) {
+// getBoth reads a record and its parent.
+func (w *witness) getBoth(id string) {
 	began := w.clock.Add(1)
-	rec, parent, err := w.store.(keys.FamilyStore).GetFamily(w.ctx, id)
-	w.look(id, began, rec, err, "GetFamily")
+	rec, parent, err := w.store.Get(w.ctx, id)
+	w.look(id, began, rec, err, "Get")
 	if err != nil || rec.Parent == "" {
 		return
 	}
 	if parent.ID == "" {
 		err = keys.ErrNotFound
 	}
-	w.look(rec.Parent, began, parent, err, "GetFamily of its child")
+	w.look(rec.Parent, began, parent, err, "Get of its child")
 }
 
 // look notes what a read returned.
