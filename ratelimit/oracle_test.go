@@ -27,7 +27,7 @@ func TestOracleExact(t *testing.T) {
 			t.Run(fmt.Sprintf("rate=%d/burst=%d", perSecond, burst), func(t *testing.T) {
 				t.Parallel()
 				s := newSchedule(t, rate.Limit(perSecond), burst)
-				for range 25_000 {
+				for range steps(25_000) {
 					s.advance(tick)
 					s.step(t, 0)
 				}
@@ -64,7 +64,7 @@ func TestOracle(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := newSchedule(t, tt.rate, tt.burst)
-			for range 50_000 {
+			for range steps(50_000) {
 				s.advance(1)
 				s.step(t, 3)
 			}
