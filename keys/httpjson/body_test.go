@@ -1,6 +1,7 @@
-package keyshttp_test
+package httpjson_test
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -8,35 +9,37 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/claviger-auth/claviger/keys/keyshttp"
+	"github.com/claviger-auth/claviger/keys/httpjson"
 	"github.com/google/go-cmp/cmp"
 )
 
 // form has one field of each type.
 type form struct {
-	Text  *string
-	Flag  *bool
-	Count *int64
-	List  *[]string
+	Text   *string
+	Flag   *bool
+	Count  *int64
+	List   *[]string
+	Object *json.RawMessage
 }
 
-func (f *form) fields() []keyshttp.Field {
-	return []keyshttp.Field{
-		keyshttp.Optional("text", &f.Text), keyshttp.Optional("flag", &f.Flag),
-		keyshttp.Optional("k", &f.Count), keyshttp.Optional("list", &f.List),
+func (f *form) fields() []httpjson.Field {
+	return []httpjson.Field{
+		httpjson.Optional("text", &f.Text), httpjson.Optional("flag", &f.Flag),
+		httpjson.Optional("k", &f.Count), httpjson.Optional("list", &f.List),
+		httpjson.Optional("object", &f.Object),
 	}
 }
 
 // read reads body as JSON with the fields of form.
-func read(body string, more ...keyshttp.Field) (form, error) {
+func read(body string, more ...httpjson.Field) (form, error) {
 	r := httptest.NewRequest("POST", "/", strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	var f form
-	err := keyshttp.ReadJSON(httptest.NewRecorder(), r, 0, append(f.fields(), more...)...)
+	err := httpjson.Read(httptest.NewRecorder(), r, 0, append(f.fields(), more...)...)
 	return f, err
 }
 
-func TestReadJSON(t *testing.T) {
+func TestRead(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, body string
@@ -44,7 +47,7 @@ func TestReadJSON(t *testing.T) {
 	}{
 		{"empty body", ``, form{}},
 		{"empty object", ` {} `, form{}},
-		{"all", `{"text":"a","flag":false,"k":-7,"list":["x","y"]}`, form{new("a"), new(false), new(int64(-7)), &[]string{"x", "y"}}},
+		{"all", `{"text":"a","flag":false,"k":-7,"list":["x","y"]}`, form{new("a"), new(false), new(int64(-7)), &[]string{"x", "y"}, nil}},
 		{"other order and spaces", "\n{\t\"k\" : 0 ,\r\"text\" : \"\" }", form{Text: new(""), Count: new(int64(0))}},
 		{"empty list", `{"list":[]}`, form{List: &[]string{}}},
 		{"true", `{"flag":true}`, form{Flag: new(true)}},
@@ -56,6 +59,8 @@ func TestReadJSON(t *testing.T) {
 		{"escaped backslash before u", `{"text":"\\ud800"}`, form{Text: new(`\ud800`)}},
 		{"replacement character", `{"text":"\ufffd�"}`, form{Text: new("��")}},
 		{"NUL is text", `{"text":"\u0000"}`, form{Text: new("\x00")}},
+		{"object", `{"object": { "a" : [ 1, null ], "b":{"a":"<\u00e9 x>", "a":2} } }`, form{Object: new(json.RawMessage(`{"a":[1,null],"b":{"a":"<\u00e9 x>","a":2}}`))}},
+		{"empty object in it", `{"object":{ }}`, form{Object: new(json.RawMessage(`{}`))}},
 		{"null within text", `{"list":["null"]}`, form{List: &[]string{"null"}}},
 	}
 	for _, tt := range tests {
@@ -72,7 +77,7 @@ func TestReadJSON(t *testing.T) {
 	}
 }
 
-func TestReadJSONRefuses(t *testing.T) {
+func TestReadRefuses(t *testing.T) {
 	t.Parallel()
 	const bad, value = http.StatusBadRequest, http.StatusUnprocessableEntity
 	tests := []struct {
@@ -115,6 +120,9 @@ func TestReadJSONRefuses(t *testing.T) {
 		{"null in a list", `{"list":["a",null]}`, bad},
 		{"number in a list", `{"list":["a",1]}`, bad},
 		{"list in a list", `{"list":[["a"]]}`, bad},
+		{"object is null", `{"object":null}`, bad},
+		{"object is a list", `{"object":[]}`, bad},
+		{"object is text", `{"object":"{}"}`, bad},
 		{"number from a leading zero", `{"k":01}`, bad},
 		{"deep nesting", `{"text":` + strings.Repeat("[", 60000) + `}`, bad},
 		{"fraction", `{"k":1.5}`, value},
@@ -129,25 +137,26 @@ func TestReadJSONRefuses(t *testing.T) {
 		{"pair in the wrong order", `{"text":"\ude00\ud83d"}`, value},
 		{"pair and a half", `{"text":"\ud83d\ude00\ud83d"}`, value},
 		{"surrogates in two strings", `{"list":["\ud83d","\ude00"]}`, value},
+		{"half a pair in an object", `{"object":{"a":["\ud83d"]}}`, value},
 		{"escaped backslash, then a surrogate", `{"text":"\\\ud800"}`, value},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			_, err := read(tt.body)
-			want := &keyshttp.Error{Status: bad, Code: "invalid_request"}
+			want := &httpjson.Refusal{Status: bad, Code: "invalid_request"}
 			if tt.status == value {
-				want = &keyshttp.Error{Status: value, Code: "invalid_value"}
+				want = &httpjson.Refusal{Status: value, Code: "invalid_value"}
 			}
 			wantRefusal(t, err, want)
 		})
 	}
 }
 
-// wantRefusal checks the status and the code of an error of ReadJSON.
-func wantRefusal(tb testing.TB, err error, want *keyshttp.Error) {
+// wantRefusal checks the status and the code of an error of Read.
+func wantRefusal(tb testing.TB, err error, want *httpjson.Refusal) {
 	tb.Helper()
-	var got *keyshttp.Error
+	var got *httpjson.Refusal
 	if !errors.As(err, &got) {
 		tb.Fatalf("error %v, want %v", err, want)
 	}
@@ -156,67 +165,74 @@ func wantRefusal(tb testing.TB, err error, want *keyshttp.Error) {
 	}
 }
 
-func TestReadJSONOthers(t *testing.T) {
+func TestReadOthers(t *testing.T) {
 	t.Parallel()
-	got, err := read(`{"x":null,"text":"a","y":{"text":1,"text":2},"Text":[]}`, keyshttp.Others())
+	got, err := read(`{"x":null,"text":"a","y":{"text":1,"text":2},"Text":[]}`, httpjson.Others())
 	if err != nil || got.Text == nil || *got.Text != "a" {
 		t.Errorf("got %v, %v; want the known member alone", got, err)
 	}
 	for _, body := range []string{`{"x":1,"x":1}`, `{"text":"a","text":"a"}`, `{"x":nul}`, `{"text":1}`} {
-		if _, err := read(body, keyshttp.Others()); err == nil {
+		if _, err := read(body, httpjson.Others()); err == nil {
 			t.Errorf("%s was accepted", body)
 		}
 	}
 }
 
-func TestReadJSONTypes(t *testing.T) {
+func TestReadTypes(t *testing.T) {
 	t.Parallel()
+	const ascii, latin = `{"text":"a"}`, "{\"text\":\"\u00e9\"}"
 	tests := []struct {
 		name   string
 		header http.Header
+		body   string
 		ok     bool
 	}{
-		{"plain", http.Header{"Content-Type": {"application/json"}}, true},
-		{"other case", http.Header{"Content-Type": {"Application/JSON"}}, true},
-		{"charset", http.Header{"Content-Type": {"application/json; charset=utf-8"}}, true},
-		{"charset in capitals, quoted", http.Header{"Content-Type": {`application/json;charset="UTF-8"`}}, true},
-		{"identity", http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"Identity"}}, true},
-		{"none", http.Header{}, false},
-		{"empty", http.Header{"Content-Type": {""}}, false},
-		{"two lines", http.Header{"Content-Type": {"application/json", "application/json"}}, false},
-		{"two in a line", http.Header{"Content-Type": {"application/json, application/json"}}, false},
-		{"text", http.Header{"Content-Type": {"text/json"}}, false},
-		{"form", http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, false},
-		{"suffix", http.Header{"Content-Type": {"application/problem+json"}}, false},
-		{"other charset", http.Header{"Content-Type": {"application/json; charset=utf-16"}}, false},
-		{"other parameter", http.Header{"Content-Type": {"application/json; profile=x"}}, false},
-		{"other parameter of that value", http.Header{"Content-Type": {"application/json; profile=utf-8"}}, false},
-		{"two charsets", http.Header{"Content-Type": {"application/json; charset=utf-8; charset=utf-16"}}, false},
-		{"gzip", http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}}, false},
-		{"gzip in a second line", http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"identity", "gzip"}}, false},
+		{"plain", http.Header{"Content-Type": {"application/json"}}, latin, true},
+		{"other case", http.Header{"Content-Type": {"Application/JSON"}}, latin, true},
+		{"charset", http.Header{"Content-Type": {"application/json; charset=utf-8"}}, latin, true},
+		{"charset in capitals, quoted", http.Header{"Content-Type": {`application/json;charset="UTF-8"`}}, latin, true},
+		{"identity", http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"Identity"}}, latin, true},
+		{"other parameter", http.Header{"Content-Type": {"application/json;odata=verbose"}}, latin, true},
+		{"two parameters", http.Header{"Content-Type": {"application/json; profile=x; charset=utf-8"}}, latin, true},
+		{"other charset, ASCII", http.Header{"Content-Type": {"application/json; charset=ISO-8859-1"}}, ascii, true},
+		{"charset without a name, ASCII", http.Header{"Content-Type": {`application/json; charset=""`}}, ascii, true},
+		{"other charset", http.Header{"Content-Type": {"application/json; charset=ISO-8859-1"}}, latin, false},
+		{"charset without a name", http.Header{"Content-Type": {`application/json; charset=""`}}, latin, false},
+		{"none", http.Header{}, ascii, false},
+		{"empty", http.Header{"Content-Type": {""}}, ascii, false},
+		{"two lines", http.Header{"Content-Type": {"application/json", "application/json"}}, ascii, false},
+		{"two in a line", http.Header{"Content-Type": {"application/json, application/json"}}, ascii, false},
+		{"text", http.Header{"Content-Type": {"text/json"}}, ascii, false},
+		{"form", http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, ascii, false},
+		{"suffix", http.Header{"Content-Type": {"application/problem+json"}}, ascii, false},
+		{"two charsets", http.Header{"Content-Type": {"application/json; charset=utf-8; charset=utf-16"}}, ascii, false},
+		{"half a parameter", http.Header{"Content-Type": {"application/json; charset"}}, ascii, false},
+		{"gzip", http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}}, ascii, false},
+		{"gzip in a second line", http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"identity", "gzip"}}, ascii, false},
+		{"an empty coding", http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {""}}, ascii, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := httptest.NewRequest("POST", "/", strings.NewReader("{}"))
+			r := httptest.NewRequest("POST", "/", strings.NewReader(tt.body))
 			r.Header = tt.header
-			err := keyshttp.ReadJSON(httptest.NewRecorder(), r, 0)
+			err := httpjson.Read(httptest.NewRecorder(), r, 0, httpjson.Others())
 			if tt.ok {
 				if err != nil {
 					t.Error(err)
 				}
 				return
 			}
-			wantRefusal(t, err, &keyshttp.Error{Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type"})
+			wantRefusal(t, err, &httpjson.Refusal{Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type"})
 			r.Body = io.NopCloser(strings.NewReader(""))
-			if err := keyshttp.ReadJSON(httptest.NewRecorder(), r, 0); err != nil {
+			if err := httpjson.Read(httptest.NewRecorder(), r, 0); err != nil {
 				t.Errorf("no body: %v, want nil whatever the type", err)
 			}
 		})
 	}
 }
 
-func TestReadJSONLimit(t *testing.T) {
+func TestReadLimit(t *testing.T) {
 	t.Parallel()
 	object := func(size int) string { return "{" + strings.Repeat(" ", size-2) + "}" }
 	tests := []struct {
@@ -227,10 +243,10 @@ func TestReadJSONLimit(t *testing.T) {
 	}{
 		{"at a limit", 10, 10, true},
 		{"above it", 10, 11, false},
-		{"at the default", 0, keyshttp.DefaultMaxBody, true},
-		{"above it", 0, keyshttp.DefaultMaxBody + 1, false},
+		{"at the default", 0, httpjson.DefaultMaxBody, true},
+		{"above it", 0, httpjson.DefaultMaxBody + 1, false},
 		{"within the default, which negative means", -1, 100, true},
-		{"negative is the default", -1, keyshttp.DefaultMaxBody + 1, false},
+		{"negative is the default", -1, httpjson.DefaultMaxBody + 1, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -238,27 +254,27 @@ func TestReadJSONLimit(t *testing.T) {
 			// A reader that is no strings.Reader has no Content-Length.
 			r := httptest.NewRequest("POST", "/", io.MultiReader(strings.NewReader(object(tt.size))))
 			r.Header.Set("Content-Type", "application/json")
-			err := keyshttp.ReadJSON(httptest.NewRecorder(), r, tt.limit)
+			err := httpjson.Read(httptest.NewRecorder(), r, tt.limit)
 			if tt.ok {
 				if err != nil {
 					t.Error(err)
 				}
 				return
 			}
-			wantRefusal(t, err, &keyshttp.Error{Status: http.StatusRequestEntityTooLarge, Code: "payload_too_large"})
+			wantRefusal(t, err, &httpjson.Refusal{Status: http.StatusRequestEntityTooLarge, Code: "payload_too_large"})
 		})
 	}
 }
 
-func TestReadJSONBrokenBody(t *testing.T) {
+func TestReadBrokenBody(t *testing.T) {
 	t.Parallel()
 	broken := io.MultiReader(strings.NewReader("{"), failing{})
 	r := httptest.NewRequest("POST", "/", broken)
 	r.Header.Set("Content-Type", "application/json")
-	err := keyshttp.ReadJSON(httptest.NewRecorder(), r, 0)
-	wantRefusal(t, err, &keyshttp.Error{Status: http.StatusBadRequest, Code: "invalid_request"})
+	err := httpjson.Read(httptest.NewRecorder(), r, 0)
+	wantRefusal(t, err, &httpjson.Refusal{Status: http.StatusBadRequest, Code: "invalid_request"})
 	r.Body = nil
-	if err := keyshttp.ReadJSON(httptest.NewRecorder(), r, 0); err != nil {
+	if err := httpjson.Read(httptest.NewRecorder(), r, 0); err != nil {
 		t.Errorf("nil body: %v", err)
 	}
 }

@@ -1,15 +1,13 @@
-package keyshttp
+package httpjson
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
-	"mime"
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -18,49 +16,50 @@ import (
 // else is said.
 const DefaultMaxBody = 64 << 10
 
-// A Field is a member that an object read by [ReadJSON] may have. [Optional]
-// and [Others] make fields.
+// A Field is a member that an object read by [Read] may have. [Optional] and
+// [Others] make fields.
 type Field struct {
 	name   string
-	into   any // **string, **bool, **int64 or **[]string
+	into   any // **string, **bool, **int64, **[]string or **json.RawMessage
 	others bool
 }
 
 // Optional returns a field with the given name: a string, true or false, an
-// integer, or an array of strings. If the object has it, *into is set to a
-// new value; else *into stays as it is, so that nil means absent.
-func Optional[T string | bool | int64 | []string](name string, into **T) Field {
+// integer, an array of strings, or for json.RawMessage an object. If the object
+// that is read has it, *into is set to a new value; else *into stays as it is, so
+// that nil means absent. A json.RawMessage is set to the object without spaces
+// between its parts. What the members of that object are is not looked at.
+func Optional[T string | bool | int64 | []string | json.RawMessage](name string, into **T) Field {
 	return Field{name: name, into: into}
 }
 
 // Others returns a field that stands for all names without a field of their
-// own. With it [ReadJSON] passes over such members; without it they are
-// refused.
+// own. With it [Read] passes over such members; without it they are refused.
 func Others() Field { return Field{others: true} }
 
-// ReadJSON reads the body of a request as one JSON object with the given
-// fields. It is stricter than package encoding/json: names are compared byte
-// by byte, a name that is there twice is refused, and so are unknown names
-// (see [Others]), null, data after the object, and invalid UTF-8. A body
-// without a single byte counts as an object without members, whatever its
-// type.
+// Read reads the body of a request as one JSON object with the given fields. It
+// is stricter than package encoding/json: names are compared byte by byte, and
+// a name that is there twice is refused. So are unknown names (see [Others]),
+// null, data after the object, and invalid UTF-8. A body without a single byte
+// counts as an object without members, whatever its type.
 //
 // At most limit bytes are read; a limit below 1 is [DefaultMaxBody]. The
-// ResponseWriter is only told to close the connection if there are more.
+// ResponseWriter is only told to close the connection if there are more. It may
+// be nil.
 //
-// The error is an [*Error], ready for [WriteError], that does not quote the
-// body:
+// The error is a [*Refusal], ready for [Refuse], that does not quote the body:
 //
 //   - 400 invalid_request: the body is not such an object;
 //   - 413 payload_too_large;
-//   - 415 unsupported_media_type: the Content-Type is not application/json,
-//     with no parameter but charset=utf-8, or the body is compressed;
+//   - 415 unsupported_media_type: the Content-Type is not application/json, or
+//     labels text that is not ASCII with another charset than UTF-8 (see
+//     [MediaType]), or the body is compressed;
 //   - 422 invalid_value: a number is not an integer of 64 bits (1.0 and 1e3 are
 //     written as no integer), or a string has half a surrogate pair, which is
 //     no text.
 //
 // After an error the fields may be set or not.
-func ReadJSON(w http.ResponseWriter, r *http.Request, limit int64, fields ...Field) error {
+func Read(w http.ResponseWriter, r *http.Request, limit int64, fields ...Field) error {
 	if r.Body == nil {
 		return nil
 	}
@@ -71,46 +70,36 @@ func ReadJSON(w http.ResponseWriter, r *http.Request, limit int64, fields ...Fie
 	if len(data) == 0 && err == nil {
 		return nil
 	}
-	if !plainJSON(r.Header) {
-		return &Error{http.StatusUnsupportedMediaType, "unsupported_media_type", "the body must be application/json, in UTF-8 and not compressed"}
+	name, asciiOnly := MediaType(r.Header)
+	if name != "application/json" || Compressed(r.Header) || asciiOnly && !IsASCII(data) {
+		return &Refusal{
+			Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type",
+			Description: "the body must be application/json, in UTF-8 and not compressed",
+		}
 	}
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return &Error{http.StatusRequestEntityTooLarge, "payload_too_large", "the body is too large"}
+		return &Refusal{
+			Status: http.StatusRequestEntityTooLarge, Code: "payload_too_large",
+			Description: "the body is too large",
+		}
 	}
 	if err != nil {
 		return invalidRequest("the body cannot be read")
 	}
+	return ReadObject(data, fields...)
+}
+
+// ReadObject reads data as [Read] reads a body whose type and length are good.
+// Data without a single byte is no object.
+func ReadObject(data []byte, fields ...Field) error {
 	if e := readObject(data, fields); e != nil {
 		return e
 	}
 	return nil
 }
 
-// plainJSON reports whether a header is that of an uncompressed JSON body.
-func plainJSON(h http.Header) bool {
-	for _, coding := range h["Content-Encoding"] {
-		if !strings.EqualFold(coding, "identity") {
-			return false
-		}
-	}
-	types := h["Content-Type"]
-	if len(types) != 1 {
-		return false
-	}
-	mediaType, params, err := mime.ParseMediaType(types[0])
-	if err != nil || mediaType != "application/json" {
-		return false
-	}
-	for name, value := range params {
-		if name != "charset" || !strings.EqualFold(value, "utf-8") {
-			return false
-		}
-	}
-	return true
-}
-
-// readObject reads data, which is not empty.
-func readObject(data []byte, fields []Field) *Error {
+// readObject is ReadObject with an error that says what it is.
+func readObject(data []byte, fields []Field) *Refusal {
 	// From here on, text is valid, so its parts are where they must be.
 	if !utf8.Valid(data) || !json.Valid(data) {
 		return invalidRequest("the body is not valid JSON")
@@ -191,7 +180,7 @@ func unquote(quoted []byte) (text string) {
 }
 
 // set sets the variable of f to a valid JSON value.
-func (f Field) set(value json.RawMessage) *Error {
+func (f Field) set(value json.RawMessage) *Refusal {
 	switch into := f.into.(type) {
 	case **string:
 		return assign(into, value, f.name, '"')
@@ -199,13 +188,15 @@ func (f Field) set(value json.RawMessage) *Error {
 		return assign(into, value, f.name, '[')
 	case **int64:
 		return f.setInteger(into, value)
+	case **json.RawMessage:
+		return f.setObject(into, value)
 	case **bool:
 		return assign(into, value, f.name, 't', 'f')
 	}
-	panic("keyshttp: Field was not made by Optional or Others")
+	panic("httpjson: Field was not made by Optional or Others")
 }
 
-func (f Field) setInteger(into **int64, value json.RawMessage) *Error {
+func (f Field) setInteger(into **int64, value json.RawMessage) *Refusal {
 	if value[0] != '-' && (value[0] < '0' || value[0] > '9') {
 		return invalidRequest(f.name + " is not of the right type")
 	}
@@ -217,8 +208,22 @@ func (f Field) setInteger(into **int64, value json.RawMessage) *Error {
 	return nil
 }
 
+func (f Field) setObject(into **json.RawMessage, value json.RawMessage) *Refusal {
+	if value[0] != '{' {
+		return invalidRequest(f.name + " is not of the right type")
+	}
+	if halfPair(value) {
+		return invalidValue(f.name + " is not valid text")
+	}
+	var compact bytes.Buffer
+	_ = json.Compact(&compact, value) // valid text has no error
+	object := json.RawMessage(compact.Bytes())
+	*into = &object
+	return nil
+}
+
 // assign decodes a value that must begin with one of the given bytes.
-func assign[T any](into **T, value json.RawMessage, name string, starts ...byte) *Error {
+func assign[T any](into **T, value json.RawMessage, name string, starts ...byte) *Refusal {
 	v := new(T)
 	if slices.Index(starts, value[0]) < 0 || holdsNull(value) || json.Unmarshal(value, v) != nil {
 		return invalidRequest(name + " is not of the right type")
