@@ -27,8 +27,8 @@ func TestRecords(t *testing.T, open func(t testing.TB) keys.Store) {
 	test(t, recordClauses, open)
 }
 
-// TestLimits is [Test] for the half that keeps buckets. One subtest waits for
-// buckets to be filled again, which takes some tenths of a second.
+// TestLimits is [Test] for the half that keeps buckets. Two subtests wait
+// for buckets to be filled again, or not to be, which takes two seconds.
 func TestLimits(t *testing.T, open func(t testing.TB) ratelimit.Store) {
 	t.Helper()
 	test(t, limitClauses, open)
