@@ -32,9 +32,18 @@ func (a *answer) send(w http.ResponseWriter, status int) {
 	answers.Put(a)
 }
 
-// writeError answers with an error (RFC 6749 §5.2).
-func writeError(w http.ResponseWriter, e *httpjson.Refusal) {
-	w.Header().Set("X-Content-Type-Options", "nosniff")
+// sendError answers with an error (RFC 6749 §5.2). A challenge or a time to wait,
+// in seconds, is written if there is one.
+func sendError(w http.ResponseWriter, e *httpjson.Refusal, challenge, wait string) {
+	values := &[3]string{"nosniff", challenge, wait}
+	h := w.Header()
+	h["X-Content-Type-Options"] = values[:1:1]
+	if challenge != "" {
+		h["Www-Authenticate"] = values[1:2:2]
+	}
+	if wait != "" {
+		h["Retry-After"] = values[2:3:3]
+	}
 	// Neither codes nor descriptions have characters that JSON escapes.
 	body := newAnswer()
 	body.add(`{"error":"`)

@@ -54,9 +54,14 @@ func (s *Server) Client(ctx context.Context, org, id string) (keys.Record, error
 
 // RotateSecret gives a client a new secret, on behalf of somebody who has all
 // that the client has. The old secret stays good for the time of the overlap. The
-// errors are those of [keys.Actor.RotateSecret].
+// error is [keys.ErrNotFound] for a client that was deleted; the others are those
+// of [keys.Actor.RotateSecret].
 func (s *Server) RotateSecret(ctx context.Context, by keys.Principal, id string, overlap time.Duration) (keys.Issued, error) {
-	return s.manager.As(by).RotateSecret(ctx, id, overlap)
+	issued, err := s.manager.As(by).RotateSecret(ctx, id, overlap)
+	if err == keys.ErrRevoked {
+		err = keys.ErrNotFound
+	}
+	return issued, err
 }
 
 // Delete revokes a client and with it all its tokens, at once and forever, on

@@ -1,7 +1,6 @@
 package oauth
 
 import (
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -148,11 +147,11 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *params) (a at
 	if a.id == "" || a.secret.Len() == 0 {
 		return a, true // which the server refuses
 	}
-	a.buckets = h.throttle.bucketsOf(a.id, a.addr)
 	a.hash = h.throttle.credentials(a.id, a.secret, a.addr)
 	if h.throttle.good.lately(a.hash, a.now) {
 		return a, true // whatever others do there
 	}
+	a.buckets = h.throttle.bucketsOf(a.id, a.addr)
 	for i := range a.buckets {
 		if !h.admit(w, r, &a, &a.buckets[i]) {
 			a.end()
@@ -214,29 +213,30 @@ func (h *Handler) tell(r *http.Request, a *attempt, e keys.Event) {
 
 // fail answers a request with an error.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, a *attempt, err error) {
-	switch limited := (*LimitError)(nil); {
-	case errors.As(err, &limited):
+	if limited, ok := err.(*LimitError); ok {
 		h.tooMany(w, limited.Decision.RetryAfter)
 		return
-	case err == errOutside:
+	}
+	switch err {
+	case errOutside:
 		h.tell(r, a, keys.Event{Type: keys.Refused, Reason: keys.ReasonNetwork})
 		err = ErrInvalidClient
-	case err == ErrInvalidClient:
+	case ErrInvalidClient:
 		h.count(r, a)
 		h.tell(r, a, keys.Event{Type: keys.Refused, Reason: keys.ReasonMismatch})
 	}
-	e := answerTo(r, err)
+	e, challenge, wait := answerTo(r, err), "", ""
 	switch e.Status {
 	case http.StatusUnauthorized:
-		w.Header().Set("Www-Authenticate", h.challenge)
+		challenge = h.challenge
 	case http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", "1")
+		wait = "1"
 		h.tell(r, a, keys.Event{Type: keys.Refused, Reason: keys.ReasonUnavailable, Err: err})
 		h.logger.LogAttrs(r.Context(), slog.LevelError, "oauth endpoint failed", slog.String("route", r.Pattern), slog.Any("error", err))
 	case httpjson.StatusClientGone:
 		h.tell(r, a, keys.Event{Type: keys.Refused, Reason: keys.ReasonCanceled})
 	}
-	writeError(w, &e)
+	sendError(w, &e, challenge, wait)
 }
 
 // count counts the failure of an attempt.
@@ -244,7 +244,10 @@ func (h *Handler) count(r *http.Request, a *attempt) {
 	if a.hash == 0 {
 		return // there was no secret to be wrong
 	}
-	h.throttle.good.forget(a.hash)
+	if a.began == 0 { // it was right lately
+		h.throttle.good.forget(a.hash)
+		a.buckets = h.throttle.bucketsOf(a.id, a.addr)
+	}
 	for i := range a.buckets {
 		_, _ = h.throttle.buckets.Take(r.Context(), a.buckets[i].Bucket, a.buckets[i].limit, a.now, 1)
 	}
@@ -271,12 +274,13 @@ func answerTo(r *http.Request, err error) httpjson.Refusal {
 	}
 }
 
+var errTooMany = httpjson.Refusal{
+	Status: http.StatusTooManyRequests, Code: "temporarily_unavailable",
+	Description: "Too many requests. Retry after the time in the Retry-After header.",
+}
+
 // tooMany answers 429.
 func (h *Handler) tooMany(w http.ResponseWriter, wait time.Duration) {
 	seconds := max(1, int64((wait+time.Second-1)/time.Second))
-	w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))
-	writeError(w, &httpjson.Refusal{
-		Status: http.StatusTooManyRequests, Code: "temporarily_unavailable",
-		Description: "Too many requests. Retry after the time in the Retry-After header.",
-	})
+	sendError(w, &errTooMany, "", strconv.FormatInt(seconds, 10))
 }

@@ -83,6 +83,8 @@ func readBody(r *http.Request) (string, error) {
 		switch {
 		case len(body) > maxBody:
 			return "", errTooLarge
+		case err == io.EOF && r.ContentLength > 0 && int64(len(body)) != r.ContentLength:
+			return "", errBody
 		case err == io.EOF:
 			// The bytes are not written again, so they may serve as a string.
 			return unsafe.String(unsafe.SliceData(body), len(body)), nil
