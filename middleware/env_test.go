@@ -41,7 +41,7 @@ func newEnv(t testing.TB, opts *middleware.Options) *env {
 		e.events = append(e.events, event)
 	}
 	var err error
-	if e.manager, err = keys.NewManager(e.faults, &keys.Options{Catalog: catalog, Hook: hook}); err != nil {
+	if e.manager, err = keys.NewManager(e.faults, &keys.Options{Catalog: catalog}); err != nil {
 		t.Fatal(err)
 	}
 	limiter, err := ratelimit.NewLimiter(e.faults, &ratelimit.Options{OnFailure: ratelimit.FailClosed})
@@ -75,6 +75,21 @@ func (e *env) last() keys.Event {
 	defer e.mu.Unlock()
 	return e.events[len(e.events)-1]
 }
+
+// all is the need of some scopes.
+func all(names ...string) middleware.Need { return middleware.Need{All: names} }
+
+// networks returns a set of networks.
+func networks(tb testing.TB, text string) keys.Networks {
+	tb.Helper()
+	n, err := keys.ParseNetworks(text)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return n
+}
+
+func hookNothing(context.Context, keys.Event) {}
 
 // request returns a request with an Authorization field for each line.
 func request(method string, lines ...string) *http.Request {
