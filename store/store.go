@@ -34,7 +34,7 @@
 // has benchmarks that are the same for every store:
 //
 //	func TestStore(t *testing.T) {
-//		storetest.Test(t, func(t testing.TB) store.Store { return open(t) })
+//		storetest.Test(t, func(t testing.TB) store.Store { return open(t) }, nil)
 //	}
 //
 //	func BenchmarkRecords(b *testing.B) {

@@ -6,7 +6,13 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"testing"
+	"time"
 )
+
+// timeLimit is how long a check may take. It is far more than one needs: a check
+// that takes longer waits for something that does not come.
+const timeLimit = 30 * time.Second
 
 // A Clause is one rule of a contract.
 type Clause struct {
@@ -22,9 +28,10 @@ type Clause struct {
 	// broken, or was not judged itself, this one is not judged.
 	Needs []string
 
-	// Optional names the interface that the clause is of, such as
-	// keys.UseStore, if stores need not have it. Those that do not are not
-	// judged. It is empty for the clauses that every store has to keep.
+	// Optional names what the clause is about, if stores need not have it: an
+	// interface, such as keys.UseStore, or a field of Options. Stores that do
+	// not have it are not judged. It is empty for the clauses that every store
+	// has to keep.
 	Optional string
 }
 
@@ -43,12 +50,16 @@ func (v *Violation) Error() string {
 // A clause is a Clause and the check that judges a store S by it.
 type clause[S any] struct {
 	Clause
-	check   func(*probe, S)
-	applies func(S) bool // whether a store is to be judged; nil if each is
+	check func(*probe, S)
+	is    func(S) bool           // whether a store is to be judged; nil if each is
+	given func(*Options[S]) bool // whether the check has what it needs; nil if it needs nothing
 }
 
-// judges reports whether s is to be judged by the clause.
-func (c *clause[S]) judges(s S) bool { return c.applies == nil || c.applies(s) }
+// applies reports whether s is to be judged by the clause.
+func (c *clause[S]) applies(s S) bool { return c.is == nil || c.is(s) }
+
+// possible reports whether a store can be judged by the clause.
+func (c *clause[S]) possible(opts *Options[S]) bool { return c.given == nil || c.given(opts) }
 
 // public returns what others may know of clauses.
 func public[S any](clauses []clause[S]) []Clause {
@@ -60,9 +71,43 @@ func public[S any](clauses []clause[S]) []Clause {
 	return out
 }
 
-// judge returns nil if s, which is fresh, keeps the clause. A store that
-// panics breaks it.
-func (c *clause[S]) judge(ctx context.Context, s S) (v *Violation) {
+// rule makes a clause of a contract.
+func rule[S any](name, doc string, check func(*probe, S), needs ...string) clause[S] {
+	return clause[S]{Clause: Clause{Name: name, Doc: doc, Needs: needs}, check: check}
+}
+
+// judge returns nil if s, which is fresh, keeps the clause. The check runs in a
+// goroutine of its own, so that one that never ends can be left alone. The
+// functions of opts run in the goroutine of the test, which may fail in them.
+func (c *clause[S]) judge(t testing.TB, s S, opts *Options[S]) *Violation {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	p := &probe{ctx: ctx, clause: c.Name, racing: opts.race(), t: t, options: opts, calls: make(chan func())}
+	result := make(chan *Violation, 1)
+	go func() { result <- c.run(p, s) }()
+
+	timer := time.NewTimer(timeLimit)
+	defer timer.Stop()
+	for {
+		select {
+		case v := <-result:
+			return v
+		case call := <-p.calls:
+			call()
+		case <-timer.C:
+			where := running()
+			cancel() // what heeds its context ends now
+			select {
+			case <-result:
+			case <-time.After(time.Second):
+			}
+			return &Violation{c.Name, c.Doc, fmt.Sprintf("no end after %v. Calls were still running, or waiting for each other:\n\n%s", timeLimit, where)}
+		}
+	}
+}
+
+// run runs the check. A store that panics breaks the clause.
+func (c *clause[S]) run(p *probe, s S) (v *Violation) {
 	defer func() {
 		switch e := recover().(type) {
 		case nil:
@@ -72,7 +117,7 @@ func (c *clause[S]) judge(ctx context.Context, s S) (v *Violation) {
 			v = &Violation{c.Name, c.Doc, fmt.Sprintf("a panic: %v\n%s", e, debug.Stack())}
 		}
 	}()
-	c.check(&probe{ctx: ctx, clause: c.Name}, s)
+	c.check(p, s)
 	return nil
 }
 
@@ -88,25 +133,4 @@ func (v verdict) missing(c Clause) string {
 		}
 	}
 	return strings.Join(names, ", ")
-}
-
-// check judges a fresh store by each clause, and returns the violations.
-func check[S any](ctx context.Context, clauses []clause[S], open func() S) []*Violation {
-	var violations []*Violation
-	out := make(verdict)
-	for _, c := range clauses {
-		if out.missing(c.Clause) != "" {
-			out[c.Name] = true
-			continue
-		}
-		s := open()
-		if !c.judges(s) {
-			continue
-		}
-		if v := c.judge(ctx, s); v != nil {
-			out[c.Name] = true
-			violations = append(violations, v)
-		}
-	}
-	return violations
 }

@@ -9,7 +9,7 @@
 //		storetest.Test(t, func(t testing.TB) store.Store {
 //			db := newDatabase(t) // empty, and closed by t.Cleanup
 //			return mystore.New(db)
-//		})
+//		}, nil)
 //	}
 //
 // [TestRecords] and [TestLimits] are for stores that keep one half. With

@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"context"
 	"testing"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -13,31 +12,34 @@ import (
 // once for each subtest, and open returns a store that is empty, and that
 // nobody else uses; what has to be closed is closed by t.Cleanup. It fails
 // the test, with t.Fatal, if it cannot.
-func Test(t *testing.T, open func(t testing.TB) store.Store) {
+func Test(t *testing.T, open func(t testing.TB) store.Store, opts *Options[store.Store]) {
 	t.Helper()
-	TestRecords(t, func(t testing.TB) keys.Store { return open(t) })
-	TestLimits(t, func(t testing.TB) ratelimit.Store { return open(t) })
+	records := func(s store.Store) keys.Store { return s }
+	limits := func(s store.Store) ratelimit.Store { return s }
+	TestRecords(t, func(t testing.TB) keys.Store { return open(t) }, half(opts, records))
+	TestLimits(t, func(t testing.TB) ratelimit.Store { return open(t) }, half(opts, limits))
 }
 
-// TestRecords is [Test] for the half that keeps records. A store that is a
-// [keys.FamilyStore] or a [keys.UseStore] is judged by the clauses of those too;
-// for others their subtests are skipped.
-func TestRecords(t *testing.T, open func(t testing.TB) keys.Store) {
+// TestRecords is [Test] for the half that keeps records. A store that has the
+// methods of an optional interface, such as [keys.UseStore], is judged by the
+// clauses of that too; for others their subtests are skipped.
+func TestRecords(t *testing.T, open func(t testing.TB) keys.Store, opts *Options[keys.Store]) {
 	t.Helper()
-	test(t, recordClauses, open)
+	test(t, recordClauses, open, opts)
 }
 
 // TestLimits is [Test] for the half that keeps buckets. One subtest waits for
 // buckets to be filled again, which takes some tenths of a second.
-func TestLimits(t *testing.T, open func(t testing.TB) ratelimit.Store) {
+func TestLimits(t *testing.T, open func(t testing.TB) ratelimit.Store, opts *Options[ratelimit.Store]) {
 	t.Helper()
-	test(t, limitClauses, open)
+	test(t, limitClauses, open, opts)
 }
 
 // test runs a subtest for each clause, in their order. With -run some may be
 // left out; those count as kept.
-func test[S any](t *testing.T, clauses []clause[S], open func(testing.TB) S) {
+func test[S any](t *testing.T, clauses []clause[S], open func(testing.TB) S, opts *Options[S]) {
 	t.Helper()
+	opts = orZero(opts)
 	out := make(verdict)
 	for _, c := range clauses {
 		kept := t.Run(c.Name, func(t *testing.T) {
@@ -45,11 +47,14 @@ func test[S any](t *testing.T, clauses []clause[S], open func(testing.TB) S) {
 				out[c.Name] = true
 				t.Skipf("not judged, since it builds on %s", missing)
 			}
+			if !c.possible(opts) {
+				t.Skipf("not judged, since there is no %s", c.Optional)
+			}
 			s := open(t)
-			if !c.judges(s) {
+			if !c.applies(s) {
 				t.Skipf("not judged, since the store is no %s", c.Optional)
 			}
-			if v := c.judge(t.Context(), s); v != nil {
+			if v := c.judge(t, s, opts); v != nil {
 				t.Error(v)
 			}
 		})
@@ -59,23 +64,56 @@ func test[S any](t *testing.T, clauses []clause[S], open func(testing.TB) S) {
 	}
 }
 
-// Records returns the clauses of [keys.Store], and those of [keys.FamilyStore]
-// and [keys.UseStore], in the order in which they are judged. Needs come before
-// the clauses that build on them.
+func orZero[S any](opts *Options[S]) *Options[S] {
+	if opts == nil {
+		return new(Options[S])
+	}
+	return opts
+}
+
+// Records returns the clauses of [keys.Store], and of the interfaces that a store
+// may have besides, in the order in which they are judged. Needs come before the
+// clauses that build on them.
 func Records() []Clause { return public(recordClauses) }
 
 // Limits returns the clauses of [ratelimit.Store], as [Records] does.
 func Limits() []Clause { return public(limitClauses) }
 
-// CheckRecords judges stores by the clauses of [Records] and returns the
-// violations, nil if there are none. It calls open for each clause that it
-// judges, and open returns a store that is empty, and that nobody else uses.
-// The calls to the store get a context made from ctx.
-func CheckRecords(ctx context.Context, open func() keys.Store) []*Violation {
-	return check(ctx, recordClauses, open)
+// CheckRecords judges stores by the clauses of [Records], as [TestRecords] does,
+// and returns the violations, nil if there are none. It calls open for each clause
+// that it judges.
+func CheckRecords(t testing.TB, open func(t testing.TB) keys.Store, opts *Options[keys.Store]) []*Violation {
+	t.Helper()
+	return check(t, recordClauses, open, opts)
 }
 
 // CheckLimits judges stores by the clauses of [Limits], as [CheckRecords] does.
-func CheckLimits(ctx context.Context, open func() ratelimit.Store) []*Violation {
-	return check(ctx, limitClauses, open)
+func CheckLimits(t testing.TB, open func(t testing.TB) ratelimit.Store, opts *Options[ratelimit.Store]) []*Violation {
+	t.Helper()
+	return check(t, limitClauses, open, opts)
+}
+
+// check judges a fresh store by each clause, and returns the violations.
+func check[S any](t testing.TB, clauses []clause[S], open func(testing.TB) S, opts *Options[S]) []*Violation {
+	opts = orZero(opts)
+	var violations []*Violation
+	out := make(verdict)
+	for _, c := range clauses {
+		if out.missing(c.Clause) != "" {
+			out[c.Name] = true
+			continue
+		}
+		if !c.possible(opts) {
+			continue
+		}
+		s := open(t)
+		if !c.applies(s) {
+			continue
+		}
+		if v := c.judge(t, s, opts); v != nil {
+			out[c.Name] = true
+			violations = append(violations, v)
+		}
+	}
+	return violations
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"testing"
+	"time"
 
 	"github.com/claviger-auth/claviger/keys"
 )
@@ -15,6 +17,24 @@ import (
 type probe struct {
 	ctx    context.Context
 	clause string
+	racing time.Duration // how long racers go on
+
+	t       testing.TB
+	options any         // an *Options of the interface that is tested
+	calls   chan func() // to be made in the goroutine of the test
+}
+
+// call calls f in the goroutine of the test, where it may end the test.
+func (p *probe) call(f func()) {
+	done := make(chan struct{})
+	select {
+	case p.calls <- func() { defer close(done); f() }:
+		<-done
+	case <-p.ctx.Done():
+	}
+	if p.ctx.Err() != nil {
+		p.failf("the test has ended")
+	}
 }
 
 // A failure is how a check ends at the first thing that is wrong.
@@ -37,8 +57,16 @@ func (p *probe) refused(err, want error, format string, args ...any) {
 	case err == nil:
 		p.failf("%s went well, want an error that wraps %q", fmt.Sprintf(format, args...), want)
 	case !errors.Is(err, want):
-		p.failf("%s failed with %q, want an error that wraps %q", fmt.Sprintf(format, args...), err, want)
+		p.failf("%s failed with %q, want an error that wraps %q%s", fmt.Sprintf(format, args...), err, want, unwrapped(err, want))
 	}
+}
+
+// unwrapped tells of an error that has the text of want and does not wrap it.
+func unwrapped(err, want error) string {
+	if errors.Is(err, want) || !strings.Contains(err.Error(), want.Error()) {
+		return ""
+	}
+	return "; errors.Is is false although the text is there: the error was made with %v where it takes %w, or anew"
 }
 
 // same fails unless got is want in every field but those that are named.

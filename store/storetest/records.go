@@ -36,17 +36,12 @@ var firstClauses = []clause[keys.Store]{
 		getNotFound),
 }
 
-// rule makes a clause of a contract.
-func rule[S any](name, doc string, check func(*probe, S), needs ...string) clause[S] {
-	return clause[S]{Clause: Clause{Name: name, Doc: doc, Needs: needs}, check: check}
-}
-
 // optional makes a clause of an interface that stores need not have. S is that
 // interface together with keys.Store, and of is what people call it.
 func optional[S keys.Store](of, name, doc string, check func(*probe, S), needs ...string) clause[keys.Store] {
 	c := rule(name, doc, func(p *probe, s keys.Store) { check(p, s.(S)) }, needs...)
 	c.Optional = of
-	c.applies = func(s keys.Store) bool {
+	c.is = func(s keys.Store) bool {
 		_, ok := s.(S)
 		return ok
 	}

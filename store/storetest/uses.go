@@ -23,10 +23,10 @@ type useStore interface {
 // case; what counts is the store within.
 func useRule(name, doc string, check func(*probe, useStore), needs ...string) clause[keys.Store] {
 	c := optional("keys.UseStore", name, doc, check, needs...)
-	applies := c.applies
-	c.applies = func(s keys.Store) bool {
+	is := c.is
+	c.is = func(s keys.Store) bool {
 		f, wrapped := s.(*Faults)
-		return applies(s) && (!wrapped || f.uses != nil)
+		return is(s) && (!wrapped || f.uses != nil)
 	}
 	return c
 }

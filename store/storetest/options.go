@@ -1,0 +1,53 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/claviger-auth/claviger/store"
+)
+
+// Options are what the kit can be told of a store besides how it is opened. S is
+// the interface that the store is tested for. A nil *Options is the zero one.
+type Options[S any] struct {
+	// Second returns another store on the data of s, as a second process would
+	// have it: with connections and caches of its own. It closes what has to be
+	// closed by t.Cleanup. If nil, the clauses about two handles are skipped.
+	Second func(t testing.TB, s S) S
+
+	// Break makes the database of s fail: it is stopped, frozen or cut off. The
+	// function that it returns makes the database work again, with the data that
+	// it had. If nil, the clauses about a broken database are skipped.
+	Break func(t testing.TB, s S) (mend func())
+
+	// Race is how long the callers of each clause about concurrency go on. If
+	// zero, 150 milliseconds, or 20 with go test -short. A store that is wrong
+	// only for some nanoseconds is caught by a longer race.
+	Race time.Duration
+}
+
+// race returns how long races are.
+func (o *Options[S]) race() time.Duration {
+	switch {
+	case o.Race > 0:
+		return o.Race
+	case testing.Short():
+		return 20 * time.Millisecond
+	}
+	return 150 * time.Millisecond
+}
+
+// half returns the options for one of the halves of a store.Store.
+func half[S any](o *Options[store.Store], of func(store.Store) S) *Options[S] {
+	if o == nil {
+		return nil
+	}
+	h := &Options[S]{Race: o.Race}
+	if o.Second != nil {
+		h.Second = func(t testing.TB, s S) S { return of(o.Second(t, any(s).(store.Store))) }
+	}
+	if o.Break != nil {
+		h.Break = func(t testing.TB, s S) (mend func()) { return o.Break(t, any(s).(store.Store)) }
+	}
+	return h
+}
