@@ -58,7 +58,7 @@ func BenchmarkRead(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	get := func(ctx context.Context, id string) error { _, err := s.Get(ctx, id); return err }
+	get := func(ctx context.Context, id string) error { _, _, err := s.Get(ctx, id); return err }
 	for _, bench := range []struct {
 		name string
 		ids  []string
@@ -69,7 +69,7 @@ func BenchmarkRead(b *testing.B) {
 			return bare.QueryRowContext(ctx, id).Scan(&version)
 		}},
 		{"call=Get", keyIDs, get},
-		{"call=GetFamily", tokenIDs, func(ctx context.Context, id string) error { _, _, err := s.GetFamily(ctx, id); return err }},
+		{"call=Get/kind=token", tokenIDs, get},
 		{"call=List/limit=100", keyIDs, func(ctx context.Context, id string) error {
 			_, err := s.List(ctx, keys.Query{Org: "org_7", Kind: keys.KindKey, Limit: 100})
 			return err

@@ -70,10 +70,10 @@ func TestContextEndsWhileLocked(t *testing.T) {
 	check("its turn")
 	cancel()
 	wg.Wait()
-	if got, err := s.Get(t.Context(), r.ID); err != nil || got.Revoked() {
+	if got, _, err := s.Get(t.Context(), r.ID); err != nil || got.Revoked() {
 		t.Errorf("after an Update that failed: revoked %v, %v", got.Revoked(), err)
 	}
-	if _, err := s.Get(t.Context(), "key_2"); !errors.Is(err, keys.ErrNotFound) {
+	if _, _, err := s.Get(t.Context(), "key_2"); !errors.Is(err, keys.ErrNotFound) {
 		t.Errorf("after an Insert that failed: %v", err)
 	}
 }
@@ -85,10 +85,7 @@ func TestReadersWaitForNobody(t *testing.T) {
 	s := openWith(t, path, &sqlitestore.Options{BusyTimeout: time.Hour})
 	insert(t, s, record(t, keys.KindKey, "key_1"))
 	defer locked(t, path)()
-	if _, err := s.Get(t.Context(), "key_1"); err != nil {
-		t.Error(err)
-	}
-	if _, _, err := s.GetFamily(t.Context(), "key_1"); err != nil {
+	if _, _, err := s.Get(t.Context(), "key_1"); err != nil {
 		t.Error(err)
 	}
 	if page, err := s.List(t.Context(), keys.Query{Org: "acme", Kind: keys.KindKey, Limit: 10}); len(page) != 1 || err != nil {
@@ -147,7 +144,7 @@ func TestOpenWhileLocked(t *testing.T) {
 	path := file(t)
 	insert(t, open(t, path), record(t, keys.KindKey, "key_1"))
 	defer locked(t, path)()
-	if _, err := open(t, path).Get(t.Context(), "key_1"); err != nil {
+	if _, _, err := open(t, path).Get(t.Context(), "key_1"); err != nil {
 		t.Error(err)
 	}
 	fresh := file(t)
@@ -199,7 +196,7 @@ func TestBesideTheHost(t *testing.T) {
 	if err := db.QueryRowContext(t.Context(), "SELECT n FROM counters").Scan(&n); err != nil || n != each {
 		t.Errorf("the host counted %d, want %d; %v", n, each, err)
 	}
-	if got, err := s.Get(t.Context(), "counter"); err != nil || got.RateLimit != 1+2*each {
+	if got, _, err := s.Get(t.Context(), "counter"); err != nil || got.RateLimit != 1+2*each {
 		t.Errorf("the stores counted %d, want %d; %v", got.RateLimit, 1+2*each, err)
 	}
 }
