@@ -110,6 +110,9 @@ func Migrate(ctx context.Context, db DB, opts *Options) error {
 	s = s.unprepared()
 	for more := true; more; {
 		if more, err = s.migrateOne(ctx, list); err != nil {
+			if errors.Is(err, ErrSchema) {
+				return err
+			}
 			return failed("migrate", err)
 		}
 	}

@@ -117,7 +117,7 @@ WITH written AS (
 		label = $5, scopes = $6, rate_limit = $7, token_lifetime = $8, networks = $9, metadata = $10, replaced_by = $11,
 		digest = $12, previous = $13, previous_expires_at = $14, expires_at = $15, revoked_at = $16::bigint,
 		disabled_at = $17, version = version + 1, format = greatest(format, $18::smallint)
-	WHERE id = $1 AND org = $2 AND kind = $3 AND version = $4 AND format <= {format}
+	WHERE id = $1 AND org = $2 AND kind = $3 AND version = $4 AND format BETWEEN 1 AND {format}
 		AND (revoked_at IS NULL OR $16::bigint <= revoked_at)
 	RETURNING {durable}
 )
