@@ -8,10 +8,14 @@ var NextText = nextText
 func (s *Store) Statements() map[string][]any {
 	return map[string][]any{
 		s.sql.get:      {"id"},
-		s.sql.family:   {"id"},
 		s.sql.list:     {"acme", "key", "a", int64(10)},
-		s.sql.update:   {"id", "acme", "", "", int64(1), int64(0), "x", nil, nil, nil, nil, int64(1)},
-		s.sql.insert:   {"id", "key", "acme", nil, "", "", int64(1), int64(0), "x", nil, nil, int64(0), nil, nil, int64(1)},
+		s.sql.listLive: {"acme", "key", "a", int64(10)},
+		s.sql.count:    {"acme", "key", int64(1), int64(10)},
+		s.sql.orgs:     {"acme", int64(10)},
+		s.sql.update: {"id", "acme", "key", int64(1), "", "", int64(1), int64(0), nil, nil, nil,
+			"x", nil, nil, nil, nil, nil, int64(1)},
+		s.sql.insert: {"id", "key", "acme", nil, "", "", int64(1), int64(0), nil, nil, nil, nil, nil, nil,
+			"x", nil, nil, int64(0), nil, nil, nil, int64(1), int64(1)},
 		s.sql.sweep:    {int64(0), int64(10)},
 		s.sql.noteUses: {[]string{"id"}, []int64{1}},
 		s.sql.lastUses: {[]string{"id"}},

@@ -15,9 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/claviger-auth/claviger/keys"
-	"github.com/claviger-auth/claviger/store"
 	"github.com/claviger-auth/claviger/store/pgstore"
-	"github.com/claviger-auth/claviger/store/storetest"
 )
 
 // A pooler stands between clients and a server in transaction mode, as PgBouncer
@@ -195,7 +193,7 @@ func TestPooler(t *testing.T) {
 			t.Parallel()
 			pool := connectTo(t, startPooler(t, 3), "pool_max_conns=8")
 			opts := &pgstore.Options{Mode: mode, SyncTake: mode == pgx.QueryExecModeExec}
-			storetest.Test(t, func(t testing.TB) store.Store { return openOn(t, pool, schema(t), opts) })
+			judge(t, pool, opts)
 		})
 	}
 }
@@ -211,7 +209,7 @@ func TestPoolerForgets(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 4 {
-		if _, err := s.Get(t.Context(), "key"); code(err) == "26000" { // invalid_sql_statement_name
+		if _, _, err := s.Get(t.Context(), "key"); code(err) == "26000" { // invalid_sql_statement_name
 			return
 		}
 	}
