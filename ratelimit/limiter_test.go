@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"sync"
 	"testing"
@@ -121,16 +122,16 @@ func TestLimiterOnFailure(t *testing.T) {
 	t.Parallel()
 	l := ratelimit.MustPerMinute(2)
 	admit := func(remaining int, reset time.Duration) ratelimit.Decision {
-		return ratelimit.Decision{Allowed: true, Limit: l, Remaining: remaining, ResetAfter: reset, Fallback: true}
+		return ratelimit.Decision{Allowed: true, Limit: l, Remaining: remaining, NextAfter: 30 * time.Second, ResetAfter: reset, Fallback: true}
 	}
 	tests := []struct {
 		name   string
-		policy ratelimit.Failure
+		policy ratelimit.FailurePolicy
 		want   [3]ratelimit.Decision // zero: ErrUnavailable
 	}{
 		{"local", ratelimit.FallbackLocal, [3]ratelimit.Decision{
 			admit(1, 30*time.Second), admit(0, time.Minute),
-			{Limit: l, RetryAfter: 30 * time.Second, ResetAfter: time.Minute, Fallback: true},
+			{Limit: l, RetryAfter: 30 * time.Second, NextAfter: 30 * time.Second, ResetAfter: time.Minute, Fallback: true},
 		}},
 		{"closed", ratelimit.FailClosed, [3]ratelimit.Decision{}},
 		{"open", ratelimit.InsecureFailOpen, [3]ratelimit.Decision{
@@ -206,7 +207,7 @@ func TestLimiterConfigurationErrors(t *testing.T) {
 				stores = []ratelimit.Store{&ratelimit.Memory{}, &embedding{}, failing(errDown)}
 			}
 			for _, store := range stores {
-				for _, policy := range []ratelimit.Failure{ratelimit.FallbackLocal, ratelimit.FailClosed, ratelimit.InsecureFailOpen} {
+				for _, policy := range []ratelimit.FailurePolicy{ratelimit.FallbackLocal, ratelimit.FailClosed, ratelimit.InsecureFailOpen} {
 					lim := newLimiter(t, store, &ratelimit.Options{
 						OnFailure: policy,
 						Hook:      func(context.Context, ratelimit.Bucket, error) { t.Error("hook called") },
@@ -306,15 +307,81 @@ func TestLimiterNonsense(t *testing.T) {
 		got  ratelimit.Decision
 		want ratelimit.Decision
 	}{
-		{"good, admitted", ratelimit.Decision{Allowed: true, Limit: l, Remaining: 7, ResetAfter: 53 * time.Second}, ratelimit.Decision{Allowed: true, Remaining: 7, ResetAfter: 53 * time.Second}},
-		{"good, refused", ratelimit.Decision{Limit: l, Remaining: 1, RetryAfter: 1, ResetAfter: time.Minute}, ratelimit.Decision{Remaining: 1, RetryAfter: 1, ResetAfter: time.Minute}},
-		{"zero", ratelimit.Decision{}, ratelimit.Decision{RetryAfter: time.Second}},
-		{"negative", ratelimit.Decision{Allowed: true, Remaining: -1, RetryAfter: -1, ResetAfter: -1}, ratelimit.Decision{Allowed: true}},
-		{"above the burst", ratelimit.Decision{Allowed: true, Remaining: math.MaxInt}, ratelimit.Decision{Allowed: true, Remaining: 58}},
-		{"refused with plenty", ratelimit.Decision{Remaining: 60, RetryAfter: time.Second}, ratelimit.Decision{Remaining: 1, RetryAfter: time.Second}},
-		{"for ever", ratelimit.Decision{RetryAfter: math.MaxInt64, ResetAfter: math.MaxInt64}, ratelimit.Decision{RetryAfter: 61 * time.Second, ResetAfter: 61 * time.Second}},
-		{"admitted, but later", ratelimit.Decision{Allowed: true, RetryAfter: time.Second}, ratelimit.Decision{Allowed: true}},
-		{"another limit, and a fallback", ratelimit.Decision{Allowed: true, Limit: ratelimit.MustPerMinute(1), Fallback: true}, ratelimit.Decision{Allowed: true}},
+		{
+			"good, admitted",
+			ratelimit.Decision{Allowed: true, Limit: l, Remaining: 7, NextAfter: 1, ResetAfter: 52*time.Second + 1},
+			ratelimit.Decision{Allowed: true, Remaining: 7, NextAfter: 1, ResetAfter: 52*time.Second + 1},
+		},
+		{
+			"good, refused",
+			ratelimit.Decision{Limit: l, Remaining: 1, RetryAfter: 1, NextAfter: 1, ResetAfter: time.Minute},
+			ratelimit.Decision{Remaining: 1, RetryAfter: 1, NextAfter: 1, ResetAfter: time.Minute},
+		},
+		{
+			"good, a debt beyond the window",
+			ratelimit.Decision{Limit: l, RetryAfter: 2500 * time.Millisecond, NextAfter: 1500 * time.Millisecond, ResetAfter: 60500 * time.Millisecond},
+			ratelimit.Decision{RetryAfter: 2500 * time.Millisecond, NextAfter: 1500 * time.Millisecond, ResetAfter: 60500 * time.Millisecond},
+		},
+		{
+			"zero",
+			ratelimit.Decision{},
+			ratelimit.Decision{RetryAfter: time.Second, NextAfter: time.Second, ResetAfter: time.Second},
+		},
+		{
+			"negative",
+			ratelimit.Decision{Allowed: true, Remaining: -1, RetryAfter: -1, NextAfter: -1, ResetAfter: -1},
+			ratelimit.Decision{Allowed: true, NextAfter: time.Second, ResetAfter: time.Second},
+		},
+		{
+			"above the burst",
+			ratelimit.Decision{Allowed: true, Remaining: math.MaxInt, NextAfter: 5, ResetAfter: 5},
+			ratelimit.Decision{Allowed: true, Remaining: 58, NextAfter: 5, ResetAfter: 5},
+		},
+		{
+			"refused with plenty",
+			ratelimit.Decision{Remaining: 60, RetryAfter: time.Second, NextAfter: 5, ResetAfter: 5},
+			ratelimit.Decision{Remaining: 1, RetryAfter: time.Second, NextAfter: 5, ResetAfter: 5},
+		},
+		{
+			"endless",
+			ratelimit.Decision{RetryAfter: math.MaxInt64, NextAfter: math.MaxInt64, ResetAfter: math.MaxInt64},
+			ratelimit.Decision{RetryAfter: 61 * time.Second, NextAfter: 61 * time.Second, ResetAfter: 61 * time.Second},
+		},
+		{
+			"endless, admitted",
+			ratelimit.Decision{Allowed: true, NextAfter: math.MaxInt64, ResetAfter: math.MaxInt64},
+			ratelimit.Decision{Allowed: true, NextAfter: 61 * time.Second, ResetAfter: 61 * time.Second},
+		},
+		{
+			"next after more than a request costs",
+			ratelimit.Decision{Allowed: true, Remaining: 7, NextAfter: 2 * time.Second, ResetAfter: 53 * time.Second},
+			ratelimit.Decision{Allowed: true, Remaining: 7, NextAfter: time.Second, ResetAfter: 53 * time.Second},
+		},
+		{
+			"next after retry",
+			ratelimit.Decision{RetryAfter: 300 * time.Millisecond, NextAfter: time.Second, ResetAfter: time.Minute},
+			ratelimit.Decision{RetryAfter: 300 * time.Millisecond, NextAfter: 300 * time.Millisecond, ResetAfter: time.Minute},
+		},
+		{
+			"next is left out, refused",
+			ratelimit.Decision{RetryAfter: 300 * time.Millisecond, ResetAfter: time.Minute},
+			ratelimit.Decision{RetryAfter: 300 * time.Millisecond, NextAfter: 300 * time.Millisecond, ResetAfter: time.Minute},
+		},
+		{
+			"full before there is more",
+			ratelimit.Decision{Allowed: true, NextAfter: 700 * time.Millisecond, ResetAfter: 1},
+			ratelimit.Decision{Allowed: true, NextAfter: 700 * time.Millisecond, ResetAfter: 700 * time.Millisecond},
+		},
+		{
+			"admitted, but later",
+			ratelimit.Decision{Allowed: true, RetryAfter: time.Second, NextAfter: 1, ResetAfter: 1},
+			ratelimit.Decision{Allowed: true, NextAfter: 1, ResetAfter: 1},
+		},
+		{
+			"another limit, and a fallback",
+			ratelimit.Decision{Allowed: true, Limit: ratelimit.MustPerMinute(1), NextAfter: 1, ResetAfter: 1, Fallback: true},
+			ratelimit.Decision{Allowed: true, NextAfter: 1, ResetAfter: 1},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -344,6 +411,98 @@ func TestLimiterSpaces(t *testing.T) {
 		if d, err := lim.TakeAt(ctx, "acme", l, epoch, 1); err != nil || d.Allowed != tt.want {
 			t.Errorf("space %q: %+v, %v; want allowed %t", tt.space, d, err, tt.want)
 		}
+	}
+}
+
+// In makes a Limiter of another space. All that the limiters have in common is
+// the store, the options, the count of failures and the buckets of an outage.
+func TestLimiterIn(t *testing.T) {
+	t.Parallel()
+	stores := map[string]func() ratelimit.Store{
+		"Memory":    func() ratelimit.Store { return &ratelimit.Memory{} },
+		"embedding": func() ratelimit.Store { return &embedding{} },
+		"other":     func() ratelimit.Store { return storeFunc(new(ratelimit.Memory).Take) },
+		"fallback":  func() ratelimit.Store { return failing(errDown) },
+	}
+	for name, store := range stores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx := context.Background()
+			l := ratelimit.MustPerMinute(1)
+			spaces := make(map[string]int)
+			org := newLimiter(t, store(), &ratelimit.Options{
+				Space: "tenant",
+				Hook:  func(_ context.Context, b ratelimit.Bucket, _ error) { spaces[b.Space]++ },
+			})
+			manage, err := org.In("manage")
+			if err != nil {
+				t.Fatal(err)
+			}
+			back, err := manage.In("tenant")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, step := range []struct {
+				limiter *ratelimit.Limiter
+				want    bool
+			}{{org, true}, {manage, true}, {org, false}, {manage, false}, {back, false}} {
+				d, err := step.limiter.TakeAt(ctx, "acme", l, epoch, 1)
+				if err != nil || d.Allowed != step.want || d.Fallback != (name == "fallback") {
+					t.Errorf("step %d: %+v, %v; want allowed %t", i, d, err, step.want)
+				}
+			}
+			want, calls := uint64(0), map[string]int{}
+			if name == "fallback" {
+				want, calls = 5, map[string]int{"tenant": 3, "manage": 2}
+			}
+			for _, lim := range []*ratelimit.Limiter{org, manage, back} {
+				if lim.Failures() != want {
+					t.Errorf("%d failures, want %d", lim.Failures(), want)
+				}
+			}
+			if !maps.Equal(spaces, calls) {
+				t.Errorf("the hook was called for %v, want %v", spaces, calls)
+			}
+		})
+	}
+}
+
+func TestSameBuckets(t *testing.T) {
+	t.Parallel()
+	in := func(l *ratelimit.Limiter, space string) *ratelimit.Limiter {
+		t.Helper()
+		l, err := l.In(space)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	var m ratelimit.Memory
+	org, again := newLimiter(t, &m, nil), newLimiter(t, &m, nil)
+	manage := in(org, "manage")
+	other := newLimiter(t, failing(errDown), nil) // of a type that == cannot compare
+	tests := []struct {
+		name string
+		a, b *ratelimit.Limiter
+		want bool
+	}{
+		{"itself", org, org, true},
+		{"the same space", org, in(org, "org"), true},
+		{"the same space by a detour", manage, in(in(manage, "org"), "manage"), true},
+		{"another space", org, manage, false},
+		{"another call of NewLimiter", org, again, false},
+		{"another store", org, other, false},
+		{"a store that is a function", other, in(other, "org"), true},
+		{"nil", org, nil, false},
+		{"both nil", nil, nil, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if tt.a.SameBuckets(tt.b) != tt.want || tt.b.SameBuckets(tt.a) != tt.want {
+				t.Errorf("SameBuckets = %t, and the other way round %t; want %t", tt.a.SameBuckets(tt.b), tt.b.SameBuckets(tt.a), tt.want)
+			}
+		})
 	}
 }
 

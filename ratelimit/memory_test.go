@@ -43,7 +43,7 @@ func TestMemoryIsTheModel(t *testing.T) {
 			all := names(keys)
 			now := epoch
 			var refused, dropped, most int
-			for i := range 300_000 {
+			for i := range steps(300_000) {
 				l := limits[random.IntN(len(limits))]
 				n := 1 + random.IntN(1+l.Burst()/(1+random.IntN(l.Burst())))/2
 				b := ratelimit.Bucket{Space: "org", Name: all[random.IntN(keys)]}
@@ -85,7 +85,7 @@ func TestMemoryKeepsWhatIsNotFull(t *testing.T) {
 	l := ratelimit.MustPerMinute(5)
 	passing := ratelimit.MustPerMinute(60_000)
 	var m ratelimit.Memory
-	all := names(20_000)
+	all := names(steps(20_000))
 	for _, name := range all {
 		if d, err := m.Take(ctx, ratelimit.Bucket{Space: "org", Name: name}, l, epoch, 5); err != nil || !d.Allowed {
 			t.Fatal(name, d, err)
@@ -347,6 +347,14 @@ func mustLimit(t testing.TB, perSecond float64, burst int) ratelimit.Limit {
 		t.Fatal(err)
 	}
 	return l
+}
+
+// steps returns how long a schedule is: n steps, or fewer with -short.
+func steps(n int) int {
+	if testing.Short() {
+		return n / 10
+	}
+	return n
 }
 
 // names returns n names of the length that IDs have.

@@ -55,7 +55,7 @@
 //
 // With noeviction, a server that is full refuses writes. Keys are neither made
 // nor changed, and buckets fail, for which a [ratelimit.Limiter] has its
-// [ratelimit.Failure]. Credentials are checked as before, and Sweep makes room.
+// [ratelimit.FailurePolicy]. Credentials are checked as before, and Sweep makes room.
 // From Redis 7 on, revoking works too.
 //
 // # Time

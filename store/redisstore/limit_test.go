@@ -271,6 +271,21 @@ func TestRefusalsWriteNothing(t *testing.T) {
 	}
 }
 
+func TestTakeRefusesNames(t *testing.T) {
+	t.Parallel()
+	s, c, p := fresh(t)
+	for _, b := range []ratelimit.Bucket{{Name: "a"}, {Space: "a"}, {Space: "a", Name: "b\x00"}, {Space: "a\xff", Name: "b"}, {Space: "a\xc3", Name: "\xa4b"}} {
+		d, err := s.Take(t.Context(), b, daily(1), time.Time{}, 1)
+		wants(t, fmt.Sprintf("Take from %q", b), err, ratelimit.ErrBucket)
+		if d != (ratelimit.Decision{}) {
+			t.Errorf("beside an error: %+v", d)
+		}
+	}
+	if keys, err := c.Keys(t.Context(), p+":b:*").Result(); err != nil || len(keys) != 0 {
+		t.Errorf("buckets were made: %q, %v", keys, err)
+	}
+}
+
 func TestTakeWithoutTime(t *testing.T) {
 	t.Parallel()
 	s, _, _ := fresh(t)
