@@ -157,7 +157,7 @@ func TestClusterConformance(t *testing.T) {
 	_, client := clustered(t)
 	storetest.Test(t, func(t testing.TB) store.Store {
 		return open(t, client, redisstore.Options{Prefix: prefix(), Timeout: 10 * time.Second})
-	})
+	}, nil)
 }
 
 // TestClusterSpread checks that each node has its share of the records, and of
@@ -251,7 +251,7 @@ func TestClusterMoves(t *testing.T) {
 	first := owner()
 	second := (first + 1) % 3
 	move(first, second)
-	r, err := plain.Get(t.Context(), id)
+	r, _, err := plain.Get(t.Context(), id)
 	must(t, err)
 	if diff := cmp.Diff(record(keys.KindKey, id), r, equal); diff != "" {
 		t.Error(diff)
@@ -259,7 +259,7 @@ func TestClusterMoves(t *testing.T) {
 	move(second, first)
 	// There are no replicas; but the right node was found, and has the write.
 	wants(t, "Update after a move", waiting.Update(t.Context(), r), redisstore.ErrReplicas)
-	if r, err = plain.Get(t.Context(), id); err != nil || r.Version != 2 {
+	if r, _, err = plain.Get(t.Context(), id); err != nil || r.Version != 2 {
 		t.Errorf("version %d, %v; want 2", r.Version, err)
 	}
 }

@@ -57,7 +57,7 @@ func TestFailoverLoses(t *testing.T) {
 	caughtUp(t, p, id)
 
 	p.link.stall()
-	must(t, sv.Revoke(t.Context(), "acme", id))
+	must(t, sv.Revoke(t.Context(), "acme", keys.KindKey, id))
 	_, lost := sv.issue(t)
 	wants(t, "a revoked key before the failover", sv.verify(t.Context(), text), keys.ErrRevoked)
 	after := p.failOver(t)
@@ -71,8 +71,7 @@ func TestFailoverLoses(t *testing.T) {
 func caughtUp(t *testing.T, p *pair, id string) {
 	t.Helper()
 	recovers(t, "the replica", func() error {
-		_, err := open(t, p.other, redisstore.Options{}).Get(t.Context(), id)
-		return err
+		return p.other.HGet(t.Context(), redisstore.RecordKey(redisstore.DefaultPrefix, id), "org").Err()
 	})
 }
 
@@ -121,11 +120,11 @@ func TestFailoverKeeps(t *testing.T) {
 	_, err := sv.Create(ctx, "acme", keys.Spec{})
 	wants(t, "Create without a replica", err, redisstore.ErrReplicas)
 	for range 3 {
-		wants(t, "Revoke without a replica", sv.Revoke(ctx, "acme", deadID), redisstore.ErrReplicas)
+		wants(t, "Revoke without a replica", sv.Revoke(ctx, "acme", keys.KindKey, deadID), redisstore.ErrReplicas)
 	}
 	// Other processes do not take it for done either, nor let the key in.
 	other := serve(t, open(t, connect(t, p.primary.Socket), redisstore.Options{Replicas: 1, Timeout: 200 * time.Millisecond}))
-	wants(t, "Revoke in another process", other.Revoke(ctx, "acme", deadID), redisstore.ErrReplicas)
+	wants(t, "Revoke in another process", other.Revoke(ctx, "acme", keys.KindKey, deadID), redisstore.ErrReplicas)
 	err = other.verify(ctx, dead)
 	wants(t, "the key meanwhile", err, keys.ErrUnavailable)
 	wants(t, "the key meanwhile", err, redisstore.ErrReplicas)
@@ -135,7 +134,7 @@ func TestFailoverKeeps(t *testing.T) {
 	wants(t, "a conflict, which waits for nobody", s.Update(ctx, conflict), keys.ErrConflict)
 
 	p.link.heal()
-	recovers(t, "Revoke", func() error { return sv.Revoke(ctx, "acme", deadID) })
+	recovers(t, "Revoke", func() error { return sv.Revoke(ctx, "acme", keys.KindKey, deadID) })
 	wants(t, "the key when the replica has it", other.verify(ctx, dead), keys.ErrRevoked)
 	if left, err := p.client.HExists(ctx, redisstore.RecordKey(redisstore.DefaultPrefix, deadID), "pending").Result(); left || err != nil {
 		t.Errorf("the record is still said to be pending: %t, %v", left, err)
@@ -159,7 +158,7 @@ func TestReplicasAreMissing(t *testing.T) {
 	}
 	wants(t, "Insert again", s.Insert(t.Context(), r), keys.ErrExists)
 	wants(t, "Update", s.Update(t.Context(), r), redisstore.ErrReplicas)
-	got, err := s.Get(t.Context(), r.ID)
+	got, _, err := s.Get(t.Context(), r.ID)
 	if err != nil || got.Version != 2 {
 		t.Errorf("the record: %+v, %v", got, err)
 	}
@@ -169,7 +168,7 @@ func TestReplicasAreMissing(t *testing.T) {
 	}
 	got.RevokedAt = created
 	wants(t, "Update that revokes", s.Update(t.Context(), got), redisstore.ErrReplicas)
-	if _, err := s.Get(t.Context(), r.ID); !errors.Is(err, redisstore.ErrReplicas) {
+	if _, _, err := s.Get(t.Context(), r.ID); !errors.Is(err, redisstore.ErrReplicas) {
 		t.Errorf("Get of a revocation that no replica has: %v", err)
 	}
 }

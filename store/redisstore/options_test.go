@@ -83,7 +83,7 @@ func TestPrefixes(t *testing.T) {
 	p := prefix()
 	a, b := open(t, c, redisstore.Options{Prefix: p}), open(t, c, redisstore.Options{Prefix: p + ".b"})
 	must(t, a.Insert(t.Context(), record(keys.KindKey, "key")))
-	_, err := b.Get(t.Context(), "key")
+	_, _, err := b.Get(t.Context(), "key")
 	wants(t, "Get in another store", err, keys.ErrNotFound)
 	must(t, b.Insert(t.Context(), record(keys.KindKey, "key")))
 	for _, s := range []*redisstore.Store{a, b} {

@@ -26,10 +26,12 @@ var (
 	updateSource string
 	//go:embed scripts/confirm.lua
 	confirmSource string
-	//go:embed scripts/family.lua
-	familySource string
+	//go:embed scripts/get.lua
+	getSource string
 	//go:embed scripts/sweep.lua
 	sweepSource string
+	//go:embed scripts/tidy.lua
+	tidySource string
 	//go:embed scripts/use.lua
 	useSource string
 	//go:embed scripts/take.lua
@@ -40,8 +42,9 @@ var (
 	insertScript   = newScript(insertSource, false)
 	updateScript   = newScript(updateSource, false)
 	confirmScript  = newScript(confirmSource, false)
-	familyScript   = newScript(familySource, true)
+	getScript      = newScript(getSource, true)
 	sweepScript    = newScript(sweepSource, false)
+	tidyScript     = newScript(tidySource, false)
 	useScript      = newScript(useSource, false)
 	takeScript     = newScript(takeSource, false)
 	takeLongScript = newScript(takeLongSource, false)
@@ -62,10 +65,10 @@ func (once) NoRetry() bool { return true }
 // A call is a command that runs a script.
 type call interface {
 	redis.Cmder
+	Val() any
 	Text() (string, error)
 	Slice() ([]any, error)
 	Int64() (int64, error)
-	Int64Slice() ([]int64, error)
 }
 
 // call returns the command that runs a script by its hash, or by its whole text.

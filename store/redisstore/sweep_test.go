@@ -186,7 +186,7 @@ func TestSweepFollowsUpdates(t *testing.T) {
 			if n, err := s.Sweep(ctx, at, 10); n != 0 || err != nil {
 				t.Errorf("Sweep at the end: %d, %v", n, err)
 			}
-			if _, err := s.Get(ctx, r.ID); err != nil {
+			if _, _, err := s.Get(ctx, r.ID); err != nil {
 				t.Error(err)
 			}
 			if n, err := s.Sweep(ctx, at.Add(1), 1); n != want || err != nil {
