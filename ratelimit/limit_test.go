@@ -326,6 +326,18 @@ func TestLimitTake(t *testing.T) {
 	}
 }
 
+// Where a nanosecond is a whole request, each one that is left counts.
+func TestLimitTakeByNanoseconds(t *testing.T) {
+	t.Parallel()
+	l := ratelimit.MustPer(1, 1, 5)
+	for n := 1; n <= 5; n++ {
+		_, d, err := l.Take(0, 10, n)
+		if want := (ratelimit.Decision{Allowed: true, Limit: l, Remaining: 5 - n, NextAfter: 1, ResetAfter: time.Duration(n)}); err != nil || d != want {
+			t.Errorf("Take of %d: %+v, %v; want %+v", n, d, err, want)
+		}
+	}
+}
+
 func TestLimitTakeCost(t *testing.T) {
 	t.Parallel()
 	l := ratelimit.MustPerMinute(5)

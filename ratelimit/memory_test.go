@@ -192,6 +192,39 @@ func TestMemoryMaxBuckets(t *testing.T) {
 	}
 }
 
+// At the bound a newcomer gets the room of a bucket that is full, even if hardly any
+// other is.
+func TestMemoryMakesRoom(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	l := ratelimit.MustPerMinute(60)
+	m := &ratelimit.Memory{MaxBuckets: 10}
+	take := func(name string, now time.Time, n int) ratelimit.Decision {
+		t.Helper()
+		d, err := m.Take(ctx, ratelimit.Bucket{Space: "org", Name: name}, l, now, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	for i, name := range names(10) {
+		n := 60
+		if i == 3 || i == 7 {
+			n = 1 // full again after a second
+		}
+		take(name, epoch, n)
+	}
+	later := epoch.Add(2*time.Second + 1)
+	for _, name := range []string{"newcomer 1", "newcomer 2"} {
+		if d := take(name, later, 60); !d.Allowed {
+			t.Errorf("%s has no bucket of its own: %+v", name, d)
+		}
+	}
+	if m.Len() != 10 {
+		t.Errorf("%d buckets, want 10", m.Len())
+	}
+}
+
 // Limits of very different windows meet in the bucket of the newcomers. A short
 // one must not take the debt of a long one for an error of the clock there.
 func TestMemoryNewcomersOfManyLimits(t *testing.T) {
