@@ -40,7 +40,7 @@ type Limiter struct {
 	backend *backend
 	space   string
 	table   *table // that of the store, if the store is a *Memory
-	hash    uint64 // of the space, in the table
+	hash    key    // of the space, in the table
 }
 
 // NewLimiter returns a Limiter over store. It fails if store is nil, or if opts
