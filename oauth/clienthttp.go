@@ -80,7 +80,7 @@ func (h *Handler) createClient(w http.ResponseWriter, r *http.Request, by keys.P
 		spec.Name = *name
 	}
 	if names != nil {
-		spec.Scopes = append([]string{}, *names...) // not nil, which would be the caller's
+		spec.Scopes = *names // an empty list is not nil, which would be the caller's
 	}
 	issued, err := h.server.Register(r.Context(), by, spec)
 	if err != nil {

@@ -41,10 +41,17 @@ type env struct {
 
 func newEnv(t testing.TB, opts *oauth.Options) *env {
 	t.Helper()
+	return newEnvWith(t, new(keys.Options), opts)
+}
+
+// newEnvWith is newEnv with options for the manager.
+func newEnvWith(t testing.TB, keyOpts *keys.Options, opts *oauth.Options) *env {
+	t.Helper()
 	e := &env{t: t, faults: storetest.NewFaults(new(store.Memory)), mux: http.NewServeMux(), log: new(syncBuffer)}
 	log := slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
-	if e.manager, err = keys.NewManager(e.faults, &keys.Options{Catalog: catalog, Hook: keys.LogEvents(log)}); err != nil {
+	keyOpts.Catalog, keyOpts.Hook = catalog, keys.LogEvents(log)
+	if e.manager, err = keys.NewManager(e.faults, keyOpts); err != nil {
 		t.Fatal(err)
 	}
 	if e.server, err = oauth.NewServer(e.manager, opts); err != nil {
