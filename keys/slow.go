@@ -37,8 +37,8 @@ func newSlowLane() *slowLane {
 	return &slowLane{places: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), ids: make(map[string]*slowID)}
 }
 
-// enter waits until a check of the credential with an ID may run. Leave ends it.
-// The error says that too many wait, or is that of ctx.
+// enter waits until a check of the credential with an ID may run, which leave
+// ends. The error says that too many wait, or is that of ctx.
 func (l *slowLane) enter(ctx context.Context, id string) (leave func(), err error) {
 	s, err := l.join(id)
 	if err != nil {
