@@ -43,18 +43,20 @@
 // environment or networks it has its maker's; without rate_limit_per_minute it
 // has the default, as far as its maker has it. expires_in is from 1 to 315360000
 // (ten years of 365 days), and is shortened to the end of its maker's lasting
-// credential; so is a key without one. networks are IP networks or addresses,
-// and metadata is the organization's own, at most 4,096 bytes.
+// credential; so is a key without one. networks are IP networks or addresses, and
+// an empty list stands for every address. metadata is the organization's own, at
+// most 4,096 bytes without the spaces between its parts.
 //
 // # Changing a key
 //
 // The body may have label, scopes, rate_limit_per_minute, networks, metadata and
 // expires_in as above, and "disabled": true pauses the key, false lets it go
-// on. What is not there stays as it is; metadata is replaced as a whole; the
-// always-granted scopes stay. Each value must be within what the caller has,
-// while the rest of the key may be wider. expires_in counts from now; an end
-// cannot be taken away, and cannot be changed once the key has expired or has a
-// successor. To let a key go on, the caller must have all that the key has.
+// on. What is not there stays as it is; metadata is replaced as a whole, and {}
+// takes it away; the always-granted scopes stay. Each value must be within what
+// the caller has, while the rest of the key may be wider. expires_in counts from
+// now; an end cannot be taken away, and cannot be changed once the key has expired
+// or has a successor. To let a key go on, the caller must have all that the key
+// has.
 //
 // # Rotating a key
 //

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/keys/httpjson"
 	"github.com/claviger-auth/claviger/keys/keyshttp"
 	"github.com/claviger-auth/claviger/scopes"
 )
@@ -37,8 +38,8 @@ func Example() {
 		panic(err)
 	}
 	mux := http.NewServeMux()
-	keyshttp.Mount(mux, signedIn, handler.Routes("/v1/keys")...)
-	mux.Handle("/", keyshttp.NotFound())
+	handler.Register(mux, "/v1/keys", signedIn)
+	mux.Handle("/", httpjson.NotFound(nil))
 
 	post := func(body string) {
 		r := httptest.NewRequest("POST", "/v1/keys", strings.NewReader(body))
@@ -58,43 +59,4 @@ func Example() {
 	// 201 no-store
 	// 422 {"error":"invalid_scope","error_description":"some of the scopes cannot be granted","reserved":["leads:read"],"unknown":[]}
 	// 400 {"error":"invalid_request","error_description":"the body has a member that is not known here"}
-}
-
-func ExampleReadJSON() {
-	subscribe := func(w http.ResponseWriter, r *http.Request) {
-		var url *string
-		var events *[]string
-		err := keyshttp.ReadJSON(w, r, 0, keyshttp.Optional("url", &url), keyshttp.Optional("events", &events))
-		if err == nil && url == nil {
-			err = &keyshttp.Error{Status: http.StatusUnprocessableEntity, Code: "invalid_value", Description: "url is missing"}
-		}
-		if err != nil {
-			keyshttp.WriteError(w, err)
-			return
-		}
-		keyshttp.WriteJSON(w, http.StatusCreated, map[string]string{"url": *url})
-	}
-	for _, body := range []string{`{"url": "https://example.com/"}`, `{"events": []}`, `{"URL": "https://example.com/"}`} {
-		r := httptest.NewRequest("POST", "/webhooks", strings.NewReader(body))
-		r.Header.Set("Content-Type", "application/json; charset=utf-8")
-		w := httptest.NewRecorder()
-		subscribe(w, r)
-		fmt.Print(w.Code, " ", w.Body)
-	}
-	// Output:
-	// 201 {"url":"https://example.com/"}
-	// 422 {"error":"invalid_value","error_description":"url is missing"}
-	// 400 {"error":"invalid_request","error_description":"the body has a member that is not known here"}
-}
-
-func ExampleMethodNotAllowed() {
-	mux := http.NewServeMux()
-	keyshttp.Mount(mux, keyshttp.Public,
-		keyshttp.Route{Method: "GET", Path: "/healthz", Handler: http.NotFoundHandler()})
-	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, httptest.NewRequest("POST", "/healthz", nil))
-	fmt.Print(w.Code, " ", w.Header().Get("Allow"), "\n", w.Body)
-	// Output:
-	// 405 GET, HEAD
-	// {"error":"method_not_allowed","error_description":"this path has other methods, see Allow"}
 }

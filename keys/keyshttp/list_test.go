@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -137,7 +136,7 @@ func TestListPages(t *testing.T) {
 			var want []string
 			for i, id := range h.fill(t, tt.n) {
 				if tt.revoked != nil && tt.revoked(i) {
-					if err := h.manager.Revoke(t.Context(), "acme", id); err != nil {
+					if err := h.manager.Revoke(t.Context(), "acme", keys.KindKey, id); err != nil {
 						t.Fatal(err)
 					}
 					if !strings.Contains(tt.query, "include") {
@@ -184,7 +183,10 @@ func TestListParameters(t *testing.T) {
 		status      int
 	}{
 		{"good cursor", "cursor=" + good, 200},
-		{"unknown parameter", "color=red&color=blue&Limit=0", 200},
+		{"unknown parameter", "color=red", 400},
+		{"unknown parameter beside a bad one", "color=red&limit=0", 400},
+		{"parameter in capitals", "Limit=1", 400},
+		{"empty parameter", "=", 400},
 		{"leading zeros", "limit=010", 200},
 		{"limit 0", "limit=0", 422},
 		{"limit 201", "limit=201", 422},
@@ -267,14 +269,12 @@ func TestListOfALeakyStore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			handler, err := keyshttp.NewHandler(manager, nil)
-			if err != nil {
+			if h.handler, err = keyshttp.NewHandler(manager, nil); err != nil {
 				t.Fatal(err)
 			}
-			r := httptest.NewRequest("GET", "/v1/keys", nil)
-			w := httptest.NewRecorder()
-			handler.List(w, r.WithContext(keys.NewContext(r.Context(), admin)))
-			a := answer{w.Code, w.Header(), w.Body.String()}
+			h.mux = http.NewServeMux()
+			h.handler.Register(h.mux, "/v1/keys", public)
+			a := h.do(admin, "GET", "/v1/keys", "")
 			a.wantError(t, http.StatusServiceUnavailable, "temporarily_unavailable")
 			if strings.Contains(a.Body, "vck_live_x") {
 				t.Errorf("body %s shows the record", a.Body)

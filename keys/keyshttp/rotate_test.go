@@ -47,10 +47,14 @@ func TestRotate(t *testing.T) {
 					t.Errorf("ID %v, want one of the same environment", got["key_id"])
 				}
 				want["key"], want["key_id"] = got["key"], got["key_id"]
+				want["created_by"], want["replaces"] = "host:"+admin.ID, old.Record.ID
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
 				rec := h.record(t, old.Record.ID)
+				if rec.ReplacedBy != got["key_id"] {
+					t.Errorf("the old key names %q as its successor", rec.ReplacedBy)
+				}
 				if tt.end == never {
 					if !rec.ExpiresAt.IsZero() || rec.Revoked() {
 						t.Errorf("the old key ends at %v", rec.ExpiresAt)
@@ -135,18 +139,17 @@ func TestRotateOfAWidenedKey(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)
 			id := h.issue(t, "acme", keys.Spec{RateLimit: 100}).Record.ID
-			gets := 0
+			widened := false
 			h.store.before = func(method string) error {
-				if method == "Get" {
-					if gets++; gets == 2 {
-						h.store.edit(id, tt.widen)
-					}
+				if method == "Insert" && !widened {
+					widened = true
+					h.store.edit(id, tt.widen)
 				}
 				return nil
 			}
-			h.do(clerk, "POST", "/v1/keys/"+id+"/rotate", "").wantError(t, http.StatusConflict, "conflict")
-			if gets < 2 {
-				t.Fatal("the key was not widened")
+			h.do(clerk, "POST", "/v1/keys/"+id+"/rotate", "").wantError(t, http.StatusForbidden, "insufficient_scope")
+			if !widened || h.count() != 2 {
+				t.Fatalf("widened %t, %d keys", widened, h.count())
 			}
 			for successor, rec := range h.store.records {
 				if successor != id && !rec.Revoked() {

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strings"
+	"path"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -45,6 +45,9 @@ func (b *body) values() (c keys.Change, err error) {
 	}
 	if b.metadata != nil {
 		c.Metadata = new(string(*b.metadata))
+		if *c.Metadata == "{}" {
+			*c.Metadata = ""
+		}
 	}
 	c.Lifetime, err = seconds("expires_in", b.expiresIn, 1)
 	return c, err
@@ -80,7 +83,8 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request, p keys.Principa
 	if err != nil {
 		return err
 	}
-	return h.writeIssued(w, r, r.URL.EscapedPath(), issued)
+	h.writeIssued(w, r, r.URL.EscapedPath(), issued)
+	return nil
 }
 
 // readSpec reads the body of a request to make a key.
@@ -178,8 +182,8 @@ func (h *Handler) rotate(w http.ResponseWriter, r *http.Request, p keys.Principa
 	if err != nil {
 		return err
 	}
-	collection, _ := strings.CutSuffix(r.URL.EscapedPath(), "/"+r.PathValue("id")+"/rotate")
-	return h.writeIssued(w, r, collection, issued)
+	h.writeIssued(w, r, path.Dir(path.Dir(r.URL.EscapedPath())), issued)
+	return nil
 }
 
 // revoke ends a key, and on request all that it made.
