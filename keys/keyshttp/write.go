@@ -144,7 +144,7 @@ func (h *Handler) change(w http.ResponseWriter, r *http.Request, p keys.Principa
 	rec, err := h.manager.As(p).Change(r.Context(), keys.KindKey, r.PathValue("id"), c)
 	if err != nil {
 		if b.disabled != nil && !*b.disabled && errors.Is(err, keys.ErrBeyond) {
-			err = insufficient("the key has more than the caller has", err)
+			err = insufficient(moreThanCaller, err)
 		}
 		return err
 	}
@@ -177,7 +177,7 @@ func (h *Handler) rotate(w http.ResponseWriter, r *http.Request, p keys.Principa
 	issued, err := h.manager.As(p).Rotate(r.Context(), r.PathValue("id"),
 		keys.Rotation{Overlap: or(overlap, keys.Forever), Lifetime: or(lifetime, 0)})
 	if errors.Is(err, keys.ErrBeyond) {
-		err = insufficient("the key has scopes or a rate limit that the caller does not have", err)
+		err = insufficient(moreThanCaller, err)
 	}
 	if err != nil {
 		return err
@@ -206,6 +206,9 @@ func (h *Handler) revoke(w http.ResponseWriter, r *http.Request, p keys.Principa
 	httpjson.WriteNothing(w)
 	return nil
 }
+
+// moreThanCaller describes the refusal of what takes all that a key has.
+const moreThanCaller = "the key has scopes, a rate limit or networks that the caller does not have"
 
 // insufficient is a refusal of what the caller lacks.
 func insufficient(description string, err error) error {
