@@ -10,9 +10,11 @@ import (
 	"github.com/claviger-auth/claviger/keys/httpjson"
 	"github.com/claviger-auth/claviger/keys/keyshttp"
 	"github.com/claviger-auth/claviger/scopes"
+	"github.com/claviger-auth/claviger/store"
 )
 
-// signedIn stands for the host's authentication, here with one user.
+// signedIn stands for what protects the routes, such as guard.Manage("keys:manage")
+// or the host's own session code. Here all requests come from one user.
 func signedIn(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := keys.Principal{
@@ -24,12 +26,13 @@ func signedIn(next http.Handler) http.Handler {
 }
 
 func Example() {
-	catalog := scopes.MustCatalog(
-		scopes.Scope{Name: "identity:read", Status: scopes.Always},
-		scopes.Scope{Name: "webhooks:manage"},
-		scopes.Scope{Name: "leads:read", Status: scopes.Reserved},
-	)
-	manager, err := keys.NewManager(newMapStore(), &keys.Options{Catalog: catalog})
+	manager, err := keys.NewManager(new(store.Memory), &keys.Options{
+		Catalog: scopes.MustCatalog(
+			scopes.Scope{Name: "identity:read", Status: scopes.Always},
+			scopes.Scope{Name: "webhooks:manage"},
+			scopes.Scope{Name: "leads:read", Status: scopes.Reserved},
+		),
+	})
 	if err != nil {
 		panic(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -159,6 +160,29 @@ func TestListPages(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestListStates(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	var want []string
+	for id, change := range map[string]func(*keys.Record){
+		"vck_live_expired":  func(r *keys.Record) { r.ExpiresAt = r.CreatedAt },
+		"vck_live_good":     func(*keys.Record) {},
+		"vck_live_paused":   func(r *keys.Record) { r.DisabledAt = r.CreatedAt },
+		"vck_live_replaced": func(r *keys.Record) { r.ReplacedBy = "vck_live_good" },
+		"vck_live_revoked":  func(r *keys.Record) { r.RevokedAt = r.CreatedAt },
+	} {
+		h.plant(t, keys.KindKey, "acme", id, "")
+		h.store.edit(id, change)
+		want = append(want, id)
+	}
+	slices.Sort(want)
+	for query, want := range map[string][]string{"": want[:4], "?include=revoked": want} {
+		if ids, _ := h.do(admin, "GET", "/v1/keys"+query, "").ids(t); !slices.Equal(ids, want) {
+			t.Errorf("%q lists %v, want %v", query, ids, want)
+		}
 	}
 }
 
