@@ -9,6 +9,7 @@ import (
 	"net/http/httputil"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,9 +39,9 @@ func setUp() (*keys.Manager, *ratelimit.Limiter) {
 	return manager, must(ratelimit.NewLimiter(&db.Memory, nil))
 }
 
-// newKey makes a key for the organization acme with a limit of 60 requests a minute.
+// newKey makes a key for the organization acme with a limit of 6 requests a minute.
 func newKey(m *keys.Manager, names ...string) string {
-	issued := must(m.Create(context.Background(), "acme", keys.Spec{Scopes: names, RateLimit: 60}))
+	issued := must(m.Create(context.Background(), "acme", keys.Spec{Scopes: names, RateLimit: 6}))
 	return issued.Text.Reveal()
 }
 
@@ -75,6 +76,37 @@ func ExampleGuard_Require() {
 	// 401 {"error":"invalid_token","error_description":"The credential is not valid."}
 }
 
+// An authStatus is a response to nginx's auth_request, which takes statuses other
+// than 2xx, 401 and 403 for a failure of the server.
+type authStatus struct{ http.ResponseWriter }
+
+// WriteHeader answers 403 in place of those, and says which one was meant.
+func (w authStatus) WriteHeader(status int) {
+	if status == http.StatusBadRequest || status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+		w.Header().Set("X-Guard-Status", strconv.Itoa(status))
+		status = http.StatusForbidden
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// The handler that nginx asks with auth_request. See the package comment for what
+// nginx is told.
+func ExampleGuard_Require_nginx() {
+	manager, limiter := setUp()
+	guard := must(middleware.NewGuard(manager.Verifier(), limiter, nil))
+	allowed := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	require := guard.Require("orders:read")(allowed)
+	auth := func(w http.ResponseWriter, r *http.Request) { require.ServeHTTP(authStatus{w}, r) }
+
+	r := request("GET", "Bearer "+newKey(manager, "orders:read"))
+	for range 7 {
+		w := httptest.NewRecorder()
+		auth(w, r)
+		fmt.Print(w.Code, w.Header()["X-Guard-Status"], w.Header()["Retry-After"], " ")
+	}
+	// Output: 204 [] [] 204 [] [] 204 [] [] 204 [] [] 204 [] [] 204 [] [] 403 [429] [10]
+}
+
 func ExampleGuard_RequireAny() {
 	manager, limiter := setUp()
 	guard := must(middleware.NewGuard(manager.Verifier(), limiter, nil))
@@ -96,11 +128,11 @@ func ExampleGuard_Authenticated() {
 	// 200 hello, acme
 }
 
-// An export costs as much as twenty other requests.
+// An export costs as much as two other requests.
 func ExampleGuard_Need() {
 	manager, limiter := setUp()
 	guard := must(middleware.NewGuard(manager.Verifier(), limiter, nil))
-	export := guard.Need(middleware.Need{All: []string{"export"}, Cost: 20})
+	export := guard.Need(middleware.Need{All: []string{"export"}, Cost: 2})
 	h := export(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		access, _ := middleware.FromContext(r.Context())
 		fmt.Fprintln(w, access.Quota.Remaining, "of", access.Quota.Limit.Burst(), "left")
@@ -110,8 +142,8 @@ func ExampleGuard_Need() {
 	get(h, key)
 	get(h, key)
 	// Output:
-	// 200 40 of 60 left
-	// 200 20 of 60 left
+	// 200 4 of 6 left
+	// 200 2 of 6 left
 }
 
 // Management has a quota of its own: a flood of other requests, as with a leaked
@@ -122,7 +154,7 @@ func ExampleGuard_Manage() {
 	orders, revoke := guard.Require("orders:read")(hello), guard.Manage("keys:manage")(hello)
 
 	leaked := newKey(manager, "orders:read")
-	for range 60 {
+	for range 6 {
 		orders.ServeHTTP(httptest.NewRecorder(), request("GET", "Bearer "+leaked))
 	}
 	get(orders, leaked)
@@ -163,11 +195,11 @@ func ExampleAccess_SetHeader() {
 	}
 	h := make(http.Header)
 	access.SetHeader(h)
-	fmt.Println(h.Get("RateLimit-Policy")) // 60 requests in 60 seconds
-	fmt.Println(h.Get("RateLimit"))        // 59 are left; one more in a second
+	fmt.Println(h.Get("RateLimit-Policy")) // 6 requests in 60 seconds
+	fmt.Println(h.Get("RateLimit"))        // 5 are left; one more in 10 seconds
 	// Output:
-	// "default";q=60;w=60
-	// "default";r=59;t=1
+	// "default";q=6;w=60
+	// "default";r=5;t=10
 }
 
 // In gRPC, the credential is in the metadata "authorization", and the fields about
@@ -196,8 +228,8 @@ func ExampleGuard_CheckText() {
 	}
 	fmt.Println(intercept(context.Background()))
 	// Output:
-	// ratelimit-policy "default";q=60;w=60
-	// ratelimit "default";r=59;t=1
+	// ratelimit-policy "default";q=6;w=60
+	// ratelimit "default";r=5;t=10
 	// hello, acme
 	// <nil>
 }
@@ -300,7 +332,7 @@ func ExampleOptions_removeCredential() {
 	fmt.Println(w.Header()["Ratelimit"])
 	// Output:
 	// authorization "", organization acme
-	// ["default";r=59;t=1]
+	// ["default";r=5;t=10]
 }
 
 // Keys in another field, and refusals in the form of RFC 9457.

@@ -96,6 +96,23 @@ func with(t *testing.T, e *env, l *ratelimit.Limiter, err error) *middleware.Gua
 	return g
 }
 
+// What the inner guard did not look up anew, it has from the outer one.
+func TestInnerGuardKnowsTheQuota(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		inner := env.another(&middleware.Options{LegacyQuota: true}).Authenticated()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if a, found := middleware.FromContext(r.Context()); !found || !a.Quota.Allowed || a.Quota.Remaining != 95 {
+				t.Errorf("%+v", a.Quota)
+			}
+		}))
+		w := serve(env.guard.Need(middleware.Need{Cost: 5})(inner), request("GET", "Bearer "+env.key("acme", 100)))
+		if got := w.Header().Get("X-RateLimit-Remaining"); got != "95" || w.Header().Get("RateLimit") != `"default";r=95;t=1` {
+			t.Errorf("%v", w.Header())
+		}
+	})
+}
+
 // The inner guard decides anew: a credential that was let in by the outer one may
 // be revoked meanwhile, or lack a scope.
 func TestInnerGuardChecksAgain(t *testing.T) {
