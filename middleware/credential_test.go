@@ -66,6 +66,9 @@ func TestRaw(t *testing.T) {
 			if resp.StatusCode != tt.want {
 				t.Errorf("status %d, want %d", resp.StatusCode, tt.want)
 			}
+			if resp.StatusCode == 401 && resp.ContentLength <= 0 {
+				t.Errorf("a body of %d bytes", resp.ContentLength)
+			}
 			if resp.StatusCode == 401 && !strings.HasPrefix(resp.Header.Get("WWW-Authenticate"), `Bearer realm="api"`) {
 				t.Errorf("challenge %q", resp.Header.Get("WWW-Authenticate"))
 			}

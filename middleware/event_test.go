@@ -147,6 +147,12 @@ func TestEventsOfGuardsInsideGuards(t *testing.T) {
 	if got := types(g.Authenticated()(twin.Authenticated()(g.Authenticated()(ok)))); got != "accepted accepted " {
 		t.Errorf("two guards: %s", got)
 	}
+	other := request("GET", "Bearer "+env.key("acme", 0))
+	if got := types(g.Authenticated()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g.Authenticated()(ok).ServeHTTP(w, other.WithContext(r.Context()))
+	}))); got != "accepted accepted " {
+		t.Errorf("another credential inside: %s", got)
+	}
 	if got := types(g.Authenticated()(g.Require("admin")(ok))); got != "accepted refused " {
 		t.Errorf("refused inside: %s", got)
 	}
