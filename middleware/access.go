@@ -42,10 +42,11 @@ func (a *Access) charged() *Access {
 	return nil
 }
 
-// told reports whether the guard has said already that it lets the request in.
+// told reports whether the guard has said already that it lets in a request with
+// this credential.
 func (a *Access) told() bool {
 	for o := a.outer; o != nil; o = o.outer {
-		if o.guard == a.guard {
+		if o.guard == a.guard && o.Principal.ID == a.Principal.ID {
 			return true
 		}
 	}

@@ -30,6 +30,7 @@ type sources []field
 // A field is a header field that may have a credential.
 type field struct {
 	header  string   // in canonical form
+	name    string   // as the host writes it
 	schemes []string // one of which must stand in front; if empty, none
 }
 
@@ -46,7 +47,7 @@ func newSources(list []Source) (sources, error) {
 		header := http.CanonicalHeaderKey(s.Header)
 		i := slices.IndexFunc(all, func(f field) bool { return f.header == header })
 		if i < 0 {
-			i, all = len(all), append(all, field{header: header})
+			i, all = len(all), append(all, field{header: header, name: s.Header})
 		} else if s.Scheme == "" || len(all[i].schemes) == 0 {
 			return nil, errors.New("middleware: one field cannot have a credential both with a scheme and without")
 		}
@@ -73,7 +74,7 @@ func (all sources) advice() string {
 	if f := all[0]; len(f.schemes) > 0 {
 		as = "as a " + f.schemes[0] + " credential "
 	}
-	return "Send an API key or an access token " + as + "in the " + all[0].header + " header."
+	return "Send an API key or an access token " + as + "in the " + all[0].name + " header."
 }
 
 // find returns the one credential in a header. Two lines are two credentials,
@@ -137,7 +138,7 @@ func Bearer(lines []string) (string, error) {
 	return "", ErrSeveralCredentials
 }
 
-var defaultField = field{header: bearer.Header, schemes: []string{bearer.Scheme}}
+var defaultField = field{schemes: []string{bearer.Scheme}}
 
 // equalFold reports whether two texts are the same but for the case of ASCII
 // letters. Package strings would take U+017F for an s too.

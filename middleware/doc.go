@@ -61,8 +61,34 @@
 // the caller was. Routers that are not built on net/http call Check, and
 // [Guard.Refuse] if it returns an error.
 //
-// nginx's auth_request takes the answers 2xx, 401 and 403 alone, and makes 500 of
-// all others. A handler for it answers 403 in place of 400, 429 and 503, and puts
-// the status that is meant into a header field, which nginx turns back with
-// auth_request_set and error_page.
+// # Behind nginx
+//
+// nginx's auth_request asks a handler of ours about each request, and knows the
+// answers 2xx, 401 and 403 alone: of a 429 it makes a 500. So the handler answers 403
+// in place of 400, 429 and 503, says in a field what was meant, as the example
+// "nginx" of [Guard.Require] does, and nginx turns it back:
+//
+//	location / {
+//		auth_request /auth;
+//		auth_request_set $guard_status $upstream_http_x_guard_status;
+//		auth_request_set $guard_retry $upstream_http_retry_after;
+//		error_page 403 = @refused;
+//		proxy_set_header Authorization "";
+//		proxy_pass http://backend;
+//	}
+//	location = /auth {
+//		internal;
+//		proxy_pass http://guard;
+//		proxy_pass_request_body off;
+//		proxy_set_header Content-Length "";
+//		proxy_set_header X-Forwarded-For $remote_addr;
+//	}
+//	location @refused {
+//		internal;
+//		add_header Retry-After $guard_retry always;
+//		if ($guard_status = 400) { return 400; }
+//		if ($guard_status = 429) { return 429; }
+//		if ($guard_status = 503) { return 503; }
+//		return 403;
+//	}
 package middleware

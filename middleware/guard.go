@@ -41,10 +41,10 @@ type Guard struct {
 	verifier  Verifier
 	sources   sources
 	proxies   *Proxies
-	limiters  [policies]*ratelimit.Limiter // nil for no limit
+	limiters  [policies]*ratelimit.Limiter                    // nil for no limit
 	limit     func(p keys.Principal) (ratelimit.Limit, error) // nil for the default
 	bucket    func(p keys.Principal) string                   // nil for the default
-	failed    *failureBudget // nil for none
+	failed    *failureBudget                                  // nil for none
 	answers   *answers
 	preflight bool
 	remove    bool // the credential, before the handler

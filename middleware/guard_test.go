@@ -92,6 +92,11 @@ func TestRefusals(t *testing.T) {
 	if err := env.manager.Revoke(t.Context(), "acme", keys.KindKey, revokedID); err != nil {
 		t.Fatal(err)
 	}
+	paused := env.issue("acme", keys.Spec{})
+	yes := true
+	if _, err := env.manager.Change(t.Context(), "acme", keys.KindKey, paused.Record.ID, keys.Change{Disabled: &yes}); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name  string
 		lines []string
@@ -123,6 +128,8 @@ func TestRefusals(t *testing.T) {
 		{"another's secret", []string{"Bearer " + id + "." + strings.SplitN(other, ".", 2)[1]}, invalidToken},
 		{"upper case", []string{"Bearer " + strings.ToUpper(good)}, invalidToken},
 		{"revoked", []string{"Bearer " + revokedKey}, tokenError("The credential was revoked.")},
+		{"paused", []string{"Bearer " + paused.Text.Reveal()}, tokenError("The credential is paused.")},
+		{"paused, with a wrong secret", []string{"Bearer " + wrongSecret(t, paused.Record.ID)}, invalidToken},
 		{"two lines", []string{"Bearer " + good, "Bearer " + good}, severalCreds},
 		{"two lines, one empty", []string{"Bearer " + good, ""}, severalCreds},
 		{"two lines, one Basic", []string{"Bearer " + good, "Basic YTpi"}, severalCreds},

@@ -56,6 +56,33 @@ func TestThrottle(t *testing.T) {
 	})
 }
 
+// TestThrottleAddress asks which requests share a bucket.
+func TestThrottleAddress(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		proxies *middleware.Proxies
+		a, b    *http.Request
+		shared  bool
+	}{
+		{"two ports", nil, hop("192.0.2.1:1"), hop("192.0.2.1:2"), true},
+		{"two addresses", nil, hop("192.0.2.1:1"), hop("192.0.2.2:1"), false},
+		{"IPv4 in IPv6", nil, hop("192.0.2.1:1"), hop("[::ffff:192.0.2.1]:2"), true},
+		{"a network of IPv6", nil, hop("[2001:db8::1]:1"), hop("[2001:db8::ffff:1]:1"), true},
+		{"two networks of IPv6", nil, hop("[2001:db8::1]:1"), hop("[2001:db8:0:1::1]:1"), false},
+		{"not known", nil, hop("@"), hop(""), true},
+		{"a field from anybody", nil, hop("192.0.2.1:1", "198.51.100.1"), hop("192.0.2.1:1", "198.51.100.2"), true},
+		{"behind a proxy", newProxies(t, false, "192.0.2.1/32"), hop("192.0.2.1:1", "198.51.100.1"), hop("192.0.2.1:1", "198.51.100.2"), false},
+		{"behind two", newProxies(t, false, "192.0.2.0/24"), hop("192.0.2.1:1", "198.51.100.1"), hop("192.0.2.2:1", "198.51.100.1"), true},
+	} {
+		h := newThrottle(t, new(ratelimit.Memory), 1, &middleware.ThrottleOptions{Proxies: tt.proxies}).Limit(ok)
+		serve(h, tt.a)
+		if w := serve(h, tt.b); (w.Code == 429) != tt.shared {
+			t.Errorf("%s: %d", tt.name, w.Code)
+		}
+	}
+}
+
 func TestThrottleWhenTheStoreFails(t *testing.T) {
 	t.Parallel()
 	faults := storetest.NewFaults(new(store.Memory))
