@@ -64,6 +64,9 @@ func TestCorruptRows(t *testing.T) {
 			if _, _, err := s.Get(t.Context(), "key_1"); !corruptAlone(err) {
 				t.Errorf("Get: %v", err)
 			}
+			if _, _, err := s.Get(t.Context(), "key_0"); !errors.Is(err, keys.ErrNotFound) {
+				t.Errorf("Get of the ID before, which nobody has: %v", err)
+			}
 			if _, _, err := s.Get(t.Context(), "key_2"); err != nil {
 				t.Errorf("Get of another: %v", err)
 			}

@@ -39,7 +39,7 @@ func TestPlans(t *testing.T) {
 	want := [][]string{
 		{"SEARCH claviger_uses USING PRIMARY KEY (id=?)"}, // insert
 		{"SEARCH r USING PRIMARY KEY (id=?)"},
-		{"SEARCH r USING PRIMARY KEY (id=?)", "SEARCH p USING PRIMARY KEY (id=?) LEFT-JOIN"},
+		{"SEARCH r USING PRIMARY KEY (id>?)", "SEARCH p USING PRIMARY KEY (id=?) LEFT-JOIN"},
 		{byID},
 		{byID},
 		{"SEARCH r USING INDEX claviger_records_by_owner (org=? AND kind=? AND id>?)"},

@@ -34,8 +34,11 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON 
 		"WHERE r.org = ? AND r.kind = ? AND r.id > ? AND r.revoked_at IS NULL ORDER BY r.id LIMIT ?"
 )
 
+// familyText reads a record and its parent or, if no record has the ID, those of
+// the next ID. So the time of an answer does not tell an ID that nobody has from
+// one of another organization.
 var familyText = "SELECT " + row + ", " + parentRow +
-	" FROM claviger_records r LEFT JOIN claviger_records p ON p.id = r.parent WHERE r.id = ?"
+	" FROM claviger_records r LEFT JOIN claviger_records p ON p.id = r.parent WHERE r.id >= ? ORDER BY r.id LIMIT 1"
 
 // changing returns the values of what can change of a record, in the order of
 // the statements.
@@ -81,6 +84,9 @@ func (s *Store) Get(ctx context.Context, id string) (rec, parent keys.Record, er
 	}
 	if rec, err = parse(text); err == nil && parentText.Valid {
 		parent, err = parse(parentText.String)
+	}
+	if !has(text, id) {
+		err = keys.ErrNotFound
 	}
 	if err != nil {
 		return keys.Record{}, keys.Record{}, err

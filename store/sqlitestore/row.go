@@ -55,6 +55,14 @@ func parse(text string) (keys.Record, error) {
 	return r, nil
 }
 
+// has reports whether a row, which need not be one that parse can read, has the
+// given ID.
+func has(text, id string) bool {
+	_, rest, _ := strings.Cut(text, "\x00") // the format
+	got, _, _ := strings.Cut(rest, "\x00")
+	return got == id
+}
+
 // corrupt names the part of a record that cannot be read, and does not quote it.
 // It wraps no other error: nobody but the store is to blame.
 func corrupt(id, part string) error {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -109,9 +110,38 @@ func diff(want, got any) string {
 
 func same[T comparable](a, b T) bool { return a == b }
 
+// opened are the files of stores that the kit was given.
+type opened struct{ paths sync.Map }
+
+// options lets the kit open a file again, and take its tables away.
+func (o *opened) options() *storetest.Options[store.Store] {
+	path := func(s store.Store) string {
+		p, _ := o.paths.Load(s)
+		return p.(string)
+	}
+	return &storetest.Options[store.Store]{
+		Second: func(t testing.TB, s store.Store) store.Store { return open(t, path(s)) },
+		Break: func(t testing.TB, s store.Store) (mend func()) {
+			db := database(t, hostDSN(path(s)))
+			rename := func(from, to string) {
+				execute(t, db, "ALTER TABLE claviger_records"+from+" RENAME TO claviger_records"+to)
+				execute(t, db, "ALTER TABLE claviger_buckets"+from+" RENAME TO claviger_buckets"+to)
+			}
+			rename("", "_gone")
+			return func() { rename("_gone", "") }
+		},
+	}
+}
+
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	storetest.Test(t, func(t testing.TB) store.Store { return open(t, file(t)) })
+	var o opened
+	storetest.Test(t, func(t testing.TB) store.Store {
+		path := file(t)
+		s := open(t, path)
+		o.paths.Store(s, path)
+		return s
+	}, o.options())
 }
 
 // TestConformanceInHostDatabase runs the kit on a database that is the host's,
@@ -119,8 +149,10 @@ func TestConformance(t *testing.T) {
 // that transactions should begin with.
 func TestConformanceInHostDatabase(t *testing.T) {
 	t.Parallel()
+	var o opened
 	storetest.Test(t, func(t testing.TB) store.Store {
-		db := database(t, strings.Replace(hostDSN(file(t)), "&_txlock=immediate", "", 1))
+		path := file(t)
+		db := database(t, strings.Replace(hostDSN(path), "&_txlock=immediate", "", 1))
 		db.SetMaxOpenConns(1)
 		execute(t, db, "CREATE TABLE records (id INTEGER PRIMARY KEY)")
 		if err := sqlitestore.Migrate(t.Context(), db); err != nil {
@@ -130,8 +162,9 @@ func TestConformanceInHostDatabase(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		o.paths.Store(s, path)
 		return s
-	})
+	}, o.options())
 }
 
 func TestRecordsOutliveTheStore(t *testing.T) {

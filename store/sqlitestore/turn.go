@@ -112,17 +112,22 @@ func (s *Store) begin(ctx context.Context, conn *sql.Conn) (tx *sql.Tx, err erro
 	if s.owns { // Open made the settings
 		return conn.BeginTx(ctx, nil)
 	}
+	// These wait for nobody. A statement whose context ends may be done or not.
+	setting := context.WithoutCancel(ctx)
 	var timeout int
-	if err := conn.QueryRowContext(ctx, "PRAGMA busy_timeout").Scan(&timeout); err != nil {
+	if err := conn.QueryRowContext(setting, "PRAGMA busy_timeout").Scan(&timeout); err != nil {
 		return nil, err
 	}
-	if err := setBusyTimeout(ctx, conn, instant); err != nil {
+	if err := setBusyTimeout(setting, conn, instant); err != nil {
 		return nil, err
 	}
 	defer func() {
-		if restored := setBusyTimeout(context.WithoutCancel(ctx), conn, timeout); restored != nil {
+		if restored := setBusyTimeout(setting, conn, timeout); restored != nil {
+			if tx != nil {
+				restored = errors.Join(restored, tx.Rollback())
+			}
 			_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // nobody else gets it
-			err = errors.Join(err, restored)
+			tx, err = nil, errors.Join(err, restored)
 		}
 	}()
 	if tx, err = conn.BeginTx(ctx, nil); err != nil {
