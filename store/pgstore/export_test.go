@@ -3,6 +3,9 @@ package pgstore
 // NextText is nextText, for a test that compares it with Limit.Take.
 var NextText = nextText
 
+// Schema returns the schema of the tables.
+func (s *Store) Schema() string { return s.schema }
+
 // Statements returns the texts of the statements that are to find their rows by
 // an index, with arguments for each.
 func (s *Store) Statements() map[string][]any {

@@ -21,7 +21,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/store"
 	"github.com/claviger-auth/claviger/store/pgstore"
+	"github.com/claviger-auth/claviger/store/storetest"
 	"github.com/claviger-auth/claviger/store/storetest/servers"
 )
 
@@ -195,5 +197,6 @@ func TestPgBouncer(t *testing.T) {
 		t.Skip("TestPooler runs the same behind a pooler of the test's own")
 	}
 	pool := connectTo(t, startBouncer(t, "pool_mode=transaction", "default_pool_size=3"), "pool_max_conns=8")
-	judge(t, pool, &pgstore.Options{Mode: pgx.QueryExecModeExec})
+	s := openOn(t, pool, schema(t), &pgstore.Options{Mode: pgx.QueryExecModeExec})
+	judge(t, shared.pool, s, new(storetest.Options[store.Store]))
 }
