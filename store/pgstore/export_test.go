@@ -25,3 +25,9 @@ func (s *Store) Statements() map[string][]any {
 		s.sql.take:     {"3:org:a", int64(1), int64(1), int64(1)},
 	}
 }
+
+// LiveTexts returns the texts of the statements for a page of live records, for a
+// count of them, and for organizations.
+func (s *Store) LiveTexts() (list, count, orgs string) {
+	return s.sql.listLive, s.sql.count, s.sql.orgs
+}
