@@ -3,6 +3,9 @@ package pgstore
 // NextText is nextText, for a test that compares it with Limit.Take.
 var NextText = nextText
 
+// Schema returns the schema of the tables.
+func (s *Store) Schema() string { return s.schema }
+
 // Statements returns the texts of the statements that are to find their rows by
 // an index, with arguments for each.
 func (s *Store) Statements() map[string][]any {
@@ -21,4 +24,10 @@ func (s *Store) Statements() map[string][]any {
 		s.sql.lastUses: {[]string{"id"}},
 		s.sql.take:     {"3:org:a", int64(1), int64(1), int64(1)},
 	}
+}
+
+// LiveTexts returns the texts of the statements for a page of live records, for a
+// count of them, and for organizations.
+func (s *Store) LiveTexts() (list, count, orgs string) {
+	return s.sql.listLive, s.sql.count, s.sql.orgs
 }

@@ -80,7 +80,9 @@ CREATE FUNCTION {schema}.trim_changes() RETURNS trigger LANGUAGE plpgsql SECURIT
 DECLARE
 	now_running pg_snapshot := pg_current_snapshot();
 BEGIN
-	INSERT INTO {schema}.feed DEFAULT VALUES ON CONFLICT DO NOTHING;
+	IF NOT EXISTS (SELECT FROM {schema}.feed) THEN -- ON CONFLICT alone would wait for whoever trims
+		INSERT INTO {schema}.feed DEFAULT VALUES ON CONFLICT DO NOTHING;
+	END IF;
 	UPDATE {schema}.feed SET
 		horizon = least(mark, pg_snapshot_xmin(now_running)),
 		mark = pg_snapshot_xmin(now_running),
