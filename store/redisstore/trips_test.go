@@ -20,6 +20,7 @@ import (
 type log struct {
 	mu    sync.Mutex
 	trips []string
+	calls map[string]int // of each command
 }
 
 func (l *log) DialHook(next redis.DialHook) redis.DialHook {
@@ -36,9 +37,15 @@ func (l *log) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func (l *log) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		var names []string
+		l.mu.Lock()
 		for _, cmd := range cmds {
 			names = append(names, cmd.Name())
+			if l.calls == nil {
+				l.calls = make(map[string]int)
+			}
+			l.calls[cmd.Name()]++
 		}
+		l.mu.Unlock()
 		l.note(strings.Join(slices.Compact(names), "+"))
 		return next(ctx, cmds)
 	}
@@ -51,6 +58,13 @@ func (l *log) note(trip string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.trips = append(l.trips, trip)
+}
+
+// count returns how often pipelines had a command.
+func (l *log) count(name string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.calls[name]
 }
 
 // take returns the trips so far, and forgets them.
