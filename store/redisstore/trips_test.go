@@ -2,6 +2,8 @@ package redisstore_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -39,14 +41,16 @@ func (l *log) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessP
 		var names []string
 		l.mu.Lock()
 		for _, cmd := range cmds {
-			names = append(names, cmd.Name())
+			if name := strings.ToLower(cmd.Name()); !slices.Contains(names, name) {
+				names = append(names, name)
+			}
 			if l.calls == nil {
 				l.calls = make(map[string]int)
 			}
 			l.calls[cmd.Name()]++
 		}
 		l.mu.Unlock()
-		l.note(strings.Join(slices.Compact(names), "+"))
+		l.note(strings.Join(names, "+"))
 		return next(ctx, cmds)
 	}
 }
@@ -98,6 +102,24 @@ func TestRoundTrips(t *testing.T) {
 		{"Get of what is no text", func() error { _, _, _ = s.Get(ctx, "\xff"); return nil }, nil},
 		{"Get of a token", func() error { _, _, err := s.Get(ctx, token.ID); return err }, []string{"evalsha"}},
 		{"Update", func() error { return s.Update(ctx, client) }, []string{"evalsha"}},
+		{"Update as another kind", func() error {
+			r := client
+			r.Version, r.Kind = 2, keys.KindKey
+			return s.Update(ctx, r)
+		}, []string{"evalsha", "evalsha"}},
+		{"Update of an old version", func() error {
+			if err := s.Update(ctx, client); !errors.Is(err, keys.ErrConflict) {
+				return fmt.Errorf("%w, want a conflict", err)
+			}
+			return nil
+		}, []string{"evalsha"}},
+		{"Update that revokes", func() error {
+			r := client
+			r.Version, r.RevokedAt = 3, created
+			return s.Update(ctx, r)
+		}, []string{"evalsha"}},
+		{"Count", func() error { _, err := s.Count(ctx, "acme", keys.KindKey, created, 10); return err }, []string{"hdel+zcard+zcount"}},
+		{"Orgs", func() error { _, err := s.Orgs(ctx, "", 10); return err }, []string{"hdel+zrangebylex"}},
 		{"List", func() error {
 			_, err := s.List(ctx, keys.Query{Org: "acme", Kind: keys.KindKey, Limit: 100})
 			return err
