@@ -124,6 +124,14 @@ func TestSentinel(t *testing.T) {
 	after := serve(t, open(t, other, redisstore.Options{Timeout: 5 * time.Second}))
 	recovers(t, "Revoke on the new primary", func() error { return after.Revoke(ctx, "acme", keys.KindKey, id) })
 
+	old := redis.NewClient(&redis.Options{Addr: first, ContextTimeoutEnabled: true})
+	t.Cleanup(func() { _ = old.Close() })
+	recovers(t, "the loss of the replica", func() error {
+		if old.HDel(ctx, "x", "y").Err() == nil {
+			return errors.New("the old primary still writes")
+		}
+		return nil
+	})
 	recovers(t, "the client of Sentinel", func() error {
 		err := sv.verify(ctx, text)
 		if errors.Is(err, keys.ErrRevoked) {
