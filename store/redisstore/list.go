@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// pageSize is how many records List reads at once, at most.
+	// pageSize bounds how many records List reads at once.
 	pageSize = 1000
 	// maxLooks bounds how often List reads a page again because records came or
 	// went meanwhile.
@@ -34,7 +34,8 @@ func (s *Store) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
 		return nil, err
 	}
 	var all []keys.Record
-	for want := min(q.Limit, pageSize); len(all) < q.Limit; want = pageSize {
+	for want := q.Limit; len(all) < q.Limit; want = max(q.Limit-len(all), 2*want) {
+		want = min(want, pageSize)
 		page, last, err := s.page(ctx, q, want)
 		if err != nil {
 			return nil, err
@@ -78,8 +79,8 @@ func after(q keys.Query) string {
 	return "(" + q.After
 }
 
-// listed asks all lists for the next IDs. Together they give up to as many as
-// wanted; then last is the last of them, and else it is "".
+// listed asks all lists for the next IDs, up to as many as wanted. It returns the
+// last of them too, or "" if there are no more.
 func (s *Store) listed(ctx context.Context, q keys.Query, want int) (found []listed, last string, err error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
@@ -93,21 +94,28 @@ func (s *Store) listed(ctx context.Context, q keys.Query, want int) (found []lis
 			names = append(names, s.names.list(l, shardAt(i), q.Kind, q.Org))
 		}
 	}
+	// Each shard has about a sixteenth of all IDs.
+	share := min(want, want/8+8)
 	pipe := s.read(ctx, s.names.record(q.Org))
 	answers := make([]*redis.StringSliceCmd, len(names))
 	for i, name := range names {
-		answers[i] = pipe.ZRangeByLex(ctx, name, &redis.ZRangeBy{Min: after(q), Max: "+", Count: int64(want)})
+		answers[i] = pipe.ZRangeByLex(ctx, name, &redis.ZRangeBy{Min: after(q), Max: "+", Count: int64(share)})
 	}
 	if err := pipe.exec(ctx); err != nil {
 		return nil, "", err
 	}
-	// Each list gave its first ones; so the first of all are among them.
+	// A list that gave as many as it was asked for may have more. So all that is
+	// known to be complete are the IDs up to the last one that it gave.
 	var ids []string
 	for _, a := range answers {
-		ids = append(ids, a.Val()...)
+		these := a.Val()
+		ids = append(ids, these...)
+		if n := len(these); n == share && (last == "" || these[n-1] < last) {
+			last = these[n-1]
+		}
 	}
-	if len(ids) >= want {
-		slices.Sort(ids)
+	slices.Sort(ids)
+	if len(ids) >= want && (last == "" || ids[want-1] < last) {
 		last = ids[want-1]
 	}
 	for i, a := range answers {

@@ -19,7 +19,13 @@ func newScript(source string, reads bool) *script {
 	return &script{source, redis.NewScript(source).Hash(), reads}
 }
 
+// onPrimary is newScript for one that can answer without a write. If the server
+// is no primary, it does not answer.
+func onPrimary(source string, reads bool) *script { return newScript(primarySource+source, reads) }
+
 var (
+	//go:embed scripts/primary.lua
+	primarySource string
 	//go:embed scripts/insert.lua
 	insertSource string
 	//go:embed scripts/update.lua
@@ -39,11 +45,11 @@ var (
 	//go:embed scripts/takelong.lua
 	takeLongSource string
 
-	insertScript   = newScript(insertSource, false)
-	updateScript   = newScript(updateSource, false)
-	confirmScript  = newScript(confirmSource, false)
-	getScript      = newScript(getSource, true)
-	sweepScript    = newScript(sweepSource, false)
+	insertScript   = onPrimary(insertSource, false)
+	updateScript   = onPrimary(updateSource, false)
+	confirmScript  = onPrimary(confirmSource, false)
+	getScript      = onPrimary(getSource, true)
+	sweepScript    = onPrimary(sweepSource, false)
 	tidyScript     = newScript(tidySource, false)
 	useScript      = newScript(useSource, false)
 	takeScript     = newScript(takeSource, false)
@@ -51,7 +57,7 @@ var (
 
 	// updateFullScript is updateScript for servers that are out of memory. It
 	// takes Redis 7; servers before it do not know the first line.
-	updateFullScript = newScript("#!lua flags=allow-oom\n"+updateSource, false)
+	updateFullScript = newScript("#!lua flags=allow-oom\n"+primarySource+updateSource, false)
 )
 
 // once is a command that clients do not send again when they do not know

@@ -1,17 +1,6 @@
 -- Reads a record and its parent. KEYS: the record. ARGV: the prefix of all
 -- names, the tags of the shards, two bytes each. The parent's key is not known
 -- before the record is read; so this runs where all keys are on one node.
---
--- The first command removes nothing. A server that is no primary refuses it, and
--- so does a primary that may not write because it has lost its replicas.
-local ok = redis.pcall('HDEL', KEYS[1], '')
-if type(ok) == 'table' then
-  for _, refusal in ipairs({'READONLY', 'NOREPLICAS'}) do
-    if string.find(ok.err, refusal, 1, true) then
-      return redis.error_reply(refusal .. ' and so no answer')
-    end
-  end
-end
 local record = redis.call('HGETALL', KEYS[1])
 for i = 1, #record, 2 do
   if record[i] == 'parent' then
