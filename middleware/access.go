@@ -12,8 +12,8 @@ import (
 // Access is what a check found out about a request. It is a value that can be
 // copied.
 type Access struct {
-	// Principal is who the request comes from. If the credential was refused,
-	// its ID, Org and Kind may say what was presented, and it permits nothing.
+	// Principal is who the request comes from; zero if the credential was
+	// refused.
 	Principal keys.Principal
 
 	// Quota is the decision on the limit. It is zero if none was made: because

@@ -50,6 +50,8 @@ type request struct {
 	err  error         // why there is none
 	http *http.Request // nil if addr is set
 	addr netip.Addr
+
+	claim keys.Claim // what was presented, for the hook
 }
 
 // address returns the address that a request comes from. It is only asked where it
@@ -78,7 +80,7 @@ func (g *Guard) decide(q *request, rule *rule, a *Access) error {
 		err = fmt.Errorf("%w: %w", ErrClientGone, err)
 	}
 	if g.hook != nil {
-		g.tell(q.ctx, a, now, err)
+		g.tell(q, a, now, err)
 	}
 	return err
 }
@@ -109,7 +111,7 @@ func (g *Guard) examine(q *request, rule *rule, now time.Time, a *Access) (err e
 // authenticate finds out who a request comes from.
 func (g *Guard) authenticate(q *request, now time.Time, a *Access) (err error) {
 	if g.failed == nil {
-		a.Principal, err = g.verifier.VerifyAt(q.ctx, q.text, now)
+		a.Principal, q.claim, err = verify(q.ctx, g.verifier, q.text, now)
 		return err
 	}
 	from := g.failed.bucket(q.address(g.proxies))
@@ -117,7 +119,7 @@ func (g *Guard) authenticate(q *request, now time.Time, a *Access) (err error) {
 		a.Quota, a.policy = d, failures
 		return notAdmitted(err)
 	}
-	a.Principal, err = g.verifier.VerifyAt(q.ctx, q.text, now)
+	a.Principal, q.claim, err = verify(q.ctx, g.verifier, q.text, now)
 	if err != nil && answerTo(err).answer == invalid {
 		g.failed.note(from, now)
 	}
@@ -189,8 +191,8 @@ func notAdmitted(err error) error {
 }
 
 // tell reports a decision to the hook.
-func (g *Guard) tell(ctx context.Context, a *Access, now time.Time, err error) {
-	e := keys.Event{Type: keys.Accepted, Time: now, Org: a.Principal.Org, ID: a.Principal.ID, Kind: a.Principal.Kind}
+func (g *Guard) tell(q *request, a *Access, now time.Time, err error) {
+	e := keys.Event{Type: keys.Accepted, Time: now, Org: q.claim.Org, ID: q.claim.ID, Kind: q.claim.Kind}
 	if err != nil {
 		e.Type, e.Reason = keys.Refused, answerTo(err).reason
 		if e.Reason == keys.ReasonUnavailable {
@@ -201,15 +203,15 @@ func (g *Guard) tell(ctx context.Context, a *Access, now time.Time, err error) {
 			// keep in memory.
 			e.ID = strings.Clone(e.ID)
 		}
-		g.hook(ctx, e)
+		g.hook(q.ctx, e)
 		return
 	}
 	if a.told() {
 		return
 	}
-	g.hook(ctx, e)
+	g.hook(q.ctx, e)
 	if a.Principal.ReplacedBy != "" {
 		e.Type = keys.UsedReplaced
-		g.hook(ctx, e)
+		g.hook(q.ctx, e)
 	}
 }

@@ -19,8 +19,8 @@ import (
 // The errors are those of [keys.Verifier.Verify]: [keys.ErrMalformed] for text of
 // a form that is not the Verifier's, [keys.ErrUnknown] for a credential that it does
 // not know, and so on. Every other error is a failure of the Verifier, and is
-// answered 503. With an error, the principal's Org, ID and Kind may say what was
-// presented, for logs.
+// answered 503. With an error, the principal permits nothing; its Org, ID and Kind
+// may say what was presented, for the events of a guard.
 //
 // A Verifier must be safe for concurrent use.
 type Verifier interface {
@@ -53,13 +53,19 @@ type anyOf []Verifier
 
 // VerifyAt implements [Verifier].
 func (all anyOf) VerifyAt(ctx context.Context, text string, now time.Time) (keys.Principal, error) {
-	who, said := keys.Principal{}, keys.ErrMalformed // of the one that knows most
+	p, _, err := all.verify(ctx, text, now)
+	return p, err
+}
+
+// verify is VerifyAt that also says, with an error too, what was presented.
+func (all anyOf) verify(ctx context.Context, text string, now time.Time) (keys.Principal, keys.Claim, error) {
+	claim, said := keys.Claim{}, keys.ErrMalformed // of the one that knows most
 	var failed error
 	for _, v := range all {
-		p, err := v.VerifyAt(ctx, text, now)
+		p, c, err := verify(ctx, v, text, now)
 		switch {
 		case err == nil:
-			return p, nil
+			return p, c, nil
 		case errors.Is(err, keys.ErrUnavailable):
 			if failed == nil {
 				failed = err
@@ -68,13 +74,33 @@ func (all anyOf) VerifyAt(ctx context.Context, text string, now time.Time) (keys
 		case errors.Is(err, keys.ErrMalformed):
 			continue
 		}
-		who, said = p, err
+		claim, said = c, err
 		if !errors.Is(err, keys.ErrUnknown) {
 			break
 		}
 	}
 	if failed != nil {
-		return keys.Principal{}, failed
+		return keys.Principal{}, keys.Claim{}, failed
 	}
-	return who, said
+	return keys.Principal{}, claim, said
+}
+
+// verify asks v who a credential belongs to. With an error, the principal is zero.
+//
+// It asks the types that it knows for more than a Verifier says, and not for a
+// method: one that embeds a *keys.Verifier and has a VerifyAt of its own would be
+// passed by.
+func verify(ctx context.Context, v Verifier, text string, now time.Time) (keys.Principal, keys.Claim, error) {
+	switch v := v.(type) {
+	case *keys.Verifier:
+		return v.VerifyClaim(ctx, text, now)
+	case anyOf:
+		return v.verify(ctx, text, now)
+	}
+	p, err := v.VerifyAt(ctx, text, now)
+	claim := keys.Claim{Org: p.Org, ID: p.ID, Kind: p.Kind}
+	if err != nil {
+		p = keys.Principal{}
+	}
+	return p, claim, err
 }

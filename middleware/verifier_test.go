@@ -26,7 +26,7 @@ func TestAnyOf(t *testing.T) {
 		name string
 		errs []error // of the verifiers, nil for one that accepts
 		want error
-		who  string // the ID in the principal
+		who  string // the ID in the event
 	}{
 		{"one that accepts", []error{nil}, nil, "0"},
 		{"the first of two", []error{nil, nil}, nil, "0"},
@@ -53,9 +53,19 @@ func TestAnyOf(t *testing.T) {
 		for i, err := range tt.errs {
 			verifiers = append(verifiers, says(func() (keys.Principal, error) { return keys.Principal{ID: fmt.Sprint(i)}, err }))
 		}
-		p, err := middleware.AnyOf(verifiers...).VerifyAt(t.Context(), "x", time.Now())
-		if err != tt.want || p.ID != tt.who {
+		v := middleware.AnyOf(verifiers...)
+		p, err := v.VerifyAt(t.Context(), "x", time.Now())
+		if err != tt.want || err == nil && p.ID != tt.who || err != nil && p != (keys.Principal{}) {
 			t.Errorf("%s: %q, %v, want %q, %v", tt.name, p.ID, err, tt.who, tt.want)
+		}
+		var told string
+		g, err := middleware.NewGuard(v, nil, &middleware.Options{Hook: func(_ context.Context, e keys.Event) { told = e.ID }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := g.Check(request("GET", "Bearer x"), middleware.Need{})
+		if err != tt.want || told != tt.who || err != nil && a.Principal != (keys.Principal{}) {
+			t.Errorf("%s, in a guard: %+v, %v, event about %q", tt.name, a.Principal, err, told)
 		}
 	}
 }
@@ -82,6 +92,32 @@ func TestAnyOfCopiesItsList(t *testing.T) {
 	list[0] = says(func() (keys.Principal, error) { return keys.Principal{}, nil })
 	if _, err := v.VerifyAt(t.Context(), "x", time.Now()); err != keys.ErrUnknown {
 		t.Errorf("%v", err)
+	}
+}
+
+// A picky is a Verifier that has the methods of another one, and a say of its own.
+type picky struct{ *keys.Verifier }
+
+func (picky) VerifyAt(context.Context, string, time.Time) (keys.Principal, error) {
+	return keys.Principal{ID: "picky"}, keys.ErrRevoked
+}
+
+// A guard asks a Verifier by VerifyAt, whatever other methods it has.
+func TestVerifierIsNotPassedBy(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	r := request("GET", "Bearer "+env.key("acme", 0))
+	for name, v := range map[string]middleware.Verifier{
+		"alone": picky{env.manager.Verifier()}, "in AnyOf": middleware.AnyOf(picky{env.manager.Verifier()}),
+	} {
+		var told string
+		g, err := middleware.NewGuard(v, nil, &middleware.Options{Hook: func(_ context.Context, e keys.Event) { told = e.ID }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := g.Check(r, middleware.Need{}); err != keys.ErrRevoked || told != "picky" {
+			t.Errorf("%s: %v, event about %q", name, err, told)
+		}
 	}
 }
 
