@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -132,6 +133,26 @@ func TestPlansThatFail(t *testing.T) {
 	}
 	if statuses[201] < 2 || statuses[503] < 2 {
 		t.Errorf("%v", statuses)
+	}
+}
+
+// TestPlansOfClientsThatHangUp ends the context of a request when all is done but
+// the answer.
+func TestPlansOfClientsThatHangUp(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(keys.NewContext(t.Context(), admin))
+	defer cancel()
+	calls := 0
+	h := newHostWith(t, keys.Options{Plan: func(context.Context, string) (int, error) {
+		if calls++; calls == 4 { // the one for the answer
+			cancel()
+			return 0, ctx.Err()
+		}
+		return 300, nil
+	}}, keyshttp.Options{})
+	h.send(httptest.NewRequestWithContext(ctx, "POST", "/v1/keys", nil))
+	if calls != 4 || h.log.Len() > 0 {
+		t.Errorf("%d calls, log %s", calls, h.log)
 	}
 }
 
