@@ -98,6 +98,9 @@ func TestPlans(t *testing.T) {
 			t.Errorf("%v, want the limit %d", o, perMinute)
 		}
 	}
+	if o := h.made(t, admin, `{"rate_limit_per_minute":250}`); o["rate_limit_per_minute"] != 200.0 {
+		t.Errorf("%v, want the limit of the plan, which is lower", o)
+	}
 	b.perMinute = 2000
 	if o := h.made(t, admin, ""); o["rate_limit_per_minute"] != float64(admin.RateLimit) {
 		t.Errorf("%v, want the caller's limit, %d", o, admin.RateLimit)
