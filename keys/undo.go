@@ -8,16 +8,10 @@ import "context"
 // field gets no more than it had before the change.
 func (m *Manager) undo(ctx context.Context, before, after *Record) error {
 	_, rec, err := m.update(ctx, before.Org, before.Kind, before.ID, true, func(rec *Record) error {
-		if rec.Revoked() {
-			return errUnchanged
-		}
 		m.takeOut(rec, before, after)
 		return nil
 	})
-	switch {
-	case err == errUnchanged:
-		return nil
-	case err != nil:
+	if err != nil {
 		return err
 	}
 	m.tell(ctx, Changed, &rec)

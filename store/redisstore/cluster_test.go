@@ -196,6 +196,44 @@ func TestClusterFamily(t *testing.T) {
 	checkFamilies(t, s)
 }
 
+func TestClusterLists(t *testing.T) {
+	t.Parallel()
+	_, client := clustered(t)
+	checkListsFollow(t, open(t, client, redisstore.Options{Prefix: prefix(), Timeout: 10 * time.Second}))
+}
+
+// TestClusterMigrate checks that Migrate finds the records on all nodes.
+func TestClusterMigrate(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	_, client := clustered(t)
+	p := prefix()
+	s := open(t, client, redisstore.Options{Prefix: p, Timeout: 10 * time.Second})
+	old := earlier{client, p}
+	const n = 60
+	for i := range n {
+		r := record(keys.KindKey, fmt.Sprint("key ", i))
+		must(t, old.insert(ctx, r).Err())
+		if i%2 == 0 {
+			r.RevokedAt = created
+			must(t, old.update(ctx, r).Err())
+		}
+	}
+	if got, err := s.Count(ctx, "acme", keys.KindKey, created, n); got != n || err != nil {
+		t.Errorf("Count before: %d, %v; want %d, as documented", got, err, n)
+	}
+	must(t, s.Migrate(ctx))
+	if got, err := s.Count(ctx, "acme", keys.KindKey, created, n); got != n/2 || err != nil {
+		t.Errorf("Count: %d, %v; want %d", got, err, n/2)
+	}
+	if got, err := s.Count(ctx, "acme", keys.KindKey, expires, n); got != 0 || err != nil {
+		t.Errorf("Count when all are over: %d, %v", got, err)
+	}
+	if orgs, err := s.Orgs(ctx, "", 9); len(orgs) != 1 || err != nil {
+		t.Errorf("Orgs: %q, %v", orgs, err)
+	}
+}
+
 func TestClusterUses(t *testing.T) {
 	t.Parallel()
 	_, client := clustered(t)
