@@ -140,3 +140,18 @@ func TestImport(t *testing.T) {
 		t.Errorf("where foreign keys are not allowed: %v", err)
 	}
 }
+
+func TestRateLimitsAreBounded(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	if _, err := env.manager.Create(t.Context(), "acme", keys.Spec{RateLimit: keys.MaxRateLimit + 1}); !errors.Is(err, keys.ErrInvalid) {
+		t.Errorf("%v", err)
+	}
+	id := env.create(keys.Spec{RateLimit: keys.MaxRateLimit}).Record.ID
+	if _, err := env.manager.Change(t.Context(), "acme", "", id, keys.Change{RateLimit: new(keys.MaxRateLimit + 1)}); !errors.Is(err, keys.ErrInvalid) {
+		t.Errorf("%v", err)
+	}
+	if _, err := keys.NewManager(env.store, &keys.Options{RateLimit: keys.MaxRateLimit + 1}); err == nil {
+		t.Error("a default beyond the bound: no error")
+	}
+}
