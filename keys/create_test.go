@@ -96,8 +96,12 @@ func TestCreateDrawsAgain(t *testing.T) {
 		t.Errorf("after three IDs that were used before: %v", err)
 	}
 	env.faults.Fail(storetest.Insert, storetest.Always, fmt.Errorf("wrapped: %w", keys.ErrExists))
+	before := env.faults.Calls(storetest.Insert)
 	if _, err := env.manager.Create(t.Context(), "acme", keys.Spec{}); !errors.Is(err, keys.ErrExists) {
 		t.Errorf("when every ID was used before: %v", err)
+	}
+	if n := env.faults.Calls(storetest.Insert) - before; n != 4 {
+		t.Errorf("%d IDs were drawn", n)
 	}
 }
 
