@@ -100,6 +100,38 @@ func TestEndingsGoFirst(t *testing.T) {
 	})
 }
 
+// TestChangesAfterAnEnding has a change wait for a revocation alone: it goes on as
+// soon as that is done.
+func TestChangesAfterAnEnding(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		id := env.create(keys.Spec{}).Record.ID
+		release := env.faults.Block(storetest.Update)
+		var wg sync.WaitGroup
+		for range 2 { // of which the first to be done does not let others begin
+			wg.Go(func() {
+				if err := env.manager.Revoke(t.Context(), "acme", "", id); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		start := time.Now()
+		wg.Go(func() {
+			if err := label(env, t.Context(), id); err != keys.ErrRevoked || time.Since(start) > 200*time.Millisecond {
+				t.Errorf("after %v: %v", time.Since(start), err)
+			}
+		})
+		synctest.Wait()
+		release()
+		wg.Wait()
+		if lines := env.manager.Lines(); lines != 0 {
+			t.Errorf("%d lines are left", lines)
+		}
+	})
+}
+
 // TestTurnsAreBounded has changes wait for one that hangs.
 func TestTurnsAreBounded(t *testing.T) {
 	t.Parallel()
