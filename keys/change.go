@@ -52,7 +52,7 @@ func (m *Manager) Change(ctx context.Context, org string, kind Kind, id string, 
 		return Record{}, err
 	}
 	m.tell(ctx, Changed, &rec)
-	return rec, nil
+	return rec, m.everywhere(ctx, nil)
 }
 
 // apply makes a change to a record.
@@ -117,7 +117,7 @@ func prolong(rec *Record, d time.Duration, now time.Time) error {
 // may still be good, and the call should be made again.
 func (m *Manager) Revoke(ctx context.Context, org string, kind Kind, id string) error {
 	_, err := m.revoke(ctx, org, kind, id, nil)
-	return err
+	return m.everywhere(ctx, err) // also if it was revoked before, maybe just now
 }
 
 // revoke reports whether it was this call that revoked the credential. Check, if
@@ -182,7 +182,7 @@ func (m *Manager) RevokeAll(ctx context.Context, org string) (int, error) {
 		revoked, err := m.revokeEach(ctx, m.live(ctx, org))
 		n += revoked
 		if err != nil || revoked == 0 {
-			return n, err
+			return n, m.everywhere(ctx, err)
 		}
 	}
 }

@@ -105,3 +105,21 @@ func parseCursor(text string) (lastID string, ok bool) {
 	// The decoder passes over line breaks and loose bits; cursors have none.
 	return id, err == nil && ok && keys.PossibleID(id) && Cursor(id) == text
 }
+
+// ReadBool returns the query parameter name of a request that may have no other:
+// true or false, and false if it is absent. The error is a [*Refusal], ready for
+// [Refuse]: 422 invalid_value for other values, and 400 invalid_request as
+// [ReadQuery] says.
+func ReadBool(r *http.Request, name string) (bool, error) {
+	query, err := ReadQuery(r, name)
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case !query.Has(name) || query.Get(name) == "false":
+		return false, nil
+	case query.Get(name) == "true":
+		return true, nil
+	}
+	return false, invalidValue(name + " is not true or false")
+}

@@ -68,16 +68,18 @@ func Refuse(w http.ResponseWriter, r *http.Request, write ErrorWriter, refusal R
 		refusal.RetryAfter = 1
 	}
 	h := w.Header()
-	h.Set("Cache-Control", "no-store")
+	if h.Get("Cache-Control") != "no-store" {
+		h.Set("Cache-Control", "no-store")
+	}
 	if refusal.RetryAfter > 0 && h.Get("Retry-After") == "" {
 		h.Set("Retry-After", strconv.FormatInt(refusal.RetryAfter, 10))
 	}
-	if refusal.Status == http.StatusUnauthorized && h.Get("WWW-Authenticate") == "" {
+	if refusal.Status == http.StatusUnauthorized && h.Get("Www-Authenticate") == "" {
 		challenge := `Bearer realm="api"`
 		if refusal.Code == "invalid_token" {
 			challenge += `, error="invalid_token"`
 		}
-		h.Set("WWW-Authenticate", challenge)
+		h.Set("Www-Authenticate", challenge)
 	}
 	if write == nil {
 		write = WriteJSON

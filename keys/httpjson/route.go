@@ -1,6 +1,7 @@
 package httpjson
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -31,8 +32,8 @@ func Register(mux interface {
 		mux.Handle(route.Pattern, route.Handler)
 		methods[path] = append(methods[path], method)
 	}
-	for path, allowed := range methods {
-		mux.Handle(path, methodNotAllowed(write, allowed))
+	for _, path := range slices.Sorted(maps.Keys(methods)) {
+		mux.Handle(path, methodNotAllowed(write, methods[path]))
 	}
 }
 

@@ -89,7 +89,7 @@ func appendJSON(b []byte, v any) []byte {
 // is very long, and the values of the fields about it.
 type document struct {
 	values [2]string
-	memory [320]byte
+	memory [192]byte
 }
 
 // send sends text, which is in x.

@@ -29,8 +29,9 @@
 //	 "expires_at", "revoked_at"?, "last_used_at"?, "environment"?, "created_by"?,
 //	 "replaces"?, "replaced_by"?, "disabled_at"?, "networks"?, "metadata"?}
 //
-// where expires_at is null if the key does not expire. The answers that make a
-// key begin with "key", the key itself, which is never shown again.
+// where expires_at is null if the key does not expire, and times are as
+// [httpjson.TimeFormat] has them. The answers that make a key begin with "key", the
+// key itself, which is never shown again.
 //
 // # Making a key
 //
@@ -43,18 +44,20 @@
 // environment or networks it has its maker's; without rate_limit_per_minute it
 // has the default, as far as its maker has it. expires_in is from 1 to 315360000
 // (ten years of 365 days), and is shortened to the end of its maker's lasting
-// credential; so is a key without one. networks are IP networks or addresses,
-// and metadata is the organization's own, at most 4,096 bytes.
+// credential; so is a key without one. networks are IP networks or addresses, and
+// an empty list stands for every address. metadata is the organization's own, at
+// most 4,096 bytes without the spaces between its parts.
 //
 // # Changing a key
 //
 // The body may have label, scopes, rate_limit_per_minute, networks, metadata and
 // expires_in as above, and "disabled": true pauses the key, false lets it go
-// on. What is not there stays as it is; metadata is replaced as a whole; the
-// always-granted scopes stay. Each value must be within what the caller has,
-// while the rest of the key may be wider. expires_in counts from now; an end
-// cannot be taken away, and cannot be changed once the key has expired or has a
-// successor. To let a key go on, the caller must have all that the key has.
+// on. What is not there stays as it is; metadata is replaced as a whole, and {}
+// takes it away; the always-granted scopes stay. Each value must be within what
+// the caller has, while the rest of the key may be wider. expires_in counts from
+// now; an end cannot be taken away, and cannot be changed once the key has expired
+// or has a successor. To let a key go on, the caller must have all that the key
+// has.
 //
 // # Rotating a key
 //
@@ -62,19 +65,23 @@
 // The old key stays good for the overlap, from 0 (it ends at once) to 315360000,
 // and never longer than it would have been; without overlap it lives on until it
 // is revoked. Without expires_in the new key is good for as long as the old one
-// was from when it was made to its end. The caller must have all that the key has.
+// was from when it was made to its end, and with or without it never longer than
+// the lasting credential of who rotates. The caller must have all that the key has.
 //
 // # Lists
 //
 // The answer is {"keys": […], "next_cursor"?: text}, in ascending byte order of
-// the IDs, without metadata. The query may have limit (1 to 200, by default 100),
-// cursor (the next_cursor before) and include=revoked. next_cursor is there if
-// there are more keys.
+// the IDs, without metadata. Expired and paused keys are in it, and revoked ones if
+// the query has include=revoked. The query may also have limit (1 to 200, by
+// default 100) and cursor (the next_cursor before). next_cursor is there if there
+// are more keys.
 //
 // # Revoking a key
 //
-// With the query descendants=true, everything is revoked too that was made by the
-// key, by what it made, and so on. That takes the scopes of each of them.
+// To revoke a key takes none of what it has, so that whoever sees that it has
+// leaked can end it. A revoked key can still be shown. With the query
+// descendants=true, everything is revoked too that was made by the key, by what it
+// made, and so on; that takes the scopes of each of them.
 //
 // # Refusals
 //
@@ -93,5 +100,8 @@
 //	415 unsupported_media_type
 //	422 invalid_value            a value out of its bounds
 //	422 invalid_scope            with the lists "reserved" and "unknown"
-//	503 temporarily_unavailable  the store failed; with Retry-After
+//	503 temporarily_unavailable  the store failed, or the plan; with Retry-After
+//
+// A request that is answered 503 may have been carried out, in full or in part,
+// and can be made again. Nobody has a key that it made.
 package keyshttp

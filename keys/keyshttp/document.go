@@ -34,11 +34,12 @@ type document struct {
 	Metadata    json.RawMessage `json:"metadata,omitempty"` // not in lists
 }
 
-// document returns a key as answers show it, but for its last use.
+// document returns a key as answers show it, but for its last use. With an error,
+// which is that of the plan, it has the limit of the record.
 func (h *Handler) document(ctx context.Context, rec keys.Record) (document, error) {
 	limit, err := h.manager.RateLimit(ctx, rec)
 	if err != nil {
-		return document{}, err
+		limit = rec.RateLimit
 	}
 	d := document{
 		KeyID: rec.ID, Org: rec.Org, Label: rec.Label, Scopes: rec.Scopes, RateLimit: limit,
@@ -55,7 +56,7 @@ func (h *Handler) document(ctx context.Context, rec keys.Record) (document, erro
 	if text := []byte(rec.Metadata); strings.HasPrefix(rec.Metadata, "{") && json.Valid(text) {
 		d.Metadata = text
 	}
-	return d, nil
+	return d, err
 }
 
 // optional returns a time as answers show it, or "" for never.
@@ -87,16 +88,16 @@ func (h *Handler) documents(ctx context.Context, records []keys.Record) ([]docum
 }
 
 // writeIssued answers with a new key, which is under the given collection. It
-// is the one place where the package reveals a secret.
-func (h *Handler) writeIssued(w http.ResponseWriter, r *http.Request, collection string, issued keys.Issued) error {
+// is the one place where the package reveals a secret. The key is good, and the
+// old one may have ended for it, so an error keeps nothing from the caller.
+func (h *Handler) writeIssued(w http.ResponseWriter, r *http.Request, collection string, issued keys.Issued) {
 	d, err := h.document(r.Context(), issued.Record)
-	if err != nil {
-		return err
+	if err != nil && !httpjson.ClientGone(r.Context()) {
+		h.log(r, err)
 	}
 	d.Key = issued.Text.Reveal()
 	// One leading slash, so that the location is a path of this host.
 	w.Header().Set("Location", strings.TrimRight("/"+strings.Trim(collection, "/"), "/")+"/"+d.KeyID)
 	w.Header().Set("Pragma", "no-cache")
 	httpjson.Write(w, http.StatusCreated, d)
-	return nil
 }

@@ -19,8 +19,9 @@ type Options struct {
 	// WriteError writes the body of refusals. If nil, httpjson.WriteJSON.
 	WriteError httpjson.ErrorWriter
 
-	// Logger is told, at level Error, of the errors behind answers of 503,
-	// which say nothing about them to the caller. If nil, they are dropped.
+	// Logger is told, at level Error, of what failed: of the errors behind
+	// answers of 503, which say nothing about them to the caller. It is not told
+	// of requests whose client has gone. If nil, errors are dropped.
 	Logger *slog.Logger
 }
 
@@ -109,8 +110,14 @@ func (h *Handler) handle(do action) http.Handler {
 			return
 		}
 		if httpjson.Refuse(w, r, h.write, httpjson.RefusalOf(err)) == http.StatusServiceUnavailable {
-			h.logger.LogAttrs(r.Context(), slog.LevelError, "managing keys failed",
-				slog.String("method", r.Method), slog.Any("principal", p), slog.Any("error", err))
+			h.log(r, err)
 		}
 	})
+}
+
+// log logs an error that is the service's.
+func (h *Handler) log(r *http.Request, err error) {
+	p, _ := keys.FromContext(r.Context())
+	h.logger.LogAttrs(r.Context(), slog.LevelError, "managing keys failed",
+		slog.String("method", r.Method), slog.Any("principal", p), slog.Any("error", err))
 }

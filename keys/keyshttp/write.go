@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strings"
+	"path"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -45,6 +45,9 @@ func (b *body) values() (c keys.Change, err error) {
 	}
 	if b.metadata != nil {
 		c.Metadata = new(string(*b.metadata))
+		if *c.Metadata == "{}" {
+			*c.Metadata = ""
+		}
 	}
 	c.Lifetime, err = seconds("expires_in", b.expiresIn, 1)
 	return c, err
@@ -80,7 +83,8 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request, p keys.Principa
 	if err != nil {
 		return err
 	}
-	return h.writeIssued(w, r, r.URL.EscapedPath(), issued)
+	h.writeIssued(w, r, r.URL.EscapedPath(), issued)
+	return nil
 }
 
 // readSpec reads the body of a request to make a key.
@@ -140,7 +144,7 @@ func (h *Handler) change(w http.ResponseWriter, r *http.Request, p keys.Principa
 	rec, err := h.manager.As(p).Change(r.Context(), keys.KindKey, r.PathValue("id"), c)
 	if err != nil {
 		if b.disabled != nil && !*b.disabled && errors.Is(err, keys.ErrBeyond) {
-			err = insufficient("the key has more than the caller has", err)
+			err = insufficient(moreThanCaller, err)
 		}
 		return err
 	}
@@ -173,13 +177,13 @@ func (h *Handler) rotate(w http.ResponseWriter, r *http.Request, p keys.Principa
 	issued, err := h.manager.As(p).Rotate(r.Context(), r.PathValue("id"),
 		keys.Rotation{Overlap: or(overlap, keys.Forever), Lifetime: or(lifetime, 0)})
 	if errors.Is(err, keys.ErrBeyond) {
-		err = insufficient("the key has scopes or a rate limit that the caller does not have", err)
+		err = insufficient(moreThanCaller, err)
 	}
 	if err != nil {
 		return err
 	}
-	collection, _ := strings.CutSuffix(r.URL.EscapedPath(), "/"+r.PathValue("id")+"/rotate")
-	return h.writeIssued(w, r, collection, issued)
+	h.writeIssued(w, r, path.Dir(path.Dir(r.URL.EscapedPath())), issued)
+	return nil
 }
 
 // revoke ends a key, and on request all that it made.
@@ -202,6 +206,9 @@ func (h *Handler) revoke(w http.ResponseWriter, r *http.Request, p keys.Principa
 	httpjson.WriteNothing(w)
 	return nil
 }
+
+// moreThanCaller describes the refusal of what takes all that a key has.
+const moreThanCaller = "the key has scopes, a rate limit or networks that the caller does not have"
 
 // insufficient is a refusal of what the caller lacks.
 func insufficient(description string, err error) error {

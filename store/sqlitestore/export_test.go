@@ -2,9 +2,10 @@ package sqlitestore
 
 // Statements returns the text of every statement that a Store runs.
 func Statements() []string {
+	records, limits := new(statements).texts()
 	var texts []string
-	for text := range new(statements).texts() {
-		texts = append(texts, text)
+	for _, p := range append(records, limits...) {
+		texts = append(texts, p.text)
 	}
 	return texts
 }

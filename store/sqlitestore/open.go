@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,39 +31,67 @@ func Open(path string, opts *Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	dsn, err := dsnOf(path)
+	file, err := dsnOf(path)
 	if err != nil {
 		return nil, err
 	}
 	if err := create(path); err != nil {
 		return nil, fmt.Errorf("sqlitestore: %w", err)
 	}
-	connector, err := sqlite.NewConnector(dsn)
+	db, err := pool(file, "FULL", o.Connections)
 	if err != nil {
-		return nil, fmt.Errorf("sqlitestore: %w", err)
+		return nil, err
 	}
-	db := sql.OpenDB(connector)
-	db.SetMaxOpenConns(o.Connections)
-	db.SetMaxIdleConns(o.Connections) // a new connection costs more than a read
-	s, err := migrated(db, o)
+	// Takes of one store take turns.
+	limits, err := pool(file, "NORMAL", 1)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
+	}
+	s, err := migrated(db, limits, o)
+	if err != nil {
+		return nil, errors.Join(err, limits.Close(), db.Close())
 	}
 	s.owns = true
 	return s, nil
 }
 
-// migrated returns a Store over db, whose tables it makes. While a new file is
-// switched to WAL, SQLite fails other processes without waiting: two that both
-// read and both want to write would wait for each other. So this waits for them.
-func migrated(db *sql.DB, o Options) (*Store, error) {
+// pool returns a pool of connections, none of which is made yet. With the
+// setting FULL of synchronous a commit waits for the disk, with NORMAL for the
+// system alone.
+func pool(file url.URL, synchronous string, connections int) (*sql.DB, error) {
+	file.RawQuery = url.Values{
+		"mode":          {"rw"}, // the file is there; a link to nowhere is an error
+		"_busy_timeout": {strconv.Itoa(instant)},
+		"_journal_mode": {"WAL"},
+		"_synchronous":  {synchronous},
+		"_foreign_keys": {"on"},
+		"_txlock":       {"immediate"},
+		"_dqs":          {"false"},
+		"_defensive":    {"true"},
+		"_error_rc":     {"true"},
+	}.Encode()
+	connector, err := sqlite.NewConnector(file.String())
+	if err != nil {
+		return nil, fmt.Errorf("sqlitestore: %w", err)
+	}
+	db := sql.OpenDB(connector)
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections) // a new connection costs more than a read
+	return db, nil
+}
+
+// migrated returns a Store over a database, whose tables it makes. While a new
+// file is switched to WAL, SQLite fails other processes without waiting: two that
+// both read and both want to write would wait for each other. So this waits for
+// them.
+func migrated(db, limits *sql.DB, o Options) (*Store, error) {
 	ctx := context.Background()
 	deadline := time.Now().Add(o.BusyTimeout)
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		err := Migrate(ctx, db)
 		if err == nil {
 			var s *Store
-			if s, err = New(ctx, db, &o); err == nil {
+			if s, err = newStore(ctx, db, limits, o); err == nil {
 				return s, nil
 			}
 		}
@@ -87,30 +116,18 @@ func create(path string) error {
 	return f.Close()
 }
 
-// dsnOf returns the DSN of the file at path.
-func dsnOf(path string) (string, error) {
+// dsnOf returns the DSN of the file at path, without settings.
+func dsnOf(path string) (url.URL, error) {
 	if path == "" || path == ":memory:" || strings.HasPrefix(path, "file:") || strings.IndexByte(path, 0) >= 0 {
-		return "", errors.New("sqlitestore: Open needs the name of a file, and no DSN")
+		return url.URL{}, errors.New("sqlitestore: Open needs the name of a file, and no DSN")
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return "", fmt.Errorf("sqlitestore: %w", err)
+		return url.URL{}, fmt.Errorf("sqlitestore: %w", err)
 	}
 	path = filepath.ToSlash(path)
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path // C:/…
 	}
-	q := url.Values{
-		"mode":          {"rw"}, // the file is there; a link to nowhere is an error
-		"_busy_timeout": {"50"}, // milliseconds; see Store.patiently
-		"_journal_mode": {"WAL"},
-		"_synchronous":  {"FULL"},
-		"_foreign_keys": {"on"},
-		"_txlock":       {"immediate"},
-		"_dqs":          {"false"},
-		"_defensive":    {"true"},
-		"_error_rc":     {"true"},
-	}
-	u := url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}
-	return u.String(), nil
+	return url.URL{Scheme: "file", Path: path}, nil
 }

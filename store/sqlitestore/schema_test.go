@@ -48,7 +48,7 @@ func TestMigrateAgainDoesNothing(t *testing.T) {
 	if after := schema(t, db); after != before {
 		t.Errorf("before:\n%s\nafter:\n%s", before, after)
 	}
-	if _, err := s.Get(t.Context(), "key_1"); err != nil {
+	if _, _, err := s.Get(t.Context(), "key_1"); err != nil {
 		t.Error(err)
 	}
 }

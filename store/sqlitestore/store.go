@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/store"
 )
 
 // Options are the settings of a [Store]. The zero value is ready.
@@ -49,31 +50,57 @@ func (opts *Options) filled() (Options, error) {
 	return o, nil
 }
 
-// A Store is a [keys.Store] over a SQLite database. It is also a
-// [keys.FamilyStore] and a [keys.UseStore]. It is safe for concurrent use, also
-// by several processes on one file.
+// A Store keeps records and buckets in a SQLite database. It is a [store.Store],
+// and also a [keys.UseStore], a [keys.CountStore] and a [keys.OrgStore]. It is
+// safe for concurrent use, also by several processes on one file.
 //
-// Errors are those of the contract, [ErrBusy], and else the driver's, wrapped.
+// Errors are those of the contracts, [ErrBusy], and else the driver's, wrapped.
 type Store struct {
-	db   *sql.DB
-	owns bool // whether Close closes db
-	busy time.Duration
+	db     *sql.DB
+	limits *sql.DB // for buckets; db, unless the Store is made by Open
+	owns   bool    // whether Close closes them
+	busy   time.Duration
 
-	// writer is held by the one call that writes; see write.
+	// writer is held by the one call that writes; see transact.
 	writer chan struct{}
 
 	stmts statements
 }
 
 var (
-	_ keys.Store       = (*Store)(nil)
-	_ keys.FamilyStore = (*Store)(nil)
-	_ keys.UseStore    = (*Store)(nil)
+	_ store.Store     = (*Store)(nil)
+	_ keys.UseStore   = (*Store)(nil)
+	_ keys.CountStore = (*Store)(nil)
+	_ keys.OrgStore   = (*Store)(nil)
 )
 
-// statements are all that a Store ever runs.
+// statements are all that a Store ever runs, but for the settings of begin.
 type statements struct {
-	insert, get, family, update, there, list, sweep, noteUses, lastUses *sql.Stmt
+	insert, get, family, update, updateRest, list, listLive, sweep *sql.Stmt
+	count, orgs                                                    *sql.Stmt
+	noteUses, lastUses                                             *sql.Stmt
+	lock, peek, idle, drop                                         *sql.Stmt
+	tat, put                                                       *sql.Stmt // on limits
+}
+
+// texts returns the text of each statement and where the statement is kept,
+// those for buckets last.
+func (s *statements) texts() (records, limits []prepared) {
+	records = []prepared{
+		{insertText, &s.insert}, {getText, &s.get}, {familyText, &s.family}, {updateText + ends + where, &s.update},
+		{updateText + where, &s.updateRest},
+		{listText, &s.list}, {listLiveText, &s.listLive}, {sweepText, &s.sweep},
+		{countText, &s.count}, {orgsText, &s.orgs},
+		{noteUsesText, &s.noteUses}, {lastUsesText, &s.lastUses},
+		{lockText, &s.lock}, {tatText, &s.peek}, {idleText, &s.idle}, {dropText, &s.drop},
+	}
+	return records, []prepared{{tatText, &s.tat}, {putText, &s.put}}
+}
+
+// A prepared is a statement and its text.
+type prepared struct {
+	text string
+	stmt **sql.Stmt
 }
 
 // New returns a Store over a database that the host has opened with the driver
@@ -95,22 +122,32 @@ func New(ctx context.Context, db *sql.DB, opts *Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newStore(ctx, db, db, o)
+}
+
+// newStore returns a Store over two pools of one database.
+func newStore(ctx context.Context, db, limits *sql.DB, o Options) (*Store, error) {
 	if err := checkSettings(ctx, db); err != nil {
 		return nil, err
 	}
 	if err := checkSchema(ctx, db); err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, busy: o.BusyTimeout, writer: make(chan struct{}, 1)}
+	s := &Store{db: db, limits: limits, busy: o.BusyTimeout, writer: make(chan struct{}, 1)}
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("sqlitestore: %w", err), s.Close())
 	}
 	return s, nil
 }
 
-func (s *Store) prepare(ctx context.Context) (err error) {
-	for query, stmt := range s.stmts.texts() {
-		if *stmt, err = s.db.PrepareContext(ctx, query); err != nil {
+func (s *Store) prepare(ctx context.Context) error {
+	records, limits := s.stmts.texts()
+	return errors.Join(prepare(ctx, s.db, records), prepare(ctx, s.limits, limits))
+}
+
+func prepare(ctx context.Context, db *sql.DB, all []prepared) (err error) {
+	for _, p := range all {
+		if *p.stmt, err = db.PrepareContext(ctx, p.text); err != nil {
 			return err
 		}
 	}
@@ -122,13 +159,14 @@ func (s *Store) prepare(ctx context.Context) (err error) {
 // made later fail. Closing again does nothing.
 func (s *Store) Close() error {
 	var errs []error
-	for _, stmt := range s.stmts.texts() {
-		if *stmt != nil {
-			errs = append(errs, (*stmt).Close())
+	records, limits := s.stmts.texts()
+	for _, p := range append(records, limits...) {
+		if *p.stmt != nil {
+			errs = append(errs, (*p.stmt).Close())
 		}
 	}
 	if s.owns {
-		errs = append(errs, s.db.Close())
+		errs = append(errs, s.limits.Close(), s.db.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-func TestGetFamily(t *testing.T) {
+func TestGet(t *testing.T) {
 	t.Parallel()
 	s := open(t, file(t))
 	client, token, orphan, key := record(t, keys.KindClient, "client"), record(t, keys.KindToken, "token"),
@@ -36,7 +36,7 @@ func TestGetFamily(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			rec, parent, err := s.GetFamily(t.Context(), test.id)
+			rec, parent, err := s.Get(t.Context(), test.id)
 			if !errors.Is(err, test.err) {
 				t.Fatalf("error %v, want %v", err, test.err)
 			}
@@ -47,9 +47,9 @@ func TestGetFamily(t *testing.T) {
 	}
 }
 
-// TestGetFamilyIsFresh reads a parent right after it was changed, from the same
+// TestParentIsFresh reads a parent right after it was changed, from the same
 // store and from another one.
-func TestGetFamilyIsFresh(t *testing.T) {
+func TestParentIsFresh(t *testing.T) {
 	t.Parallel()
 	path := file(t)
 	a, b := open(t, path), open(t, path)
@@ -62,8 +62,8 @@ func TestGetFamilyIsFresh(t *testing.T) {
 			t.Fatal(err)
 		}
 		client.Version++
-		for _, s := range []keys.FamilyStore{a, b} {
-			_, parent, err := s.GetFamily(t.Context(), token.ID)
+		for _, s := range []keys.Store{a, b} {
+			_, parent, err := s.Get(t.Context(), token.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -74,15 +74,15 @@ func TestGetFamilyIsFresh(t *testing.T) {
 	}
 }
 
-func TestGetFamilyWithEndedContext(t *testing.T) {
+func TestGetWithEndedContext(t *testing.T) {
 	t.Parallel()
 	s := open(t, file(t))
 	insert(t, s, record(t, keys.KindKey, "key"))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, id := range []string{"key", "nobody", ""} {
-		if _, _, err := s.GetFamily(ctx, id); !errors.Is(err, context.Canceled) {
-			t.Errorf("GetFamily(%q): %v", id, err)
+		if _, _, err := s.Get(ctx, id); !errors.Is(err, context.Canceled) {
+			t.Errorf("Get(%q): %v", id, err)
 		}
 	}
 }

@@ -16,9 +16,10 @@ import (
 var equal = cmp.Options{
 	cmp.Comparer(func(a, b scopes.Set) bool { return a == b }),
 	cmp.Comparer(func(a, b keys.Digest) bool { return a == b }),
+	cmp.Comparer(func(a, b keys.Networks) bool { return a == b }),
 }
 
-func TestFamily(t *testing.T) {
+func TestGet(t *testing.T) {
 	t.Parallel()
 	s, _, _ := fresh(t)
 	checkFamilies(t, s)
@@ -30,7 +31,7 @@ func checkFamilies(t *testing.T, s *redisstore.Store) {
 	ctx := t.Context()
 	check := func(name, id string, rec, parent keys.Record) {
 		t.Helper()
-		gotRec, gotParent, err := s.GetFamily(ctx, id)
+		gotRec, gotParent, err := s.Get(ctx, id)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -51,17 +52,17 @@ func checkFamilies(t *testing.T, s *redisstore.Store) {
 	check("a key", key.ID, key, keys.Record{})
 	check("a token whose client is gone", orphan.ID, orphan, keys.Record{})
 	for _, id := range []string{"nobody", "", "\x00", "\xff", strings.Repeat("x", 256)} {
-		rec, parent, err := s.GetFamily(ctx, id)
-		wants(t, "GetFamily", err, keys.ErrNotFound)
+		rec, parent, err := s.Get(ctx, id)
+		wants(t, "Get", err, keys.ErrNotFound)
 		if diff := cmp.Diff([]keys.Record{{}, {}}, []keys.Record{rec, parent}, equal); diff != "" {
 			t.Errorf("beside an error:\n%s", diff)
 		}
 	}
 }
 
-// TestFamilySeesRevocation checks that a client that was revoked comes with its
+// TestGetSeesRevocation checks that a client that was revoked comes with its
 // tokens as revoked, at once and to other clients of the server.
-func TestFamilySeesRevocation(t *testing.T) {
+func TestGetSeesRevocation(t *testing.T) {
 	t.Parallel()
 	s, _, p := fresh(t)
 	other := open(t, connect(t, server(t).Socket), redisstore.Options{Prefix: p})
@@ -71,8 +72,39 @@ func TestFamilySeesRevocation(t *testing.T) {
 	must(t, s.Insert(t.Context(), token))
 	client.RevokedAt = created
 	must(t, s.Update(t.Context(), client))
-	_, parent, err := other.GetFamily(t.Context(), token.ID)
+	_, parent, err := other.Get(t.Context(), token.ID)
 	if err != nil || !parent.Revoked() {
 		t.Errorf("%+v, %v", parent, err)
+	}
+}
+
+// TestGetOfUsedID reads an ID that is first that of a token, then of a token of
+// another client, and then of a key. Nothing of what it was before may show.
+func TestGetOfUsedID(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s, _, p := fresh(t)
+	other := open(t, connect(t, server(t).Socket), redisstore.Options{Prefix: p})
+	one, two := record(keys.KindClient, "one"), record(keys.KindClient, "two")
+	must(t, s.Insert(ctx, one))
+	must(t, s.Insert(ctx, two))
+	first, second, third := record(keys.KindToken, "it"), record(keys.KindToken, "it"), record(keys.KindKey, "it")
+	first.Parent, first.ExpiresAt = one.ID, created
+	second.Parent, second.ExpiresAt = two.ID, created
+	for _, step := range []struct{ rec, parent keys.Record }{{first, one}, {second, two}, {third, keys.Record{}}} {
+		must(t, other.Insert(ctx, step.rec))
+		for range 3 {
+			rec, parent, err := s.Get(ctx, "it")
+			if rec != step.rec || parent != step.parent || err != nil {
+				t.Errorf("%+v, %+v, %v; want %+v, %+v", rec, parent, err, step.rec, step.parent)
+			}
+		}
+		if _, err := other.Sweep(ctx, expires, 1); err != nil {
+			t.Error(err)
+		}
+		if step.parent.ID != "" {
+			_, _, err := s.Get(ctx, "it")
+			wants(t, "Get of a token that was swept", err, keys.ErrNotFound)
+		}
 	}
 }

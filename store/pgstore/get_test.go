@@ -7,7 +7,7 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-func TestGetFamily(t *testing.T) {
+func TestGet(t *testing.T) {
 	t.Parallel()
 	s := open(t, nil)
 	client := record(keys.KindClient, "client")
@@ -45,13 +45,10 @@ func TestGetFamily(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			rec, parent, err := s.GetFamily(t.Context(), test.id)
+			rec, parent, err := s.Get(t.Context(), test.id)
 			fails(t, "error", err, test.err)
 			same(t, "record", rec, test.rec)
 			same(t, "parent", parent, test.parent)
-			got, err := s.Get(t.Context(), test.id)
-			fails(t, "error of Get", err, test.err)
-			same(t, "record of Get", got, test.rec)
 		})
 	}
 }
@@ -64,10 +61,8 @@ func TestBadTextIsNotSent(t *testing.T) {
 	s := openOn(t, pool, schema(t), nil)
 	pool.Close()
 	for _, id := range []string{"", "a\x00", "a\xff", strings.Repeat("x", 256)} {
-		_, err := s.Get(t.Context(), id)
+		_, _, err := s.Get(t.Context(), id)
 		fails(t, "Get", err, keys.ErrNotFound)
-		_, _, err = s.GetFamily(t.Context(), id)
-		fails(t, "GetFamily", err, keys.ErrNotFound)
 		fails(t, "Insert", s.Insert(t.Context(), record(keys.KindKey, id)), keys.ErrInvalid)
 		fails(t, "Update", s.Update(t.Context(), record(keys.KindKey, id)), keys.ErrInvalid)
 		if uses, err := s.LastUses(t.Context(), []string{id}); err != nil || len(uses) > 0 {
@@ -78,7 +73,15 @@ func TestBadTextIsNotSent(t *testing.T) {
 		_, err := s.List(t.Context(), q)
 		fails(t, "List", err, keys.ErrInvalid)
 	}
-	if _, err := s.Get(t.Context(), "good"); err == nil || strings.Contains(err.Error(), keys.ErrNotFound.Error()) {
+	for _, org := range []string{"", "a\x00", "a\xff", strings.Repeat("x", 256)} {
+		_, err := s.Count(t.Context(), org, keys.KindKey, now, 1)
+		fails(t, "Count", err, keys.ErrInvalid)
+		if org != "" {
+			_, err = s.Orgs(t.Context(), org, 1)
+			fails(t, "Orgs", err, keys.ErrInvalid)
+		}
+	}
+	if _, _, err := s.Get(t.Context(), "good"); err == nil || strings.Contains(err.Error(), keys.ErrNotFound.Error()) {
 		t.Errorf("Get from a pool that is closed: %v, want the driver's error", err)
 	}
 }
