@@ -18,7 +18,7 @@ import (
 // No credential gets
 //
 //   - scopes that the principal lacks, besides the always-granted ones;
-//   - a limit above the principal's, who hands on none if it has none;
+//   - a limit above the principal's; a principal without a limit makes none;
 //   - an environment other than the principal's, unless that has the format's
 //     first one or none;
 //   - networks beyond the principal's;
@@ -35,8 +35,8 @@ import (
 //   - [ErrBeyond], with a [*BeyondError], if it has too little;
 //   - [ErrUnavailable] if it could not be looked at.
 //
-// An error that wraps one of these and [ErrUnavailable] as well says that what was
-// done could not be taken back.
+// With an error that wraps [ErrUnavailable] it is open whether something was done,
+// and whether it was taken back.
 type Actor struct {
 	m *Manager
 	p Principal

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/scopes"
@@ -86,20 +87,22 @@ func TestChangeTells(t *testing.T) {
 
 func TestConflicts(t *testing.T) {
 	t.Parallel()
-	env := newEnv(t, nil)
-	id := env.create(keys.Spec{}).Record.ID
-	env.faults.Fail(storetest.Update, 5, keys.ErrConflict)
-	if _, err := env.manager.Change(t.Context(), "acme", "", id, keys.Change{Label: new("x")}); err != nil {
-		t.Errorf("after five conflicts: %v", err)
-	}
-	env.faults.Fail(storetest.Update, storetest.Always, keys.ErrConflict)
-	before := env.faults.Calls(storetest.Update)
-	if err := env.manager.Revoke(t.Context(), "acme", "", id); !errors.Is(err, keys.ErrConflict) {
-		t.Errorf("with nothing but conflicts: %v", err)
-	}
-	if n := env.faults.Calls(storetest.Update) - before; n < 8 || n > 100 {
-		t.Errorf("%d tries", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		id := env.create(keys.Spec{}).Record.ID
+		env.faults.Fail(storetest.Update, 5, keys.ErrConflict)
+		if _, err := env.manager.Change(t.Context(), "acme", "", id, keys.Change{Label: new("x")}); err != nil {
+			t.Errorf("after five conflicts: %v", err)
+		}
+		env.faults.Fail(storetest.Update, storetest.Always, keys.ErrConflict)
+		before := env.faults.Calls(storetest.Update)
+		if err := env.manager.Revoke(t.Context(), "acme", "", id); !errors.Is(err, keys.ErrConflict) {
+			t.Errorf("with nothing but conflicts: %v", err)
+		}
+		if n := env.faults.Calls(storetest.Update) - before; n < 8 || n > 100 {
+			t.Errorf("%d tries", n)
+		}
+	})
 }
 
 // TestConcurrentChangesAllCount adds up changes of one record by many callers.

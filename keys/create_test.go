@@ -96,8 +96,12 @@ func TestCreateDrawsAgain(t *testing.T) {
 		t.Errorf("after three IDs that were used before: %v", err)
 	}
 	env.faults.Fail(storetest.Insert, storetest.Always, fmt.Errorf("wrapped: %w", keys.ErrExists))
+	before := env.faults.Calls(storetest.Insert)
 	if _, err := env.manager.Create(t.Context(), "acme", keys.Spec{}); !errors.Is(err, keys.ErrExists) {
 		t.Errorf("when every ID was used before: %v", err)
+	}
+	if n := env.faults.Calls(storetest.Insert) - before; n != 4 {
+		t.Errorf("%d IDs were drawn", n)
 	}
 }
 
@@ -138,5 +142,20 @@ func TestImport(t *testing.T) {
 	}
 	if _, err := newEnv(t, nil).manager.Import(t.Context(), "acme", keys.NewSecret(text), keys.Spec{}); !errors.Is(err, keys.ErrMalformed) {
 		t.Errorf("where foreign keys are not allowed: %v", err)
+	}
+}
+
+func TestRateLimitsAreBounded(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	if _, err := env.manager.Create(t.Context(), "acme", keys.Spec{RateLimit: keys.MaxRateLimit + 1}); !errors.Is(err, keys.ErrInvalid) {
+		t.Errorf("%v", err)
+	}
+	id := env.create(keys.Spec{RateLimit: keys.MaxRateLimit}).Record.ID
+	if _, err := env.manager.Change(t.Context(), "acme", "", id, keys.Change{RateLimit: new(keys.MaxRateLimit + 1)}); !errors.Is(err, keys.ErrInvalid) {
+		t.Errorf("%v", err)
+	}
+	if _, err := keys.NewManager(env.store, &keys.Options{RateLimit: keys.MaxRateLimit + 1}); err == nil {
+		t.Error("a default beyond the bound: no error")
 	}
 }

@@ -59,7 +59,7 @@ func (v *Verifier) VerifyAt(ctx context.Context, text string, now time.Time) (p 
 	return p, err
 }
 
-// A Claim is who somebody says to be who presents a credential, whether that is
+// A Claim is what is known of a credential that somebody presents, whether it is
 // good or not. It is for logs and events.
 type Claim struct {
 	Org  string // empty if no record was found
@@ -67,15 +67,15 @@ type Claim struct {
 	Kind Kind   // empty if no record was found
 }
 
-// VerifyClaim is [Verifier.VerifyAt] that also says, with an error too, what was
+// VerifyClaim is [Verifier.VerifyAt] that also returns, with an error too, what was
 // presented.
 func (v *Verifier) VerifyClaim(ctx context.Context, text string, now time.Time) (p Principal, c Claim, err error) {
 	err = v.use(ctx, text, now, &p, &c)
 	return p, c, err
 }
 
-// Inspect is [Verifier.VerifyAt] for somebody who asks about a credential, and
-// does not use it. It notes no use.
+// Inspect is [Verifier.VerifyAt] for somebody who asks about a credential and does
+// not use it: it notes no use.
 func (v *Verifier) Inspect(ctx context.Context, text string, now time.Time) (p Principal, err error) {
 	var c Claim
 	err = v.verify(ctx, text, now, &p, &c)
