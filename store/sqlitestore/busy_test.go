@@ -105,7 +105,7 @@ func testContextEnds(t *testing.T, path string, s *sqlitestore.Store) {
 	}
 }
 
-// TestReadersWaitForNobody reads while another process writes for ever.
+// TestReadersWaitForNobody reads while another process writes forever.
 func TestReadersWaitForNobody(t *testing.T) {
 	t.Parallel()
 	path := file(t)
