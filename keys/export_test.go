@@ -7,12 +7,13 @@ import (
 
 // HoldSlowHashes takes every place for slow hashes until release is called.
 func (v *Verifier) HoldSlowHashes() (release func()) {
-	for range cap(v.hasher.slow) {
-		v.hasher.slow <- struct{}{}
+	places := v.hasher.slow.places
+	for range cap(places) {
+		places <- struct{}{}
 	}
 	return func() {
-		for range cap(v.hasher.slow) {
-			<-v.hasher.slow
+		for range cap(places) {
+			<-places
 		}
 	}
 }

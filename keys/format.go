@@ -137,15 +137,15 @@ type Credential struct {
 	Secret      Secret // the secret half
 }
 
-// New returns a new random token. An empty environment is the default one. It
+// New returns a new random credential. An empty environment is the default one. It
 // returns an error that wraps [ErrInvalid] if f does not know the environment.
 func (f *Format) New(environment string) (Credential, error) {
 	t, _, err := f.draw(environment)
 	return t, err
 }
 
-// draw returns a new random token and its text, of which the token's parts are
-// parts: it is all one allocation.
+// draw returns a credential and its text; the credential's fields are substrings
+// of the text.
 func (f *Format) draw(environment string) (t Credential, text string, err error) {
 	h := &f.heads[0]
 	if environment != "" {
@@ -184,7 +184,7 @@ func (f *Format) draw(environment string) (t Credential, text string, err error)
 	return t, text, nil
 }
 
-// Text returns t as the one text that is presented to a server. It is the
+// Text returns c as the one text that is presented to a server. It is the
 // inverse of [Format.Parse]. With the layout [Apart], where there is no such
 // text, it is the secret alone.
 func (f *Format) Text(t Credential) Secret {

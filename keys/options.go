@@ -22,6 +22,8 @@ const DefaultTimeout = 2 * time.Second
 const (
 	DefaultMaxKeys    = 10_000
 	DefaultMaxClients = 1_000
+
+	maxCap = 1 << 30 // which nobody reaches
 )
 
 // Options are the settings of a [Manager] and its [Verifier]. Processes that
@@ -111,8 +113,8 @@ func newSettings(opts *Options) (s settings, err error) {
 		rateLimit: cmp.Or(opts.RateLimit, DefaultRateLimit),
 		plan:      opts.Plan,
 		caps: map[Kind]int{
-			KindKey:    cmp.Or(opts.MaxKeys, DefaultMaxKeys),
-			KindClient: cmp.Or(opts.MaxClients, DefaultMaxClients),
+			KindKey:    min(cmp.Or(opts.MaxKeys, DefaultMaxKeys), maxCap),
+			KindClient: min(cmp.Or(opts.MaxClients, DefaultMaxClients), maxCap),
 		},
 		timeout: cmp.Or(opts.Timeout, DefaultTimeout),
 		uses:    opts.Uses,

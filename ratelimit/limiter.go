@@ -40,19 +40,21 @@ type Limiter struct {
 	backend *backend
 	space   string
 	table   *table // that of the store, if the store is a *Memory
-	hash    uint64 // of the space, in the table
+	hash    key    // of the space, in the table
 }
 
 // NewLimiter returns a Limiter over store. It fails if store is nil, or if opts
 // has a negative timeout, an unknown FailurePolicy, or a space that is no valid
 // name ([ErrBucket]).
 //
-// A store that is a [*Memory], or a struct that embeds a Memory, is called
-// without a time limit: NewLimiter assumes that it works in this process and
-// does not wait. A [*Memory] is in use from this call on. Every other store is
-// called with a context of its own. That context ends after [Options.Timeout].
-// It does not end when the caller's context does, so that a client which hangs
-// up is charged all the same.
+// The store is called with a context of its own. That context ends after
+// [Options.Timeout]. It does not end when the caller's context does, so that a
+// client which hangs up is charged all the same.
+//
+// A [*Memory], and a struct that embeds a Memory, is called with the caller's
+// context and without a time limit, since a Memory does not wait. A store with a
+// Take that can wait must not embed a Memory; it can have one as a field. A
+// [*Memory] is in use from this call on.
 func NewLimiter(store Store, opts *Options) (*Limiter, error) {
 	if m, ok := store.(*Memory); store == nil || ok && m == nil {
 		return nil, errors.New("ratelimit: nil store")

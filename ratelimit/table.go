@@ -2,7 +2,6 @@ package ratelimit
 
 import (
 	"hash/maphash"
-	"math/bits"
 	"sync/atomic"
 	"time"
 )
@@ -103,20 +102,24 @@ type key struct{ h1, h2 uint64 }
 // key returns the key of b. The strings are hashed separately and never joined.
 func (t *table) key(b Bucket) key { return t.keyIn(t.hashSpace(b.Space), b.Name) }
 
+// hash returns the hash of a string.
+func (t *table) hash(text string) key {
+	return key{h1: maphash.String(t.seed1, text), h2: maphash.String(t.seed2, text)}
+}
+
 // hashSpace returns the hash of a space, for keyIn.
-func (t *table) hashSpace(space string) uint64 {
+func (t *table) hashSpace(space string) key {
 	// Without the factor, a space and a name that are swapped would have the
-	// same sum in keyIn.
+	// same sums in keyIn.
 	const odd = 0x9e3779b97f4a7c15
-	return maphash.String(t.seed1, space) * odd
+	h := t.hash(space)
+	return key{h1: odd * h.h1, h2: odd * h.h2}
 }
 
 // keyIn returns the key of a bucket whose space has been hashed.
-func (t *table) keyIn(space uint64, name string) key {
-	return key{
-		h1: maphash.String(t.seed1, name) + space,
-		h2: maphash.String(t.seed2, name) ^ bits.RotateLeft64(space, 32),
-	}
+func (t *table) keyIn(space key, name string) key {
+	h := t.hash(name)
+	return key{h1: space.h1 + h.h1, h2: space.h2 + h.h2}
 }
 
 // shard returns the shard of k. It depends on other bits than key.home does.

@@ -22,26 +22,19 @@ func (h *host) wantIssued(t *testing.T, a answer) map[string]any {
 		t.Fatalf("status %d, want 201; body %s", a.Status, a.Body)
 	}
 	o := a.object(t)
-	names := []string{"key", "key_id", "org", "label", "scopes", "rate_limit_per_minute", "created_at", "expires_at"}
-	for _, name := range names {
+	for _, name := range []string{
+		"key", "key_id", "org", "label", "scopes", "rate_limit_per_minute", "created_at", "expires_at", "environment", "created_by",
+	} {
 		if _, ok := o[name]; !ok {
 			t.Errorf("no member %s", name)
 		}
-	}
-	if len(o) != len(names) {
-		t.Errorf("members %v, want %v", o, names)
 	}
 	a.wantHeader(t, "Cache-Control", "no-store")
 	a.wantHeader(t, "Pragma", "no-cache")
 	a.wantHeader(t, "Content-Type", "application/json")
 	a.wantHeader(t, "Location", "/v1/keys/"+o["key_id"].(string))
 
-	verifier, err := keys.NewVerifier(h.store, &keys.Options{Format: keys.MustFormat("vck_", keys.Dotted,
-		&keys.FormatOptions{Environments: []string{"live", "test"}}), Catalog: catalog})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := verifier.Verify(t.Context(), o["key"].(string))
+	p, err := h.manager.Verifier().Verify(t.Context(), o["key"].(string))
 	if err != nil {
 		t.Fatalf("the new key is not good: %v", err)
 	}
@@ -104,6 +97,7 @@ func TestCreate(t *testing.T) {
 				want := map[string]any{
 					"key": got["key"], "key_id": got["key_id"], "org": "acme", "label": "", "scopes": always,
 					"rate_limit_per_minute": 600.0, "created_at": "2000-01-01T00:00:00.001Z", "expires_at": nil,
+					"environment": strings.Split(tt.prefix, "_")[1], "created_by": "host:" + tt.caller.ID,
 				}
 				maps.Copy(want, tt.want)
 				if tt.expires > 0 {
@@ -263,14 +257,7 @@ func TestCreateMediaTypes(t *testing.T) {
 
 func TestMaxBody(t *testing.T) {
 	t.Parallel()
-	h := newHost(t)
-	var err error
-	h.handler, err = keyshttp.NewHandler(h.manager, &keyshttp.Options{MaxBody: 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.mux = http.NewServeMux()
-	keyshttp.Mount(h.mux, keyshttp.Public, h.handler.Routes("/v1/keys")...)
+	h := newHostWith(t, keys.Options{}, keyshttp.Options{MaxBody: 20})
 	issued := h.wantIssued(t, h.do(admin, "POST", "/v1/keys", `{"label":"12345678"}`))
 	id := issued["key_id"].(string)
 	long := `{          "label":""}`
@@ -296,7 +283,7 @@ func TestLocation(t *testing.T) {
 			t.Parallel()
 			r := httptest.NewRequest("POST", "http://host"+tt.path, nil)
 			w := httptest.NewRecorder()
-			h.handler.Create(w, r.WithContext(keys.NewContext(r.Context(), admin)))
+			h.routes["POST /v1/keys"].ServeHTTP(w, r.WithContext(keys.NewContext(r.Context(), admin)))
 			a := answer{w.Code, w.Header(), w.Body.String()}
 			a.wantHeader(t, "Location", tt.want+a.object(t)["key_id"].(string))
 		})

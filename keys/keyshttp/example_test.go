@@ -7,11 +7,14 @@ import (
 	"strings"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/keys/httpjson"
 	"github.com/claviger-auth/claviger/keys/keyshttp"
 	"github.com/claviger-auth/claviger/scopes"
+	"github.com/claviger-auth/claviger/store"
 )
 
-// signedIn stands for the host's authentication, here with one user.
+// signedIn stands for what protects the routes, such as guard.Manage("keys:manage")
+// or the host's own session code. Here all requests come from one user.
 func signedIn(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := keys.Principal{
@@ -23,12 +26,13 @@ func signedIn(next http.Handler) http.Handler {
 }
 
 func Example() {
-	catalog := scopes.MustCatalog(
-		scopes.Scope{Name: "identity:read", Status: scopes.Always},
-		scopes.Scope{Name: "webhooks:manage"},
-		scopes.Scope{Name: "leads:read", Status: scopes.Reserved},
-	)
-	manager, err := keys.NewManager(newMapStore(), &keys.Options{Catalog: catalog})
+	manager, err := keys.NewManager(new(store.Memory), &keys.Options{
+		Catalog: scopes.MustCatalog(
+			scopes.Scope{Name: "identity:read", Status: scopes.Always},
+			scopes.Scope{Name: "webhooks:manage"},
+			scopes.Scope{Name: "leads:read", Status: scopes.Reserved},
+		),
+	})
 	if err != nil {
 		panic(err)
 	}
@@ -37,8 +41,8 @@ func Example() {
 		panic(err)
 	}
 	mux := http.NewServeMux()
-	keyshttp.Mount(mux, signedIn, handler.Routes("/v1/keys")...)
-	mux.Handle("/", keyshttp.NotFound())
+	handler.Register(mux, "/v1/keys", signedIn)
+	mux.Handle("/", httpjson.NotFound(nil))
 
 	post := func(body string) {
 		r := httptest.NewRequest("POST", "/v1/keys", strings.NewReader(body))
@@ -58,43 +62,4 @@ func Example() {
 	// 201 no-store
 	// 422 {"error":"invalid_scope","error_description":"some of the scopes cannot be granted","reserved":["leads:read"],"unknown":[]}
 	// 400 {"error":"invalid_request","error_description":"the body has a member that is not known here"}
-}
-
-func ExampleReadJSON() {
-	subscribe := func(w http.ResponseWriter, r *http.Request) {
-		var url *string
-		var events *[]string
-		err := keyshttp.ReadJSON(w, r, 0, keyshttp.Optional("url", &url), keyshttp.Optional("events", &events))
-		if err == nil && url == nil {
-			err = &keyshttp.Error{Status: http.StatusUnprocessableEntity, Code: "invalid_value", Description: "url is missing"}
-		}
-		if err != nil {
-			keyshttp.WriteError(w, err)
-			return
-		}
-		keyshttp.WriteJSON(w, http.StatusCreated, map[string]string{"url": *url})
-	}
-	for _, body := range []string{`{"url": "https://example.com/"}`, `{"events": []}`, `{"URL": "https://example.com/"}`} {
-		r := httptest.NewRequest("POST", "/webhooks", strings.NewReader(body))
-		r.Header.Set("Content-Type", "application/json; charset=utf-8")
-		w := httptest.NewRecorder()
-		subscribe(w, r)
-		fmt.Print(w.Code, " ", w.Body)
-	}
-	// Output:
-	// 201 {"url":"https://example.com/"}
-	// 422 {"error":"invalid_value","error_description":"url is missing"}
-	// 400 {"error":"invalid_request","error_description":"the body has a member that is not known here"}
-}
-
-func ExampleMethodNotAllowed() {
-	mux := http.NewServeMux()
-	keyshttp.Mount(mux, keyshttp.Public,
-		keyshttp.Route{Method: "GET", Path: "/healthz", Handler: http.NotFoundHandler()})
-	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, httptest.NewRequest("POST", "/healthz", nil))
-	fmt.Print(w.Code, " ", w.Header().Get("Allow"), "\n", w.Body)
-	// Output:
-	// 405 GET, HEAD
-	// {"error":"method_not_allowed","error_description":"this path has other methods, see Allow"}
 }

@@ -134,7 +134,7 @@ func (s *Store) SweepBuckets(ctx context.Context, limit int) (int, error) {
 // on it.
 var errMiscomputed = errors.New("pgstore: take: the server computed another timestamp than the limit does")
 
-var errLimit = &keys.InvalidError{Field: "limit", Reason: "is less than 1"}
+var errLimit = &keys.InvalidError{Field: keys.FieldLimit, Reason: "is less than 1"}
 
 // sweep runs a statement that removes rows and counts them. The limit is its last
 // argument, after args.

@@ -192,7 +192,7 @@ func TestClockAfterWait(t *testing.T) {
 		_, err := s.Take(t.Context(), b, l, now, 1)
 		done <- err
 	}()
-	waits(t, name, "buckets")
+	waits(t, `"`+name+`".buckets`)
 	turn := value[int64](t, tx, `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000`)
 	if err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)

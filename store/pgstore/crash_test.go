@@ -128,7 +128,7 @@ func writeUntilKilled(t *testing.T, server *servers.Server, m *keys.Manager) map
 					close(kill)
 				}
 				mu.Unlock()
-				err = m.Revoke(t.Context(), "acme", issued.Record.ID)
+				err = m.Revoke(t.Context(), "acme", keys.KindKey, issued.Record.ID)
 				mu.Lock()
 				acknowledged[text] = keys.ErrRevoked
 				if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/store"
@@ -195,9 +196,24 @@ func TestPooler(t *testing.T) {
 			t.Parallel()
 			pool := connectTo(t, startPooler(t, 3), "pool_max_conns=8")
 			opts := &pgstore.Options{Mode: mode, SyncTake: mode == pgx.QueryExecModeExec}
-			storetest.Test(t, func(t testing.TB) store.Store { return openOn(t, pool, schema(t), opts) })
+			judge(t, shared.pool, openOn(t, pool, schema(t), opts), new(storetest.Options[store.Store]))
 		})
 	}
+}
+
+// judge runs the whole kit on one store, which is emptied for each clause. Host is
+// a pool on the same server, for what the test has to do by itself.
+func judge(t *testing.T, host *pgxpool.Pool, s *pgstore.Store, opts *storetest.Options[store.Store]) {
+	t.Helper()
+	opts.Second = func(t testing.TB, _ store.Store) store.Store {
+		return s.With(connectTo(t, host.Config().ConnString()))
+	}
+	storetest.Test(t, func(t testing.TB) store.Store {
+		for _, table := range []string{"records", "uses", "buckets"} {
+			execute(t, host, `DELETE FROM `+s.Schema()+`.`+table)
+		}
+		return s
+	}, opts)
 }
 
 // TestPoolerForgets checks that the pooler of these tests is one behind which
@@ -211,7 +227,7 @@ func TestPoolerForgets(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 4 {
-		if _, err := s.Get(t.Context(), "key"); code(err) == "26000" { // invalid_sql_statement_name
+		if _, _, err := s.Get(t.Context(), "key"); code(err) == "26000" { // invalid_sql_statement_name
 			return
 		}
 	}

@@ -63,9 +63,10 @@ type Store struct {
 }
 
 var (
-	_ store.Store      = (*Store)(nil)
-	_ keys.FamilyStore = (*Store)(nil)
-	_ keys.UseStore    = (*Store)(nil)
+	_ store.Store     = (*Store)(nil)
+	_ keys.UseStore   = (*Store)(nil)
+	_ keys.CountStore = (*Store)(nil)
+	_ keys.OrgStore   = (*Store)(nil)
 )
 
 // ErrStandby reports that the server is a standby, or has become one. It may

@@ -1,3 +1,5 @@
+//go:build unix
+
 package pgstore_test
 
 import (
@@ -7,8 +9,13 @@ import (
 	"github.com/claviger-auth/claviger/store/storetest"
 )
 
-// TestStore runs the whole kit; see TestPooler for other modes.
+// TestStore runs the whole kit, on a server that it may break; see TestPooler and
+// TestPgBouncer for other ways to a server.
 func TestStore(t *testing.T) {
 	t.Parallel()
-	storetest.Test(t, func(t testing.TB) store.Store { return open(t, nil) })
+	server := start(t)
+	pool := connectTo(t, server.DSN)
+	judge(t, pool, openOn(t, pool, "claviger", nil), &storetest.Options[store.Store]{
+		Break: func(t testing.TB, _ store.Store) (mend func()) { return freeze(t, server) },
+	})
 }

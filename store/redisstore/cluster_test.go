@@ -157,7 +157,7 @@ func TestClusterConformance(t *testing.T) {
 	_, client := clustered(t)
 	storetest.Test(t, func(t testing.TB) store.Store {
 		return open(t, client, redisstore.Options{Prefix: prefix(), Timeout: 10 * time.Second})
-	})
+	}, nil)
 }
 
 // TestClusterSpread checks that each node has its share of the records, and of
@@ -194,6 +194,44 @@ func TestClusterFamily(t *testing.T) {
 	_, client := clustered(t)
 	s := open(t, client, redisstore.Options{Prefix: prefix(), Timeout: 10 * time.Second})
 	checkFamilies(t, s)
+}
+
+func TestClusterLists(t *testing.T) {
+	t.Parallel()
+	_, client := clustered(t)
+	checkListsFollow(t, open(t, client, redisstore.Options{Prefix: prefix(), Timeout: 10 * time.Second}))
+}
+
+// TestClusterMigrate checks that Migrate finds the records on all nodes.
+func TestClusterMigrate(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	_, client := clustered(t)
+	p := prefix()
+	s := open(t, client, redisstore.Options{Prefix: p, Timeout: 10 * time.Second})
+	old := earlier{client, p}
+	const n = 60
+	for i := range n {
+		r := record(keys.KindKey, fmt.Sprint("key ", i))
+		must(t, old.insert(ctx, r).Err())
+		if i%2 == 0 {
+			r.RevokedAt = created
+			must(t, old.update(ctx, r).Err())
+		}
+	}
+	if got, err := s.Count(ctx, "acme", keys.KindKey, created, n); got != n || err != nil {
+		t.Errorf("Count before: %d, %v; want %d, as documented", got, err, n)
+	}
+	must(t, s.Migrate(ctx))
+	if got, err := s.Count(ctx, "acme", keys.KindKey, created, n); got != n/2 || err != nil {
+		t.Errorf("Count: %d, %v; want %d", got, err, n/2)
+	}
+	if got, err := s.Count(ctx, "acme", keys.KindKey, expires, n); got != 0 || err != nil {
+		t.Errorf("Count when all are over: %d, %v", got, err)
+	}
+	if orgs, err := s.Orgs(ctx, "", 9); len(orgs) != 1 || err != nil {
+		t.Errorf("Orgs: %q, %v", orgs, err)
+	}
 }
 
 func TestClusterUses(t *testing.T) {
@@ -251,7 +289,7 @@ func TestClusterMoves(t *testing.T) {
 	first := owner()
 	second := (first + 1) % 3
 	move(first, second)
-	r, err := plain.Get(t.Context(), id)
+	r, _, err := plain.Get(t.Context(), id)
 	must(t, err)
 	if diff := cmp.Diff(record(keys.KindKey, id), r, equal); diff != "" {
 		t.Error(diff)
@@ -259,7 +297,7 @@ func TestClusterMoves(t *testing.T) {
 	move(second, first)
 	// There are no replicas; but the right node was found, and has the write.
 	wants(t, "Update after a move", waiting.Update(t.Context(), r), redisstore.ErrReplicas)
-	if r, err = plain.Get(t.Context(), id); err != nil || r.Version != 2 {
+	if r, _, err = plain.Get(t.Context(), id); err != nil || r.Version != 2 {
 		t.Errorf("version %d, %v; want 2", r.Version, err)
 	}
 }

@@ -12,5 +12,5 @@ func TestConformance(t *testing.T) {
 	storetest.Test(t, func(t testing.TB) store.Store {
 		s, _, _ := fresh(t)
 		return s
-	})
+	}, nil)
 }
