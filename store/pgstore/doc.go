@@ -128,21 +128,21 @@
 // pause. Use those when all processes are replaced. There is no way back but a
 // backup.
 //
-// The tables may be in use meanwhile:
+// The tables may be in use meanwhile. 0002_live.sql makes an index. Until it is
+// done, records can be read and not written: about a second for a million rows.
+// Hosts with big tables make the index beforehand, and then the migration finds it
+// and does nothing:
 //
-//   - 0002_live.sql makes an index. Records can be read, but not written, until it
-//     is done, which takes about a second for a million rows. Hosts with big tables
-//     make it beforehand, and then the migration finds it and does nothing:
+//	CREATE INDEX CONCURRENTLY records_live ON claviger.records
+//	(org, kind, id) INCLUDE (expires_at) WHERE revoked_at IS NULL
 //
-//     CREATE INDEX CONCURRENTLY records_live ON claviger.records
-//     (org, kind, id) INCLUDE (expires_at) WHERE revoked_at IS NULL
+// If that fails it leaves an index that is invalid: drop it, and try again.
 //
-//     If that fails it leaves an index that is invalid: drop it, and try again.
-//   - 0003_fields.sql adds columns. It rewrites nothing, but it needs the table for
-//     itself for some milliseconds, and waits for transactions that have used it.
-//     Everybody else waits behind it. So Migrate gives up after 0.4 s and tries
-//     again later. Hosts that paste the files do likewise, with lock_timeout.
-//   - 0004_changes.sql adds tables, and triggers on records.
+// 0003_fields.sql adds columns, and 0004_changes.sql adds tables, and triggers on
+// records. They rewrite nothing. They need the table for themselves for some
+// milliseconds, and wait for transactions that have used it, while everybody else
+// waits behind them. So Migrate gives up after 0.4 s, lets the others through, and
+// tries again. Hosts that paste the files do likewise, with lock_timeout.
 //
 // A host's role that had rights on all tables before has none on new ones, and
 // needs none on those of 0004_changes.sql for what this package does.
