@@ -100,10 +100,7 @@ func TestFeedMissesNothing(t *testing.T) {
 	t.Parallel()
 	name := schema(t)
 	openIn(t, name, nil)
-	writers, rounds := 16, 100
-	if testing.Short() {
-		writers, rounds = 8, 25
-	}
+	writers, rounds := rounds(16, 8), rounds(100, 25)
 	pool := connect(t, fmt.Sprintf("pool_max_conns=%d", writers+1))
 	execute(t, pool, `INSERT INTO `+name+`.records (`+required+`)
 		SELECT 'w' || w || ' n' || n || ' s' || s, 'key', 'acme', NULL, '', '', 0, 0, 'x', 0, 1
