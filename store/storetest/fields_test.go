@@ -1,7 +1,6 @@
 package storetest_test
 
 import (
-	"context"
 	"reflect"
 	"slices"
 	"testing"
@@ -17,7 +16,7 @@ import (
 // that the fixtures do not set, or that no check changes, fails here.
 func TestEveryField(t *testing.T) {
 	t.Parallel()
-	kept := []string{"ID", "Kind", "Org", "Parent", "CreatedAt", "Version"} // by Update, or by other clauses
+	kept := []string{"ID", "Kind", "Org", "Parent", "Environment", "CreatedBy", "Replaces", "CreatedAt", "Version"} // by Update, or by other clauses
 	for field := range reflect.TypeFor[keys.Record]().Fields() {
 		forget := func(r, was *keys.Record) {
 			reflect.ValueOf(r).Elem().FieldByIndex(field.Index).Set(reflect.ValueOf(was).Elem().FieldByIndex(field.Index))
@@ -49,7 +48,7 @@ func TestEveryField(t *testing.T) {
 					want = tt.revocation
 				}
 				synctest.Test(t, func(t *testing.T) {
-					violations := checkRecords(context.Background(), tt.store)
+					violations := checkRecords(t, tt.store)
 					if diff := cmp.Diff([]string{want}, names(violations)); diff != "" {
 						t.Errorf("clauses reported (-want +got):\n%s", diff)
 					}

@@ -27,10 +27,10 @@ var parentClauses = []clause[keys.Store]{
 		"Once an Insert or Update of the record or of its parent has returned, Get sees what it wrote. Tokens of "+
 			"a client that was revoked are accepted where the two are kept together and only one is written.",
 		parentIsFresh, withoutParent, "get-parent-includes-dead", revokes, increments),
-	rule("concurrent-parents-are-linearizable",
-		"Get, among Inserts and Updates of the record and of its parent, returns of each "+
-			"what was written before the call began, or meanwhile, and nothing that was refused.",
-		parentHistories, linearizable, parentFresh),
+	rule("update-changes-one-record",
+		"Update changes the record with its ID and no other: none of the organization, none whose ID begins alike or differs in case "+
+			"or a space, and none that has the ID as its parent, its maker or its successor.",
+		updateChangesOne, revokes, increments, idBytes, getsParent),
 }
 
 // family fails unless Get of an ID returns these two records.
