@@ -80,6 +80,7 @@ type statements struct {
 	insert, get, family, update, updateRest, list, listLive, sweep *sql.Stmt
 	count, orgs                                                    *sql.Stmt
 	noteUses, lastUses                                             *sql.Stmt
+	announce, withdraw, mark, marked, lease, poll                  *sql.Stmt
 	lock, peek, idle, drop                                         *sql.Stmt
 	tat, put                                                       *sql.Stmt // on limits
 }
@@ -93,6 +94,8 @@ func (s *statements) texts() (records, limits []prepared) {
 		{listText, &s.list}, {listLiveText, &s.listLive}, {sweepText, &s.sweep},
 		{countText, &s.count}, {orgsText, &s.orgs},
 		{noteUsesText, &s.noteUses}, {lastUsesText, &s.lastUses},
+		{announceText, &s.announce}, {withdrawText, &s.withdraw}, {markText, &s.mark}, {markedText, &s.marked},
+		{leaseText, &s.lease}, {pollText, &s.poll},
 		{lockText, &s.lock}, {tatText, &s.peek}, {idleText, &s.idle}, {dropText, &s.drop},
 	}
 	return records, []prepared{{tatText, &s.tat}, {putText, &s.put}}
