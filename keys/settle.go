@@ -20,6 +20,9 @@ var ErrUnsettled = errors.New("keys: change is written, and not yet everywhere")
 // is [ErrUncommitted] within such a transaction, or wraps [ErrUnsettled].
 func (m *Manager) Settle(ctx context.Context) error {
 	wait, err := m.settleTime(ctx)
+	if err != nil && !errors.Is(err, ErrUncommitted) {
+		err = fmt.Errorf("%w: %w", ErrUnsettled, err)
+	}
 	if err != nil || wait == 0 {
 		return err
 	}
@@ -29,11 +32,12 @@ func (m *Manager) Settle(ctx context.Context) error {
 	case <-t.C:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ErrUnsettled, ctx.Err())
+		return fmt.Errorf("%w: %w", ErrUnsettled, unavailable(ctx, ctx.Err()))
 	}
 }
 
-// settleTime returns how long a change takes to be everywhere.
+// settleTime returns how long a change takes to be everywhere. The error is
+// ErrUncommitted or wraps ErrUnavailable.
 func (m *Manager) settleTime(ctx context.Context) (time.Duration, error) {
 	feed, ok := m.store.store.(Feed)
 	if !ok {
@@ -46,7 +50,7 @@ func (m *Manager) settleTime(ctx context.Context) (time.Duration, error) {
 	case errors.Is(err, ErrUncommitted):
 		return 0, err
 	case err != nil:
-		return 0, fmt.Errorf("%w: %w", ErrUnsettled, answer(ctx, err))
+		return 0, answer(ctx, err)
 	}
 	return settleTime(lease), nil
 }

@@ -102,13 +102,13 @@ func (v *Verifier) verify(ctx context.Context, text string, now time.Time, p *Pr
 		return err
 	}
 	claim.ID = c.ID
-	if v.view != nil {
-		rec, parent, err := v.readInPlace(ctx, c.ID)
-		return v.decide(ctx, kind, &c, now, rec, parent, err, p, claim)
+	if v.view == nil && v.cache == nil {
+		var rec, parent Record // on the stack; the other ways need no room for copies
+		err = v.read(ctx, c.ID, &rec, &parent)
+		return v.decide(ctx, kind, &c, now, &rec, &parent, err, p, claim)
 	}
-	var rec, parent Record // on the stack, where no copy is made in vain
-	err = v.read(ctx, c.ID, &rec, &parent)
-	return v.decide(ctx, kind, &c, now, &rec, &parent, err, p, claim)
+	rec, parent, err := v.lookUp(ctx, c.ID, nil, nil)
+	return v.decide(ctx, kind, &c, now, rec, parent, err, p, claim)
 }
 
 // decide is verify for a record that was read, with its parent and the error of
