@@ -140,6 +140,21 @@ func TestWhatCouldNotBeTakenBack(t *testing.T) {
 	}
 }
 
+// TestMistakesOfTheHost sends requests of principals that no record can belong to.
+func TestMistakesOfTheHost(t *testing.T) {
+	t.Parallel()
+	for name, p := range map[string]keys.Principal{
+		"a long organization": {Org: strings.Repeat("x", 256), RateLimit: 1},
+		"a NUL in the ID":     {Org: "acme", ID: "a\x00", RateLimit: 1},
+	} {
+		h := newHost(t)
+		h.do(p, "POST", "/v1/keys", "").wantError(t, 503, "temporarily_unavailable")
+		if !strings.Contains(h.log.String(), "level=ERROR") || h.count() > 0 {
+			t.Errorf("%s: log %q, %d records", name, h.log, h.count())
+		}
+	}
+}
+
 // TestQueries sends each route a query parameter that it does not know.
 func TestQueries(t *testing.T) {
 	t.Parallel()

@@ -206,7 +206,7 @@ func (h *Handler) revoke(w http.ResponseWriter, r *http.Request, p keys.Principa
 }
 
 // moreThanCaller describes the refusal of what takes all that a key has.
-const moreThanCaller = "the key has scopes, a rate limit or networks that the caller does not have"
+const moreThanCaller = "the key has more than the caller has"
 
 // insufficient is a refusal of what the caller lacks.
 func insufficient(description string, err error) error {
