@@ -310,6 +310,13 @@ func TestChangesAreTrimmed(t *testing.T) {
 		t.Fatal(err)
 	}
 	kept("after a Sweep in the transaction of an Update", "1 3")
+
+	// Nor is a mark of another server's believed.
+	execute(t, pool, `UPDATE `+name+`.feed SET mark = '9000000000000000000'`)
+	sweep(true)
+	if r := newReader(t, pool, name); stale(r) {
+		t.Error("who reads now is too old, after a mark of another server's")
+	}
 }
 
 // TestTrimmingWaitsForNobody has a transaction that trims stay open.
