@@ -216,7 +216,7 @@ func TestClusterFamily(t *testing.T) {
 func TestClusterLists(t *testing.T) {
 	t.Parallel()
 	_, client := clustered(t)
-	checkListsFollow(t, open(t, client, redisstore.Options{Prefix: prefix(), Timeout: 10 * time.Second}))
+	checkListsFollow(t, open(t, client, redisstore.Options{Prefix: prefix(), Timeout: 10 * time.Second}), func(map[string]keys.Record) {})
 }
 
 // TestClusterMigrate checks that Migrate finds the records on all nodes.

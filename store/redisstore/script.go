@@ -47,9 +47,9 @@ var (
 
 	insertScript   = onPrimary(insertSource, false)
 	updateScript   = onPrimary(updateSource, false)
-	confirmScript  = onPrimary(confirmSource, false)
+	confirmScript  = newScript(confirmSource, false)
 	getScript      = onPrimary(getSource, true)
-	sweepScript    = onPrimary(sweepSource, false)
+	sweepScript    = newScript(sweepSource, false)
 	tidyScript     = newScript(tidySource, false)
 	useScript      = newScript(useSource, false)
 	takeScript     = newScript(takeSource, false)
