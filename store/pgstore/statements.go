@@ -112,9 +112,10 @@ WITH RECURSIVE found AS (
 SELECT pg_is_in_recovery(), f.org FROM (VALUES (1)) AS one
 LEFT JOIN LATERAL (SELECT org FROM found WHERE org IS NOT NULL LIMIT $2::bigint) AS f ON true`
 
-// updateText writes a record, of which keys.Next may make all but its format
-// higher, if it is the next one of what stands there. Else it returns what stands
-// there, or rather stood when the statement began.
+// updateText writes a record if its conditions hold. They are enough for keys.Next
+// to have no objection. If they do not hold, nothing is written, and the statement
+// returns what was stored when it began, for Next to say why. A format is never
+// lowered, as the columns that it stands for are left as they are.
 const updateText = `
 WITH written AS (
 	UPDATE {schema}.records SET
