@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/store/redisstore"
@@ -166,6 +167,23 @@ func TestOrgsStay(t *testing.T) {
 				t.Errorf("Orgs: %q, %v", orgs, err)
 			}
 		})
+	}
+}
+
+// TestCountWithStaleEnds counts beside an end whose record is gone: an earlier
+// release swept the token. That must not hide a live one in another shard.
+func TestCountWithStaleEnds(t *testing.T) {
+	t.Parallel()
+	s, c, p := fresh(t)
+	ctx := t.Context()
+	live, gone := record(keys.KindToken, "0"), "1"
+	must(t, s.Insert(ctx, live))
+	for i := 2; redisstore.DeathsKey(p, gone) == redisstore.DeathsKey(p, live.ID); i++ {
+		gone = fmt.Sprint(i)
+	}
+	must(t, c.ZAdd(ctx, redisstore.ListKey(p, "e", keys.KindToken, "acme", gone), redis.Z{Score: 1, Member: gone}).Err())
+	if n, err := s.Count(ctx, "acme", keys.KindToken, created, 9); n != 1 || err != nil {
+		t.Errorf("Count: %d, %v", n, err)
 	}
 }
 

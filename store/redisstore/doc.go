@@ -67,8 +67,7 @@
 //
 // With noeviction, a server that is full refuses writes. Keys are neither made
 // nor changed. Take fails, and the [ratelimit.FailurePolicy] of the limiter
-// decides. Credentials are checked as before, and Sweep makes room. From Redis 7
-// on, revoking works too.
+// decides. Credentials are checked and revoked as before, and Sweep makes room.
 //
 // # Time
 //

@@ -129,6 +129,8 @@ func TestRoundTrips(t *testing.T) {
 			return err
 		}, []string{"hdel+zrangebylex", "multi+zlexcount+hgetall+exec"}},
 		{"NoteUses", func() error { return s.NoteUses(ctx, map[string]time.Time{token.ID: created}) }, []string{"evalsha"}},
+		{"LastUses of junk", func() error { _, err := s.LastUses(ctx, []string{"", "\xff"}); return err }, nil},
+		{"NoteUses of junk", func() error { return s.NoteUses(ctx, map[string]time.Time{"\x00": created}) }, nil},
 		{"LastUses", func() error { _, err := s.LastUses(ctx, []string{"a", "b"}); return err }, []string{"hdel+hget"}},
 		{"Take", func() error { _, err := s.Take(ctx, acme, daily(9), time.Time{}, 1); return err }, []string{"evalsha"}},
 		{"Take of nothing", func() error { _, _ = s.Take(ctx, acme, daily(9), time.Time{}, 0); return nil }, nil},

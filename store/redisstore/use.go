@@ -63,7 +63,7 @@ func (s *Store) LastUses(ctx context.Context, ids []string) (map[string]time.Tim
 	if len(ids) == 0 {
 		return uses, nil
 	}
-	pipe := s.read(ctx, s.names.record(ids[0]))
+	pipe := s.read(ctx)
 	answers := make(map[string]*redis.StringCmd, len(ids))
 	for _, id := range ids {
 		answers[id] = pipe.HGet(ctx, s.names.record(id), fieldUsed)
