@@ -2,6 +2,7 @@ package keys_test
 
 import (
 	"errors"
+	"math"
 	"reflect"
 	"testing"
 	"time"
@@ -144,5 +145,20 @@ func TestEnds(t *testing.T) {
 				t.Errorf("%s %s: swept after its end: %t", tt.name, kind, got)
 			}
 		}
+	}
+}
+
+// TestNextEndsWithTheVersions: no update makes a record that no store returns.
+func TestNextEndsWithTheVersions(t *testing.T) {
+	t.Parallel()
+	old := fullRecord(t, keys.KindKey)
+	old.Version = math.MaxInt64 - 2
+	next, err := keys.Next(old, old)
+	if err != nil || next.Version != math.MaxInt64-1 {
+		t.Fatalf("version %d, %v; want one more", next.Version, err)
+	}
+	var invalid *keys.InvalidError
+	if _, err := keys.Next(next, next); !errors.As(err, &invalid) || invalid.Field != keys.FieldVersion {
+		t.Errorf("an update after the last version: %v, want an InvalidError", err)
 	}
 }
