@@ -76,7 +76,7 @@ func (g *Guard) decide(q *request, rule *rule, a *Access) error {
 	now := time.Now()
 	a.guard, a.outer = g, accessOf(q.ctx)
 	err := g.examine(q, rule, now, a)
-	if err != nil && answerTo(err).answer == unavailable && httpjson.ClientGone(q.ctx) {
+	if err != nil && httpjson.ClientGone(q.ctx) && answerTo(err).answer == unavailable {
 		err = fmt.Errorf("%w: %w", ErrClientGone, err)
 	}
 	if g.hook != nil {
@@ -111,15 +111,14 @@ func (g *Guard) examine(q *request, rule *rule, now time.Time, a *Access) (err e
 // authenticate finds out who a request comes from.
 func (g *Guard) authenticate(q *request, now time.Time, a *Access) (err error) {
 	if g.failed == nil {
-		a.Principal, q.claim, err = verify(q.ctx, g.verifier, q.text, now)
-		return err
+		return verify(q.ctx, g.verifier, q.text, now, &a.Principal, &q.claim)
 	}
 	from := g.failed.bucket(q.address(g.proxies))
 	if d, err := g.failed.look(from, now); err != nil || !d.Allowed {
 		a.Quota, a.policy = d, failures
 		return notAdmitted(err)
 	}
-	a.Principal, q.claim, err = verify(q.ctx, g.verifier, q.text, now)
+	err = verify(q.ctx, g.verifier, q.text, now, &a.Principal, &q.claim)
 	if err != nil && answerTo(err).answer == invalid {
 		g.failed.note(from, now)
 	}

@@ -250,7 +250,7 @@ func TestScope(t *testing.T) {
 // TestCheckWithBadScopes gives Check scopes that Require would not take.
 func TestCheckWithBadScopes(t *testing.T) {
 	t.Parallel()
-	env := newEnv(t, nil)
+	env := newEnv(t, &middleware.Options{ResourceMetadata: "https://example.com/"})
 	r := request("GET", "Bearer "+env.key("acme", 0))
 	for _, scope := range []string{"", " ", "a b", "identity:read webhooks:manage", "x\", error=\"y", "a\r\nX-Evil: 1"} {
 		a, err := env.guard.Check(r, all(scope))
@@ -259,7 +259,8 @@ func TestCheckWithBadScopes(t *testing.T) {
 		}
 		w := httptest.NewRecorder()
 		env.guard.Refuse(w, r, a, err)
-		if c := w.Header().Get("WWW-Authenticate"); w.Code != 403 || strings.Contains(c, "scope=\"") {
+		c := w.Header().Get("WWW-Authenticate")
+		if w.Code != 403 || strings.Contains(c, "scope=\"") || !strings.HasSuffix(c, `", resource_metadata="https://example.com/"`) {
 			t.Errorf("%q: %d %s", scope, w.Code, c)
 		}
 	}
@@ -430,8 +431,14 @@ func TestStoreDown(t *testing.T) {
 func TestBadLimitIsOurFault(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, &middleware.Options{Limit: func(keys.Principal) (ratelimit.Limit, error) { return ratelimit.Limit{}, nil }})
-	if w := serve(env.guard.Require("identity:read")(ok), request("GET", "Bearer "+env.key("acme", 0))); w.Code != 503 {
+	r := request("GET", "Bearer "+env.key("acme", 0))
+	if w := serve(env.guard.Require("identity:read")(ok), r); w.Code != 503 {
 		t.Errorf("a limit of nothing: %d", w.Code)
+	}
+	// Whatever the error wraps, it says nothing about the credential.
+	expired := env.another(&middleware.Options{Limit: func(keys.Principal) (ratelimit.Limit, error) { return ratelimit.Limit{}, keys.ErrExpired }})
+	if w := serve(expired.Authenticated()(ok), r); w.Code != 503 {
+		t.Errorf("a limit that has expired: %d", w.Code)
 	}
 }
 
@@ -514,6 +521,10 @@ func TestOmitQuota(t *testing.T) {
 	r := request("GET", "Bearer "+env.key("acme", 1))
 	if w := serve(h, r); w.Code != 204 || w.Header().Get("RateLimit") != "" {
 		t.Errorf("%d %v", w.Code, w.Header())
+	}
+	other := request("GET", "Bearer "+env.key("globex", 0))
+	if w := serve(env.guard.Require("admin")(ok), other); w.Code != 403 || w.Header().Get("RateLimit") != "" {
+		t.Errorf("without the scope: %d %v", w.Code, w.Header())
 	}
 	if w := serve(h, r); w.Code != 429 || w.Header().Get("RateLimit") == "" || w.Header().Get("Retry-After") == "" {
 		t.Errorf("over the limit: %d %v", w.Code, w.Header())

@@ -47,6 +47,15 @@ func TestManageBuckets(t *testing.T) {
 				t.Errorf("request %d: %d %v, want %s", i+1, w.Code, w.Header(), tt.now)
 			}
 		}
+		// The space is promised: hosts that look after their store find it there.
+		space, err := env.limiter.In("manage")
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, _, _ := strings.Cut(a, ".")
+		if d, err := space.Take(t.Context(), "192.0.2.1 "+id, ratelimit.MustPerMinute(60), 1); err != nil || d.Remaining != 57 {
+			t.Errorf("the space for management: %+v, %v", d, err)
+		}
 		if d, err := env.limiter.Take(t.Context(), "all", ratelimit.MustPerMinute(1000), 1); err != nil || d.Remaining != 999 {
 			t.Errorf("the other bucket was touched: %+v, %v", d, err)
 		}

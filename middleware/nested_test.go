@@ -1,6 +1,7 @@
 package middleware_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -205,8 +206,13 @@ func TestNewContext(t *testing.T) {
 		if err != nil || b.Quota.Remaining != 94 {
 			t.Errorf("%+v, %v", b.Quota, err)
 		}
-		// An Access that nobody made is no harm.
-		if _, err := env.guard.Check(r.WithContext(middleware.NewContext(r.Context(), middleware.Access{})), middleware.Need{}); err != nil {
+		// An Access that nobody made is no harm, and paid for nothing.
+		r = r.WithContext(middleware.NewContext(r.Context(), middleware.Access{}))
+		if _, err := env.guard.Check(r, middleware.Need{}); err != nil {
+			t.Error(err)
+		}
+		nameless := env.another(&middleware.Options{Bucket: func(keys.Principal) string { return "" }})
+		if _, err := nameless.Check(r, middleware.Need{}); !errors.Is(err, middleware.ErrUnavailable) {
 			t.Error(err)
 		}
 	})

@@ -52,20 +52,23 @@ func AnyOf(verifiers ...Verifier) Verifier {
 type anyOf []Verifier
 
 // VerifyAt implements [Verifier].
-func (all anyOf) VerifyAt(ctx context.Context, text string, now time.Time) (keys.Principal, error) {
-	p, _, err := all.verify(ctx, text, now)
+func (all anyOf) VerifyAt(ctx context.Context, text string, now time.Time) (p keys.Principal, err error) {
+	var claim keys.Claim
+	err = all.verify(ctx, text, now, &p, &claim)
 	return p, err
 }
 
 // verify is VerifyAt that also says, with an error too, what was presented.
-func (all anyOf) verify(ctx context.Context, text string, now time.Time) (keys.Principal, keys.Claim, error) {
-	claim, said := keys.Claim{}, keys.ErrMalformed // of the one that knows most
+func (all anyOf) verify(ctx context.Context, text string, now time.Time, p *keys.Principal, claim *keys.Claim) error {
+	said := keys.ErrMalformed // of the one that knows most
 	var failed error
 	for _, v := range all {
-		p, c, err := verify(ctx, v, text, now)
+		var c keys.Claim
+		err := verify(ctx, v, text, now, p, &c)
 		switch {
 		case err == nil:
-			return p, c, nil
+			*claim = c
+			return nil
 		case errors.Is(err, keys.ErrUnavailable):
 			if failed == nil {
 				failed = err
@@ -74,33 +77,36 @@ func (all anyOf) verify(ctx context.Context, text string, now time.Time) (keys.P
 		case errors.Is(err, keys.ErrMalformed):
 			continue
 		}
-		claim, said = c, err
+		*claim, said = c, err
 		if !errors.Is(err, keys.ErrUnknown) {
 			break
 		}
 	}
 	if failed != nil {
-		return keys.Principal{}, keys.Claim{}, failed
+		*claim = keys.Claim{}
+		return failed
 	}
-	return keys.Principal{}, claim, said
+	return said
 }
 
-// verify asks v who a credential belongs to. With an error, the principal is zero.
+// verify asks v who a credential belongs to. The answer is in p, which is zero with
+// an error, and in claim: a principal is large to copy.
 //
 // It asks the types that it knows for more than a Verifier says, and not for a
 // method: one that embeds a *keys.Verifier and has a VerifyAt of its own would be
 // passed by.
-func verify(ctx context.Context, v Verifier, text string, now time.Time) (keys.Principal, keys.Claim, error) {
+func verify(ctx context.Context, v Verifier, text string, now time.Time, p *keys.Principal, claim *keys.Claim) (err error) {
 	switch v := v.(type) {
 	case *keys.Verifier:
-		return v.VerifyClaim(ctx, text, now)
+		*p, *claim, err = v.VerifyClaim(ctx, text, now)
 	case anyOf:
-		return v.verify(ctx, text, now)
+		err = v.verify(ctx, text, now, p, claim)
+	default:
+		*p, err = v.VerifyAt(ctx, text, now)
+		*claim = keys.Claim{Org: p.Org, ID: p.ID, Kind: p.Kind}
 	}
-	p, err := v.VerifyAt(ctx, text, now)
-	claim := keys.Claim{Org: p.Org, ID: p.ID, Kind: p.Kind}
 	if err != nil {
-		p = keys.Principal{}
+		*p = keys.Principal{}
 	}
-	return p, claim, err
+	return err
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -35,9 +36,9 @@ type pooler struct {
 	wg      sync.WaitGroup
 }
 
-// startPooler starts a pooler with a number of connections to the shared server
-// and returns the connection string of the pooler.
-func startPooler(t *testing.T, connections int) string {
+// startPooler starts a pooler with a number of connections to a server and returns
+// the connection string of the pooler.
+func startPooler(t *testing.T, dsn string, connections int) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pooler") // t.TempDir can be too long for a socket
 	if err != nil {
@@ -50,7 +51,7 @@ func startPooler(t *testing.T, connections int) string {
 	}
 	p := &pooler{t: t, listener: listener, idle: make(chan *pgconn.HijackedConn, connections)}
 	for range connections {
-		conn, err := pgconn.Connect(t.Context(), dsn(t))
+		conn, err := pgconn.Connect(t.Context(), dsn)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,12 +192,14 @@ func receive(r *bufio.Reader) ([]byte, error) {
 // TestPooler runs the whole kit behind a pooler, the migrations included.
 func TestPooler(t *testing.T) {
 	t.Parallel()
+	server := start(t, "fsync=off")
+	host := connectTo(t, server.DSN)
 	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol} {
 		t.Run("mode="+mode.String(), func(t *testing.T) {
 			t.Parallel()
-			pool := connectTo(t, startPooler(t, 3), "pool_max_conns=8")
-			opts := &pgstore.Options{Mode: mode, SyncTake: mode == pgx.QueryExecModeExec}
-			judge(t, shared.pool, openOn(t, pool, schema(t), opts), new(storetest.Options[store.Store]))
+			pool := connectTo(t, startPooler(t, server.DSN, 3), "pool_max_conns=8")
+			opts := &pgstore.Options{Schema: strings.ReplaceAll(mode.String(), " ", "_"), Mode: mode, SyncTake: mode == pgx.QueryExecModeExec}
+			judge(t, host, openOn(t, pool, opts.Schema, opts), new(storetest.Options[store.Store]))
 		})
 	}
 }
@@ -222,7 +225,7 @@ func TestPoolerForgets(t *testing.T) {
 	t.Parallel()
 	name := schema(t)
 	insert(t, openIn(t, name, nil), record(keys.KindKey, "key"))
-	s, err := pgstore.New(connectTo(t, startPooler(t, 3)), &pgstore.Options{Schema: name})
+	s, err := pgstore.New(connectTo(t, startPooler(t, dsn(t), 3)), &pgstore.Options{Schema: name})
 	if err != nil {
 		t.Fatal(err)
 	}

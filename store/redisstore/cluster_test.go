@@ -14,7 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/claviger-auth/claviger/keys"
-	"github.com/claviger-auth/claviger/store"
+	"github.com/claviger-auth/claviger/ratelimit"
 	"github.com/claviger-auth/claviger/store/redisstore"
 	"github.com/claviger-auth/claviger/store/storetest"
 	"github.com/claviger-auth/claviger/store/storetest/servers"
@@ -152,12 +152,29 @@ func clustered(t testing.TB) (*cluster, *redis.ClusterClient) {
 	return c, client
 }
 
+// TestClusterConformance is TestConformance over a cluster. A page of List is not
+// of one moment there, since no command reads what is on two nodes.
 func TestClusterConformance(t *testing.T) {
 	t.Parallel()
 	_, client := clustered(t)
-	storetest.Test(t, func(t testing.TB) store.Store {
-		return open(t, client, redisstore.Options{Prefix: prefix(), Timeout: 10 * time.Second})
-	}, nil)
+	open := func(t testing.TB) judged {
+		name := prefix()
+		return judged{
+			Store: open(t, client, redisstore.Options{Prefix: name, Timeout: 10 * time.Second}),
+			second: func(t testing.TB) redis.UniversalClient {
+				_, other := clustered(t)
+				return other
+			},
+			prefix: name,
+		}
+	}
+	violations := storetest.CheckRecords(t, func(t testing.TB) keys.Store { return open(t) }, &storetest.Options[keys.Store]{Second: another[keys.Store]})
+	for _, v := range violations {
+		if v.Clause != "concurrent-lists-are-one-moment" {
+			t.Error(v)
+		}
+	}
+	storetest.TestLimits(t, func(t testing.TB) ratelimit.Store { return open(t) }, &storetest.Options[ratelimit.Store]{Second: another[ratelimit.Store]})
 }
 
 // TestClusterSpread checks that each node has its share of the records, and of
@@ -199,7 +216,7 @@ func TestClusterFamily(t *testing.T) {
 func TestClusterLists(t *testing.T) {
 	t.Parallel()
 	_, client := clustered(t)
-	checkListsFollow(t, open(t, client, redisstore.Options{Prefix: prefix(), Timeout: 10 * time.Second}))
+	checkListsFollow(t, open(t, client, redisstore.Options{Prefix: prefix(), Timeout: 10 * time.Second}), func(map[string]keys.Record) {})
 }
 
 // TestClusterMigrate checks that Migrate finds the records on all nodes.

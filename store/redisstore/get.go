@@ -101,10 +101,10 @@ type reading struct {
 	first *redis.IntCmd
 }
 
-// read returns a reading whose first command is about the given key.
-func (s *Store) read(ctx context.Context, name string) reading {
+// read returns a reading.
+func (s *Store) read(ctx context.Context) reading {
 	pipe := s.client.Pipeline()
-	return reading{pipe, pipe.HDel(ctx, name, "")}
+	return reading{pipe, pipe.HDel(ctx, s.names.nothing(), "")}
 }
 
 // exec sends the commands. It fails if there is no answer, or if one of the
@@ -113,7 +113,7 @@ func (s *Store) read(ctx context.Context, name string) reading {
 func (r reading) exec(ctx context.Context) error {
 	cmds, err := r.Exec(ctx)
 	first := r.first.Err()
-	if !redis.HasErrorPrefix(first, "MISCONF") && !redis.HasErrorPrefix(first, "WRONGTYPE") && !errors.Is(err, redis.Nil) {
+	if !redis.HasErrorPrefix(first, "MISCONF") && !errors.Is(err, redis.Nil) {
 		return failure(err)
 	}
 	for _, cmd := range cmds[1:] {

@@ -24,7 +24,7 @@ var liveClauses = []clause[keys.Store]{
 		"With Query.Live, a page has as many records as the limit says if there are so many, however many revoked ones stand "+
 			"between them, and a walk over the pages sees all. Where the limit is applied first, pages are short or empty, and callers "+
 			"take a short page for the last one.",
-		listLiveFillsPages, live, revokes, "list-pages-miss-nothing"),
+		listLiveFillsPages, "list-live-sees-writes", "list-fills-pages", "list-pages-miss-nothing"),
 }
 
 func listLive(p *probe, s keys.Store) {

@@ -12,7 +12,7 @@ var sweepClauses = []clause[keys.Store]{
 	rule(sweeps,
 		"Sweep removes tokens that were expired or revoked before the given time, and returns how many it removed. "+
 			"Without it, tables of tokens grow for ever.",
-		sweepRemoves, deadStay, notFound, listsNothing),
+		sweepRemoves, deadStay, notFound, listsNothing, seesUpdates),
 	rule(sweepsDead,
 		"Sweep leaves tokens alone that are alive, that never expire, or that end at the given time or later. "+
 			"Fields that are not set do not count as times long past.",

@@ -38,4 +38,4 @@ for org = 1, orgs do
     redis.call('ZREM', KEYS[2], ARGV[2 + org])
   end
 end
-return removed > 0 and removed or refusal() or 0
+return removed

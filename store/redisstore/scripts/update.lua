@@ -20,6 +20,8 @@ if not version then
   return refusal() or redis.call('HGETALL', KEYS[1])
 end
 if ARGV[9] == '1' then
+  -- A server that is out of memory lets a script do all if its first write needs
+  -- none.
   redis.call('ZREM', KEYS[2], ARGV[1])
   redis.call('ZADD', KEYS[3], 0, ARGV[1])
   redis.call('ZREM', KEYS[4], ARGV[1])
