@@ -122,6 +122,10 @@ func TestImport(t *testing.T) {
 	if _, err := env.manager.Import(t.Context(), "globex", keys.NewSecret(text), keys.Spec{}); !errors.Is(err, keys.ErrExists) {
 		t.Errorf("the same ID again: %v", err)
 	}
+	again, err := env.manager.Import(t.Context(), "acme", keys.NewSecret("vck_test_AGAIN.your_secret_half_here"), keys.Spec{})
+	if err != nil || again.Digest == rec.Digest {
+		t.Errorf("two keys with one secret have one digest, %v", err)
+	}
 	long, err := env.manager.Import(t.Context(), "acme", keys.NewSecret("vck_x."+strings.Repeat("y", 32)), keys.Spec{})
 	if err != nil || long.Digest.String() != "sha256" {
 		t.Errorf("a long secret is kept as %v, %v", long.Digest, err)

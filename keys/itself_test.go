@@ -9,6 +9,7 @@ import (
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/scopes"
+	"github.com/claviger-auth/claviger/store/storetest"
 )
 
 // itself returns a caller and the record of its lasting credential: a key that
@@ -132,6 +133,34 @@ func pauseItself(a keys.Actor, p keys.Principal) error {
 	}
 	_, err := a.Change(context.Background(), kind, p.LastingID(), keys.Change{Disabled: new(true)})
 	return err
+}
+
+// TestActorsThatCannotBeLookedAt loses the store when a caller has changed itself:
+// what it did is taken back.
+func TestActorsThatCannotBeLookedAt(t *testing.T) {
+	t.Parallel()
+	for calls := 1; calls <= 2; calls++ { // the look, and the look at what it was
+		env := newEnv(t, nil)
+		p, _ := itself(t, env, false)
+		before := env.records()
+		env.after = func(string) {
+			n := 0
+			env.faults.Corrupt(storetest.Get, storetest.Always, func(*keys.Record) {
+				if n++; n == calls-1 {
+					env.faults.Fail(storetest.Get, 1, errDown)
+				}
+			})
+			if calls == 1 {
+				env.faults.Fail(storetest.Get, 1, errDown)
+			}
+		}
+		err := pauseItself(env.manager.As(p), p)
+		if !errors.Is(err, errDown) || !errors.Is(err, keys.ErrUnavailable) {
+			t.Errorf("call %d: %v", calls, err)
+		}
+		env.faults.Heal()
+		env.unchanged(before, "")
+	}
 }
 
 // TestNobodyWidensItself narrows a caller after the first look at it, while it

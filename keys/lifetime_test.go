@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/store/storetest"
 )
 
 func TestChangeOfLifetimesRefuses(t *testing.T) {
@@ -116,6 +117,16 @@ func TestRotateAgain(t *testing.T) {
 	rec := goodRecord(t, keys.KindKey)
 	rec.ReplacedBy = "vck_live_gone"
 	env.insert(rec)
+	reads := 0
+	env.faults.Corrupt(storetest.Get, storetest.Always, func(*keys.Record) {
+		if reads++; reads == 1 {
+			env.faults.Fail(storetest.Get, 1, errDown)
+		}
+	})
+	if _, err := env.manager.Rotate(t.Context(), "acme", rec.ID, keys.Rotation{}); !errors.Is(err, errDown) || len(env.records()) != 1 {
+		t.Errorf("a key whose successor cannot be read: %v", err)
+	}
+	env.faults.Heal()
 	if _, err := env.manager.Rotate(t.Context(), "acme", rec.ID, keys.Rotation{}); err != nil {
 		t.Errorf("a key whose successor is not there: %v", err)
 	}

@@ -130,6 +130,10 @@ func TestConstructorsRefuse(t *testing.T) {
 		"the same prefix":      {Format: keys.MustFormat("oauth_", keys.Dotted, nil)},
 		"a prefix of a prefix": {Format: keys.MustFormat("oauth_key_", keys.Dotted, nil)},
 		"another way round":    {Format: keys.MustFormat("cc_x_", keys.Dotted, nil)},
+		"keys before tokens":   {TokenFormat: keys.MustFormat("key_x_", keys.Fixed, nil)},
+		"keys before clients":  {ClientFormat: keys.MustFormat("key_x_", keys.Apart, nil)},
+		"tokens and clients":   {ClientFormat: keys.MustFormat("oauth_x_", keys.Apart, nil)},
+		"a negative timeout":   {Timeout: -1},
 	} {
 		if _, err := keys.NewManager(s, opts); err == nil {
 			t.Errorf("%s: no error from NewManager", name)

@@ -68,7 +68,7 @@ func TestTokensNeedTheirOwnClient(t *testing.T) {
 		"a parent of another organization": {client(func(r *keys.Record) { r.Org = "globex" }), keys.ErrUnavailable},
 		"another client":                   {client(func(r *keys.Record) { r.ID = "cc_0000000000000000" }), keys.ErrUnavailable},
 		"a revoked client":                 {client(func(r *keys.Record) { r.RevokedAt = now() }), keys.ErrRevoked},
-		"an expired client":                {client(func(r *keys.Record) { r.ExpiresAt = now().Add(-1) }), keys.ErrRevoked},
+		"an expired client":                {client(func(r *keys.Record) { r.ExpiresAt = now().Add(-time.Second) }), keys.ErrRevoked},
 		"a paused client":                  {client(func(r *keys.Record) { r.DisabledAt = now() }), keys.ErrPaused},
 	} {
 		env.faults.Corrupt(storetest.Get, storetest.Always, tt.change)

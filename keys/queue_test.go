@@ -179,6 +179,34 @@ func TestTurnsAreBounded(t *testing.T) {
 	})
 }
 
+// TestTurnsThatComeTooLate gives changes their turn at the moment at which they go on
+// without: whichever they notice first, the next change finds the line free.
+func TestTurnsThatComeTooLate(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			env := newEnv(t, &keys.Options{Timeout: time.Hour})
+			id := env.create(keys.Spec{}).Record.ID
+			release := env.faults.Block(storetest.Update)
+			var wg sync.WaitGroup
+			for range 3 {
+				wg.Go(func() {
+					if err := label(env, t.Context(), id); err != nil {
+						t.Error(err)
+					}
+				})
+				synctest.Wait()
+			}
+			time.Sleep(250 * time.Millisecond) // on the test's own clock
+			release()
+			wg.Wait()
+			if lines := env.manager.Lines(); lines != 0 {
+				t.Errorf("%d lines are left", lines)
+			}
+		})
+	}
+}
+
 // TestConflictsEnd counts the tries against a store where another process always
 // comes first, and how long they take.
 func TestConflictsEnd(t *testing.T) {

@@ -47,6 +47,27 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
+// TestRevokeAtATime reads when a key was revoked.
+func TestRevokeAtATime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		a, b := env.create(keys.Spec{}).Record.ID, env.create(keys.Spec{}).Record.ID
+		time.Sleep(time.Hour) // on the test's own clock
+		if err := env.manager.Revoke(t.Context(), "acme", "", a); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := env.manager.RevokeAll(t.Context(), "acme"); err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []string{a, b} {
+			if at := env.records()[id].RevokedAt; !at.Equal(now()) {
+				t.Errorf("%s was revoked at %v", id, at)
+			}
+		}
+	})
+}
+
 // TestRevokeByASlowClock revokes a key that a node with a faster clock made.
 func TestRevokeByASlowClock(t *testing.T) {
 	t.Parallel()

@@ -58,7 +58,7 @@ func (m *Manager) takeOut(rec, before, after *Record) {
 // revert gives a field that a change touched the value that it had before, unless
 // it has another one by now.
 func revert[T comparable](field *T, before, after T) {
-	if before != after && *field == after {
+	if *field == after {
 		*field = before
 	}
 }

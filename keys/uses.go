@@ -114,7 +114,7 @@ func (u *Uses) waiting(ids []string) map[string]time.Time {
 	defer u.mu.Unlock()
 	for _, id := range ids {
 		for _, noted := range [...]map[string]time.Time{u.writing, u.pending} {
-			if at, ok := noted[id]; ok && at.After(uses[id]) {
+			if at := noted[id]; at.After(uses[id]) {
 				uses[id] = at
 			}
 		}
