@@ -35,7 +35,8 @@ const (
 // have in common: the store, and what happens when it fails.
 type backend struct {
 	store     Store
-	inProcess bool // the store works in this process and waits for nothing
+	leases    *Leases // the store, if it is one
+	inProcess bool    // the store works in this process and waits for nothing
 	opts      Options
 	failures  atomic.Uint64
 	fallback  Memory
@@ -46,25 +47,33 @@ func (s *backend) take(ctx context.Context, b Bucket, limit Limit, now time.Time
 	if err := limit.Check(n); err != nil {
 		return Decision{}, err
 	}
-	d, err := s.ask(ctx, b, limit, now, n)
-	if err == nil {
-		s.fallback.tend(now) // gives back the memory of the last outage
-		return sane(d, limit, n), nil
+	a, err := s.ask(ctx, b, limit, now, n)
+	if err != nil {
+		if mistake(err) {
+			return Decision{}, err
+		}
+		return s.fail(ctx, b, limit, now, n, err)
 	}
-	if errors.Is(err, ErrInvalidLimit) || errors.Is(err, ErrCost) || errors.Is(err, ErrBucket) {
-		return Decision{}, err
-	}
-	return s.fail(ctx, b, limit, now, n, err)
+	sane(&a.Decision, &limit, n)
+	s.fallback.tend(now) // gives back the memory of the last outage
+	return a.Decision, nil
 }
 
 // ask calls the store with the context that it should have.
-func (s *backend) ask(ctx context.Context, b Bucket, limit Limit, now time.Time, n int) (Decision, error) {
+func (s *backend) ask(ctx context.Context, b Bucket, limit Limit, now time.Time, n int) (answer, error) {
 	if !s.inProcess {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), s.opts.Timeout)
 		defer cancel()
 	}
-	return s.store.Take(ctx, b, limit, now, n)
+	if s.leases != nil {
+		return s.leases.take(ctx, b, s.leases.leases(b.Space), limit, now, n)
+	}
+	d, err := s.store.Take(ctx, b, limit, now, n)
+	if err != nil {
+		return answer{}, err
+	}
+	return answerOf(d, limit, n), nil
 }
 
 // fail decides in place of the store, which failed with err.
@@ -86,9 +95,9 @@ func (s *backend) fail(ctx context.Context, b Bucket, limit Limit, now time.Time
 	return d, err
 }
 
-// sane returns d, with every field corrected that Limit.Take could not have
-// returned for a request of n under l.
-func sane(d Decision, l Limit, n int) Decision {
+// sane corrects every field of d that Limit.Take could not have returned for a
+// request of n under l.
+func sane(d *Decision, l *Limit, n int) {
 	horizon := l.Horizon()
 	most := l.Burst() - n // what can be left
 	next := horizon       // the longest that NextAfter can be
@@ -102,7 +111,7 @@ func sane(d Decision, l Limit, n int) Decision {
 		d.RetryAfter = min(d.RetryAfter, horizon)
 		next = d.RetryAfter
 	}
-	d.Limit = l
+	d.Limit = *l
 	d.Remaining = min(max(d.Remaining, 0), most)
 	if d.Remaining > 0 {
 		next = min(next, l.Interval())
@@ -113,5 +122,4 @@ func sane(d Decision, l Limit, n int) Decision {
 	d.NextAfter = min(d.NextAfter, next)
 	d.ResetAfter = min(max(d.ResetAfter, d.NextAfter), horizon)
 	d.Fallback = false
-	return d
 }

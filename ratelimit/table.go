@@ -1,7 +1,6 @@
 package ratelimit
 
 import (
-	"hash/maphash"
 	"sync/atomic"
 	"time"
 )
@@ -33,10 +32,9 @@ const (
 // A table holds the buckets of a [Memory] in shards. Each shard has a lock of its
 // own.
 type table struct {
+	hasher
 	origin time.Time // see ticks
-	seed1  maphash.Seed
-	seed2  maphash.Seed
-	step   int64 // ticks between the turns of two shards to be looked at
+	step   int64     // ticks between the turns of two shards to be looked at
 
 	// mark is the tick at which the last turn was due, a multiple of step, and
 	// turns is the number of turns so far. The shards take turns in their
@@ -55,9 +53,8 @@ func newTable(most int, origin time.Time) *table {
 		shards *= 2
 	}
 	t := &table{
+		hasher: newHasher(),
 		origin: origin,
-		seed1:  maphash.MakeSeed(),
-		seed2:  maphash.MakeSeed(),
 		step:   int64(lap) / int64(shards),
 		shards: make([]shard, shards),
 	}
@@ -93,34 +90,6 @@ func (t *table) ticks(now time.Time) int64 {
 
 // ticksNow returns the tick of the present time.
 func (t *table) ticksNow() int64 { return half + int64(time.Since(t.origin)) }
-
-// A key stands for a [Bucket]. It is a hash of 128 bits under random seeds, so
-// nobody can choose names that have the same key. The probability that any two of
-// 2^24 buckets do is below 2^-80, and then those two would only share a bucket.
-type key struct{ h1, h2 uint64 }
-
-// key returns the key of b. The strings are hashed separately and never joined.
-func (t *table) key(b Bucket) key { return t.keyIn(t.hashSpace(b.Space), b.Name) }
-
-// hash returns the hash of a string.
-func (t *table) hash(text string) key {
-	return key{h1: maphash.String(t.seed1, text), h2: maphash.String(t.seed2, text)}
-}
-
-// hashSpace returns the hash of a space, for keyIn.
-func (t *table) hashSpace(space string) key {
-	// Without the factor, a space and a name that are swapped would have the
-	// same sums in keyIn.
-	const odd = 0x9e3779b97f4a7c15
-	h := t.hash(space)
-	return key{h1: odd * h.h1, h2: odd * h.h2}
-}
-
-// keyIn returns the key of a bucket whose space has been hashed.
-func (t *table) keyIn(space key, name string) key {
-	h := t.hash(name)
-	return key{h1: space.h1 + h.h1, h2: space.h2 + h.h2}
-}
 
 // shard returns the shard of k. It depends on other bits than key.home does.
 func (t *table) shard(k key) *shard {
