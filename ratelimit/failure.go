@@ -18,9 +18,18 @@ type FailurePolicy uint8
 
 const (
 	// FallbackLocal decides by buckets in this process until the store answers
-	// again. Each process then admits up to the limit by itself, in addition to
-	// what the store admits whenever it does answer. It is the zero
-	// FailurePolicy.
+	// again. They hold what the process last knew: what the store said of a
+	// bucket, and what was admitted here since. So a call of the store that times
+	// out does not admit a request that the store had no room for.
+	//
+	// Limits can be exceeded all the same. Each process decides alone, and begins
+	// with a full bucket if it never asked for that one. When the store answers
+	// again, it knows nothing of what was admitted meanwhile. So n processes admit
+	// up to n bursts, and n times the rate as long as the store fails, in addition
+	// to what the store admits before and after. Only [FailClosed] never exceeds a
+	// limit.
+	//
+	// It is the zero FailurePolicy.
 	FallbackLocal FailurePolicy = iota
 
 	// FailClosed refuses with an error that wraps [ErrUnavailable].
@@ -55,7 +64,9 @@ func (s *backend) take(ctx context.Context, b Bucket, limit Limit, now time.Time
 		return s.fail(ctx, b, limit, now, n, err)
 	}
 	sane(&a.Decision, &limit, n)
-	s.fallback.tend(now) // gives back the memory of the last outage
+	if s.opts.OnFailure == FallbackLocal {
+		s.fallback.note(b, limit, now, &a)
+	}
 	return a.Decision, nil
 }
 

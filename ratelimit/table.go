@@ -80,6 +80,22 @@ func (t *table) take(k key, l Limit, at int64, n int, d *Decision) error {
 	return nil
 }
 
+// note moves the bucket k on, at the tick at, to what a store has answered under l.
+// The bucket pays for what the store gave out, since it may hold more than the store
+// knows of: what was admitted while the store failed. It is ahead at least as far as
+// that of the store, where others take too. It is not moved further than a window
+// ahead, where it is empty.
+func (t *table) note(k key, l Limit, at int64, a *answer) {
+	s := t.shard(k)
+	s.mu.Lock()
+	tat := s.seat(k, at)
+	window := l.window()
+	next := max(max(*tat, at)+a.taken, at+min(max(a.ahead, 0), window))
+	s.settle(tat, max(*tat, min(next, at+l.horizon())))
+	s.mu.Unlock()
+	t.tend(at)
+}
+
 // ticks returns now in nanoseconds on the table's own scale. The scale begins far
 // above zero, which is the timestamp of an empty slot, and ends where [Limit.Take]
 // stops the clock. A time more than about a century from the origin counts as the
