@@ -99,7 +99,7 @@ func TestNextRefuses(t *testing.T) {
 		{"a revocation undone", keys.KindKey, func(_, r *keys.Record) { r.RevokedAt = time.Time{} }, keys.ErrConflict},
 		{"a revocation put off", keys.KindKey, func(_, r *keys.Record) { r.RevokedAt = r.RevokedAt.Add(time.Millisecond) }, keys.ErrConflict},
 		{"a long label", keys.KindKey, func(_, r *keys.Record) { r.Label = string(make([]byte, 300)) }, keys.ErrInvalid},
-		{"the last version", keys.KindKey, func(old, r *keys.Record) { old.Version, r.Version = 1<<63-2, 1<<63-2 }, nil},
+		{"the last version", keys.KindKey, func(old, r *keys.Record) { old.Version, r.Version = 1<<63-2, 1<<63-2 }, keys.ErrInvalid},
 		{"a client's lifetime for a key", keys.KindKey, func(_, r *keys.Record) { r.Kind, r.TokenLifetime = keys.KindClient, time.Second }, keys.ErrInvalid},
 		{"a key's networks for a token", keys.KindToken, func(old, r *keys.Record) {
 			r.Kind, r.Parent, r.Networks = keys.KindKey, "", mustNetworks(t, "10.0.0.0/8")
