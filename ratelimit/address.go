@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// ParseAddress reads the address of a client, with or without a port, such as
-// the RemoteAddr of an HTTP request. An IPv4 address that is written as IPv6 is
-// the IPv4 address, and the zone of an IPv6 address is left out. It reports
-// whether there was an address to read.
+// ParseAddress parses the address of a client, with or without a port, such as the
+// RemoteAddr of an HTTP request. It returns an IPv4 address for one that is written
+// as IPv6 (::ffff:192.0.2.1), and drops the zone of an IPv6 address. If text holds
+// no address, it returns the zero Addr and false.
 func ParseAddress(text string) (addr netip.Addr, ok bool) {
 	addr, err := netip.ParseAddr(strings.Trim(text, "[]"))
 	if err != nil {
@@ -21,9 +21,11 @@ func ParseAddress(text string) (addr netip.Addr, ok bool) {
 	return addr.Unmap().WithZone(""), true
 }
 
-// AddressName returns the name of the bucket of an address: "192.0.2.1", or the
-// network "2001:db8::/64", since whoever has one IPv6 address has all of its
-// /64. The zero Addr, of clients whose address is not known, is "unknown".
+// AddressName returns the name of an address's bucket. For an IPv4 address that is
+// the address, such as "192.0.2.1". For an IPv6 address it is the network of 64
+// bits, such as "2001:db8::/64", since whoever has one address of such a network
+// has all of them. For the zero Addr it is "unknown": all clients without a known
+// address share one bucket.
 func AddressName(addr netip.Addr) string {
 	switch {
 	case !addr.IsValid():

@@ -6,19 +6,26 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/claviger-auth/claviger/ratelimit"
 )
 
-// No decision allocates, whichever way it goes.
+// No decision allocates, whichever way it goes. The clock stands still in the
+// bubble, so that buckets which are empty stay so, however slow the machine is.
 func TestAllocs(t *testing.T) {
 	// Not parallel: AllocsPerRun counts those of all goroutines.
+	synctest.Test(t, testAllocs)
+}
+
+func testAllocs(t *testing.T) {
 	ctx := context.Background()
 	wide := ratelimit.MustPerMinute(1_000_000)
 	narrow := ratelimit.MustPerMinute(1)
+	narrow2 := ratelimit.MustPer(1, 30*time.Second, 2) // leased, for one at a time
 	b := ratelimit.Bucket{Space: "org", Name: "acme-gmbh-münchen"}
-	m := &ratelimit.Memory{}
+	m := &ratelimit.Memory{MaxBuckets: 5000} // few shards, for a quick Sweep
 	lim, err := ratelimit.NewLimiter(m, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -27,12 +34,36 @@ func TestAllocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	manage, err := lim.In("manage")
+	if err != nil {
+		t.Fatal(err)
+	}
 	down, err := ratelimit.NewLimiter(&embedding{err: errDown}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	leases, err := ratelimit.NewLeases(newShared(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leased, err := ratelimit.NewLimiter(leases, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Takes in advance more than the runs spend, and then asks in vain.
+	for _, n := range []int{10_000, 1} {
+		if d, err := leased.Take(ctx, "acme", wide, n); err != nil || !d.Allowed {
+			t.Fatal(d, err)
+		}
+	}
+	if d, err := leased.Take(ctx, "full", narrow2, 1); err != nil || !d.Allowed {
+		t.Fatal(d, err)
+	}
+	if d, err := leased.Take(ctx, "full", narrow2, 1); err != nil || d.Allowed {
+		t.Fatal(d, err)
+	}
 	now := time.Now()
-	perMinute := 1
+	figure := 1
 	check := func(d ratelimit.Decision, err error, want bool) {
 		if err != nil || d.Allowed != want {
 			t.Fatal(d, err)
@@ -42,11 +73,19 @@ func TestAllocs(t *testing.T) {
 		name string
 		run  func()
 	}{
-		{"PerMinute", func() {
-			if _, err := ratelimit.PerMinute(perMinute); err != nil {
+		{"PerMinute and Per", func() {
+			if _, err := ratelimit.PerMinute(figure); err != nil {
 				t.Fatal(err)
 			}
-			perMinute++
+			if _, err := ratelimit.Per(figure, time.Hour, 10); err != nil {
+				t.Fatal(err)
+			}
+			figure++
+		}},
+		{"Check and Validate", func() {
+			if wide.Check(1) != nil || narrow.Check(2) != ratelimit.ErrCost || b.Validate() != nil || (ratelimit.Bucket{}).Validate() != ratelimit.ErrBucket {
+				t.Fatal("wrong answers")
+			}
 		}},
 		{"Limit.Take", func() {
 			_, d, err := wide.Take(0, 1, 1)
@@ -58,6 +97,7 @@ func TestAllocs(t *testing.T) {
 			d, err := m.Take(ctx, b, wide, now, 1)
 			check(d, err, true)
 		}},
+		// What is refused is so because of what was accepted before it.
 		{"Memory.Take refused", func() {
 			d, err := m.Take(ctx, b, narrow, now, 1)
 			check(d, err, false)
@@ -90,6 +130,10 @@ func TestAllocs(t *testing.T) {
 			d, err := lim.Take(ctx, "acme", narrow, 1)
 			check(d, err, false)
 		}},
+		{"Limiter.Take in another space", func() {
+			d, err := manage.Take(ctx, "acme", wide, 1)
+			check(d, err, true)
+		}},
 		{"Limiter.TakeAt accepted", func() {
 			d, err := lim.TakeAt(ctx, "acme", wide, now, 1)
 			check(d, err, true)
@@ -110,6 +154,27 @@ func TestAllocs(t *testing.T) {
 			d, err := down.TakeAt(ctx, "acme", wide, now, 1)
 			check(d, err, true)
 		}},
+		{"Leases.Take from a lease", func() {
+			d, err := leases.Take(ctx, ratelimit.Bucket{Space: "org", Name: "acme"}, wide, now, 1)
+			check(d, err, true)
+		}},
+		{"Leases.Take of a remembered refusal", func() {
+			d, err := leases.Take(ctx, ratelimit.Bucket{Space: "org", Name: "full"}, narrow2, now, 1)
+			check(d, err, false)
+		}},
+		{"Limiter.Take from a lease", func() {
+			d, err := leased.Take(ctx, "acme", wide, 1)
+			check(d, err, true)
+		}},
+		{"Limiter.Take of a remembered refusal", func() {
+			d, err := leased.Take(ctx, "full", narrow2, 1)
+			check(d, err, false)
+		}},
+		{"Leases.Stats", func() {
+			if s := leases.Stats(); s.Trips > 4 {
+				t.Fatalf("%+v", s)
+			}
+		}},
 		{"Limiter.TakeAt with errors", func() {
 			if _, err := lim.TakeAt(ctx, "", wide, now, 1); err != ratelimit.ErrBucket {
 				t.Fatal(err)
@@ -119,12 +184,10 @@ func TestAllocs(t *testing.T) {
 			}
 		}},
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if n := testing.AllocsPerRun(1000, tt.run); n != 0 {
-				t.Errorf("%v allocations a run, want 0", n)
-			}
-		})
+	for _, tt := range tests { // a bubble has no subtests
+		if n := testing.AllocsPerRun(1000, tt.run); n != 0 {
+			t.Errorf("%s: %v allocations a run, want 0", tt.name, n)
+		}
 	}
 }
 

@@ -76,6 +76,9 @@ func TestLimiterNames(t *testing.T) {
 		if d, err := lim.TakeAt(ctx, name, l, epoch, 1); err != nil || !d.Allowed {
 			t.Errorf("%q: %+v, %v; want a full bucket of its own", name, d, err)
 		}
+		if err := (ratelimit.Bucket{Space: name, Name: name}).Validate(); err != nil {
+			t.Errorf("Validate of %q: %v", name, err)
+		}
 	}
 	long := strings.Repeat("a", 40)
 	bad := []string{"", "\x00", "a\x00", "\x00a", "\xff", "a\xc3", "\xed\xa0\x80", long + "\x00", long + "\xff" + long, "é\x00"}
@@ -88,6 +91,14 @@ func TestLimiterNames(t *testing.T) {
 		}
 		if d, err := lim.Take(ctx, name, l, 1); !errors.Is(err, ratelimit.ErrBucket) || d != (ratelimit.Decision{}) {
 			t.Errorf("Take of %q = %+v, %v; want ErrBucket", name, d, err)
+		}
+		for _, b := range []ratelimit.Bucket{{Space: "org", Name: name}, {Space: name, Name: "acme"}, {Space: name, Name: name}} {
+			if err := b.Validate(); err != ratelimit.ErrBucket {
+				t.Errorf("Validate of %q: %v, want ErrBucket", b, err)
+			}
+		}
+		if _, err := lim.In(name); !errors.Is(err, ratelimit.ErrBucket) {
+			t.Errorf("In of space %q: %v, want ErrBucket", name, err)
 		}
 		if name == "" {
 			continue // the empty space is the default

@@ -1,53 +1,62 @@
-// Package ratelimit limits how many requests an organization, an address or
+// Package ratelimit limits how many requests an organization, an address, or
 // anything else with a name may make.
 //
-// # Units
+// # Limits
 //
-// A [Limit] is a rate and a burst. The rate is in the unit of
-// [golang.org/x/time/rate.Limit], requests a second; most hosts think in
-// requests a minute and call [PerMinute]. The burst is in requests: it is what
-// a bucket that was left alone for a while admits at once, and the most that
-// one request may cost. Time is in whole nanoseconds throughout. There is no
-// value that means "unlimited": a rate or a burst that is zero, negative,
-// infinite or not a number is an error, and so is a cost below one.
+// A [Limit] is a steady rate and a burst. [PerMinute] makes the limit of n requests
+// a minute, [Per] that of n requests in any period, and [NewLimit] takes a rate in
+// the unit of [golang.org/x/time/rate.Limit], requests a second. The burst is the
+// number of requests that a full bucket admits at once. It is also the most that
+// one request may cost. All times are in whole nanoseconds.
 //
-// # The arithmetic
+// No value means "unlimited". A rate or burst that is zero, negative, infinite or
+// not a number is an error, and so is a cost below one.
 //
-// The limiter is the generic cell rate algorithm. A bucket is one timestamp,
-// the time at which it will be full again; a request that costs n moves the
-// timestamp n intervals on, counted from now if the bucket is full already. The
-// request is refused, and the timestamp stays, if that would put it more than
-// one window (the burst times the interval) ahead of now.
+// # Arithmetic
 //
-// [Limit.Take] is that, and nothing else: a pure function of a timestamp and a
-// clock. Every store computes the same function, so a decision is the same in
-// memory, in SQL and in a script on a server. It is a token bucket, decision by
-// decision the one of [golang.org/x/time/rate.Limiter], and keeps the promise
-// of a token bucket: over any span of time, a bucket admits at most the burst
-// plus the rate times the span.
+// The limiter is the generic cell rate algorithm. A bucket is one timestamp, the
+// time at which it is full again. A request that costs n moves the timestamp n
+// intervals on, counted from now if the bucket is full. If that would put the
+// timestamp more than one window ahead of now, the request is refused and the
+// timestamp stays. The interval is the cost of one request, and the window is the
+// burst times the interval.
+//
+// [Limit.Take] is this arithmetic, as a pure function of a timestamp and a clock.
+// Every store computes the same function, so a decision is the same in memory, in
+// SQL and in a script on a server. It is a token bucket, and decides as
+// [golang.org/x/time/rate.Limiter] does. Over any span of time, a bucket admits at
+// most the burst plus the rate times the span.
 //
 // # Shared buckets
 //
-// The limit belongs to the request and the bucket to whoever is limited. Two
-// credentials of one organization that carry different figures draw on the same
-// bucket: a request under 600 a minute takes 1/600 of the organization's
-// minute, one under 60 a minute takes 1/60 of it. So a second key, during a
-// rotation or for good, never doubles what an organization may do. See
-// [Limit.Horizon] for the one rule that limits on a shared bucket must keep.
+// A limit belongs to a request, and a bucket to whoever is limited. Two credentials
+// of one organization can have different limits and share the organization's
+// bucket. A request under 600 a minute then takes 1/600 of the organization's
+// minute, and one under 60 a minute takes 1/60 of it. So a second key, during a
+// rotation or for good, never doubles what an organization may do. [Limit.Horizon]
+// has the one rule that limits on a shared bucket must keep.
 //
 // # Limiters and stores
 //
-// A [Limiter] asks a [Store] and decides what happens when the store cannot
-// answer; by default it goes on with buckets of its own ([FallbackLocal]).
-// [Memory] is the store for one process. It allocates nothing for a decision,
-// is bounded, gives idle memory back, and starts no goroutine.
+// A [Limiter] asks a [Store], and decides what happens when the store cannot
+// answer. By default it continues with buckets in the process ([FallbackLocal]).
+// [Memory] is the store for one process. It does not allocate for a decision, its
+// size is bounded, it gives idle memory back, and it starts no goroutine.
+//
+// # Several processes
+//
+// Over a store that processes share, each decision is a trip to that store. A
+// [Leases] between the limiter and the store takes quota in advance, spends it in
+// the process, and remembers refusals. Then few requests need a trip, and no limit is
+// exceeded all the same. What it costs is a second's worth of the burst.
 //
 // # Writing a store
 //
-// A store has one method, [Store.Take], and keeps one integer for a bucket. In
-// one atomic step it reads the integer (0 if there is none), computes
-// [Limit.Take] with its own clock, and writes the result back. The comment on
-// [Store] is the full contract. [Bucket.Key] gives a text key for stores that
-// need one, [Limit.Interval], [Limit.Window] and [Limit.Horizon] the numbers for
-// those that compute in another language.
+// A store has one method, [Store.Take], and keeps one integer for each bucket. In
+// one atomic step it reads the integer (0 if there is none), computes [Limit.Take]
+// with its own clock, and writes the result back. The comment on [Store] is the
+// full contract, and package storetest checks a store against it. [Bucket.Key] is a
+// text key for stores that need one. [Limit.Check] and [Bucket.Validate] check
+// arguments. [Limit.Interval], [Limit.Window] and [Limit.Horizon] are the numbers
+// for a store that computes in another language.
 package ratelimit

@@ -179,11 +179,11 @@ func TestEquivalence(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 11))
 			w := newTwin(t, random.IntN)
 			names := []int{1, 5, 500}[seed%3]
-			for range 8000 {
+			for range steps(8000) {
 				w.step(names)
 			}
 			t.Logf("%d admitted, %d refused, the clock back %d times, %d looks, %d dropped", w.admitted, w.refused, w.jumps, w.peeks, w.dropped)
-			if w.admitted < 500 || w.refused < 100 || w.jumps < 50 || w.peeks < 50 || names > 1 && w.dropped == 0 {
+			if w.admitted < steps(500) || w.refused < steps(100) || w.jumps < steps(50) || w.peeks < steps(50) || names > 1 && w.dropped == 0 {
 				t.Error("a dull schedule")
 			}
 		})

@@ -131,14 +131,117 @@ func TestPerMinute(t *testing.T) {
 	}
 }
 
-// Both constructors agree, for every figure that a host is likely to use.
-func TestPerMinuteIsNewLimit(t *testing.T) {
+func TestPer(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	tests := []struct {
+		name     string
+		n        int
+		period   time.Duration
+		burst    int
+		interval time.Duration // 0: ErrInvalidLimit
+	}{
+		{"600 a minute", 600, time.Minute, 600, 100 * time.Millisecond},
+		{"1000 an hour, 10 at once", 1000, time.Hour, 10, 3600 * time.Millisecond},
+		{"10000 a day", 10_000, day, 100, 8640 * time.Millisecond},
+		{"seven a minute is rounded up", 7, time.Minute, 7, 8571428572},
+		{"three in ten nanoseconds is rounded up", 3, 10, 1, 4},
+		{"one in a nanosecond", 1, 1, 1, 1},
+		{"one a nanosecond", math.MaxInt32, math.MaxInt32, 5, 1},
+		{"almost one a nanosecond", math.MaxInt32 - 1, math.MaxInt32, 5, 2},
+		{"the widest window", 1, day, 366, day},
+		{"one in 366 days", 1, 366 * day, 1, 366 * day},
+		{"many in more than 366 days", 1000, 1000 * day, 366, day},
+		{"many in the longest period", 1_000_000_000, math.MaxInt64, 1, 9223372037},
+
+		{"none", 0, time.Minute, 1, 0},
+		{"a negative number", -1, time.Minute, 1, 0},
+		{"the smallest number", math.MinInt, time.Minute, 1, 0},
+		{"no period", 1, 0, 1, 0},
+		{"a negative period", 1, -time.Minute, 1, 0},
+		{"both negative", -60, -time.Minute, 1, 0},
+		{"more than one a nanosecond", 1001, time.Microsecond, 1, 0},
+		{"no burst", 60, time.Minute, 0, 0},
+		{"a negative burst", 60, time.Minute, -1, 0},
+		{"a window above 366 days", 1, day, 367, 0},
+		{"an interval above 366 days", 1, 366*day + 1, 1, 0},
+		{"a window that overflows", 1, day, math.MaxInt, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			l, err := ratelimit.Per(tt.n, tt.period, tt.burst)
+			if tt.interval == 0 {
+				if !errors.Is(err, ratelimit.ErrInvalidLimit) || l != (ratelimit.Limit{}) {
+					t.Fatalf("Per = %v, %v; want the zero Limit and ErrInvalidLimit", l, err)
+				}
+				defer func() {
+					if r, _ := recover().(error); !errors.Is(r, ratelimit.ErrInvalidLimit) {
+						t.Errorf("MustPer panicked with %v, want ErrInvalidLimit", r)
+					}
+				}()
+				ratelimit.MustPer(tt.n, tt.period, tt.burst)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if l.Interval() != tt.interval || l.Burst() != tt.burst {
+				t.Errorf("interval %d, burst %d; want %d, %d", l.Interval(), l.Burst(), tt.interval, tt.burst)
+			}
+			if l != ratelimit.MustPer(tt.n, tt.period, tt.burst) {
+				t.Error("MustPer differs from Per")
+			}
+		})
+	}
+}
+
+// Whatever the numbers, no span of one period sees more than n requests besides
+// the burst, and rounding costs a request less than a nanosecond.
+func TestPerIsNeverAboveN(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(2, 9))
+	for range 2000 {
+		period := 1 + time.Duration(random.Int64N(1<<(1+random.IntN(43)))) // up to 2.4 hours
+		n := 1 + random.IntN(min(int(period), 300))
+		burst := 1 + random.IntN(20)
+		l, err := ratelimit.Per(n, period, burst)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cost := int64(n) * int64(l.Interval()); cost < int64(period) || cost >= int64(period)+int64(n) {
+			t.Fatalf("%d in %v: one costs %v", n, period, l.Interval())
+		}
+		// Whoever takes whenever it is possible gets the most.
+		start := epoch.UnixNano()
+		now, tat, admitted := start, int64(0), 0
+		for now-start <= int64(period) {
+			next, d, err := l.Take(tat, now, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d.Allowed {
+				admitted++
+			}
+			tat, now = next, now+int64(d.RetryAfter)
+		}
+		if want := burst + int(period/l.Interval()); admitted != want || want > burst+n {
+			t.Fatalf("%d in %v, burst %d: %d in one period, want %d", n, period, burst, admitted, want)
+		}
+	}
+}
+
+// All constructors agree, for every figure that a host is likely to use.
+func TestConstructorsAgree(t *testing.T) {
 	t.Parallel()
 	for n := 1; n <= 20_000; n++ {
 		want := ratelimit.MustPerMinute(n)
 		got, err := ratelimit.NewLimit(rate.Limit(n)/60, n)
 		if err != nil || got != want {
 			t.Fatalf("NewLimit(%d/60, %[1]d) = %v, %v; PerMinute says %v", n, got, err, want)
+		}
+		if got := ratelimit.MustPer(n, time.Minute, n); got != want {
+			t.Fatalf("Per(%d, time.Minute, %[1]d) = %v; PerMinute says %v", n, got, want)
 		}
 	}
 }
@@ -165,163 +268,11 @@ func TestZeroLimit(t *testing.T) {
 	}
 	for _, n := range []int{-1, 0, 1, math.MaxInt} {
 		next, d, err := zero.Take(5, 10, n)
-		if next != 5 || d != (ratelimit.Decision{}) || !errors.Is(err, ratelimit.ErrInvalidLimit) {
+		if next != 5 || d != (ratelimit.Decision{}) || err != ratelimit.ErrInvalidLimit {
 			t.Errorf("Take(5, 10, %d) = %d, %+v, %v; want 5, the zero Decision and ErrInvalidLimit", n, next, d, err)
 		}
-	}
-}
-
-func TestLimitTake(t *testing.T) {
-	t.Parallel()
-	// Five requests at once, then one a second. Times in the table are in
-	// milliseconds after start.
-	five, err := ratelimit.NewLimit(1, 5)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const start = int64(1_700_000_000_000_000_000)
-	at := func(ms int64) int64 { return start + ms*int64(time.Millisecond) }
-	const ms = time.Millisecond
-	const wayAhead = 3_600_000
-	tests := []struct {
-		name     string
-		tat, now int64
-		n        int
-		next     int64
-		want     ratelimit.Decision
-	}{
-		{"never used", -start / 1e6, 0, 1, 1000, ratelimit.Decision{Allowed: true, Remaining: 4, ResetAfter: 1000 * ms}},
-		{"full since long", -10_000, 0, 1, 1000, ratelimit.Decision{Allowed: true, Remaining: 4, ResetAfter: 1000 * ms}},
-		{"full since now", 0, 0, 2, 2000, ratelimit.Decision{Allowed: true, Remaining: 3, ResetAfter: 2000 * ms}},
-		{"whole burst", 0, 0, 5, 5000, ratelimit.Decision{Allowed: true, Remaining: 0, ResetAfter: 5000 * ms}},
-		{"last one", 4000, 0, 1, 5000, ratelimit.Decision{Allowed: true, Remaining: 0, ResetAfter: 5000 * ms}},
-		{"half of one is left over", 3500, 0, 1, 4500, ratelimit.Decision{Allowed: true, Remaining: 0, ResetAfter: 4500 * ms}},
-		{"half of one is missing", 4500, 0, 1, 4500, ratelimit.Decision{Remaining: 0, RetryAfter: 500 * ms, ResetAfter: 4500 * ms}},
-		{"a dear one is refused while cheap ones would pass", 2500, 0, 3, 2500, ratelimit.Decision{Remaining: 2, RetryAfter: 500 * ms, ResetAfter: 2500 * ms}},
-		{"empty", 5000, 0, 1, 5000, ratelimit.Decision{Remaining: 0, RetryAfter: 1000 * ms, ResetAfter: 5000 * ms}},
-		{"the debt of a larger burst is kept", 61_000, 0, 1, 61_000, ratelimit.Decision{RetryAfter: 57_000 * ms, ResetAfter: 61_000 * ms}},
-		{"the clock went back", 61_001, 0, 1, 5000, ratelimit.Decision{RetryAfter: 1000 * ms, ResetAfter: 5000 * ms}},
-		{"the clock went back by an hour", wayAhead, 0, 5, 5000, ratelimit.Decision{RetryAfter: 5000 * ms, ResetAfter: 5000 * ms}},
-		{"the clock went on by an hour", 5000, wayAhead, 1, wayAhead + 1000, ratelimit.Decision{Allowed: true, Remaining: 4, ResetAfter: 1000 * ms}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			tt.want.Limit = five
-			next, got, err := five.Take(at(tt.tat), at(tt.now), tt.n)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if next != at(tt.next) || got != tt.want {
-				t.Errorf("next is %v after start, want %v\n got %+v\nwant %+v",
-					time.Duration(next-start), time.Duration(at(tt.next)-start), got, tt.want)
-			}
-		})
-	}
-}
-
-func TestLimitTakeCost(t *testing.T) {
-	t.Parallel()
-	l := ratelimit.MustPerMinute(5)
-	for _, n := range []int{math.MinInt, -1, 0, 6, math.MaxInt} {
-		next, d, err := l.Take(7, 1000, n)
-		if next != 7 || d != (ratelimit.Decision{}) || !errors.Is(err, ratelimit.ErrCost) {
-			t.Errorf("Take of %d = %d, %+v, %v; want 7, the zero Decision and ErrCost", n, next, d, err)
+		if err := zero.Check(n); err != ratelimit.ErrInvalidLimit {
+			t.Errorf("Check(%d) = %v, want ErrInvalidLimit", n, err)
 		}
-	}
-}
-
-// At the ends of int64 the arithmetic neither wraps nor gives anything away.
-func TestLimitTakeExtremes(t *testing.T) {
-	t.Parallel()
-	widest, err := ratelimit.NewLimit(rate.Every(24*time.Hour), 366)
-	if err != nil {
-		t.Fatal(err)
-	}
-	times := []int64{math.MinInt64, math.MinInt64 + 1, -1, 0, 1, math.MaxInt64 - int64(widest.Window()), math.MaxInt64 - 1, math.MaxInt64}
-	for _, l := range []ratelimit.Limit{ratelimit.MustPerMinute(1), ratelimit.MustPerMinute(1_000_000_000), widest} {
-		for _, now := range times {
-			for _, tat := range times {
-				admitted := 0
-				for range 3 { // each takes the whole burst
-					next, d, err := l.Take(tat, now, l.Burst())
-					if err != nil {
-						t.Fatal(err)
-					}
-					checkDecision(t, l, tat, now, l.Burst(), next, d)
-					if d.Allowed {
-						admitted++
-					}
-					tat = next
-				}
-				if admitted > 1 {
-					t.Errorf("%v at %d admitted %d bursts at once", l, now, admitted)
-				}
-			}
-		}
-	}
-}
-
-// checkDecision holds the invariants of every decision without an error.
-func checkDecision(t *testing.T, l ratelimit.Limit, tat, now int64, n int, next int64, d ratelimit.Decision) {
-	t.Helper()
-	fail := func(what string) {
-		t.Helper()
-		t.Fatalf("%s: limit %v, tat %d, now %d, cost %d: next %d, %+v", what, l, tat, now, n, next, d)
-	}
-	if d.Limit != l || d.Fallback {
-		fail("limit or fallback is wrong")
-	}
-	if d.Remaining < 0 || d.Remaining > l.Burst() {
-		fail("remaining out of range")
-	}
-	if d.ResetAfter < 0 || d.ResetAfter > l.Horizon() {
-		fail("reset out of range")
-	}
-	if d.RetryAfter < 0 || d.RetryAfter > l.Horizon() {
-		fail("retry out of range")
-	}
-	if d.Allowed != (d.RetryAfter == 0) {
-		fail("retry contradicts the answer")
-	}
-	if d.Allowed && (next <= now && now < math.MaxInt64-int64(366*24*time.Hour) || d.Remaining > l.Burst()-n || d.ResetAfter < time.Duration(n)*l.Interval()) {
-		fail("admitted without pay")
-	}
-	if !d.Allowed && next != tat && d.ResetAfter != l.Window() {
-		fail("refused, and yet the bucket changed")
-	}
-	if !d.Allowed && next == tat && d.Remaining >= n {
-		fail("refused what it could pay for")
-	}
-	if (d.RetryAfterSeconds() > 0) == d.Allowed || d.RetryAfterSeconds() < int64(d.RetryAfter/time.Second) {
-		fail("seconds to retry contradict the answer")
-	}
-}
-
-func TestDecisionSeconds(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name         string
-		d            ratelimit.Decision
-		retry, reset int64
-	}{
-		{"zero refuses", ratelimit.Decision{}, 1, 0},
-		{"allowed, full", ratelimit.Decision{Allowed: true}, 0, 0},
-		{"a nanosecond", ratelimit.Decision{RetryAfter: 1, ResetAfter: 1}, 1, 1},
-		{"exactly a second", ratelimit.Decision{RetryAfter: time.Second, ResetAfter: time.Second}, 1, 1},
-		{"a nanosecond more", ratelimit.Decision{RetryAfter: time.Second + 1, ResetAfter: time.Second + 1}, 2, 2},
-		{"the longest", ratelimit.Decision{RetryAfter: math.MaxInt64, ResetAfter: math.MaxInt64}, 9223372037, 9223372037},
-		{"allowed, in debt", ratelimit.Decision{Allowed: true, ResetAfter: 1500 * time.Millisecond}, 0, 2},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			if got := tt.d.RetryAfterSeconds(); got != tt.retry {
-				t.Errorf("RetryAfterSeconds() = %d, want %d", got, tt.retry)
-			}
-			if got := tt.d.ResetAfterSeconds(); got != tt.reset {
-				t.Errorf("ResetAfterSeconds() = %d, want %d", got, tt.reset)
-			}
-		})
 	}
 }

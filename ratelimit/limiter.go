@@ -4,29 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
-)
-
-// ErrUnavailable says that the store failed and that the [Limiter] was made
-// with [FailClosed]. It wraps the store's error.
-var ErrUnavailable = errors.New("ratelimit: store unavailable")
-
-// Failure says what a [Limiter] does when its store fails.
-type Failure uint8
-
-const (
-	// FallbackLocal decides by buckets in this process until the store
-	// answers again. Each process then admits up to the limit by itself, on top
-	// of what the store admits when it does answer. It is the zero Failure.
-	FallbackLocal Failure = iota
-
-	// FailClosed refuses with an error that wraps [ErrUnavailable].
-	FailClosed
-
-	// InsecureFailOpen admits everything for as long as the store fails. Who
-	// can bring the store down, or slow it down, has no limit.
-	InsecureFailOpen
 )
 
 // DefaultTimeout is the time that a [Limiter] gives its store if
@@ -36,198 +14,158 @@ const DefaultTimeout = 250 * time.Millisecond
 // Options are the optional settings of a [Limiter]. A nil *Options is the same
 // as the zero Options.
 type Options struct {
-	// Space is the family of the limiter's buckets. Limiters over one store
-	// that have the same space share their buckets. If empty, "org".
+	// Space is the space of the limiter's buckets, see [Bucket]. Limiters over
+	// one store and in one space share their buckets. If empty, "org".
 	Space string
 
 	// OnFailure says what happens when the store fails. If zero,
 	// [FallbackLocal].
-	OnFailure Failure
+	OnFailure FailurePolicy
 
 	// Timeout bounds each call of the store. If zero, [DefaultTimeout]. Calls
-	// of a [Memory] are not bounded: they wait for nothing.
+	// of a [Memory] are not bounded, since they do not wait for anything.
 	Timeout time.Duration
 
-	// Hook, if not nil, is called whenever the store fails, with the context
-	// of the caller and the error of the store, before the limiter decides by
-	// itself. It runs on the path of the request, possibly many times at once:
-	// it should count, or log now and then, and return.
+	// Hook, if not nil, is called whenever the store fails, before the limiter
+	// decides by itself. It gets the caller's context and the store's error. It
+	// runs while the request waits, possibly many times at once. It should
+	// count, or log now and then, and return.
 	Hook func(ctx context.Context, b Bucket, err error)
 }
 
 // A Limiter takes requests from the buckets of a store, and decides by itself
-// when the store fails. It is made by [NewLimiter], is safe for concurrent use, and
-// starts no goroutine.
+// when the store fails. Limiters are made by [NewLimiter] and [Limiter.In]. A
+// Limiter is safe for concurrent use and starts no goroutine.
 type Limiter struct {
-	store    Store
-	table    *table // that of the store, if it is just a Memory
-	space    uint64 // the hash of the space in the table
-	inside   bool   // the store works in this process and waits for nothing
-	opts     Options
-	origin   time.Time
-	failures atomic.Uint64
-	fallback Memory
+	backend *backend
+	space   string
+	table   *table  // that of the store, if the store is a *Memory
+	leases  *Leases // the store, if it is a *Leases that leases in the space
+	hash    key     // of the space, in one of the two
 }
 
-// NewLimiter returns a Limiter over store. It fails if store is nil, or if opts has a
-// negative timeout, an unknown Failure or a space that is not a valid name
-// ([ErrBucket]).
+// NewLimiter returns a Limiter over store. It fails if store is nil, or if opts
+// has a negative timeout, an unknown FailurePolicy, or a space that is no valid
+// name ([ErrBucket]).
 //
-// A store that is a [Memory], or a struct that embeds one, is taken to work in
-// this process and to wait for nothing; for a Memory itself this is the first use.
-// Any other store is called with a context of its own, which ends after
-// [Options.Timeout] but not when the caller's context does: a client that hangs
-// up is charged all the same.
+// The store is called with a context of its own. That context ends after
+// [Options.Timeout]. It does not end when the caller's context does, so that a
+// client which hangs up is charged all the same. What a [*Leases] can decide without
+// its store takes no context and does not allocate.
+//
+// A [*Memory], and a struct that embeds a Memory, is called with the caller's
+// context and without a time limit, since a Memory does not wait. A store with a
+// Take that can wait must not embed a Memory; it can have one as a field. A
+// [*Memory] is in use from this call on.
 func NewLimiter(store Store, opts *Options) (*Limiter, error) {
-	if store == nil {
+	m, isMemory := store.(*Memory)
+	leases, isLeases := store.(*Leases)
+	if store == nil || isMemory && m == nil || isLeases && leases == nil {
 		return nil, errors.New("ratelimit: nil store")
 	}
-	l := &Limiter{store: store, origin: time.Now()}
+	s := &backend{store: store, leases: leases}
 	if opts != nil {
-		l.opts = *opts
+		s.opts = *opts
 	}
-	if l.opts.Space == "" {
-		l.opts.Space = "org"
+	if s.opts.OnFailure > InsecureFailOpen {
+		return nil, fmt.Errorf("ratelimit: unknown failure policy %d", s.opts.OnFailure)
 	}
-	if !validName(l.opts.Space) {
-		return nil, fmt.Errorf("%w: space %q", ErrBucket, l.opts.Space)
+	if s.opts.Timeout < 0 {
+		return nil, fmt.Errorf("ratelimit: negative timeout %v", s.opts.Timeout)
 	}
-	if l.opts.OnFailure > InsecureFailOpen {
-		return nil, fmt.Errorf("ratelimit: unknown failure policy %d", l.opts.OnFailure)
+	if s.opts.Timeout == 0 {
+		s.opts.Timeout = DefaultTimeout
 	}
-	if l.opts.Timeout < 0 {
-		return nil, fmt.Errorf("ratelimit: negative timeout %v", l.opts.Timeout)
+	if s.opts.Space == "" {
+		s.opts.Space = "org"
 	}
-	if l.opts.Timeout == 0 {
-		l.opts.Timeout = DefaultTimeout
+	_, s.inProcess = store.(interface{ inProcess() })
+	return s.limiter(s.opts.Space)
+}
+
+// limiter returns a Limiter over s.
+func (s *backend) limiter(space string) (*Limiter, error) {
+	if !validName(space) {
+		return nil, fmt.Errorf("%w: space %q", ErrBucket, space)
 	}
-	if m, ok := store.(*Memory); ok {
-		if m == nil {
-			return nil, errors.New("ratelimit: nil store")
-		}
+	l := &Limiter{backend: s, space: space}
+	if m, ok := s.store.(*Memory); ok {
 		l.table = m.open()
-		l.space = l.table.hashSpace(l.opts.Space)
+		l.hash = l.table.hashSpace(space)
 	}
-	_, l.inside = store.(interface{ inProcess() })
+	if s.leases != nil && s.leases.leases(space) {
+		l.leases = s.leases
+		l.hash = l.leases.hashSpace(space)
+	}
 	return l, nil
 }
 
-// Take takes n requests from the bucket of name under limit, at the present
+// In returns a Limiter like l whose buckets are in another space. Both have the
+// same store and options, count failures together, and share the buckets that
+// [FallbackLocal] decides by. In fails with an error that wraps [ErrBucket] if
+// space is no valid name; the empty string is none.
+func (l *Limiter) In(space string) (*Limiter, error) { return l.backend.limiter(space) }
+
+// SameBuckets reports whether l and other take from the same buckets: both come
+// from one call of [NewLimiter], itself or through [Limiter.In], and have the
+// same space. It reports false if l or other is nil.
+func (l *Limiter) SameBuckets(other *Limiter) bool {
+	return l != nil && other != nil && l.backend == other.backend && l.space == other.space
+}
+
+// Take takes n requests from the bucket called name under limit, at the present
 // time. See [Limiter.TakeAt].
 func (l *Limiter) Take(ctx context.Context, name string, limit Limit, n int) (d Decision, err error) {
 	if !validName(name) {
-		return Decision{}, ErrBucket
+		return d, ErrBucket
+	}
+	if l.takeHere(name, limit, n, &d) {
+		return d, nil
 	}
 	t := l.table
 	if t == nil {
-		return l.takeStore(ctx, Bucket{Space: l.opts.Space, Name: name}, limit, l.now(), n)
+		return l.backend.take(ctx, Bucket{Space: l.space, Name: name}, limit, time.Now(), n)
 	}
-	err = t.take(t.keyIn(l.space, name), limit, t.ticksNow(), n, &d)
+	err = t.take(t.keyIn(l.hash, name), limit, t.ticksNow(), n, &d)
 	return d, err
 }
 
-// now reads the clock. For a store within the process the distance from a fixed
-// time is enough, and costs half of what the wall clock costs.
-func (l *Limiter) now() time.Time {
-	if l.inside {
-		return l.origin.Add(time.Since(l.origin))
-	}
-	return time.Now()
-}
-
-// TakeAt is [Limiter.Take] for callers that have read the clock already. A
-// store that processes share goes by its own clock all the same.
+// TakeAt is like [Limiter.Take] for callers that have read the clock already. A
+// store that several processes share ignores now and reads its own clock.
 //
-// A refusal is not an error: it is a Decision with Allowed false. The errors are
-// [ErrBucket] (an empty name, or one with a NUL or invalid UTF-8), [ErrInvalidLimit]
-// and [ErrCost], which are mistakes of the caller's and never lead to a fallback,
-// and, under [FailClosed] alone, [ErrUnavailable]. With an error the Decision is
-// the zero one, which refuses.
+// A refusal is not an error: it is a Decision in which Allowed is false. TakeAt
+// fails with [ErrBucket] if name is empty, has a NUL or is invalid UTF-8, and
+// with [ErrInvalidLimit] or [ErrCost] as [Limit.Check] does. These are mistakes
+// of the caller's and never lead to a fallback. Under [FailClosed], and only
+// there, it fails with an error that wraps [ErrUnavailable]. With an error the
+// Decision is the zero Decision, which refuses.
 //
-// When the store fails otherwise, the decision is made as [Options.OnFailure]
-// says and has Fallback set. A store may fail after it took the request; then the
-// request has paid there as well. Decisions of the store's that make no sense are put
-// right: Remaining is never negative nor above the burst, and a refusal always
-// has a RetryAfter.
+// When the store fails in any other way, [Options.OnFailure] decides, and
+// Fallback is set in the Decision. A store can fail after it took the request;
+// the request has then paid there as well. TakeAt corrects fields of the store's
+// Decision that no bucket could have led to: Remaining is never negative nor
+// above the burst, and a refusal always has a RetryAfter.
 func (l *Limiter) TakeAt(ctx context.Context, name string, limit Limit, now time.Time, n int) (d Decision, err error) {
 	if !validName(name) {
-		return Decision{}, ErrBucket
+		return d, ErrBucket
+	}
+	if l.takeHere(name, limit, n, &d) {
+		return d, nil
 	}
 	t := l.table
 	if t == nil {
-		return l.takeStore(ctx, Bucket{Space: l.opts.Space, Name: name}, limit, now, n)
+		return l.backend.take(ctx, Bucket{Space: l.space, Name: name}, limit, now, n)
 	}
-	err = t.take(t.keyIn(l.space, name), limit, t.ticks(now), n, &d)
+	// A Memory cannot fail, and is spared the way through the backend.
+	err = t.take(t.keyIn(l.hash, name), limit, t.ticks(now), n, &d)
 	return d, err
 }
 
-// takeStore takes from any store. Take and TakeAt spare a plain Memory, which
-// cannot fail, the way through here.
-func (l *Limiter) takeStore(ctx context.Context, b Bucket, limit Limit, now time.Time, n int) (Decision, error) {
-	if err := limit.check(n); err != nil {
-		return Decision{}, err
-	}
-	d, err := l.ask(ctx, b, limit, now, n)
-	if err == nil {
-		l.fallback.tend(now) // gives back the memory of the last outage
-		return sane(d, limit, n), nil
-	}
-	if errors.Is(err, ErrInvalidLimit) || errors.Is(err, ErrCost) || errors.Is(err, ErrBucket) {
-		return Decision{}, err
-	}
-	return l.fail(ctx, b, limit, now, n, err)
+// takeHere asks a Leases whether it can decide without its store.
+func (l *Limiter) takeHere(name string, limit Limit, n int, d *Decision) bool {
+	return l.leases != nil && l.leases.takeHere(l.leases.keyIn(l.hash, name), limit, n, d)
 }
 
-// ask calls the store under the context that it should have.
-func (l *Limiter) ask(ctx context.Context, b Bucket, limit Limit, now time.Time, n int) (Decision, error) {
-	if !l.inside {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), l.opts.Timeout)
-		defer cancel()
-	}
-	return l.store.Take(ctx, b, limit, now, n)
-}
-
-// fail decides in place of the store, which failed with err.
-func (l *Limiter) fail(ctx context.Context, b Bucket, limit Limit, now time.Time, n int, err error) (d Decision, _ error) {
-	l.failures.Add(1)
-	if l.opts.Hook != nil {
-		l.opts.Hook(ctx, b, err)
-	}
-	switch l.opts.OnFailure {
-	case FailClosed:
-		return Decision{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	case InsecureFailOpen:
-		// As if the bucket had been full.
-		_, d, err = limit.Take(0, 0, n)
-	default:
-		d, err = l.fallback.Take(ctx, b, limit, now, n)
-	}
-	d.Fallback = true
-	return d, err
-}
-
-// Failures returns how many decisions the store could not make since the
-// Limiter was made.
-func (l *Limiter) Failures() uint64 { return l.failures.Load() }
-
-// sane returns d with everything put right that no bucket could have answered
-// to a request of n under l.
-func sane(d Decision, l Limit, n int) Decision {
-	horizon := l.Horizon()
-	most := l.Burst() - n
-	if d.Allowed {
-		d.RetryAfter = 0
-	} else {
-		most = n - 1
-		if d.RetryAfter <= 0 {
-			d.RetryAfter = l.Interval()
-		}
-		d.RetryAfter = min(d.RetryAfter, horizon)
-	}
-	d.Limit = l
-	d.Remaining = min(max(d.Remaining, 0), most)
-	d.ResetAfter = min(max(d.ResetAfter, 0), horizon)
-	d.Fallback = false
-	return d
-}
+// Failures returns how many decisions the store could not make since
+// [NewLimiter], in all spaces.
+func (l *Limiter) Failures() uint64 { return l.backend.failures.Load() }

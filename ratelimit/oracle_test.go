@@ -27,7 +27,7 @@ func TestOracleExact(t *testing.T) {
 			t.Run(fmt.Sprintf("rate=%d/burst=%d", perSecond, burst), func(t *testing.T) {
 				t.Parallel()
 				s := newSchedule(t, rate.Limit(perSecond), burst)
-				for range 25_000 {
+				for range steps(25_000) {
 					s.advance(tick)
 					s.step(t, 0)
 				}
@@ -64,7 +64,7 @@ func TestOracle(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := newSchedule(t, tt.rate, tt.burst)
-			for range 50_000 {
+			for range steps(50_000) {
 				s.advance(1)
 				s.step(t, 3)
 			}
@@ -152,6 +152,7 @@ func (s *schedule) step(t *testing.T, margin time.Duration) {
 	if _, full, _ := s.limit.Take(next, now+int64(d.ResetAfter)-1, s.limit.Burst()); full.Allowed {
 		t.Fatalf("full before ResetAfter: %+v", d)
 	}
+	s.checkNext(t, next, now, d)
 	left := s.oracle.TokensAt(s.now)
 	if float64(d.Remaining) > left+1e-6 || float64(d.Remaining) < left-1-1e-6 {
 		t.Fatalf("remaining is %d, the oracle has %v tokens", d.Remaining, left)
@@ -176,6 +177,19 @@ func (s *schedule) checkRetry(t *testing.T, tat, now int64, n int, d ratelimit.D
 	}
 	if _, later, _ := s.limit.Take(tat, at, n); !later.Allowed {
 		t.Fatalf("refused at RetryAfter: %+v, then %+v", d, later)
+	}
+}
+
+// checkNext holds that Remaining grows by one at NextAfter, to the nanosecond: a
+// request for one more than is left is admitted then, and not before.
+func (s *schedule) checkNext(t *testing.T, tat, now int64, d ratelimit.Decision) {
+	t.Helper()
+	at := now + int64(d.NextAfter)
+	if _, early, _ := s.limit.Take(tat, at-1, d.Remaining+1); early.Allowed {
+		t.Fatalf("one more is left before NextAfter: %+v", d)
+	}
+	if _, later, _ := s.limit.Take(tat, at, d.Remaining+1); !later.Allowed || later.Remaining != 0 {
+		t.Fatalf("not exactly one more is left at NextAfter: %+v, then %+v", d, later)
 	}
 }
 

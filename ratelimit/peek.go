@@ -2,10 +2,12 @@ package ratelimit
 
 import "time"
 
-// Peek returns what [Memory.Take] would answer, and takes nothing: for limits on
-// failures, which are known only after the fact. Its errors are those of Take.
+// Peek returns the Decision that [Memory.Take] would return, without taking
+// anything. It is for limits on failures, such as wrong passwords: a caller looks
+// before an attempt, and takes after the attempt has failed. Other takes can come
+// between the two. Peek fails as Take does.
 func (m *Memory) Peek(b Bucket, l Limit, now time.Time, n int) (d Decision, err error) {
-	if err := l.check(n); err != nil {
+	if err := l.Check(n); err != nil {
 		return d, err
 	}
 	t := m.open()
@@ -14,7 +16,7 @@ func (m *Memory) Peek(b Bucket, l Limit, now time.Time, n int) (d Decision, err 
 	return d, nil
 }
 
-// peek returns the timestamp of k, or that from which a newcomer starts.
+// peek returns the timestamp of k, or the one that a newcomer would start from.
 func (s *shard) peek(k key) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()

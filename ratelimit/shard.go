@@ -14,23 +14,23 @@ const (
 	// minSlots is the size of the smallest table that a shard has.
 	minSlots = 8
 
-	// cleanPerBucket is how long, for each bucket that it may hold, a crowded
-	// shard waits before it looks for full buckets again. Looking at a bucket
-	// costs some ten nanoseconds, so the looking comes to less than a fiftieth
-	// of a processor's time for all shards together.
+	// cleanPerBucket times the number of buckets that a shard may hold is the
+	// time between two searches for full buckets in a shard that has no room.
+	// Looking at a bucket takes about ten nanoseconds, so the searches of all
+	// shards together take less than a fiftieth of one processor.
 	cleanPerBucket = int64(128 * time.Microsecond)
 )
 
-// A slot is one bucket, without a pointer, so that the garbage collector never
-// looks at it. A slot whose tat is 0 is empty.
+// A slot holds one bucket. It has no pointers, so the garbage collector does not
+// scan it. A slot whose tat is 0 is empty.
 type slot struct {
 	key key
 	tat int64 // in ticks
 }
 
-// A shard is a hash table with linear probing. A key is found between its home
+// A shard is a hash table with linear probing: a key is found between its home
 // and the next empty slot. Full buckets keep their slots until the shard is
-// crowded, or swept; then all of them go at once.
+// crowded or swept. Then all of them are dropped at once.
 type shard struct {
 	mu    sync.Mutex
 	slots []slot
@@ -39,38 +39,39 @@ type shard struct {
 	clean int64 // tick before which a shard at its bound does not look for room
 	most  int   // bound on used; constant
 
-	// That is 64 bytes, a cache line for each lock.
+	// These fields are 64 bytes, so that each lock has a cache line of its own.
 }
 
-// home returns the index at which the search for k begins, for a table of any
-// size: h1 as a fraction of 2^64, times the size. Unlike a remainder it keeps the
-// order of the keys when a table grows.
+// home returns the index at which the search for k begins in a table of any
+// size. It is the size times h1 as a fraction of 2^64. Unlike a remainder, it
+// keeps the order of the keys when a table grows.
 func (k key) home(slots int) int {
 	hi, _ := bits.Mul64(k.h1, uint64(slots))
 	return int(hi)
 }
 
-// roomy and crowded give the sizes of tables. A new table has about two thirds
-// of its slots in use, and may fill up to four fifths. So a bucket takes 30 to 36
-// bytes, plus what the allocator rounds up.
+// roomy returns the size of a new table: about two thirds of its slots are in
+// use. A table may fill up to four fifths, so a bucket takes 30 to 36 bytes, and
+// what the allocator adds by rounding up.
 func roomy(used int) int { return max(minSlots, used+used/2) }
 
+// crowded reports whether a table is too full to be searched quickly.
 func crowded(used, slots int) bool { return used >= slots-slots/5 }
 
-// longFull returns the last timestamp of which a Take at the tick at may say that
-// its bucket has been full for long enough. It is never below that of an empty
-// slot, which counts for no bucket, whatever the clock says.
+// longFull returns the latest timestamp of a bucket that a Take at the tick at may
+// drop. It is never below the timestamp of an empty slot, so that an empty slot
+// never counts as a bucket, whatever the clock says.
 func longFull(at int64) int64 { return max(at-grace, 0) }
 
-// seat returns the place of k's timestamp, for settle to write to before the
-// lock is let go: the slot of k, which a newcomer is given now, or the spare
-// bucket if there is no room.
+// seat returns where k's timestamp is kept: in the slot of k, which a newcomer is
+// given now, or in the spare bucket if there is no room. The caller writes the new
+// timestamp with settle before it releases the lock.
 //
-// A newcomer's slot starts with the spare bucket's timestamp, not with a full
-// bucket, since it may have taken from there before.
+// A newcomer's slot starts with the timestamp of the spare bucket, not with a full
+// bucket, since the newcomer may have taken from the spare bucket before.
 func (s *shard) seat(k key, at int64) *int64 {
 	if len(s.slots) == 0 {
-		s.slots = makeSlots(minSlots)
+		s.slots = make([]slot, minSlots)
 	}
 	i := s.find(k)
 	if s.slots[i].tat != 0 {
@@ -87,7 +88,7 @@ func (s *shard) seat(k key, at int64) *int64 {
 	return &s.slots[i].tat
 }
 
-// find returns the slot of k, or the empty one that it would get.
+// find returns the index of k's slot, or of the empty slot that k would get.
 func (s *shard) find(k key) int {
 	i := k.home(len(s.slots))
 	for s.slots[i].tat != 0 && s.slots[i].key != k {
@@ -98,9 +99,9 @@ func (s *shard) find(k key) int {
 	return i
 }
 
-// makeRoom drops what is full, and makes the table larger if need be, so that
-// there is an empty slot for a newcomer. It reports false if the shard holds as
-// many buckets as it may.
+// makeRoom drops full buckets and, if necessary, makes the table larger, so that
+// a newcomer finds an empty slot. It reports false if the shard holds as many
+// buckets as it may.
 func (s *shard) makeRoom(at int64) bool {
 	if s.used >= s.most {
 		if at < s.clean {
@@ -117,8 +118,8 @@ func (s *shard) makeRoom(at int64) bool {
 	return s.used < s.most
 }
 
-// settle writes a timestamp back. The spare bucket belongs to many names, and
-// perhaps to limits of very different windows, so that it never gets less.
+// settle writes a timestamp back. That of the spare bucket only ever grows, since
+// many names share it, perhaps under limits with very different windows.
 func (s *shard) settle(tat *int64, next int64) {
 	if tat != &s.spare || next > s.spare {
 		*tat = next
@@ -139,7 +140,7 @@ func (s *shard) live(cutoff int64) int {
 // move puts the buckets that are not full by cutoff into a new table.
 func (s *shard) move(size int, cutoff int64) {
 	old := s.slots
-	s.slots, s.used = makeSlots(size), 0
+	s.slots, s.used = make([]slot, size), 0
 	for _, b := range old {
 		if b.tat > cutoff {
 			s.slots[s.find(b.key)] = b
@@ -148,11 +149,11 @@ func (s *shard) move(size int, cutoff int64) {
 	}
 }
 
-// compact empties the slots of buckets that are full by cutoff, without a new
-// table. Once there is a gap, a bucket that stays is taken out and put back, up
-// to the next slot that was empty before. Beginning behind such a slot, it meets
-// each bucket after those that could stand between it and its home, and so puts
-// it where it was or nearer.
+// compact drops the buckets that are full by cutoff, without a new table. After
+// a dropped bucket, each bucket that stays is taken out and put back, up to the
+// next slot that was empty before, because the search for it would end at the
+// gap. The loop starts at an empty slot. So it reaches each bucket after all that
+// lie between the bucket and its home, and puts it back in its place or nearer.
 func (s *shard) compact(cutoff int64) {
 	i := slices.IndexFunc(s.slots, func(b slot) bool { return b.tat == 0 })
 	gap := false
@@ -174,16 +175,9 @@ func (s *shard) compact(cutoff int64) {
 	}
 }
 
-// makeSlots returns at least n empty slots: as many as the memory holds that the
-// allocator hands out for n, which rounds up.
-func makeSlots(n int) []slot {
-	s := slices.Grow([]slot(nil), n)
-	return s[:cap(s)]
-}
-
 // sweep drops buckets that are full by cutoff, and returns how many. Unless all
-// is set, it does so only if the table can shrink by half: full buckets do no harm
-// in a table that stays.
+// is set, it drops them only if the table can then shrink to half its size: full
+// buckets do no harm in a table that stays.
 func (s *shard) sweep(cutoff int64, all bool) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -199,13 +193,14 @@ func (s *shard) sweep(cutoff int64, all bool) int {
 	return before - s.used
 }
 
-// len returns the number of buckets, size the number of slots.
+// len returns the number of buckets.
 func (s *shard) len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.used
 }
 
+// size returns the number of slots.
 func (s *shard) size() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

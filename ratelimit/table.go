@@ -1,63 +1,60 @@
 package ratelimit
 
 import (
-	"hash/maphash"
-	"math/bits"
 	"sync/atomic"
 	"time"
 )
 
 const (
-	// maxShards is the number of shards of the largest tables. More of them
-	// make the longest pause shorter, since a Take may have to move a whole
-	// shard, and an almost empty table larger: it is 64 bytes for each. With
-	// DefaultMaxBuckets a shard that is as full as can be has 4096 buckets.
+	// maxShards is the number of shards in the largest tables. A Take may have to
+	// move a whole shard, so more shards make the longest pause shorter. Each
+	// shard takes 64 bytes even if it is empty. With DefaultMaxBuckets a shard
+	// holds at most 4096 buckets.
 	maxShards = 4096
 
-	// minPerShard is the number of buckets below which a shard is not worth
-	// having: shards fill unevenly, and the fewer buckets the more so.
+	// minPerShard is the least number of buckets that a shard may hold, if
+	// there are several. Shards fill unevenly, small ones most of all.
 	minPerShard = 512
 
-	// lap is the time in which all shards are looked at, given some traffic.
-	// A window (a minute) and two laps are two windows.
+	// lap is the time in which all shards are looked at once, given some
+	// traffic. With a window of a minute, idle memory is given back after a
+	// window and two laps, which are two windows.
 	lap = 30 * time.Second
 
-	// scanAtOnce is the number of slots after which a Take that is behind
-	// schedule stops looking at further shards.
+	// scanAtOnce is the number of slots after which one Take stops looking at
+	// further shards, even if it is behind schedule.
 	scanAtOnce = 4096
 
-	// half is the tick of the origin of time, half of what an int64 holds.
+	// half is the tick of the origin, in the middle of the positive int64s.
 	half = 1 << 62
 )
 
-// A table holds the buckets of a [Memory]: shards, each with a lock of its own,
-// and what all of them have in common.
+// A table holds the buckets of a [Memory] in shards. Each shard has a lock of its
+// own.
 type table struct {
+	hasher
 	origin time.Time // see ticks
-	seed1  maphash.Seed
-	seed2  maphash.Seed
-	step   int64 // ticks from one shard's turn to be looked at to the next's
+	step   int64     // ticks between the turns of two shards to be looked at
 
-	// mark is the tick at which the last shard should have had its turn, a
-	// multiple of step, and turns is how many turns there were. The shards have
-	// theirs one after the other, however far the mark is behind.
+	// mark is the tick at which the last turn was due, a multiple of step, and
+	// turns is the number of turns so far. The shards take turns in their
+	// order, however late they are.
 	mark  atomic.Int64
 	turns atomic.Uint64
 
 	shards []shard // a power of two of them
 }
 
-// newTable returns a table for most buckets. The origin should be the present
-// time, but nothing depends on it apart from the range of ticks.
+// newTable returns a table for at most that many buckets. The origin should be
+// about the present time: ticks reach a century into the past and the future.
 func newTable(most int, origin time.Time) *table {
 	shards := 1
 	for shards < maxShards && most/(2*shards) >= minPerShard {
 		shards *= 2
 	}
 	t := &table{
+		hasher: newHasher(),
 		origin: origin,
-		seed1:  maphash.MakeSeed(),
-		seed2:  maphash.MakeSeed(),
 		step:   int64(lap) / int64(shards),
 		shards: make([]shard, shards),
 	}
@@ -68,9 +65,10 @@ func newTable(most int, origin time.Time) *table {
 	return t
 }
 
-// take is the whole of a decision at the tick at, which goes to d.
+// take takes n requests from the bucket k at the tick at, and fills d, which is
+// the zero Decision.
 func (t *table) take(k key, l Limit, at int64, n int, d *Decision) error {
-	if err := l.check(n); err != nil {
+	if err := l.Check(n); err != nil {
 		return err
 	}
 	s := t.shard(k)
@@ -82,71 +80,63 @@ func (t *table) take(k key, l Limit, at int64, n int, d *Decision) error {
 	return nil
 }
 
-// ticks returns now in nanoseconds on the table's own scale, which begins far
-// from zero, the tick of an empty slot, and ends where [Limit.Take] stops the
-// clock. Times more than a century from the origin are taken for the nearest that
-// is not. The difference is monotonic if now is.
+// note moves the bucket k on, at the tick at, to what a store has answered under l.
+// The bucket pays for what the store gave out, since it may hold more than the store
+// knows of: what was admitted while the store failed. It is ahead at least as far as
+// that of the store, where others take too. It is not moved further than a window
+// ahead, where it is empty.
+func (t *table) note(k key, l Limit, at int64, a *answer) {
+	s := t.shard(k)
+	s.mu.Lock()
+	tat := s.seat(k, at)
+	window := l.window()
+	next := max(max(*tat, at)+a.taken, at+min(max(a.ahead, 0), window))
+	s.settle(tat, max(*tat, min(next, at+l.horizon())))
+	s.mu.Unlock()
+	t.tend(at)
+}
+
+// ticks returns now in nanoseconds on the table's own scale. The scale begins far
+// above zero, which is the timestamp of an empty slot, and ends where [Limit.Take]
+// stops the clock. A time more than about a century from the origin counts as the
+// nearest tick on the scale. Ticks are monotonic if now has a monotonic reading.
 func (t *table) ticks(now time.Time) int64 {
 	return half + min(max(int64(now.Sub(t.origin)), 1-half), maxTime-half)
 }
 
-// ticksNow is ticks of the present time.
+// ticksNow returns the tick of the present time.
 func (t *table) ticksNow() int64 { return half + int64(time.Since(t.origin)) }
 
-// A key stands for a [Bucket]: 128 bits of keyed hash. That two of 2^24 buckets
-// have the same is less likely than 2^-80, and cannot be brought about by
-// choosing names; they would share a bucket, and nothing worse.
-type key struct{ h1, h2 uint64 }
-
-// key hashes both strings apart, so that it does not matter where one ends and
-// the other begins.
-func (t *table) key(b Bucket) key { return t.keyIn(t.hashSpace(b.Space), b.Name) }
-
-// hashSpace hashes a space for keyIn.
-func (t *table) hashSpace(space string) uint64 {
-	// The odd factor keeps a space and a name that are swapped from meeting.
-	const odd = 0x9e3779b97f4a7c15
-	return maphash.String(t.seed1, space) * odd
-}
-
-// keyIn is key for a space that was hashed before.
-func (t *table) keyIn(space uint64, name string) key {
-	return key{
-		h1: maphash.String(t.seed1, name) + space,
-		h2: maphash.String(t.seed2, name) ^ bits.RotateLeft64(space, 32),
-	}
-}
-
-// shard returns the shard of k. It goes by other bits than key.home does.
+// shard returns the shard of k. It depends on other bits than key.home does.
 func (t *table) shard(k key) *shard {
 	return &t.shards[k.h2&uint64(len(t.shards)-1)]
 }
 
-// tend sweeps the shards whose turn has come, in the ordinary case none or one.
-// After a pause in the traffic it catches up, some slots at a time.
+// tend sweeps the shards whose turn has come, usually none or one. After a pause
+// in the traffic it catches up, a limited number of slots in each call.
 func (t *table) tend(at int64) {
-	// A mark after at, when the clock went back, wraps around and is large.
+	// If the mark is after at, the difference wraps around and is large.
 	if uint64(at)-uint64(t.mark.Load()) >= uint64(t.step) {
 		t.catchUp(at)
 	}
 }
 
-// catchUp is the part of tend that has something to do. A mark that is ahead by
-// less than a lap is no reason: it belongs to a Take that read the clock later.
+// catchUp does the work of tend, if there is any. There is none if the mark is
+// ahead by less than a lap: another Take has then read the clock later.
 func (t *table) catchUp(at int64) {
 	for scanned := 0; scanned < scanAtOnce; {
 		mark := t.mark.Load()
 		if mark <= at && at-mark < t.step || mark > at && mark-at < int64(lap) {
 			return
 		}
-		// A mark that is more than a lap behind, or ahead because the clock
-		// went back, begins anew: one lap looks at everything.
+		// If the mark is more than a lap behind, or ahead because the clock was
+		// set back, it starts anew: one lap looks at everything.
 		next := mark + t.step
 		if oldest := at - at%t.step - int64(len(t.shards)-1)*t.step; next < oldest || next > at {
 			next = oldest
 		}
 		if !t.mark.CompareAndSwap(mark, next) {
-			return // another Take is at it
+			return // another Take is catching up
 		}
 		s := &t.shards[t.turns.Add(1)&uint64(len(t.shards)-1)]
 		scanned += 1 + s.size()

@@ -3,34 +3,32 @@ package pgstore
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/ratelimit"
 )
 
-// maxKey is the length in bytes of the longest key of a bucket that an index of
-// PostgreSQL holds with ease.
+// maxKey is the length in bytes of the longest key of a bucket. The limit of a
+// key in an index of PostgreSQL is somewhat above it.
 const maxKey = 2048
 
-// clock is an expression for the server's time in Unix nanoseconds, as of its
-// evaluation. It stops where that of [ratelimit.Limit.Take] does.
+// clock is an SQL expression for the server's time in Unix nanoseconds at the
+// moment of evaluation. It stops where the clock of [ratelimit.Limit.Take] does.
 const clock = `least((extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000, 9191749636854775807)`
 
-// takeText is the statement that takes from bucket $1 a request that costs $2
-// nanoseconds under a limit with window $3 and horizon $4. It returns what the
-// decision was made from, and what it left behind.
+// takeText returns the statement that takes a request from bucket $1. The request
+// costs $2 nanoseconds, under a limit with window $3 and horizon $4. The statement
+// returns the new timestamp, the old one, and the time of the decision.
 //
-// A request that the bucket cannot pay for is refused by what the statement
-// sees when it begins, without a lock and without a write: timestamps only grow,
-// so one that is too far ahead stays too far ahead. Whoever keeps trying does
-// not hold up the others. All other requests lock the bucket first, and read
-// the clock then: a reading from before the wait would be behind the bucket's
-// own, and look like a clock that went back.
+// A request that the bucket cannot pay for is refused by what the statement sees
+// when it begins, without a lock and without a write. That is safe because
+// timestamps only grow: one that is too far ahead stays too far ahead. So clients
+// that keep trying do not hold up the others. All other requests lock the bucket
+// first and read the clock afterwards. A time from before the wait would be behind
+// the bucket's own, as if the clock had been set back.
 //
-// The condition is more for the write to depend on.
+// The condition is added to those on which the write depends.
 func takeText(condition string) string {
 	return `
 WITH refused AS MATERIALIZED (
@@ -50,8 +48,9 @@ WITH refused AS MATERIALIZED (
 SELECT tat, was, at FROM taken UNION ALL SELECT tat, was, at FROM refused`
 }
 
-// nextText is [ratelimit.Limit.Take] as a query over two expressions, which
-// returns the next timestamp and the two. The second is evaluated once.
+// nextText returns [ratelimit.Limit.Take] as a query over two SQL expressions, a
+// timestamp and a time. The query returns the next timestamp and the values of the
+// two. The second expression is evaluated once.
 func nextText(tat, now string) string {
 	return `
 	SELECT CASE WHEN p.tat - p.now + $2::bigint <= $3::bigint THEN p.tat + $2::bigint ELSE p.tat END, ` + tat + `, p.now
@@ -63,8 +62,8 @@ func nextText(tat, now string) string {
 	) AS p`
 }
 
-// sweepBucketsText spares buckets that have been full for less than a minute,
-// so that a clock that is set back by seconds finds what it had.
+// sweepBucketsText keeps buckets that have been full for less than a minute, so
+// that nothing is lost when the clock is set back by seconds.
 const sweepBucketsText = `
 WITH idle AS MATERIALIZED (
 	SELECT key FROM {schema}.buckets
@@ -75,19 +74,22 @@ WITH idle AS MATERIALIZED (
 )
 SELECT count(*) FROM gone`
 
-// Take takes n requests from a bucket, as [ratelimit.Store] says, in one round
-// trip. It decides by the server's clock and ignores now. Names are valid text
-// and together at most 2000 bytes long; others fail with
-// [ratelimit.ErrBucket].
+// Take takes n requests from bucket b, as [ratelimit.Store] says, in one round
+// trip. It decides by the server's clock and ignores now. Buckets that
+// [ratelimit.Bucket.Validate] refuses, or whose two strings are together longer
+// than 2000 bytes, fail with [ratelimit.ErrBucket].
 //
-// Takes from one bucket that are admitted take turns; those that are refused
-// wait for nobody and write nothing.
+// Requests that are admitted from one bucket wait for each other. Requests that
+// are refused wait for nobody and write nothing.
 func (s *Store) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
-	if _, _, err := l.Take(0, 0, n); err != nil {
+	if err := l.Check(n); err != nil {
+		return ratelimit.Decision{}, err
+	}
+	if err := b.Validate(); err != nil {
 		return ratelimit.Decision{}, err
 	}
 	key := b.Key()
-	if b.Space == "" || b.Name == "" || len(key) > maxKey || !utf8.ValidString(key) || strings.IndexByte(key, 0) >= 0 {
+	if len(key) > maxKey {
 		return ratelimit.Decision{}, ratelimit.ErrBucket
 	}
 	if err := ctx.Err(); err != nil {
@@ -116,24 +118,26 @@ func (s *Store) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit,
 }
 
 // SweepBuckets removes up to limit buckets that have been full for more than a
-// minute by the server's clock, and returns how many it removed. Nothing is
-// given back by that: a full bucket and none are the same. It reads the whole
-// table if it finds fewer, and skips buckets that are in use. A limit below 1
-// is refused with an error that wraps [keys.ErrInvalid].
+// minute by the server's clock, and returns how many it removed. That gives no
+// quota back, since a full bucket is the same as none. SweepBuckets skips buckets
+// that are in use, and reads the whole table if it finds fewer than limit. A limit
+// below 1 is refused with an error that wraps [keys.ErrInvalid].
 //
-// Hosts call it now and then, from one process or from several, until it
+// Hosts call it from time to time, from one process or from several, until it
 // returns less than limit.
 func (s *Store) SweepBuckets(ctx context.Context, limit int) (int, error) {
 	return s.sweep(ctx, "sweep buckets", s.sql.sweepBuckets, limit)
 }
 
-// errMiscomputed says that somebody changed the table or what stands on it.
+// errMiscomputed is returned if the server computed something else than
+// Limit.Take, for example because somebody changed the table or has put a trigger
+// on it.
 var errMiscomputed = errors.New("pgstore: take: the server computed another timestamp than the limit does")
 
-var errLimit = &keys.InvalidError{Field: "limit", Reason: "is less than 1"}
+var errLimit = &keys.InvalidError{Field: keys.FieldLimit, Reason: "is less than 1"}
 
-// sweep runs a statement that removes rows and counts them. The limit is put
-// after the arguments.
+// sweep runs a statement that removes rows and counts them. The limit is its last
+// argument, after args.
 func (s *Store) sweep(ctx context.Context, call, text string, limit int, args ...any) (int, error) {
 	if limit < 1 {
 		return 0, errLimit

@@ -21,8 +21,9 @@ func TestCheckVersion(t *testing.T) {
 		want         error
 	}{
 		{"as migrated", `SELECT 1`, nil},
-		{"newer", `INSERT INTO {s}.migrations (version) VALUES (1000)`, nil},
-		{"older", `UPDATE {s}.migrations SET version = version - 1`, pgstore.ErrSchema},
+		{"newer", `INSERT INTO {s}.migrations (version) VALUES (1000)`, pgstore.ErrSchema},
+		{"newer by one", `INSERT INTO {s}.migrations (version) SELECT max(version) + 1 FROM {s}.migrations`, pgstore.ErrSchema},
+		{"older", `DELETE FROM {s}.migrations WHERE version = (SELECT max(version) FROM {s}.migrations)`, pgstore.ErrSchema},
 		{"no version", `DELETE FROM {s}.migrations`, pgstore.ErrSchema},
 		{"no tables", `DROP SCHEMA {s} CASCADE`, pgstore.ErrSchema},
 	} {
@@ -37,6 +38,25 @@ func TestCheckVersion(t *testing.T) {
 				t.Errorf("the error is %q", err)
 			}
 		})
+	}
+}
+
+// TestCheckWithOneConnection has Check make do with less than it would like.
+func TestCheckWithOneConnection(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	pool := connect(t, "pool_max_conns=1")
+	conn, err := pgx.Connect(t.Context(), dsn(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for name, db := range map[string]pgstore.DB{"pool": pool, "connection": conn} {
+		if err := s.With(db).Check(ctx); err != nil {
+			t.Errorf("Check of a %s: %v", name, err)
+		}
 	}
 }
 
@@ -98,10 +118,8 @@ func TestStandby(t *testing.T) {
 
 	fails(t, "Check", s.Check(t.Context()), pgstore.ErrStandby)
 	for _, id := range []string{issued.Record.ID, "nobody"} {
-		_, err := s.Get(t.Context(), id)
+		_, _, err := s.Get(t.Context(), id)
 		fails(t, "Get", err, pgstore.ErrStandby)
-		_, _, err = s.GetFamily(t.Context(), id)
-		fails(t, "GetFamily", err, pgstore.ErrStandby)
 	}
 	for _, org := range []string{"acme", "nobody"} {
 		page, err := s.List(t.Context(), keys.Query{Org: org, Kind: keys.KindKey, Limit: 10})
@@ -109,6 +127,10 @@ func TestStandby(t *testing.T) {
 		if page != nil {
 			t.Errorf("List returned %v with its error", page)
 		}
+		_, err = s.Count(t.Context(), org, keys.KindKey, time.Now(), 10)
+		fails(t, "Count", err, pgstore.ErrStandby)
+		_, err = s.Orgs(t.Context(), org, 10)
+		fails(t, "Orgs", err, pgstore.ErrStandby)
 	}
 	for _, text := range []string{issued.Text.Reveal(), unknownKey(t)} {
 		_, err := m.Verifier().Verify(t.Context(), text)
@@ -148,7 +170,7 @@ func TestSynchronousStandby(t *testing.T) {
 	pool := connectTo(t, server.DSN)
 	s := openOn(t, pool, "claviger", nil)
 	take(t, s, bucket("a"), limit(t, 1, 1), 1)
-	execute(t, pool, `INSERT INTO claviger.records VALUES ('key', 'key', 'acme', NULL, '', '', 1, 0, $1, NULL, NULL, 0, NULL, NULL, 1)`,
+	execute(t, pool, `INSERT INTO claviger.records (`+required+`) VALUES ('key', 'key', 'acme', NULL, '', '', 1, 0, $1, 0, 1)`,
 		record(keys.KindKey, "key").Digest.Text())
 	for call, write := range map[string]func(context.Context) error{
 		"Insert": func(ctx context.Context) error { return s.Insert(ctx, record(keys.KindKey, "another")) },

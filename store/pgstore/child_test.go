@@ -97,7 +97,7 @@ func writeRole(ctx context.Context, s *pgstore.Store, _ *bufio.Scanner) error {
 		}
 		fmt.Printf("made %s\n", issued.Text.Reveal())
 		if i%2 == 1 {
-			if err := m.Revoke(ctx, org, issued.Record.ID); err != nil {
+			if err := m.Revoke(ctx, org, keys.KindKey, issued.Record.ID); err != nil {
 				return err
 			}
 			fmt.Printf("revoked %s\n", issued.Text.Reveal())

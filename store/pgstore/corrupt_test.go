@@ -12,6 +12,8 @@ import (
 // can have fails closed, and leaves the others alone.
 func TestCorruptRows(t *testing.T) {
 	t.Parallel()
+	name := schema(t)
+	s := openIn(t, name, nil)
 	for _, test := range []struct{ name, set string }{
 		{"an empty digest", `digest = ''`},
 		{"a plain secret", `digest = 'hunter2'`},
@@ -30,7 +32,6 @@ func TestCorruptRows(t *testing.T) {
 		{"a label that is too long", `label = repeat('x', 257)`},
 		{"scopes with two spaces", `scopes = 'a:read  b:write'`},
 		{"scopes in quotes", `scopes = '"a:read"'`},
-		{"a limit of none", `rate_limit = 0`},
 		{"a negative limit", `rate_limit = -1`},
 		{"a token with a lifetime", `token_lifetime = 1`},
 		{"a negative lifetime", `token_lifetime = -1`},
@@ -41,29 +42,45 @@ func TestCorruptRows(t *testing.T) {
 		{"the last time of all", `expires_at = 9223372036854775807`},
 		{"a time in nanoseconds", `expires_at = 1700000000000000000`},
 		{"a version of 0", `version = 0`},
+		{"the last version of all", `version = 9223372036854775807`},
+		{"an environment", `environment = 'test'`},
+		{"networks", `networks = '192.0.2.0/24'`},
+		{"networks that are none", `networks = 'everywhere'`},
+		{"networks with two spaces", `networks = '192.0.2.0/24  198.51.100.0/24'`},
+		{"metadata", `metadata = '{}'`},
+		{"a maker", `created_by = 'key'`},
+		{"a predecessor", `replaces = 'key'`},
+		{"a successor", `replaced_by = 'key'`},
+		{"a pause", `disabled_at = 0`},
+		{"no format", `format = 0`},
+		{"the next format", `format = 2`},
+		{"the last format of all", `format = 32767`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			name := schema(t)
-			s := openIn(t, name, nil)
-			bad, good := record(keys.KindToken, "bad"), record(keys.KindToken, "good")
-			foreign := record(keys.KindToken, "foreign")
-			foreign.Org = "other"
+			bad, good := record(keys.KindToken, "bad: "+test.name), record(keys.KindToken, "good: "+test.name)
+			foreign := record(keys.KindToken, "foreign: "+test.name)
+			bad.Org, good.Org, foreign.Org = test.name, test.name, "not "+test.name
 			insert(t, s, bad, good, foreign)
-			execute(t, shared.pool, `UPDATE `+name+`.records SET `+test.set+` WHERE id = 'bad'`)
+			execute(t, shared.pool, `UPDATE `+name+`.records SET `+test.set+` WHERE id = $1`, bad.ID)
 
-			_, err := s.Get(t.Context(), "bad")
+			rec, parent, err := s.Get(t.Context(), bad.ID)
 			corrupt(t, "Get", err)
-			rec, parent, err := s.GetFamily(t.Context(), "bad")
-			corrupt(t, "GetFamily", err)
-			same(t, "what GetFamily returned", []keys.Record{rec, parent}, make([]keys.Record, 2))
+			same(t, "what Get returned", []keys.Record{rec, parent}, make([]keys.Record, 2))
 
-			same(t, "another record", get(t, s, "good"), good)
-			page, err := s.List(t.Context(), keys.Query{Org: "other", Kind: keys.KindToken, Limit: 10})
+			if strings.HasPrefix(test.set, "format") {
+				corrupt(t, "Update", s.Update(t.Context(), bad))
+			}
+			stranger := bad
+			stranger.Org = foreign.Org
+			fails(t, "Update by another organization", s.Update(t.Context(), stranger), keys.ErrNotFound)
+
+			same(t, "another record", get(t, s, good.ID), good)
+			page, err := s.List(t.Context(), keys.Query{Org: foreign.Org, Kind: keys.KindToken, Limit: 10})
 			same(t, "the list of another organization", page, []keys.Record{foreign})
 			fails(t, "its error", err, nil)
 			if !strings.HasPrefix(test.set, "kind") && !strings.HasPrefix(test.set, "org") {
-				page, err = s.List(t.Context(), keys.Query{Org: "acme", Kind: keys.KindToken, Limit: 10})
+				page, err = s.List(t.Context(), keys.Query{Org: bad.Org, Kind: keys.KindToken, Limit: 10})
 				corrupt(t, "List", err)
 				if page != nil {
 					t.Errorf("List returned %v with its error", page)
@@ -80,14 +97,16 @@ func TestCorruptRows(t *testing.T) {
 // that callers act on, and names the record alone.
 func corrupt(t *testing.T, call string, err error) {
 	t.Helper()
-	fails(t, call, err, keys.ErrCorrupt)
+	if !errors.Is(err, keys.ErrCorrupt) {
+		t.Fatalf("%s: %v, want %v", call, err, keys.ErrCorrupt)
+	}
 	for _, wrong := range []error{keys.ErrNotFound, keys.ErrInvalid, keys.ErrExists, keys.ErrConflict} {
 		if errors.Is(err, wrong) {
 			t.Errorf("%s: %v, which is %v too", call, err, wrong)
 		}
 	}
 	text := err.Error()
-	if strings.Count(text, "pgstore: ") != 1 || !strings.Contains(text, `"bad"`) || strings.Contains(text, "hunter2") || strings.Contains(text, "$sha256") {
+	if strings.Count(text, "pgstore: ") != 1 || !strings.Contains(text, `"bad: `) || strings.Contains(text, "hunter2") || strings.Contains(text, "$sha256") {
 		t.Errorf("%s: %q", call, text)
 	}
 }

@@ -3,14 +3,12 @@ package pgstore_test
 import (
 	"context"
 	"log"
-	"net/http"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/claviger-auth/claviger/keys"
-	"github.com/claviger-auth/claviger/middleware"
 	"github.com/claviger-auth/claviger/ratelimit"
 	"github.com/claviger-auth/claviger/scopes"
 	"github.com/claviger-auth/claviger/store/pgstore"
@@ -46,10 +44,6 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	guard, err := middleware.NewGuard(manager.Verifier(), limiter, nil)
-	if err != nil {
-		log.Fatal(err)
-	}
 	go func() { // one process is enough, and more do no harm
 		for range time.Tick(time.Minute) {
 			if _, err := manager.Sweep(ctx, time.Now().Add(-time.Hour)); err != nil {
@@ -60,9 +54,11 @@ func Example() {
 			}
 		}
 	}()
-	http.Handle("GET /reports", guard.Require("reports:read")(http.NotFoundHandler()))
-	log.Fatal(http.ListenAndServe("localhost:8080", nil))
+	serve(manager, limiter)
 }
+
+// serve stands for the rest of the service.
+func serve(*keys.Manager, *ratelimit.Limiter) {}
 
 // A key is made together with a row of the host's own: both are there, or
 // neither is. The text of the key is handed out only after the commit.

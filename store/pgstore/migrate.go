@@ -4,11 +4,16 @@ import (
 	"cmp"
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"io/fs"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 //go:embed migrations/*.sql
@@ -17,9 +22,9 @@ var embedded embed.FS
 // Migrations returns the migrations as a folder of SQL files: 0001_tables.sql
 // and so on, one for each version, in ascending order. They are for hosts that
 // have a migration tool of their own. Each file must run once, as a whole, in
-// one transaction whose search_path is the schema of [Options]; none is ever
-// changed after its release. They record themselves in the table migrations,
-// which [Store.Check] reads.
+// one transaction whose search_path is the schema of [Options]. No file is changed
+// after its release. They record themselves in the table migrations, which
+// [Store.Check] reads.
 func Migrations() fs.FS {
 	dir, err := fs.Sub(embedded, "migrations")
 	if err != nil {
@@ -63,19 +68,36 @@ func latest() (int64, error) {
 	return list[len(list)-1].version, nil
 }
 
+const (
+	// lockTimeout bounds how long a migration waits for a table. Whoever wants to
+	// use the table meanwhile waits behind the migration.
+	lockTimeout = 400 * time.Millisecond
+	// lockTries and lockPause bound how often the migration is tried again, and
+	// how long those who waited behind it have the table to themselves.
+	lockTries = 30
+	lockPause = time.Second
+)
+
 // Migrate brings the tables to the version that this package works with: it
-// makes the schema if it is not there, and runs the migrations that are
-// missing, all in one transaction. If nothing is missing, or the tables are
-// newer, it changes nothing. Any number of processes may call it at the same
-// time: they take turns. A nil opts is the zero Options.
+// makes the schema if it is not there, and runs the migrations that are missing,
+// each in a transaction of its own. If nothing is missing it changes nothing. If
+// the tables are newer it changes nothing either, and the error wraps
+// [ErrSchema]. Any number of processes may call it at the same time: they take
+// turns. A nil opts is the zero Options; prepared statements are not used in any
+// case.
 //
-// It needs a role that may create the schema, or tables in it. The role that a
-// [Store] works with needs no more than USAGE on the schema and SELECT, INSERT,
-// UPDATE and DELETE on its tables. No other function of this package changes
-// tables.
+// The tables may be in use. No migration waits longer than 0.4 s for a table that
+// others have locked; it is tried again, for half a minute at most, and then the
+// error is that of the server. Package doc says what each migration locks.
+//
+// It needs a role that may create the schema, or tables and functions in it. The
+// role that a [Store] works with needs no more than USAGE on the schema and
+// SELECT, INSERT, UPDATE and DELETE on the tables records, uses and buckets, and
+// SELECT on migrations. No other function of this package changes tables.
 //
 // If db is a transaction, Migrate is a part of it; the transaction must be READ
-// COMMITTED, and the turn ends when it does.
+// COMMITTED, the turn ends when it does, and locks are waited for as the host
+// has set.
 func Migrate(ctx context.Context, db DB, opts *Options) error {
 	s, err := New(db, opts)
 	if err != nil {
@@ -85,63 +107,91 @@ func Migrate(ctx context.Context, db DB, opts *Options) error {
 	if err != nil {
 		return failed("migrate", err)
 	}
-	tx, err := db.Begin(ctx)
-	if err != nil {
-		return failed("migrate", err)
-	}
-	defer tx.Rollback(ctx) // no more than a formality once it is committed
-	if !joined(db) {
-		// Above READ COMMITTED, the version would be read as of before the wait.
-		if _, err := tx.Exec(ctx, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"); err != nil {
+	s = s.unprepared()
+	for more := true; more; {
+		if more, err = s.migrateOne(ctx, list); err != nil {
+			if errors.Is(err, ErrSchema) {
+				return err
+			}
 			return failed("migrate", err)
 		}
-	}
-	if err := s.With(tx).migrate(ctx, list); err != nil {
-		return failed("migrate", err)
-	}
-	if err := tx.Commit(ctx); err != nil {
-		return failed("migrate", err)
 	}
 	return nil
 }
 
-// migrate does in a transaction what Migrate promises.
-func (s *Store) migrate(ctx context.Context, list []migration) error {
+// migrateOne runs the first migration that is missing, and reports whether there
+// may be more.
+func (s *Store) migrateOne(ctx context.Context, list []migration) (more bool, err error) {
+	for range lockTries {
+		err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
+			more, err = s.With(tx).migrate(ctx, list, joined(s.db))
+			return err
+		})
+		var e *pgconn.PgError
+		if !errors.As(err, &e) || e.Code != "55P03" || joined(s.db) { // lock_not_available
+			return more, err
+		}
+		if pause(ctx, lockPause) != nil {
+			return false, err
+		}
+	}
+	return false, err
+}
+
+// migrate does in a transaction what migrateOne says. The transaction may be a
+// part of the host's.
+func (s *Store) migrate(ctx context.Context, list []migration, hosts bool) (more bool, err error) {
+	if !hosts {
+		// Above READ COMMITTED, the version would be read as of before the wait.
+		if _, err := s.db.Exec(ctx, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"); err != nil {
+			return false, err
+		}
+	}
 	turn := fnv.New64a()
 	fmt.Fprintf(turn, "claviger pgstore %s", s.schema)
 	if _, err := s.db.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", s.args(int64(turn.Sum64()))...); err != nil {
-		return err
+		return false, err
 	}
 	var path string
 	var schema, table bool
-	err := s.db.QueryRow(ctx, `SELECT current_setting('search_path'), to_regnamespace($1) IS NOT NULL, to_regclass($2) IS NOT NULL`,
+	err = s.db.QueryRow(ctx, `SELECT current_setting('search_path'), to_regnamespace($1) IS NOT NULL, to_regclass($2) IS NOT NULL`,
 		s.args(s.schema, s.schema+".migrations")...).Scan(&path, &schema, &table)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if !schema {
 		if _, err := s.db.Exec(ctx, `CREATE SCHEMA "`+s.schema+`"`); err != nil {
-			return err
+			return false, err
 		}
 	}
 	var version int64
 	if table {
 		if err := s.db.QueryRow(ctx, s.sql.version, s.args()...).Scan(&version); err != nil {
-			return err
+			return false, err
+		}
+	}
+	last := list[len(list)-1].version
+	if version > last {
+		return false, unfit(version, last)
+	}
+	if !hosts {
+		if _, err := s.db.Exec(ctx, fmt.Sprintf(`SET LOCAL lock_timeout TO %d`, lockTimeout.Milliseconds())); err != nil {
+			return false, err
 		}
 	}
 	// The files do not say in which schema. The host's path is put back after.
 	if _, err := s.db.Exec(ctx, `SET LOCAL search_path TO "`+s.schema+`"`); err != nil {
-		return err
+		return false, err
 	}
 	for _, m := range list {
-		if m.version <= version {
-			continue
-		}
-		if _, err := s.db.Exec(ctx, m.text); err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
+		if m.version > version {
+			if _, err := s.db.Exec(ctx, m.text); err != nil {
+				return false, fmt.Errorf("%s: %w", m.name, err)
+			}
+			more = m.version < last
+			break
 		}
 	}
 	_, err = s.db.Exec(ctx, `SELECT set_config('search_path', $1, true)`, s.args(path)...)
-	return err
+	return more, err
 }

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	outages      = 4  // rounds of TestServerRestarted
-	terminations = 40 // of backends, in TestBackendsTerminated
+	outages                         = 4      // rounds of TestServerRestarted
+	terminations, terminationsShort = 40, 10 // of backends, in TestBackendsTerminated
 )
 
 // A load is a number of goroutines that check credentials, each of which has
@@ -37,7 +37,7 @@ func begin(t *testing.T, s *pgstore.Store) *load {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Revoke(t.Context(), "acme", dead.Record.ID); err != nil {
+	if err := m.Revoke(t.Context(), "acme", keys.KindKey, dead.Record.ID); err != nil {
 		t.Fatal(err)
 	}
 	wrong := token.Text.Reveal()
@@ -119,7 +119,7 @@ func TestServerRestarted(t *testing.T) {
 }
 
 // TestBackendsTerminated ends connections in the middle of what they do, as an
-// administrator, a pooler or a proxy does.
+// administrator, a pooler or a proxy does. No check fails for that.
 func TestBackendsTerminated(t *testing.T) {
 	t.Parallel()
 	name := schema(t)
@@ -147,6 +147,7 @@ func TestBackendsTerminated(t *testing.T) {
 		})
 	}
 	ended := 0
+	terminations := rounds(terminations, terminationsShort)
 	for range terminations {
 		ended += value[int](t, shared.pool, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 			WHERE application_name = $1 AND pid % 2 = $2`, name, rand.IntN(2))
@@ -155,8 +156,8 @@ func TestBackendsTerminated(t *testing.T) {
 	close(stop)
 	wg.Wait()
 	l.end()
-	if ended < terminations || l.unavailable.Load() == 0 {
-		t.Errorf("%d connections ended, %d checks failed", ended, l.unavailable.Load())
+	if ended < terminations || l.unavailable.Load() > 0 {
+		t.Errorf("%d connections ended, %d checks failed, want at least %d, and none", ended, l.unavailable.Load(), terminations)
 	}
 	n := 0
 	made.Range(func(text, _ any) bool {

@@ -36,9 +36,9 @@ func TestPlans(t *testing.T) {
 	s := openOn(t, pool, name, nil)
 	client, token := record(keys.KindClient, "client"), record(keys.KindToken, "token")
 	insert(t, s, client, token)
-	execute(t, pool, `INSERT INTO `+name+`.records
+	execute(t, pool, `INSERT INTO `+name+`.records (`+required+`, expires_at)
 		SELECT r.id || n, r.kind, r.org || n % 100, r.parent, r.label, r.scopes, r.rate_limit, r.token_lifetime,
-			r.digest, NULL, NULL, r.created_at, n, NULL, 1
+			r.digest, r.created_at, 1, n
 		FROM `+name+`.records AS r, generate_series(1, 5000) AS n`)
 	execute(t, pool, `INSERT INTO `+name+`.uses SELECT id, 1 FROM `+name+`.records`)
 	execute(t, pool, `INSERT INTO `+name+`.buckets SELECT id, 1, 1, 1 FROM `+name+`.records`)

@@ -31,8 +31,8 @@ func TestMigrateTogether(t *testing.T) {
 			}
 			p.end()
 		}
-		if rows := value[string](t, shared.pool, `SELECT string_agg(version::text, ' ') FROM `+name+`.migrations`); rows != "1" {
-			t.Errorf("versions %s are recorded, want 1", rows)
+		if rows := value[string](t, shared.pool, `SELECT string_agg(version::text, ' ' ORDER BY version) FROM `+name+`.migrations`); rows != "1 2 3 4" {
+			t.Errorf("versions %s are recorded, want 1 2 3 4", rows)
 		}
 	}
 }
@@ -71,18 +71,22 @@ func TestRevocationIsSeen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	type credential struct{ text, revoke string }
-	list := []credential{{token.Text.Reveal(), client.Record.ID}}
+	type credential struct {
+		text   string
+		kind   keys.Kind // of what is revoked
+		revoke string
+	}
+	list := []credential{{token.Text.Reveal(), keys.KindClient, client.Record.ID}}
 	for range 99 {
 		key := create(t, m, keys.Spec{})
-		list = append(list, credential{key.Text.Reveal(), key.Record.ID})
+		list = append(list, credential{key.Text.Reveal(), keys.KindKey, key.Record.ID})
 	}
 	for i, c := range list {
 		there.write(c.text)
 		if got := there.read(); got != "good" {
 			t.Fatalf("credential %d is %s before it is revoked", i, got)
 		}
-		if err := m.Revoke(t.Context(), "acme", c.revoke); err != nil {
+		if err := m.Revoke(t.Context(), "acme", c.kind, c.revoke); err != nil {
 			t.Fatal(err)
 		}
 		there.write(c.text)

@@ -2,26 +2,84 @@ package pgstore_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// TestUpdateKeepsKind has an Update ask for another kind, and with it for a
-// lifetime that only the other kind has. The record stays one that can be read.
-func TestUpdateKeepsKind(t *testing.T) {
+// full returns a record with every field set that its kind has, but those of its
+// end.
+func full(kind keys.Kind, id string) keys.Record {
+	r := record(kind, id)
+	r.Previous, r.PreviousExpiresAt = record(kind, id+" before").Digest, now.Add(time.Hour)
+	if kind == keys.KindToken {
+		return r
+	}
+	if kind == keys.KindClient {
+		r.TokenLifetime = time.Minute
+	}
+	r.Environment, r.Metadata, r.CreatedBy = "test", `{"a":1}`, "host:test"
+	r.Replaces, r.ReplacedBy, r.DisabledAt = "before", "after", now.Add(time.Minute)
+	var err error
+	if r.Networks, err = keys.ParseNetworks("192.0.2.0/24 2001:db8::/32"); err != nil {
+		panic(err)
+	}
+	return r
+}
+
+// TestUpdateIsNext calls Update with records of all kinds over records of all
+// kinds, with other values in all fields, and compares what it does with
+// keys.Next.
+func TestUpdateIsNext(t *testing.T) {
 	t.Parallel()
 	s := open(t, nil)
-	want := record(keys.KindKey, "key")
-	insert(t, s, want)
-	other := want
-	other.Kind, other.TokenLifetime = keys.KindClient, time.Hour
-	if err := s.Update(t.Context(), other); err != nil {
-		t.Fatal(err)
+	kinds := []keys.Kind{keys.KindKey, keys.KindClient, keys.KindToken}
+	n := 0
+	for _, of := range kinds {
+		for _, to := range kinds {
+			for _, plain := range []bool{false, true} {
+				for version := int64(1); version <= 2; version++ {
+					n++
+					old := full(of, fmt.Sprint("record ", n))
+					r := full(to, old.ID)
+					if plain {
+						r = record(to, old.ID)
+					}
+					r.Version = version
+					r.Label, r.RateLimit, r.CreatedAt = "other", 61, now.Add(-time.Hour)
+					r.ExpiresAt, r.RevokedAt = now.Add(2*time.Hour), now.Add(3*time.Hour)
+					if to == keys.KindToken {
+						r.Parent = "another"
+					} else if !plain {
+						r.Environment, r.CreatedBy, r.Replaces = "live", "host:another", "another"
+						r.ReplacedBy, r.Metadata, r.DisabledAt = "yet another", "{}", time.Time{}
+					}
+					insert(t, s, old)
+					want, err := keys.Next(old, r)
+					if err != nil {
+						want = old
+					}
+					if got := s.Update(t.Context(), r); !sameError(got, err) {
+						t.Errorf("Update of a %s as a %s with version %d: %v, want %v", of, to, version, got, err)
+					}
+					same(t, fmt.Sprintf("a %s after an Update as a %s with version %d", of, to, version), get(t, s, old.ID), want)
+				}
+			}
+		}
 	}
-	want.Version++
-	same(t, "the record", get(t, s, "key"), want)
+}
+
+// sameError reports whether two errors of Update say the same.
+func sameError(a, b error) bool {
+	for _, err := range []error{keys.ErrNotFound, keys.ErrConflict, keys.ErrInvalid} {
+		if errors.Is(a, err) != errors.Is(b, err) {
+			return false
+		}
+	}
+	return (a == nil) == (b == nil)
 }
 
 // TestSweepPassesOver checks that a token which is being changed is left alone,

@@ -4,10 +4,14 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io"
+	"net"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 const (
@@ -37,6 +41,54 @@ func (s *Store) run(ctx context.Context, f func(DB) error) error {
 		err = readCommitted(ctx, s.db, f)
 	}
 	return err
+}
+
+// read is run for a statement that changes nothing. If the connection was lost
+// it is tried again, at once, as often as there may be other connections that
+// were lost with it: when a server ends all of them, or is restarted, each
+// connection of a pool that was in use a moment ago is found out by the statement
+// that it is given. A connection that cannot be made is not tried again.
+func (s *Store) read(ctx context.Context, f func(DB) error) error {
+	err := s.run(ctx, f)
+	if !lost(err) {
+		return err
+	}
+	for more := others(s.db); more > 0 && lost(err) && ctx.Err() == nil; more-- {
+		err = s.run(ctx, f)
+	}
+	return err
+}
+
+// others returns how many more connections db has, at most, than the one that was
+// lost: those that may be lost too, and one that is new.
+func others(db DB) int {
+	switch db := db.(type) {
+	case interface{ Stat() *pgxpool.Stat }: // a pool, or what wraps one
+		return int(db.Stat().TotalConns()) + 1
+	case interface{ Commit(context.Context) error }, interface{ Conn() *pgx.Conn }, interface{ PgConn() *pgconn.PgConn }:
+		return 0 // a transaction, or one connection
+	}
+	return 1
+}
+
+// lost reports whether err says that a connection ended while it was in use: the
+// server said why, or it just went away. 57P01 is admin_shutdown, 57P02
+// crash_shutdown, 57P05 idle_session_timeout, and 08P01 is what PgBouncer says.
+func lost(err error) bool {
+	var e *pgconn.PgError
+	var connect *pgconn.ConnectError
+	switch {
+	case errors.As(err, &connect):
+		return false
+	case errors.As(err, &e):
+		return e.Code == "57P01" || e.Code == "57P02" || e.Code == "57P05" || e.Code == "08P01"
+	}
+	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, net.ErrClosed, pgconn.ErrConnClosed} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	return false
 }
 
 // rolledBack reports whether err says that the server undid the statement and

@@ -167,23 +167,23 @@ func cross(t *testing.T, db pgstore.DB, schema string, call func()) {
 		t.Fatal(err)
 	}
 	go call()
-	waits(t, schema, "uses") // for b, and has a
+	waits(t, `"`+schema+`".uses`) // for b, and has a
 	if _, err := tx.Exec(t.Context(), lock, "a"); err != nil && code(err) != "40P01" {
 		t.Error(err)
 	}
 }
 
-// waits returns when somebody waits for a row of a table.
-func waits(t *testing.T, schema, table string) {
+// waits returns when a statement waits in which a text is found.
+func waits(t *testing.T, text string) {
 	t.Helper()
 	const waiting = `SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
 		WHERE NOT l.granted AND position($1 IN a.query) > 0`
 	deadline := time.Now().Add(30 * time.Second)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for value[int](t, shared.pool, waiting, `"`+schema+`".`+table) == 0 {
+	for value[int](t, shared.pool, waiting, text) == 0 {
 		if <-tick.C; time.Now().After(deadline) {
-			t.Fatalf("nobody waits for a row of %s", table)
+			t.Fatalf("nobody waits in %s", text)
 		}
 	}
 }

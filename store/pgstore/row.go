@@ -15,30 +15,45 @@ import (
 type row struct {
 	id, kind, org, parent, label, scopes pgtype.Text
 	rateLimit, tokenLifetime             pgtype.Int8
+	environment, networks, metadata      pgtype.Text
+	createdBy, replaces, replacedBy      pgtype.Text
 	digest, previous                     pgtype.Text
 	previousExpiresAt                    pgtype.Int8
-	createdAt, expiresAt, revokedAt      pgtype.Int8
+	createdAt, expiresAt                 pgtype.Int8
+	revokedAt, disabledAt                pgtype.Int8
 	version                              pgtype.Int8
+	format                               pgtype.Int2
 }
 
 // fields returns where the columns of a row go, in the order of columns.
 func (r *row) fields() []any {
 	return []any{
 		&r.id, &r.kind, &r.org, &r.parent, &r.label, &r.scopes, &r.rateLimit, &r.tokenLifetime,
-		&r.digest, &r.previous, &r.previousExpiresAt, &r.createdAt, &r.expiresAt, &r.revokedAt, &r.version,
+		&r.environment, &r.networks, &r.metadata, &r.createdBy, &r.replaces, &r.replacedBy,
+		&r.digest, &r.previous, &r.previousExpiresAt, &r.createdAt, &r.expiresAt, &r.revokedAt, &r.disabledAt,
+		&r.version, &r.format,
 	}
 }
 
-// record returns the record of a row that is not NULL. What no record can be,
-// whoever wrote it, is an error that wraps [keys.ErrCorrupt]. It names the ID
-// and quotes nothing else.
+// record returns the record of a row, and the zero Record if the row is NULL.
+// What no record can be, whoever wrote it, and what is of a format that this
+// release does not know, is an error that wraps [keys.ErrCorrupt]. It names the
+// ID and quotes nothing else.
 func (r *row) record() (keys.Record, error) {
+	if !r.id.Valid {
+		return keys.Record{}, nil
+	}
+	if r.format.Int16 < 1 || r.format.Int16 > keys.RecordFormat {
+		return keys.Record{}, r.corrupt(keys.ErrCorrupt, fmt.Sprintf("format %d, of which this version knows 1 to %d", r.format.Int16, keys.RecordFormat))
+	}
 	rec := keys.Record{
 		ID: r.id.String, Kind: keys.Kind(r.kind.String), Org: r.org.String, Parent: r.parent.String,
 		Label: r.label.String, RateLimit: int(r.rateLimit.Int64),
-		TokenLifetime:     time.Duration(r.tokenLifetime.Int64) * time.Millisecond,
+		TokenLifetime: time.Duration(r.tokenLifetime.Int64) * time.Millisecond,
+		Environment:   r.environment.String, Metadata: r.metadata.String,
+		CreatedBy: r.createdBy.String, Replaces: r.replaces.String, ReplacedBy: r.replacedBy.String,
 		PreviousExpiresAt: instant(r.previousExpiresAt), CreatedAt: instant(r.createdAt),
-		ExpiresAt: instant(r.expiresAt), RevokedAt: instant(r.revokedAt),
+		ExpiresAt: instant(r.expiresAt), RevokedAt: instant(r.revokedAt), DisabledAt: instant(r.disabledAt),
 		Version: r.version.Int64,
 	}
 	if int64(rec.RateLimit) != r.rateLimit.Int64 || r.tokenLifetime.Int64 > math.MaxInt64/int64(time.Millisecond) {
@@ -54,6 +69,9 @@ func (r *row) record() (keys.Record, error) {
 		}
 	}
 	if rec.Scopes, err = scopes.Parse(r.scopes.String); err != nil {
+		return keys.Record{}, r.corrupt(keys.ErrCorrupt, err.Error())
+	}
+	if rec.Networks, err = keys.ParseNetworks(r.networks.String); err != nil {
 		return keys.Record{}, r.corrupt(keys.ErrCorrupt, err.Error())
 	}
 	if err := rec.Validate(); err != nil {

@@ -49,7 +49,7 @@ func TestNoSecretIsStored(t *testing.T) {
 		}
 		take(t, s, bucket("acme"), ratelimit.MustPerMinute(600), 1)
 		noteUses(t, s, uses(key.Record.ID))
-		if err := m.Revoke(t.Context(), "acme", key.Record.ID); err != nil {
+		if err := m.Revoke(t.Context(), "acme", keys.KindKey, key.Record.ID); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,36 +1,54 @@
 package pgstore
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+
+	"github.com/claviger-auth/claviger/keys"
+)
 
 // statements are the texts of all statements, with the schema filled in. The
 // tables are always named with it, and what comes from callers is always an
 // argument. Each is whole by itself: run alone under READ COMMITTED, it is
 // atomic, whatever others do at the same time.
 type statements struct {
-	insert, get, family, list, update, sweep string
+	insert, get, update, sweep               string
+	list, listLive, count, orgs              string
 	noteUses, lastUses                       string
+	announce, withdraw, markIdle, renew      string
+	lease, poll                              string
 	take, syncTake, joinedTake, sweepBuckets string
 	settings, version                        string
 }
 
 // columns are those of a record, in the order of the fields of a row.
 const columns = "id kind org parent label scopes rate_limit token_lifetime" +
-	" digest previous previous_expires_at created_at expires_at revoked_at version"
+	" environment networks metadata created_by replaces replaced_by" +
+	" digest previous previous_expires_at created_at expires_at revoked_at disabled_at version format"
 
 // newStatements fills in the schema, which is a plain name, and the columns.
 func newStatements(schema string) *statements {
 	names := strings.Fields(columns)
+	arguments := make([]string, len(names))
+	for i := range names {
+		arguments[i] = "$" + strconv.Itoa(i+1)
+	}
 	fill := strings.NewReplacer(
 		"{schema}", `"`+schema+`"`,
 		"{names}", strings.Join(names, ", "),
+		"{arguments}", strings.Join(arguments, ", "),
 		"{record}", "r."+strings.Join(names, ", r."),
 		"{parent}", "p."+strings.Join(names, ", p."),
+		"{format}", strconv.Itoa(keys.RecordFormat),
 		"{durable}", durable,
 	).Replace
 	return &statements{
-		insert: fill(insertText), get: fill(getText), family: fill(familyText), list: fill(listText),
-		update: fill(updateText), sweep: fill(sweepText),
+		insert: fill(insertText), get: fill(getText), update: fill(updateText), sweep: fill(sweepText),
+		list: fill(listText("")), listLive: fill(listText("AND revoked_at IS NULL")),
+		count: fill(countText), orgs: fill(orgsText),
 		noteUses: fill(noteUsesText), lastUses: fill(lastUsesText),
+		announce: fill(announceText), withdraw: fill(withdrawText), markIdle: fill(markIdleText), renew: fill(renewText),
+		lease: fill(leaseText), poll: fill(pollText),
 		take:         fill(takeText("AND set_config('synchronous_commit', 'off', true) IS NOT NULL")),
 		syncTake:     fill(takeText("AND {durable} IS NOT NULL")),
 		joinedTake:   fill(takeText("")),
@@ -48,7 +66,7 @@ const durable = `set_config('synchronous_commit', ` +
 
 const insertText = `
 INSERT INTO {schema}.records AS r ({names})
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+VALUES ({arguments})
 ON CONFLICT (id) DO NOTHING
 RETURNING {durable}`
 
@@ -57,37 +75,59 @@ RETURNING {durable}`
 // itself, also if it finds nothing, and that costs no second round trip.
 
 const getText = `
-SELECT pg_is_in_recovery(), {record} FROM (VALUES (1)) AS one
-LEFT JOIN {schema}.records AS r ON r.id = $1`
-
-const familyText = `
 SELECT pg_is_in_recovery(), {record}, {parent} FROM (VALUES (1)) AS one
 LEFT JOIN {schema}.records AS r ON r.id = $1
 LEFT JOIN {schema}.records AS p ON p.id = r.parent`
 
-const listText = `
+// listText returns the statement for a page. The condition is more for records to
+// meet. It is a part of the text, and not an argument, so that the server knows
+// which index has the rows and no others.
+func listText(condition string) string {
+	return `
 SELECT pg_is_in_recovery(), {record} FROM (VALUES (1)) AS one
 LEFT JOIN LATERAL (
 	SELECT * FROM {schema}.records
-	WHERE org = $1 AND kind = $2 AND id > $3
+	WHERE org = $1 AND kind = $2 AND id > $3 ` + condition + `
 	ORDER BY id LIMIT $4::bigint
 ) AS r ON true
 ORDER BY r.id`
+}
 
-// updateText tells whether a record was written, and whether one was there
-// before. The lifetime stays 0 but for clients, as the kind stays what it was.
+const countText = `
+SELECT pg_is_in_recovery(), count(*) FROM (
+	SELECT FROM {schema}.records
+	WHERE org = $1 AND kind = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3::bigint)
+	LIMIT $4::bigint
+) AS live`
+
+// orgsText goes from one organization to the next in the index, and passes over
+// the records of each.
+const orgsText = `
+WITH RECURSIVE found AS (
+	(SELECT org FROM {schema}.records WHERE org > $1 ORDER BY org LIMIT 1)
+	UNION ALL
+	SELECT (SELECT r.org FROM {schema}.records AS r WHERE r.org > f.org ORDER BY r.org LIMIT 1)
+	FROM found AS f WHERE f.org IS NOT NULL
+)
+SELECT pg_is_in_recovery(), f.org FROM (VALUES (1)) AS one
+LEFT JOIN LATERAL (SELECT org FROM found WHERE org IS NOT NULL LIMIT $2::bigint) AS f ON true`
+
+// updateText writes a record if its conditions hold. They are enough for keys.Next
+// to have no objection. If they do not hold, nothing is written, and the statement
+// returns what was stored when it began, for Next to say why. A format is never
+// lowered, as the columns that it stands for are left as they are.
 const updateText = `
 WITH written AS (
 	UPDATE {schema}.records SET
-		label = $3, scopes = $4, rate_limit = $5,
-		token_lifetime = CASE WHEN kind = 'client' THEN $6::bigint ELSE 0 END,
-		digest = $7, previous = $8, previous_expires_at = $9,
-		expires_at = $10, revoked_at = $11::bigint, version = version + 1
-	WHERE id = $1 AND org = $2 AND version = $12
-		AND (revoked_at IS NULL OR $11::bigint <= revoked_at)
+		label = $5, scopes = $6, rate_limit = $7, token_lifetime = $8, networks = $9, metadata = $10, replaced_by = $11,
+		digest = $12, previous = $13, previous_expires_at = $14, expires_at = $15, revoked_at = $16::bigint,
+		disabled_at = $17, version = version + 1, format = greatest(format, $18::smallint)
+	WHERE id = $1 AND org = $2 AND kind = $3 AND version = $4 AND format BETWEEN 1 AND {format}
+		AND (revoked_at IS NULL OR $16::bigint <= revoked_at)
 	RETURNING {durable}
 )
-SELECT EXISTS (SELECT FROM written), EXISTS (SELECT FROM {schema}.records WHERE id = $1 AND org = $2)`
+SELECT EXISTS (SELECT FROM written), {record} FROM (VALUES (1)) AS one
+LEFT JOIN {schema}.records AS r ON r.id = $1 AND r.org = $2 AND NOT EXISTS (SELECT FROM written)`
 
 const sweepText = `
 WITH dead AS MATERIALIZED (

@@ -38,7 +38,7 @@ func TestHostTransaction(t *testing.T) {
 			}
 			issued := create(t, manager(t, s.With(tx)), keys.Spec{Scopes: []string{"a:read"}})
 			same(t, "the record within the transaction", get(t, s.With(tx), issued.Record.ID), issued.Record)
-			if _, err := s.Get(t.Context(), issued.Record.ID); err == nil {
+			if _, _, err := s.Get(t.Context(), issued.Record.ID); err == nil {
 				t.Error("the record is seen outside before the commit")
 			}
 			if err := test.end(tx, t.Context()); err != nil {
@@ -76,7 +76,7 @@ func TestAnswersKeepTransaction(t *testing.T) {
 	stale.Version, absent.ID = 7, "nobody"
 	fails(t, "Update of another version", in.Update(t.Context(), stale), keys.ErrConflict)
 	fails(t, "Update of nobody", in.Update(t.Context(), absent), keys.ErrNotFound)
-	_, err = in.Get(t.Context(), "nobody")
+	_, _, err = in.Get(t.Context(), "nobody")
 	fails(t, "Get of nobody", err, keys.ErrNotFound)
 	b, l := ratelimit.Bucket{Space: "org", Name: "a"}, ratelimit.MustPerMinute(1)
 	if !take(t, in, b, l, 1).Allowed || take(t, in, b, l, 1).Allowed {
@@ -116,7 +116,7 @@ func TestDurabilityOfTransaction(t *testing.T) {
 					_, err := s.Take(t.Context(), bucket(test.before), limit(t, 1, 1), now, 1)
 					return err
 				}, test.before},
-				{"Get", func(s *pgstore.Store) error { _, err := s.Get(t.Context(), "key"); return err }, test.before},
+				{"Get", func(s *pgstore.Store) error { _, _, err := s.Get(t.Context(), "key"); return err }, test.before},
 				{"Insert", func(s *pgstore.Store) error { return s.Insert(t.Context(), record(keys.KindKey, test.before)) }, test.written},
 				{"Update", func(s *pgstore.Store) error { return s.Update(t.Context(), r) }, test.written},
 			} {
@@ -180,10 +180,10 @@ func TestNoRetryInTransaction(t *testing.T) {
 			if err := s.With(db).Update(t.Context(), before); code(err) != "40001" {
 				t.Errorf("Update of what another transaction has changed: %v, want 40001", err)
 			}
-			if _, err := s.With(db).Get(t.Context(), "key"); code(err) != "25P02" {
+			if _, _, err := s.With(db).Get(t.Context(), "key"); code(err) != "25P02" {
 				t.Errorf("Get after it: %v, want 25P02, for the transaction is over", err)
 			}
-			_, _ = in.Get(t.Context(), "key")
+			_, _, _ = in.Get(t.Context(), "key")
 			if counted.calls != 1 {
 				t.Errorf("%d statements for a Get that failed, want 1", counted.calls)
 			}
@@ -224,12 +224,19 @@ func TestOneStatement(t *testing.T) {
 		{"Insert", func() error { return s.Insert(ctx, client) }, nil},
 		{"Insert of a token", func() error { return s.Insert(ctx, token) }, nil},
 		{"Insert again", func() error { return s.Insert(ctx, client) }, keys.ErrExists},
-		{"Get", func() error { _, err := s.Get(ctx, "client"); return err }, nil},
-		{"Get of nobody", func() error { _, err := s.Get(ctx, "nobody"); return err }, keys.ErrNotFound},
-		{"GetFamily", func() error { _, _, err := s.GetFamily(ctx, "token"); return err }, nil},
+		{"Get", func() error { _, _, err := s.Get(ctx, "client"); return err }, nil},
+		{"Get of a token", func() error { _, _, err := s.Get(ctx, "token"); return err }, nil},
+		{"Get of nobody", func() error { _, _, err := s.Get(ctx, "nobody"); return err }, keys.ErrNotFound},
 		{"Update", func() error { return s.Update(ctx, client) }, nil},
 		{"Update of another version", func() error { return s.Update(ctx, client) }, keys.ErrConflict},
+		{"Update of nobody", func() error { return s.Update(ctx, record(keys.KindKey, "nobody")) }, keys.ErrNotFound},
 		{"List", func() error { _, err := s.List(ctx, keys.Query{Org: "acme", Kind: keys.KindKey, Limit: 1}); return err }, nil},
+		{"List of live ones", func() error {
+			_, err := s.List(ctx, keys.Query{Org: "acme", Kind: keys.KindKey, Limit: 1, Live: true})
+			return err
+		}, nil},
+		{"Count", func() error { _, err := s.Count(ctx, "acme", keys.KindKey, now, 1); return err }, nil},
+		{"Orgs", func() error { _, err := s.Orgs(ctx, "", 1); return err }, nil},
 		{"Sweep", func() error { _, err := s.Sweep(ctx, now, 1); return err }, nil},
 		{"NoteUses", func() error { return s.NoteUses(ctx, map[string]time.Time{"client": now, "token": now}) }, nil},
 		{"LastUses", func() error { _, err := s.LastUses(ctx, []string{"client", "token"}); return err }, nil},

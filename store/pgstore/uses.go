@@ -19,9 +19,9 @@ func (s *Store) NoteUses(ctx context.Context, uses map[string]time.Time) error {
 	for _, id := range slices.Sorted(maps.Keys(uses)) {
 		t := uses[id].UTC()
 		if t.Year() < 1970 || t.Year() > 9999 {
-			return &keys.InvalidError{Field: "time", Reason: "is not between 1970 and 9999"}
+			return &keys.InvalidError{Field: keys.FieldTime, Reason: "is not between 1970 and 9999"}
 		}
-		if possibleID(id) {
+		if keys.PossibleID(id) {
 			ids = append(ids, id)
 			times = append(times, t.UnixMilli())
 		}
@@ -50,7 +50,7 @@ func (s *Store) LastUses(ctx context.Context, ids []string) (map[string]time.Tim
 	}
 	possible := make([]string, 0, len(ids))
 	for _, id := range ids {
-		if possibleID(id) {
+		if keys.PossibleID(id) {
 			possible = append(possible, id)
 		}
 	}
@@ -58,7 +58,7 @@ func (s *Store) LastUses(ctx context.Context, ids []string) (map[string]time.Tim
 	if len(possible) == 0 {
 		return uses, nil
 	}
-	err := s.run(ctx, func(db DB) error {
+	err := s.read(ctx, func(db DB) error {
 		clear(uses)
 		rows, err := db.Query(ctx, s.sql.lastUses, s.args(possible)...)
 		if err != nil {

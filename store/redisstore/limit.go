@@ -12,14 +12,18 @@ import (
 )
 
 // Take takes n requests from bucket b, as [ratelimit.Store] says, in one round
-// trip. It goes by the server's clock, in microseconds, and ignores now. The
-// server decides by the same arithmetic as [ratelimit.Limit.Take], to the
-// nanosecond, and forgets buckets a second after they are full.
+// trip. It decides by the server's clock, in microseconds, and ignores now. The
+// server computes [ratelimit.Limit.Take] to the nanosecond, and forgets a bucket a
+// second after it is full. Buckets that [ratelimit.Bucket.Validate] refuses fail
+// with [ratelimit.ErrBucket].
 //
-// A command of which it is unknown whether it was carried out is not sent
+// If it is not known whether a command was carried out, Take does not send it
 // again, whatever the client's settings for retries.
 func (s *Store) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
-	if _, _, err := l.Take(0, 0, n); err != nil {
+	if err := l.Check(n); err != nil {
+		return ratelimit.Decision{}, err
+	}
+	if err := b.Validate(); err != nil {
 		return ratelimit.Decision{}, err
 	}
 	if err := ctx.Err(); err != nil {
@@ -40,23 +44,22 @@ func (s *Store) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit,
 	return d, err
 }
 
-// longWindow is the first window that takes the longer script: twice as much is
-// the last number up to which the server's numbers are exact. Both scripts do
-// the same to a bucket.
+// longWindow is the shortest horizon that needs the longer script. The server's
+// numbers are exact up to twice as much. Both scripts do the same to a bucket.
 const longWindow = 1 << 52
 
-// takeCall returns the script that takes n requests, and its arguments.
+// takeCall returns the script that takes n requests under l, and its arguments.
 func takeCall(l ratelimit.Limit, n int) (*script, []any) {
-	cost, window := int64(n)*int64(l.Interval()), int64(l.Window())
-	if window < longWindow {
-		return takeScript, []any{cost, window}
+	cost, window, horizon := int64(n)*int64(l.Interval()), int64(l.Window()), int64(l.Horizon())
+	if horizon < longWindow {
+		return takeScript, []any{cost, window, horizon}
 	}
-	return takeLongScript, []any{cost / 1e9, cost % 1e9, window / 1e9, window % 1e9}
+	return takeLongScript, []any{cost / 1e9, cost % 1e9, window / 1e9, window % 1e9, horizon / 1e9, horizon % 1e9}
 }
 
-// bucketState reads the answer of the script: the server's time, and the
-// timestamp that the bucket had, both in nanoseconds since 1970. The decision
-// follows from them.
+// bucketState parses the answer of the script: the server's time, and the
+// timestamp that the bucket had, both in Unix nanoseconds. The decision is
+// computed from them.
 func bucketState(c call) (now, tat int64, err error) {
 	answer, err := c.Text()
 	if err != nil {
@@ -73,7 +76,7 @@ func bucketState(c call) (now, tat int64, err error) {
 		return 0, 0, failure(err)
 	}
 	if bucket != "" {
-		// One that is out of range is as far ahead as the last that is not.
+		// A timestamp that is out of range counts as the largest one.
 		if tat, err = strconv.ParseInt(bucket, 10, 64); errors.Is(err, strconv.ErrRange) {
 			tat = math.MaxInt64
 		} else if err != nil {

@@ -3,6 +3,7 @@ package storetest_test
 import (
 	"context"
 	"errors"
+	"hash/crc32"
 	"time"
 
 	"github.com/claviger-auth/claviger/ratelimit"
@@ -69,9 +70,47 @@ func kept(
 	}}
 }
 
+// many is more than the kit has buckets.
+const many = 1 << 20
+
 func whole(b ratelimit.Bucket, _ ratelimit.Limit) any { return b }
 
+// cut is a key that is not longer than a column.
+func cut(text string, most int) string { return text[:min(len(text), most)] }
+
 func sound(_, next int64, _ ratelimit.Decision, _ int64) int64 { return next }
+
+// rounded is a store that keeps timestamps in other units than nanoseconds.
+func rounded(round func(time.Time) time.Time) broken {
+	return kept(whole, func(_, next int64, _ ratelimit.Decision, _ int64) int64 {
+		return round(time.Unix(0, next)).UnixNano()
+	}, many)
+}
+
+// expiring is a store that forgets a bucket some time after it was last written.
+func expiring(ttl func(l ratelimit.Limit) time.Duration, clock func(now time.Time) time.Time) broken {
+	type expiry struct{ ratelimit.Bucket }
+	return broken{take: func(b *broken, ctx context.Context, bucket ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.tats == nil {
+			b.tats = make(map[any]int64)
+		}
+		at := clock(now)
+		if at.UnixNano() >= b.tats[expiry{bucket}] {
+			delete(b.tats, bucket)
+		}
+		next, d, err := l.Take(b.tats[bucket], now.UnixNano(), n)
+		if err == nil {
+			b.tats[bucket], b.tats[expiry{bucket}] = next, at.Add(ttl(l)).UnixNano()
+		}
+		return d, err
+	}}
+}
+
+func wall(time.Time) time.Time { return time.Now() }
+
+func given(now time.Time) time.Time { return now }
 
 // clock is a Take with another clock: f is given the time since the first one.
 func clock(f func(time.Duration) time.Duration) broken {
@@ -98,7 +137,7 @@ var limitDefects = []*defect{
 		}
 		return d, err
 	}}},
-	{"buckets begin empty", "take-admits-the-burst", kept(whole, func(tat, next int64, d ratelimit.Decision, cost int64) int64 { return next + cost }, 1000)},
+	{"buckets begin empty", "take-admits-the-burst", kept(whole, func(tat, next int64, d ratelimit.Decision, cost int64) int64 { return next + cost }, many)},
 	{"every request costs one", "take-charges-the-cost", asked(func(_ *broken, _ *ratelimit.Bucket, l *ratelimit.Limit, _ *time.Time, n *int) {
 		if *n > 1 && *n <= l.Burst() {
 			*n = 1
@@ -109,7 +148,7 @@ var limitDefects = []*defect{
 			return tat + cost
 		}
 		return next
-	}, 1000)},
+	}, many)},
 	{"refusals take what is left", "take-refuses-for-free", broken{take: func(b *broken, ctx context.Context, bucket ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
 		d, err := b.Memory.Take(ctx, bucket, l, now, n)
 		if err == nil && !d.Allowed && d.Remaining > 0 {
@@ -141,6 +180,14 @@ var limitDefects = []*defect{
 			d.RetryAfter = 1
 		}
 	})},
+	{"next is left out", "take-reports-times", decided(func(d *ratelimit.Decision, _ int) { d.NextAfter = 0 })},
+	{"next is the time until full", "take-reports-times", decided(func(d *ratelimit.Decision, _ int) { d.NextAfter = d.ResetAfter })},
+	{"next is what a request costs", "take-agrees-with-the-limit", decided(func(d *ratelimit.Decision, _ int) { d.NextAfter = d.Limit.Interval() })},
+	{"retry is in whole milliseconds", "take-agrees-with-the-limit", decided(func(d *ratelimit.Decision, _ int) { d.RetryAfter = d.RetryAfter.Truncate(time.Millisecond) })},
+	{"timestamps are rounded down to milliseconds", "take-keeps-nanoseconds", rounded(func(t time.Time) time.Time { return t.Truncate(time.Millisecond) })},
+	{"timestamps are rounded down to seconds", "take-keeps-nanoseconds", rounded(func(t time.Time) time.Time { return t.Truncate(time.Second) })},
+	{"timestamps are rounded up to milliseconds", "take-keeps-nanoseconds", rounded(func(t time.Time) time.Time { return t.Add(time.Millisecond - 1).Truncate(time.Millisecond) })},
+	{"timestamps are rounded to milliseconds", "take-keeps-nanoseconds", rounded(func(t time.Time) time.Time { return t.Round(time.Millisecond) })},
 	{"a cost above the burst is refused", "take-checks-the-cost", broken{take: func(b *broken, ctx context.Context, bucket ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
 		d, err := b.Memory.Take(ctx, bucket, l, now, n)
 		if errors.Is(err, ratelimit.ErrCost) && n > l.Burst() {
@@ -160,12 +207,58 @@ var limitDefects = []*defect{
 		}
 		return b.Memory.Take(ctx, bucket, l, now, n)
 	}}},
-	{"names are joined with a colon", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any { return b.Space + ":" + b.Name }, sound, 1000)},
-	{"names are joined with a newline", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any { return b.Space + "\n" + b.Name }, sound, 1000)},
-	{"names are joined in braces", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any { return "{" + b.Space + "}" + b.Name }, sound, 1000)},
-	{"names without their space", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any { return b.Name }, sound, 1000)},
-	{"a bucket for each limit", "take-shares-between-limits", kept(func(b ratelimit.Bucket, l ratelimit.Limit) any { return place{b, l} }, sound, 1000)},
+	{"names are joined with a colon", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any { return b.Space + ":" + b.Name }, sound, many)},
+	{"names are joined with a newline", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any { return b.Space + "\n" + b.Name }, sound, many)},
+	{"names are joined in braces", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any { return "{" + b.Space + "}" + b.Name }, sound, many)},
+	{"names without their space", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any { return b.Name }, sound, many)},
+	{"names are cut to 64 bytes", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any {
+		return ratelimit.Bucket{Space: b.Space, Name: cut(b.Name, 64)}
+	}, sound, many)},
+	{"names are cut to 254 bytes", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any {
+		return ratelimit.Bucket{Space: b.Space, Name: cut(b.Name, 254)}
+	}, sound, many)},
+	{"names are cut to 255 bytes", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any {
+		return ratelimit.Bucket{Space: b.Space, Name: cut(b.Name, 255)}
+	}, sound, many)},
+	{"keys are cut to 255 bytes", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any { return cut(b.Key(), 255) }, sound, many)},
+	{"the last 64 bytes of a key", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any {
+		key := b.Key()
+		return key[max(0, len(key)-64):]
+	}, sound, many)},
+	{"keys are hashed to 32 bits", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any { return crc32.ChecksumIEEE([]byte(b.Key())) }, sound, many)},
+	{"long names are a failure", "take-isolates-buckets", broken{take: func(b *broken, ctx context.Context, bucket ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+		if len(bucket.Name) > 255 {
+			return ratelimit.Decision{}, errDriver
+		}
+		return b.Memory.Take(ctx, bucket, l, now, n)
+	}}},
+	{"a short window forgives the debt of a long one", "take-shares-between-limits", broken{take: func(b *broken, ctx context.Context, bucket ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.tats == nil {
+			b.tats = make(map[any]int64)
+		}
+		if tat := b.tats[bucket]; tat > now.Add(l.Window()).UnixNano() {
+			b.tats[bucket] = now.Add(l.Window()).UnixNano()
+		}
+		next, d, err := l.Take(b.tats[bucket], now.UnixNano(), n)
+		b.tats[bucket] = next
+		return d, err
+	}}},
+	{"refusals are not written", "take-writes-refusals", kept(whole, func(tat, next int64, d ratelimit.Decision, _ int64) int64 {
+		if !d.Allowed {
+			return tat
+		}
+		return next
+	}, many)},
+	{"a bucket for each limit", "take-shares-between-limits", kept(func(b ratelimit.Bucket, l ratelimit.Limit) any { return place{b, l} }, sound, many)},
 	{"room for 200 buckets", "take-forgets-no-debt", kept(whole, sound, 200)},
+	{"room for 1000 buckets", "take-forgets-no-debt", kept(whole, sound, 1000)},
+	{"buckets are kept for a second", "take-keeps-debt-while-it-lasts", expiring(func(ratelimit.Limit) time.Duration { return time.Second }, wall)},
+	{"buckets are kept for an hour of the caller's", "take-keeps-debt-while-it-lasts", expiring(func(ratelimit.Limit) time.Duration { return time.Hour }, given)},
+	{"buckets are kept for a window of milliseconds", "take-keeps-debt-while-it-lasts", expiring(func(l ratelimit.Limit) time.Duration { return l.Window() / 1000 }, wall)},
+	{"buckets are kept for an interval", "take-keeps-debt-while-it-lasts", expiring(ratelimit.Limit.Interval, wall)},
+	{"buckets are kept for the last window", "take-keeps-debt-while-it-lasts", expiring(ratelimit.Limit.Window, wall)},
 	{"a clock that stands still", "take-refills", clock(func(time.Duration) time.Duration { return 0 })},
 	{"a clock that is slow", "take-refills", clock(func(d time.Duration) time.Duration { return d / 2 })},
 	{"a clock that is fast", "take-keeps-the-rate", clock(func(d time.Duration) time.Duration { return 2 * d })},
@@ -199,7 +292,11 @@ var limitDefects = []*defect{
 	}}},
 	{"get and increment apart", "concurrent-takes-admit-the-burst", broken{take: func(b *broken, ctx context.Context, bucket ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
 		b.mu.Lock()
-		_, d, err := l.Take(b.tats[bucket], now.UnixNano(), n)
+		tat := b.tats[bucket]
+		next, d, err := l.Take(tat, now.UnixNano(), n)
+		if err == nil && next < tat { // beyond the horizon
+			b.tats[bucket] = next
+		}
 		b.mu.Unlock()
 		latency(1)
 		if err == nil && d.Allowed {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,10 +12,12 @@ import (
 	"github.com/claviger-auth/claviger/ratelimit"
 )
 
-// buckets returns buckets that meet if their strings are joined, folded,
-// trimmed, cut or read as patterns.
+// buckets returns buckets that meet if their strings are joined, folded, trimmed,
+// cut, hashed to 32 bits or read as patterns.
 func buckets() []ratelimit.Bucket {
 	names := append(hostile(), "acme", "Acme", "ACME", "acme ", "acme\n", "\u00e9", "caf\u00e9", "cafe\u0301", "{acme}", "{acme}:org", "org:acme")
+	names = append(names, "plumless", "buckeroo") // of one CRC-32
+	names = append(names, long(longestName)...)
 	var all []ratelimit.Bucket
 	for _, name := range names {
 		all = append(all, ratelimit.Bucket{Space: "org", Name: name})
@@ -46,6 +49,15 @@ func buckets() []ratelimit.Bucket {
 	return all
 }
 
+// longestName is the length in bytes of the longest names that stores must hold.
+const longestName = 255
+
+// long returns names of n bytes that differ in the first byte or in the last.
+func long(n int) []string {
+	middle := strings.Repeat("x", n-2)
+	return []string{"a" + middle + "a", "a" + middle + "b", "b" + middle + "a"}
+}
+
 func takeIsolatesBuckets(p *probe, s ratelimit.Store) {
 	l := daily(1)
 	all := buckets()
@@ -58,6 +70,15 @@ func takeIsolatesBuckets(p *probe, s ratelimit.Store) {
 	slices.Reverse(all)
 	for _, b := range all {
 		p.admitted(false, s, b, l, 1, fmt.Sprintf("%+q, after all of it", b))
+	}
+	// Stores may refuse longer names, but must not cut them.
+	for _, n := range []int{longestName + 1, 1000} {
+		for _, name := range long(n) {
+			d, err := s.Take(p.ctx, ratelimit.Bucket{Space: "org", Name: name}, l, time.Now(), 1)
+			if !d.Allowed && !errors.Is(err, ratelimit.ErrBucket) {
+				p.failf("Take from a bucket that was never used, with a name of %d bytes: Allowed is %t, error %v; want true, or an error that wraps ErrBucket", n, d.Allowed, err)
+			}
+		}
 	}
 }
 
@@ -81,16 +102,63 @@ func takeSharesBetweenLimits(p *probe, s ratelimit.Store) {
 	for _, l := range []ratelimit.Limit{six, three, one} {
 		p.admitted(false, s, b, l, 1, "after a whole window under other limits")
 	}
+	// A debt of a minute is within the horizon of every limit.
+	b = p.bucket("b")
+	p.admitted(true, s, b, ratelimit.MustPerMinute(1), 1, "a minute")
+	p.admitted(false, s, b, ratelimit.MustPer(1, time.Second, 1), 1, "under a limit with a window of a second, after a minute")
+	p.admitted(false, s, b, ratelimit.MustPerMinute(2), 1, "half a minute, after a minute and a refusal under a limit with a window of a second")
+}
+
+// takeWritesRefusals makes a debt of three days, which is beyond the horizon of a
+// per-minute limit. To that limit it is a timestamp from before the clock was set
+// back. Hosts must not mix such limits, but they show what is written.
+func takeWritesRefusals(p *probe, s ratelimit.Store) {
+	b, l := p.bucket("a"), daily(3)
+	p.admitted(true, s, b, l, 3, "when full")
+	p.admitted(false, s, b, ratelimit.MustPerMinute(1), 1, "under one a minute, after three days")
+	p.admitted(true, s, b, l, 1, "one day, after a refusal under one a minute, which left a debt of a minute")
 }
 
 func takeForgetsNoDebt(p *probe, s ratelimit.Store) {
 	b, l := p.bucket("a"), daily(1)
 	p.admitted(true, s, b, l, 1, "when full")
-	for i := range 500 {
-		p.take(s, p.bucket(fmt.Sprint("other ", i)), l, 1)
+	const others = 2500
+	p.parallel(racers, func(racer int) {
+		for i := racer; i < others; i += racers {
+			p.take(s, p.bucket(fmt.Sprint("other ", i)), l, 1)
+		}
+	})
+	p.admitted(false, s, b, l, 1, fmt.Sprintf("after all of it, and after %d other buckets", others))
+}
+
+// takeKeepsDebt waits for a second, and finds stores that keep buckets for less.
+func takeKeepsDebt(p *probe, s ratelimit.Store) {
+	minute, ten := ratelimit.MustPerMinute(1), ratelimit.MustPer(1, 10*time.Second, 1)
+	debts := []struct {
+		when string
+		l    ratelimit.Limit
+		n    int // half of the burst or less, so that a second gives back too little
+	}{
+		{"a day for each of 2", daily(2), 1},
+		{"a minute", minute, 1},
+		{"a second for each of 60", ratelimit.MustPerMinute(60), 30},
+		{"ten seconds", ten, 1},
+		{"a minute, and a refusal under a limit with a window of 100 ms", minute, 1},
 	}
-	time.Sleep(20 * time.Millisecond)
-	p.admitted(false, s, b, l, 1, "after all of it, and after 500 other buckets")
+	for i, debt := range debts {
+		p.admitted(true, s, p.bucket(fmt.Sprint(i)), debt.l, debt.l.Burst(), "when full")
+	}
+	p.admitted(false, s, p.bucket(fmt.Sprint(len(debts)-1)), ratelimit.MustPer(1, 100*time.Millisecond, 1), 1, "under a limit with a window of 100 ms, after a minute")
+	time.Sleep(1100 * time.Millisecond)
+	for i, debt := range debts {
+		p.admitted(false, s, p.bucket(fmt.Sprint(i)), debt.l, debt.n, "a second after "+debt.when)
+	}
+	// A store in the process goes by now. Others ignore it, and refuse as well.
+	d, err := s.Take(p.ctx, p.bucket("0"), daily(2), time.Now().Add(11*time.Hour), 1)
+	p.ok(err, "Take")
+	if d.Allowed {
+		p.failf("Take of 1 from a bucket that is empty, 11 hours later, under a limit of one request a day: Allowed is true, want false")
+	}
 }
 
 // quick is a limit that refills while one waits.

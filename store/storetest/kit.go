@@ -29,8 +29,8 @@ func TestRecords(t *testing.T, open func(t testing.TB) keys.Store, opts *Options
 	test(t, recordClauses, open, opts)
 }
 
-// TestLimits is [Test] for the half that keeps buckets. One subtest waits for
-// buckets to be filled again, which takes some tenths of a second.
+// TestLimits is [Test] for the half that keeps buckets. Two subtests wait
+// for buckets to be filled again, or not to be, which takes two seconds.
 func TestLimits(t *testing.T, open func(t testing.TB) ratelimit.Store, opts *Options[ratelimit.Store]) {
 	t.Helper()
 	test(t, allLimitClauses, open, opts)

@@ -13,62 +13,84 @@ import (
 
 const (
 	admits   = "take-admits-the-burst"
+	charges  = "take-charges-the-cost"
 	free     = "take-refuses-for-free"
+	reports  = "take-reports-remaining"
 	times    = "take-reports-times"
+	nanos    = "take-keeps-nanoseconds"
 	isolates = "take-isolates-buckets"
+	shares   = "take-shares-between-limits"
+	remember = "take-forgets-no-debt"
+	lasts    = "take-keeps-debt-while-it-lasts"
 )
 
-// limitClauses are the clauses of [ratelimit.Store]. Stores may decide by a
-// clock that the kit does not see, so nearly all of them take under limits that
-// give back one request a day, and do not depend on how long the kit takes. Two
-// wait for real time to pass, and only ask what must be true however long it
-// took.
+// limitClauses are the clauses of [ratelimit.Store]. Stores may decide by a clock
+// that the kit does not see. So nearly all clauses take under limits that give back
+// one request a day, and do not depend on how long the kit takes. Three wait for
+// real time to pass, and only check what is true however long that took.
 var limitClauses = []clause[ratelimit.Store]{
 	rule(admits,
 		"A bucket that was never used is full: it admits the burst, and then refuses. A refusal is not an error.",
 		takeAdmitsBurst),
-	rule("take-charges-the-cost",
+	rule(charges,
 		"A request that costs n takes n, or is refused if the bucket has less.",
 		takeChargesCost, admits),
 	rule(free,
 		"A request that is refused takes nothing, however often it is repeated. Clients that keep "+
 			"trying must not be locked out for longer.",
-		takeRefusesForFree, "take-charges-the-cost"),
+		takeRefusesForFree, charges),
 	rule("take-reports-the-limit",
 		"The Decision has the limit of the call, and leaves Fallback unset, which is for a Limiter to set.",
 		takeReportsLimit, admits),
-	rule("take-reports-remaining",
+	rule(reports,
 		"Remaining is the number of requests that the bucket would still admit, after this one was paid for. "+
 			"It is never negative and never above the burst.",
-		takeReportsRemaining, free, "take-charges-the-cost"),
+		takeReportsRemaining, free, charges),
 	rule(times,
-		"RetryAfter is 0 if the request was admitted, and else the time until it would be; ResetAfter is the time until "+
-			"the bucket is full. Both are durations: seconds or milliseconds are off by a power of ten.",
+		"RetryAfter is 0 if the request was admitted, and else the time until it would be. NextAfter is the time until "+
+			"Remaining grows by one, and ResetAfter the time until the bucket is full. All are durations: "+
+			"seconds or milliseconds are off by a power of ten.",
 		takeReportsTimes, free),
+	rule("take-agrees-with-the-limit",
+		"The Decision is the one that Limit.Take returns, in every field and to the nanosecond. A store that computes "+
+			"by itself, or that rounds, tells clients to come back too early or shows a quota that is not there.",
+		takeAgreesWithLimit, times, reports, "take-reports-the-limit"),
+	rule(nanos,
+		"The timestamp of a bucket is kept in whole nanoseconds. If it is rounded down, to milliseconds for example, "+
+			"every request gives some quota back, and under a limit of thousands a second all of it.",
+		takeKeepsNanoseconds, times),
 	rule("take-checks-the-cost",
 		"A cost that is below one or above the burst fails with an error that wraps ErrCost and with the zero "+
 			"Decision, and takes nothing. A negative cost would fill the bucket.",
-		takeChecksCost, "take-charges-the-cost"),
+		takeChecksCost, charges),
 	rule("take-checks-the-limit",
 		"The zero Limit fails with an error that wraps ErrInvalidLimit and with the zero Decision. It never means unlimited.",
 		takeChecksLimit, admits),
 	rule(isolates,
-		"Buckets are the same only if both strings are, byte by byte. Strings that are joined with a separator meet, "+
-			"and then one organization pays for another.",
+		"Buckets are the same only if both strings are equal, byte by byte, up to 255 bytes at least. Strings that are "+
+			"joined with a separator, cut or folded meet, and then one organization pays for another.",
 		takeIsolatesBuckets, admits),
-	rule("take-shares-between-limits",
+	rule(shares,
 		"Calls with other limits draw on the same bucket, each by fractions of its own window. "+
 			"A bucket for each limit would double what an organization may do with a second key.",
-		takeSharesBetweenLimits, free, "take-charges-the-cost"),
-	rule("take-forgets-no-debt",
+		takeSharesBetweenLimits, free, charges),
+	rule("take-writes-refusals",
+		"What Limit.Take returns as next is written even if the request is refused. A timestamp beyond the horizon "+
+			"is pulled in that way. Otherwise a clock that was set back would lock clients out until it has caught up.",
+		takeWritesRefusals, shares),
+	rule(remember,
 		"A bucket that is not full is not forgotten, however many other buckets come. Forgetting gives quota back.",
 		takeForgetsNoDebt, isolates),
+	rule(lasts,
+		"A bucket is kept until it is full, whatever limits it is asked under meanwhile. If it expires earlier, "+
+			"clients get quota back by waiting for that.",
+		takeKeepsDebt, remember, shares),
 	rule("take-refills",
 		"A request that was refused is admitted once RetryAfter is over.",
-		takeRefills, times),
+		takeRefills, nanos),
 	rule("take-keeps-the-rate",
 		"Over any span of time a bucket admits at most the burst plus the rate times the span.",
-		takeKeepsRate, times),
+		takeKeepsRate, nanos, lasts),
 	rule("take-with-ended-context",
 		"With a context that has ended a store decides all the same, or fails with the zero Decision and "+
 			"an error that does not blame the limit, the cost or the bucket. It never admits more than the burst.",
@@ -188,12 +210,67 @@ func takeReportsTimes(p *probe, s ratelimit.Store) {
 		if d.RetryAfter != 0 {
 			p.failf("RetryAfter of a request that was admitted is %v, want 0", d.RetryAfter)
 		}
+		check(fmt.Sprintf("NextAfter after %d requests, each of which costs a day,", i+1), d.NextAfter, day)
 		check(fmt.Sprintf("ResetAfter after %d requests, each of which costs a day,", i+1), d.ResetAfter, time.Duration(i+1)*day)
 	}
 	for n := 1; n <= 3; n++ {
 		d := p.take(s, b, l, n)
 		check(fmt.Sprintf("RetryAfter of %d requests from an empty bucket, each of which costs a day,", n), d.RetryAfter, time.Duration(n)*day)
+		check("NextAfter of an empty bucket, under a limit of one request a day,", d.NextAfter, day)
 		check("ResetAfter of an empty bucket of 3 requests, each of which costs a day,", d.ResetAfter, 3*day)
+	}
+}
+
+// takeAgreesWithLimit needs no clock: ResetAfter is how far the bucket is ahead of
+// the store's, and the rest of the Decision follows from it.
+func takeAgreesWithLimit(p *probe, s ratelimit.Store) {
+	for i, limits := range [][]ratelimit.Limit{
+		{daily(6), mustLimit(1.0/86400/2, 3), daily(6)}, // of one window, by days and by two days
+		{ratelimit.MustPerMinute(7)},                    // rounded
+		{ratelimit.MustPer(10_000, day, 3)},
+		{ratelimit.MustPer(1, day+123456789*time.Nanosecond, 5), ratelimit.MustPer(5, 5*(day+123456789*time.Nanosecond), 5)},
+	} {
+		b := p.bucket(fmt.Sprint(i))
+		for step := range 12 {
+			l := limits[step%len(limits)]
+			n := 1 + step%2
+			d := p.take(s, b, l, n)
+			lead := d.ResetAfter
+			if d.Allowed {
+				lead -= time.Duration(n) * l.Interval()
+			}
+			_, want, err := l.Take(int64(lead), 0, n)
+			p.ok(err, "Limit.Take")
+			if d != want {
+				p.failf("Take of %d under one request in %v and bursts of %d returned\n\t%s\nwant, for that ResetAfter,\n\t%s",
+					n, l.Interval(), l.Burst(), quoteDecision(d), quoteDecision(want))
+			}
+		}
+	}
+}
+
+func quoteDecision(d ratelimit.Decision) string {
+	return fmt.Sprintf("Allowed %t, Remaining %d, RetryAfter %v, NextAfter %v, ResetAfter %v", d.Allowed, d.Remaining, d.RetryAfter, d.NextAfter, d.ResetAfter)
+}
+
+// takeKeepsNanoseconds adds up what is lost, or charged too much, when the
+// timestamp is rounded. Rounded to milliseconds, that is 80 ms or more.
+func takeKeepsNanoseconds(p *probe, s ratelimit.Store) {
+	const (
+		takes    = 200
+		interval = time.Hour + 400*time.Microsecond
+		slack    = 10 * time.Millisecond // between the store's clock and ours
+	)
+	b, l := p.bucket("a"), ratelimit.MustPer(1, interval, takes)
+	var d ratelimit.Decision
+	start := time.Now()
+	for i := range takes {
+		d = p.admitted(true, s, b, l, 1, fmt.Sprintf("after %d", i))
+	}
+	passed := time.Since(start)
+	if most := takes * interval; d.ResetAfter > most || d.ResetAfter < most-passed-slack {
+		p.failf("ResetAfter after %d requests, each of which costs %v, is %v, want %v or, for the %v that have passed, a little less",
+			takes, interval, d.ResetAfter, most, passed)
 	}
 }
 
