@@ -101,7 +101,8 @@ func newAPI(s *stores, issuer string, proxies *middleware.Proxies, log *slog.Log
 // needs.
 func (a *api) register(mux interface {
 	Handle(pattern string, handler http.Handler)
-}) {
+},
+) {
 	httpjson.Register(mux, nil,
 		httpjson.Route{Pattern: "GET /healthz", Handler: http.HandlerFunc(healthz)},
 		httpjson.Route{Pattern: "GET /api/v1/partner/me", Handler: a.guard.Require(identityRead)(http.HandlerFunc(me))},

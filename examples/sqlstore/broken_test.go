@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-
 	"github.com/claviger-auth/claviger/examples/sqlstore"
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/ratelimit"
@@ -82,8 +81,10 @@ func TestMistakes(t *testing.T) {
 		{"pages of a hundred at most", "list-has-no-cap", source, "ORDER BY id LIMIT ?", "ORDER BY id LIMIT min(?, 100)"},
 		{"live is passed over", "list-live", source, " AND revoked = 0 ", " "},
 		{"update does not write that it is revoked", "list-live-sees-writes", source, "SET revoked = ?,", "SET revoked = revoked * ?,"},
-		{"live ones are chosen among a page", "list-live-fills-pages", source, " AND revoked = 0 ORDER BY id LIMIT ?",
-			" AND revoked = 0 AND id IN (SELECT id FROM records r WHERE r.org = ?1 AND r.kind = ?2 AND r.id > ?3 ORDER BY id LIMIT ?4) ORDER BY id"},
+		{
+			"live ones are chosen among a page", "list-live-fills-pages", source, " AND revoked = 0 ORDER BY id LIMIT ?",
+			" AND revoked = 0 AND id IN (SELECT id FROM records r WHERE r.org = ?1 AND r.kind = ?2 AND r.id > ?3 ORDER BY id LIMIT ?4) ORDER BY id",
+		},
 		{"update writes all that begin alike", "update-changes-one-record", source, "record = ? WHERE id = ?", "record = ? WHERE substr(id, 1, length(?4)) = ?4"},
 		{"update writes all without regard to case", "update-changes-one-record", source, "record = ? WHERE id = ?", "record = ? WHERE lower(id) = lower(?)"},
 		{"update keeps the first end", "sweep-follows-updates", source, "ends = ?,", "ends = coalesce(ends, ?),"},
@@ -93,8 +94,10 @@ func TestMistakes(t *testing.T) {
 		{"sweep removes what never ends", "sweep-only-dead-tokens", source, "ends < ?", "coalesce(ends, 0) < ?"},
 		{"sweep knows no limit", "sweep-keeps-the-limit", source, "ends < ? LIMIT ?", "ends < ? LIMIT max(?, 1000000)"},
 		{"sweep removes a thousand at most", "sweep-finds-all", source, "ends < ? LIMIT ?", "ends < ? LIMIT min(?, 1000)"},
-		{"sweep looks at a hundred rows", "sweep-finds-all", source, "SELECT id FROM records WHERE kind = 'token' AND ends < ?",
-			"SELECT id FROM (SELECT * FROM records WHERE kind = 'token' LIMIT 100) WHERE ends < ?"},
+		{
+			"sweep looks at a hundred rows", "sweep-finds-all", source, "SELECT id FROM records WHERE kind = 'token' AND ends < ?",
+			"SELECT id FROM (SELECT * FROM records WHERE kind = 'token' LIMIT 100) WHERE ends < ?",
+		},
 		{"transactions that lock when they write", locked, deferred, "", ""},
 		{"a lock is not waited for", locked, hasty, "", ""},
 		{"buckets without regard to case", "take-isolates-buckets", source, "bucket TEXT PRIMARY KEY", "bucket TEXT COLLATE NOCASE PRIMARY KEY"},

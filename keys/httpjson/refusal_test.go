@@ -112,32 +112,38 @@ func TestWriters(t *testing.T) {
 		json, problem string
 	}{
 		{
-			"plain", httpjson.Refusal{Status: 401, Code: "a", Description: "b c.", Scope: "d", Err: errors.New("e")},
+			"plain",
+			httpjson.Refusal{Status: 401, Code: "a", Description: "b c.", Scope: "d", Err: errors.New("e")},
 			`{"error":"a","error_description":"b c."}`,
 			`{"type":"about:blank","title":"Unauthorized","status":401,"detail":"b c.","error":"a"}`,
 		},
 		{
-			"characters to escape", httpjson.Refusal{Status: 400, Code: `a"`, Description: "\\ <\u00e9>\n\x7f"},
+			"characters to escape",
+			httpjson.Refusal{Status: 400, Code: `a"`, Description: "\\ <\u00e9>\n\x7f"},
 			`{"error":"a\"","error_description":"\\ \u003c\u00e9\u003e\n\u007f"}`,
 			`{"type":"about:blank","title":"Bad Request","status":400,"detail":"\\ \u003c\u00e9\u003e\n\u007f","error":"a\""}`,
 		},
 		{
-			"lists", httpjson.Refusal{Status: 422, Code: "invalid_scope", Description: "b", Grant: &scopes.GrantError{Unknown: []string{"b", `c"<`}}},
+			"lists",
+			httpjson.Refusal{Status: 422, Code: "invalid_scope", Description: "b", Grant: &scopes.GrantError{Unknown: []string{"b", `c"<`}}},
 			`{"error":"invalid_scope","error_description":"b","reserved":[],"unknown":["b","c\"\u003c"]}`,
 			`{"type":"about:blank","title":"Unprocessable Entity","status":422,"detail":"b","error":"invalid_scope","reserved":[],"unknown":["b","c\"\u003c"]}`,
 		},
 		{
-			"the other list", httpjson.Refusal{Status: 422, Code: "a", Grant: &scopes.GrantError{Reserved: []string{"r"}}},
+			"the other list",
+			httpjson.Refusal{Status: 422, Code: "a", Grant: &scopes.GrantError{Reserved: []string{"r"}}},
 			`{"error":"a","error_description":"","reserved":["r"],"unknown":[]}`,
 			`{"type":"about:blank","title":"Unprocessable Entity","status":422,"detail":"","error":"a","reserved":["r"],"unknown":[]}`,
 		},
 		{
-			"a client that has gone", httpjson.Refusal{Status: 499, Code: "a"},
+			"a client that has gone",
+			httpjson.Refusal{Status: 499, Code: "a"},
 			`{"error":"a","error_description":""}`,
 			`{"type":"about:blank","title":"Client Closed Request","status":499,"detail":"","error":"a"}`,
 		},
 		{
-			"long", httpjson.Refusal{Status: 400, Code: "a", Description: strings.Repeat("x", 1000)},
+			"long",
+			httpjson.Refusal{Status: 400, Code: "a", Description: strings.Repeat("x", 1000)},
 			`{"error":"a","error_description":"` + strings.Repeat("x", 1000) + `"}`,
 			`{"type":"about:blank","title":"Bad Request","status":400,"detail":"` + strings.Repeat("x", 1000) + `","error":"a"}`,
 		},

@@ -53,8 +53,12 @@ func millis(t time.Time) string {
 func (e earlier) variable(r keys.Record, version int64) (set, drop []any) {
 	set = []any{"rate", r.RateLimit, "digest", r.Digest.Text(), "version", version}
 	for _, f := range [][2]string{
-		{"label", r.Label}, {"scopes", r.Scopes.String()}, {"before", r.Previous.Text()},
-		{"until", millis(r.PreviousExpiresAt)}, {"expires", millis(r.ExpiresAt)}, {"revoked", millis(r.RevokedAt)},
+		{"label", r.Label},
+		{"scopes", r.Scopes.String()},
+		{"before", r.Previous.Text()},
+		{"until", millis(r.PreviousExpiresAt)},
+		{"expires", millis(r.ExpiresAt)},
+		{"revoked", millis(r.RevokedAt)},
 	} {
 		if f[1] == "" {
 			drop = append(drop, f[0])
