@@ -18,7 +18,7 @@ import (
 // No credential gets
 //
 //   - scopes that the principal lacks, besides the always-granted ones;
-//   - a limit above the principal's, who hands on none if it has none;
+//   - a limit above the principal's; a principal without a limit makes none;
 //   - an environment other than the principal's, unless that has the format's
 //     first one or none;
 //   - networks beyond the principal's;
@@ -35,8 +35,8 @@ import (
 //   - [ErrBeyond], with a [*BeyondError], if it has too little;
 //   - [ErrUnavailable] if it could not be looked at.
 //
-// An error that wraps one of these and [ErrUnavailable] as well says that what was
-// done could not be taken back.
+// With an error that wraps [ErrUnavailable] it is open whether something was done,
+// and whether it was taken back.
 type Actor struct {
 	m *Manager
 	p Principal
@@ -153,7 +153,7 @@ func (a Actor) Change(ctx context.Context, kind Kind, id string, c Change) (Reco
 	if err != nil {
 		return Record{}, err
 	}
-	return rec, nil
+	return rec, a.m.everywhere(ctx, nil)
 }
 
 // Rotate rotates a key, for a principal who has all that the key has. The
@@ -182,7 +182,7 @@ func (a Actor) Rotate(ctx context.Context, id string, r Rotation) (Issued, error
 	if err != nil {
 		return Issued{}, err
 	}
-	return done.issued, nil
+	return done.issued, a.m.everywhere(ctx, nil)
 }
 
 // RotateSecret gives a client a new secret, for a principal who has all that the
@@ -202,7 +202,7 @@ func (a Actor) RotateSecret(ctx context.Context, id string, overlap time.Duratio
 	if err != nil {
 		return Issued{}, err
 	}
-	return issued, nil
+	return issued, a.m.everywhere(ctx, nil)
 }
 
 // Revoke ends a credential. To end a client takes its scopes; to end a key takes
@@ -218,5 +218,5 @@ func (a Actor) Revoke(ctx context.Context, kind Kind, id string) error {
 		}
 		return nil
 	})
-	return err
+	return a.m.everywhere(ctx, err)
 }

@@ -26,8 +26,12 @@ type boundedStore struct {
 }
 
 // bounded returns store with calls that end after a time. A store that is read
-// in place waits for nothing, and its calls are not bounded.
+// in place waits for nothing, and its calls are not bounded. Of a Cache it is the
+// store behind it.
 func bounded(store Store, timeout time.Duration) *boundedStore {
+	if cache, ok := store.(*Cache); ok {
+		store = cache.store
+	}
 	if localView(store) != nil {
 		timeout = math.MaxInt64
 	}

@@ -42,7 +42,8 @@ type Change struct {
 //   - [ErrExpired] or [ErrReplaced] if a lifetime is refused;
 //   - [ErrInvalid], or [scopes.ErrGrant] with a [*scopes.GrantError];
 //   - [ErrConflict] if others keep changing the record;
-//   - [ErrUnavailable]; then the change may have been made.
+//   - [ErrUnavailable]; then the change may have been made;
+//   - [ErrUnsettled]; then it was made, and the new record is returned beside it.
 func (m *Manager) Change(ctx context.Context, org string, kind Kind, id string, c Change) (Record, error) {
 	_, rec, err := m.update(ctx, org, kind, id, false, func(rec *Record) error { return m.apply(rec, c) })
 	switch {
@@ -52,7 +53,7 @@ func (m *Manager) Change(ctx context.Context, org string, kind Kind, id string, 
 		return Record{}, err
 	}
 	m.tell(ctx, Changed, &rec)
-	return rec, nil
+	return rec, m.everywhere(ctx, nil)
 }
 
 // apply makes a change to a record.
@@ -113,11 +114,11 @@ func prolong(rec *Record, d time.Duration, now time.Time) error {
 // Revoke ends a credential at once and forever. When it has returned nil, no
 // check that starts later, on any node, accepts the credential or a token of
 // it. Revoking again is no error and changes nothing. The error wraps
-// [ErrNotFound], [ErrConflict] or [ErrUnavailable]. With the last two the credential
-// may still be good, and the call should be made again.
+// [ErrNotFound], [ErrConflict], [ErrUnavailable] or [ErrUnsettled]. With the last
+// three the credential may still be good, and the call should be made again.
 func (m *Manager) Revoke(ctx context.Context, org string, kind Kind, id string) error {
 	_, err := m.revoke(ctx, org, kind, id, nil)
-	return err
+	return m.everywhere(ctx, err) // also if it was revoked before, maybe just now
 }
 
 // revoke reports whether it was this call that revoked the credential. Check, if
@@ -182,7 +183,7 @@ func (m *Manager) RevokeAll(ctx context.Context, org string) (int, error) {
 		revoked, err := m.revokeEach(ctx, m.live(ctx, org))
 		n += revoked
 		if err != nil || revoked == 0 {
-			return n, err
+			return n, m.everywhere(ctx, err)
 		}
 	}
 }

@@ -131,7 +131,19 @@ func (e *env) unchanged(before map[string]keys.Record, but string) {
 // store.
 func (e *env) over(o *keys.Options) (*keys.Manager, *keys.Verifier) {
 	e.t.Helper()
-	m, err := keys.NewManager(watched{e.faults, e}, o)
+	return e.on(watched{e.faults, e}, o)
+}
+
+// on returns a manager and a verifier over any store, for the keys of e.
+func (e *env) on(s keys.Store, o *keys.Options) (*keys.Manager, *keys.Verifier) {
+	e.t.Helper()
+	if o == nil {
+		o = new(keys.Options)
+	}
+	if o.Format == nil {
+		o.Format = partner
+	}
+	m, err := keys.NewManager(s, o)
 	if err != nil {
 		e.t.Fatal(err)
 	}

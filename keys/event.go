@@ -62,15 +62,16 @@ type Event struct {
 	// Reason says why a request was refused, as one of the constants above,
 	// and is empty for the other types.
 	Reason string
-	// Err is the error behind [ReasonUnavailable], for logs, or that of a change
-	// which the library wanted to make on its own and could not.
+	// Err is the error behind [ReasonUnavailable], for logs. With the type
+	// Changed it is that of a change which a Verifier could not make: see
+	// [Options.Peppers].
 	Err error
 }
 
-// A Hook receives events. It is called by the goroutine that caused the event,
-// after the fact, and that waits until it returns: hand slow work to a goroutine
-// of your own. It must be safe for concurrent use. The context is that of the
-// call; [FromContext] tells who made a change, if the host put a principal there.
+// A Hook receives events. The goroutine that caused an event calls it after the
+// fact, and waits for it: hand slow work to a goroutine of your own. A Hook must be
+// safe for concurrent use. The context is that of the call; [FromContext] tells who
+// made a change, if the host put a principal there.
 type Hook func(ctx context.Context, e Event)
 
 // Reason returns the reason for the error of a check as one of the constants

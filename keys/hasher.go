@@ -104,10 +104,19 @@ func (h *hasher) matches(ctx context.Context, id string, d *Digest, kind Kind, s
 // sum256 is SHA-256 over the kind, a zero byte and the secret. The kind keeps
 // a digest of one kind from being of use as one of another.
 func sum256(kind Kind, secret string) [sha256.Size]byte {
+	if len(secret) <= hexSecretLen { // as the library's own are, which spares clearing much memory
+		var buf [maxTag + hexSecretLen]byte
+		return sha256.Sum256(tagged(buf[:], kind, secret))
+	}
 	var buf [maxTag + MaxLen]byte
-	n := copy(buf[:], kind)
-	n += 1 + copy(buf[n+1:], secret)
-	return sha256.Sum256(buf[:n])
+	return sha256.Sum256(tagged(buf[:], kind, secret))
+}
+
+// tagged writes what is hashed to buf, and returns that part of it.
+func tagged(buf []byte, kind Kind, secret string) []byte {
+	n := copy(buf, kind)
+	buf[n] = 0
+	return buf[:n+1+copy(buf[n+1:], secret)]
 }
 
 // burn does the work of matches for a record that is not there.
@@ -151,12 +160,10 @@ func newPepper(key Secret) *pepper {
 func (p *pepper) sum(kind Kind, secret string) [sha256.Size]byte {
 	s := p.states.Get().(*hmacState)
 	defer p.states.Put(s)
-	n := copy(s.in[:], kind)
-	s.in[n] = 0
-	n += 1 + copy(s.in[n+1:], secret)
+	in := tagged(s.in[:], kind, secret)
 	s.hash.Reset()
-	s.hash.Write(s.in[:n])
-	clear(s.in[:n])
+	s.hash.Write(in)
+	clear(in)
 	s.hash.Sum(s.out[:0])
 	return s.out
 }

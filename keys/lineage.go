@@ -18,13 +18,15 @@ func (a Actor) RevokeDescendants(ctx context.Context, kind Kind, id string) (int
 	if err != nil {
 		return 0, err
 	}
-	return a.m.revokeDescendants(ctx, p.Org, kind, id, func(rec *Record) error { return a.m.holds(&p, rec.Scopes) })
+	n, err := a.m.revokeDescendants(ctx, p.Org, kind, id, func(rec *Record) error { return a.m.holds(&p, rec.Scopes) })
+	return n, a.m.everywhere(ctx, err)
 }
 
 // RevokeDescendants is [Actor.RevokeDescendants] for the host itself, which may
 // end everything.
 func (m *Manager) RevokeDescendants(ctx context.Context, org string, kind Kind, id string) (int, error) {
-	return m.revokeDescendants(ctx, org, kind, id, func(*Record) error { return nil })
+	n, err := m.revokeDescendants(ctx, org, kind, id, func(*Record) error { return nil })
+	return n, m.everywhere(ctx, err)
 }
 
 func (m *Manager) revokeDescendants(ctx context.Context, org string, kind Kind, id string, check func(*Record) error) (n int, err error) {

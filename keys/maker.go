@@ -30,7 +30,8 @@ func (m *Manager) look(ctx context.Context, p Principal) (maker, error) {
 		return maker{Principal: p}, nil
 	}
 	var buf, parentBuf Record
-	rec, parent, err := m.verifier.lookUp(ctx, p.ID, &buf, &parentBuf)
+	// Not from a cache: what is read here decides what is written.
+	rec, parent, err := &buf, &parentBuf, m.verifier.read(ctx, p.ID, &buf, &parentBuf)
 	if err == ErrUnknown {
 		err = ErrCallerEnded
 	}

@@ -22,7 +22,7 @@ const (
 	sweepBatch = 100
 )
 
-// Forever is a time without an end: see [Rotation] and [Change].
+// Forever is a lifetime without an end: see [Spec], [Change] and [Rotation].
 const Forever time.Duration = math.MaxInt64
 
 // A Manager makes, changes and revokes credentials. It is safe for concurrent
@@ -30,9 +30,9 @@ const Forever time.Duration = math.MaxInt64
 //
 // Its methods take the organization that acts. A credential of another
 // organization is not found, just as one that does not exist; nor is one of
-// another kind than the one asked for. They are the host's own calls, and may do
-// everything. What a caller asks for goes through [Manager.As], which holds the
-// caller to what it has itself.
+// another kind than the one asked for. The methods are for the host itself, and may
+// do everything. What a caller asks for goes through [Manager.As], which holds the
+// caller to what it has.
 type Manager struct {
 	store    *boundedStore
 	verifier *Verifier
@@ -189,7 +189,7 @@ func (m *Manager) Count(ctx context.Context, org string, kind Kind, most int) (i
 }
 
 // LastUses returns when the credentials with the given IDs were last used, if
-// the Options have Uses: those that are not known to have been used are absent.
+// the Options have Uses. Credentials of which no use is known are absent.
 // The error wraps [ErrUnavailable].
 func (m *Manager) LastUses(ctx context.Context, ids ...string) (map[string]time.Time, error) {
 	if m.uses == nil {

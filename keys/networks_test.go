@@ -177,6 +177,19 @@ func TestNetworksAreSetsOfAddresses(t *testing.T) {
 	}
 }
 
+func TestNetworksAsText(t *testing.T) {
+	t.Parallel()
+	n := mustNetworks(t, "10.0.0.0/8 2001:db8::/32")
+	text, err := n.MarshalText()
+	var back keys.Networks
+	if err := errors.Join(err, back.UnmarshalText(text)); err != nil || back != n || string(text) != n.String() {
+		t.Errorf("%q became %q, %v", text, back, err)
+	}
+	if err := back.UnmarshalText([]byte("10.0.0.0/33")); !errors.Is(err, keys.ErrInvalid) || back != n {
+		t.Errorf("bad text: %v, and the set is now %q", err, back)
+	}
+}
+
 func FuzzParseNetworks(f *testing.F) {
 	f.Add("10.0.0.0/8 192.0.2.1")
 	f.Add("::ffff:10.0.0.0/104 2001:db8::/32")

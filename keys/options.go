@@ -59,8 +59,9 @@ type Options struct {
 	// together. A credential whose record says 0 has the figure of its plan, and
 	// another one the lower of the two. 0 is no plan: then a credential has its
 	// own figure, or RateLimit if that is 0. Plan is called for each check, so
-	// it must be fast, and safe for concurrent use; with an error the check
-	// fails with [ErrUnavailable]. If nil, no organization has a plan.
+	// it must be fast, and safe for concurrent use. With an error, or a figure
+	// that is negative or above MaxRateLimit, the check fails with
+	// [ErrUnavailable]. If nil, no organization has a plan.
 	Plan func(ctx context.Context, org string) (perMinute int, err error)
 
 	// MaxKeys and MaxClients are how many keys and clients an organization may
@@ -74,7 +75,7 @@ type Options struct {
 	// not bounded. If zero, DefaultTimeout.
 	Timeout time.Duration
 
-	// Uses notes when credentials were last used. If nil, nobody does.
+	// Uses notes when credentials were last used. If nil, that is not kept.
 	Uses *Uses
 
 	// Hook receives an event for each credential that is made or changed. If

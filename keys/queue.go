@@ -58,7 +58,6 @@ func (q *queue) change(ctx context.Context, org, id string) (leave func()) {
 	defer q.mu.Unlock()
 	if i := slices.Index(l.waiting, turn); i >= 0 {
 		l.waiting = slices.Delete(l.waiting, i, i+1)
-		q.next(key)
 		return func() {}
 	}
 	return func() { q.leave(key) } // it was given the turn meanwhile

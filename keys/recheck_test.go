@@ -48,37 +48,3 @@ func TestRecheck(t *testing.T) {
 		check("a revoked key", keyPrincipal, keys.ErrCallerEnded)
 	})
 }
-
-// TestRotateWhoseAnswerIsLost loses the answer to the write that ends the old
-// key: the rotation is done, and the owner must not be left without a key.
-func TestRotateWhoseAnswerIsLost(t *testing.T) {
-	t.Parallel()
-	env := newEnv(t, nil)
-	old := env.create(keys.Spec{})
-	env.faults.Lose(storetest.Update, 1, errors.New("connection reset"))
-	next, err := env.manager.Rotate(t.Context(), "acme", old.Record.ID, keys.Rotation{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := env.verify(next.Text.Reveal()); err != nil {
-		t.Errorf("the new key: %v", err)
-	}
-	if _, err := env.verify(old.Text.Reveal()); err != keys.ErrExpired {
-		t.Errorf("the old key: %v", err)
-	}
-}
-
-func TestRateLimitsAreBounded(t *testing.T) {
-	t.Parallel()
-	env := newEnv(t, nil)
-	if _, err := env.manager.Create(t.Context(), "acme", keys.Spec{RateLimit: keys.MaxRateLimit + 1}); !errors.Is(err, keys.ErrInvalid) {
-		t.Errorf("%v", err)
-	}
-	id := env.create(keys.Spec{RateLimit: keys.MaxRateLimit}).Record.ID
-	if _, err := env.manager.Change(t.Context(), "acme", "", id, keys.Change{RateLimit: new(keys.MaxRateLimit + 1)}); !errors.Is(err, keys.ErrInvalid) {
-		t.Errorf("%v", err)
-	}
-	if _, err := keys.NewManager(env.store, &keys.Options{RateLimit: keys.MaxRateLimit + 1}); err == nil {
-		t.Error("a default beyond the bound: no error")
-	}
-}

@@ -164,3 +164,15 @@ func TestRecordPrints(t *testing.T) {
 		t.Error("the digest is in the log")
 	}
 }
+
+func TestPossibleID(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[string]bool{
+		"": false, "a": true, "key/1 ü": true, "a\x00": false, "\x00": false, "a\xff": false, "ü\x00": false,
+		strings.Repeat("a", 255): true, strings.Repeat("a", 256): false, strings.Repeat("ü", 127): true, strings.Repeat("ü", 128): false,
+	} {
+		if got := keys.PossibleID(id); got != want {
+			t.Errorf("%q: %t", id, got)
+		}
+	}
+}

@@ -98,6 +98,7 @@ func TestRecordJSONRefuses(t *testing.T) {
 		"null":                        "null",
 		"an array":                    "[]",
 		"no members":                  "{}",
+		"names and values in turn":    "[" + strings.ReplaceAll(text[1:len(text)-1], `":`, `",`) + "]",
 		"a half":                      text[:len(text)/2],
 		"data behind it":              text + "{}",
 		"text that is no UTF-8":       strings.Replace(text, `"label":"label"`, "\"label\":\"\xff\"", 1),

@@ -15,11 +15,12 @@ const maxSuccessors = 8
 // may still be good, ends at once in any case, so that there are never more than
 // two. The error wraps [ErrNotFound], [ErrRevoked], [ErrExpired], [ErrPaused],
 // [ErrConflict], or [ErrInvalid] if the overlap is negative; then the client is as
-// it was. Or it wraps [ErrUnavailable]; then, if the store could not even be read
-// again, the client may have a new secret that nobody knows.
+// it was. Or it wraps [ErrUnsettled]; then the new secret is returned beside it. Or
+// it wraps [ErrUnavailable]; then, if the store could not even be read again, the
+// client may have a new secret that nobody knows.
 func (m *Manager) RotateSecret(ctx context.Context, org, id string, overlap time.Duration) (Issued, error) {
 	_, issued, err := m.rotateSecret(ctx, org, id, overlap, nil)
-	return issued, err
+	return issued, m.everywhere(ctx, err)
 }
 
 // rotateSecret is RotateSecret with a check that can refuse, if it is not nil.
@@ -27,6 +28,9 @@ func (m *Manager) RotateSecret(ctx context.Context, org, id string, overlap time
 func (m *Manager) rotateSecret(ctx context.Context, org, id string, overlap time.Duration, check func(*Record) error) (old Record, issued Issued, err error) {
 	if overlap < 0 {
 		return old, issued, &InvalidError{FieldOverlap, "is negative"}
+	}
+	if overlap, err = m.overlap(ctx, overlap); err != nil {
+		return old, issued, err
 	}
 	c, text, err := m.client.draw("")
 	if err != nil {
@@ -110,10 +114,11 @@ type Rotation struct {
 // [ErrConflict], or [ErrInvalid] if a time is not as [Rotation] says; then the old
 // key is as it was. Or it wraps [ErrUnavailable]; then, if the store could not even
 // be read again, the end of the old key may have been written all the same. No new
-// key is good in either case.
+// key is good in either case. Or it wraps [ErrUnsettled]; then the rotation is done,
+// and the new key is returned beside it.
 func (m *Manager) Rotate(ctx context.Context, org, id string, r Rotation) (Issued, error) {
 	done, err := m.rotate(ctx, org, id, &rotation{Rotation: r})
-	return done.issued, err
+	return done.issued, m.everywhere(ctx, err)
 }
 
 // A rotation is a Rotation with what an Actor adds to it.
@@ -136,6 +141,9 @@ func (m *Manager) rotate(ctx context.Context, org, id string, r *rotation) (done
 		return done, &InvalidError{FieldOverlap, "is negative"}
 	case r.Lifetime < 0 || !wholeLifetime(r.Lifetime):
 		return done, &InvalidError{FieldLifetime, "is negative or not in whole milliseconds"}
+	}
+	if r.Overlap, err = m.overlap(ctx, r.Overlap); err != nil {
+		return done, err
 	}
 	defer m.queue.change(ctx, org, id)()
 	for try := 1; ; try++ {

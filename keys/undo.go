@@ -8,16 +8,10 @@ import "context"
 // field gets no more than it had before the change.
 func (m *Manager) undo(ctx context.Context, before, after *Record) error {
 	_, rec, err := m.update(ctx, before.Org, before.Kind, before.ID, true, func(rec *Record) error {
-		if rec.Revoked() {
-			return errUnchanged
-		}
 		m.takeOut(rec, before, after)
 		return nil
 	})
-	switch {
-	case err == errUnchanged:
-		return nil
-	case err != nil:
+	if err != nil {
 		return err
 	}
 	m.tell(ctx, Changed, &rec)
@@ -64,7 +58,7 @@ func (m *Manager) takeOut(rec, before, after *Record) {
 // revert gives a field that a change touched the value that it had before, unless
 // it has another one by now.
 func revert[T comparable](field *T, before, after T) {
-	if before != after && *field == after {
+	if *field == after {
 		*field = before
 	}
 }

@@ -10,7 +10,7 @@ import (
 const (
 	// DefaultUsesInterval is how often uses are written by default.
 	DefaultUsesInterval = 10 * time.Second
-	// DefaultMaxUses is of how many credentials uses wait to be written, by
+	// DefaultMaxUses bounds the credentials whose uses wait to be written, by
 	// default.
 	DefaultMaxUses = 100_000
 
@@ -28,13 +28,13 @@ type UsesOptions struct {
 	// are dropped until the next write, and counted. If zero, DefaultMaxUses.
 	Max int
 
-	// OnError is told of writes that failed, which are tried again with the
-	// next one. If nil, it is told of none.
+	// OnError is called with the error of each write that failed. Its uses are
+	// written with the next one. If nil, such errors are dropped.
 	OnError func(error)
 }
 
-// Uses writes down when credentials were last used: many uses with one write,
-// and never while a request waits. The host gives it to its manager, and runs it:
+// Uses keeps when credentials were last used. It writes many uses at once, and
+// never while a request waits. The host gives it to its manager, and runs it:
 //
 //	uses, err := keys.NewUses(store, nil)
 //	manager, err := keys.NewManager(store, &keys.Options{Uses: uses})
@@ -114,7 +114,7 @@ func (u *Uses) waiting(ids []string) map[string]time.Time {
 	defer u.mu.Unlock()
 	for _, id := range ids {
 		for _, noted := range [...]map[string]time.Time{u.writing, u.pending} {
-			if at, ok := noted[id]; ok && at.After(uses[id]) {
+			if at := noted[id]; at.After(uses[id]) {
 				uses[id] = at
 			}
 		}
@@ -158,8 +158,8 @@ func (u *Uses) Run(ctx context.Context) error {
 	}
 }
 
-// Flush writes what was noted until now, and takes five seconds at most. If it
-// could not, it keeps the uses for the next write, and returns the store's error.
+// Flush writes what was noted until now. A write takes five seconds at most. If it
+// fails, Flush keeps the uses for the next one, and returns the store's error.
 func (u *Uses) Flush(ctx context.Context) error {
 	u.flushing.Lock()
 	defer u.flushing.Unlock()

@@ -21,9 +21,25 @@ type useStore struct {
 	uses   map[string]time.Time
 	writes int
 	err    error
+	hang   bool   // calls go on until their contexts end
+	during func() // called within each write; may be nil
 }
 
-func (s *useStore) NoteUses(_ context.Context, uses map[string]time.Time) error {
+// begin returns the error of a call that must not be made.
+func (s *useStore) begin(ctx context.Context) error {
+	if s.hang {
+		<-ctx.Done()
+	}
+	return ctx.Err()
+}
+
+func (s *useStore) NoteUses(ctx context.Context, uses map[string]time.Time) error {
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	if s.during != nil {
+		s.during()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writes++
@@ -37,7 +53,10 @@ func (s *useStore) NoteUses(_ context.Context, uses map[string]time.Time) error 
 	return nil
 }
 
-func (s *useStore) LastUses(_ context.Context, ids []string) (map[string]time.Time, error) {
+func (s *useStore) LastUses(ctx context.Context, ids []string) (map[string]time.Time, error) {
+	if err := s.begin(ctx); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	found := make(map[string]time.Time)
@@ -223,5 +242,28 @@ func TestLastUses(t *testing.T) {
 	without, _ := newEnv(t, nil).over(nil)
 	if got, err := without.LastUses(t.Context(), "both"); len(got) != 0 || err != nil {
 		t.Errorf("without Uses: %v, %v", got, err)
+	}
+}
+
+// TestLastUsesWhileTheyAreWritten reads a use that is neither noted any more nor
+// written yet.
+func TestLastUsesWhileTheyAreWritten(t *testing.T) {
+	t.Parallel()
+	store := new(useStore)
+	uses, err := keys.NewUses(store, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manager, _ := newEnv(t, nil).over(&keys.Options{Uses: uses})
+	at := now()
+	store.during = func() {
+		got, err := manager.LastUses(t.Context(), "a", "b")
+		if diff := cmp.Diff(map[string]time.Time{"a": at}, got); err != nil || diff != "" {
+			t.Errorf("%v\n%s", err, diff)
+		}
+	}
+	uses.Note("a", at)
+	if err := uses.Flush(t.Context()); err != nil || store.writes != 1 {
+		t.Errorf("%d writes, %v", store.writes, err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 type Verifier struct {
 	store *boundedStore
 	view  func(id string) *Record // reads records in place; nil if the store cannot
+	cache *Cache                  // nil if there is none
 	settings
 }
 
@@ -29,7 +30,8 @@ func NewVerifier(store Store, opts *Options) (*Verifier, error) {
 }
 
 func newVerifier(store Store, s settings) *Verifier {
-	return &Verifier{store: bounded(store, s.timeout), view: localView(store), settings: s}
+	cache, _ := store.(*Cache)
+	return &Verifier{store: bounded(store, s.timeout), view: localView(store), cache: cache, settings: s}
 }
 
 // Verify checks the text of an API key or an access token at the present time,
@@ -57,7 +59,7 @@ func (v *Verifier) VerifyAt(ctx context.Context, text string, now time.Time) (p 
 	return p, err
 }
 
-// A Claim is who somebody says to be who presents a credential, whether that is
+// A Claim is what is known of a credential that somebody presents, whether it is
 // good or not. It is for logs and events.
 type Claim struct {
 	Org  string // empty if no record was found
@@ -65,15 +67,15 @@ type Claim struct {
 	Kind Kind   // empty if no record was found
 }
 
-// VerifyClaim is [Verifier.VerifyAt] that also says, with an error too, what was
+// VerifyClaim is [Verifier.VerifyAt] that also returns, with an error too, what was
 // presented.
 func (v *Verifier) VerifyClaim(ctx context.Context, text string, now time.Time) (p Principal, c Claim, err error) {
 	err = v.use(ctx, text, now, &p, &c)
 	return p, c, err
 }
 
-// Inspect is [Verifier.VerifyAt] for somebody who asks about a credential, and
-// does not use it. It notes no use.
+// Inspect is [Verifier.VerifyAt] for somebody who asks about a credential and does
+// not use it: it notes no use.
 func (v *Verifier) Inspect(ctx context.Context, text string, now time.Time) (p Principal, err error) {
 	var c Claim
 	err = v.verify(ctx, text, now, &p, &c)
@@ -100,13 +102,13 @@ func (v *Verifier) verify(ctx context.Context, text string, now time.Time, p *Pr
 		return err
 	}
 	claim.ID = c.ID
-	if v.view != nil {
-		rec, parent, err := v.readInPlace(ctx, c.ID)
-		return v.decide(ctx, kind, &c, now, rec, parent, err, p, claim)
+	if v.view == nil && v.cache == nil {
+		var rec, parent Record // on the stack; the other ways need no room for copies
+		err = v.read(ctx, c.ID, &rec, &parent)
+		return v.decide(ctx, kind, &c, now, &rec, &parent, err, p, claim)
 	}
-	var rec, parent Record // on the stack, where no copy is made in vain
-	err = v.read(ctx, c.ID, &rec, &parent)
-	return v.decide(ctx, kind, &c, now, &rec, &parent, err, p, claim)
+	rec, parent, err := v.lookUp(ctx, c.ID, nil, nil)
+	return v.decide(ctx, kind, &c, now, rec, parent, err, p, claim)
 }
 
 // decide is verify for a record that was read, with its parent and the error of
@@ -224,10 +226,21 @@ func (v *Verifier) VerifyClient(ctx context.Context, id, secret string, now time
 // there is none. It reads the records of a local store where they are, and others
 // into the two buffers. The error is ErrUnknown, or wraps ErrUnavailable.
 func (v *Verifier) lookUp(ctx context.Context, id string, buf, parentBuf *Record) (rec, parent *Record, err error) {
-	if v.view != nil {
+	switch {
+	case v.view != nil:
 		return v.readInPlace(ctx, id)
+	case v.cache != nil:
+		return v.readCached(ctx, id)
 	}
 	return buf, parentBuf, v.read(ctx, id, buf, parentBuf)
+}
+
+// readCached is lookUp for a store with a cache in front.
+func (v *Verifier) readCached(ctx context.Context, id string) (rec, parent *Record, err error) {
+	if rec, parent, err = v.cache.lookUp(ctx, id); err != nil {
+		return nil, nil, unknown(ctx, answer(ctx, err))
+	}
+	return rec, parent, plausible(ctx, rec, id)
 }
 
 // readInPlace is lookUp for a local store.
@@ -243,10 +256,15 @@ func (v *Verifier) readInPlace(ctx context.Context, id string) (rec, parent *Rec
 
 // read is lookUp for any other store.
 func (v *Verifier) read(ctx context.Context, id string, rec, parent *Record) (err error) {
-	*rec, *parent, err = v.store.Get(ctx, id)
+	if *rec, *parent, err = v.store.Get(ctx, id); err != nil {
+		return unknown(ctx, err)
+	}
+	return plausible(ctx, rec, id)
+}
+
+// unknown returns what the error of a read says about a credential.
+func unknown(ctx context.Context, err error) error {
 	switch {
-	case err == nil:
-		return plausible(ctx, rec, id)
 	case errors.Is(err, ErrNotFound):
 		return ErrUnknown
 	case errors.Is(err, ErrUnavailable):
@@ -312,6 +330,9 @@ func (v *Verifier) judge(ctx context.Context, kind Kind, c *Credential, now time
 func (v *Verifier) upgrade(ctx context.Context, rec Record, secret string, now time.Time) {
 	rec.Digest = v.hasher.digest(rec.Kind, secret)
 	err := v.store.Update(ctx, rec)
+	if v.cache != nil {
+		v.cache.forget(rec.ID)
+	}
 	if errors.Is(err, ErrConflict) || errors.Is(err, context.Canceled) {
 		return
 	}

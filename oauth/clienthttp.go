@@ -193,6 +193,11 @@ func (h *Handler) rotateSecret(w http.ResponseWriter, r *http.Request, by keys.P
 		overlap = time.Duration(*seconds) * time.Second
 	}
 	issued, err := h.server.RotateSecret(r.Context(), by, r.PathValue("id"), overlap)
+	if errors.Is(err, keys.ErrUnsettled) && issued.Text.Len() > 0 {
+		// The new secret is good, and this is the only time that it can be had.
+		h.logger.LogAttrs(r.Context(), slog.LevelError, "rotation is not yet everywhere", slog.String("id", issued.Record.ID), slog.Any("error", err))
+		err = nil
+	}
 	if err != nil {
 		return beyond(err)
 	}

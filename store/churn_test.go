@@ -40,7 +40,7 @@ func TestMemoryConcurrentChurn(t *testing.T) {
 					if err := m.Update(t.Context(), r); err != nil {
 						t.Errorf("Update of a live token: %v", err)
 					}
-					if got, err := m.Get(t.Context(), r.ID); err != nil || got.Label != "updated" {
+					if got, _, err := m.Get(t.Context(), r.ID); err != nil || got.Label != "updated" {
 						t.Errorf("Get of a live token: %v, %v", got, err)
 					}
 				}
@@ -127,7 +127,7 @@ func TestMemorySweepRacesUpdate(t *testing.T) {
 		insert(t, m, r)
 		r.ExpiresAt = start.Add(time.Hour)
 		err := m.Update(t.Context(), r)
-		_, found := m.Get(t.Context(), r.ID)
+		_, _, found := m.Get(t.Context(), r.ID)
 		switch {
 		case err == nil && found != nil:
 			t.Fatalf("a token that was updated to live longer is gone: %v", found)

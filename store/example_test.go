@@ -26,7 +26,7 @@ func ExampleMemory() {
 		fmt.Println(err)
 		return
 	}
-	r, err := memory.Get(ctx, issued.Record.ID)
+	r, _, err := memory.Get(ctx, issued.Record.ID)
 	fmt.Println(r.Label, r.Version, err)
 
 	limiter, err := ratelimit.NewLimiter(&memory, nil)
@@ -52,8 +52,8 @@ func ExampleStore_update() {
 		CreatedAt: time.UnixMilli(1_700_000_000_000), Version: 1,
 	})
 
-	mine, _ := s.Get(ctx, "key_1")
-	theirs, _ := s.Get(ctx, "key_1")
+	mine, _, _ := s.Get(ctx, "key_1")
+	theirs, _, _ := s.Get(ctx, "key_1")
 	theirs.RevokedAt = time.UnixMilli(1_800_000_000_000)
 	fmt.Println(s.Update(ctx, theirs))
 	mine.Label = "renamed"
@@ -86,7 +86,7 @@ func ExampleMemory_NoteUses() {
 
 	uses, err := memory.LastUses(ctx, []string{id, "key_of_nobody"})
 	fmt.Println(len(uses), uses[id], err)
-	r, err := memory.Get(ctx, id)
+	r, _, err := memory.Get(ctx, id)
 	fmt.Println(r.Version, err)
 	// Output:
 	// 1 2026-05-01 12:00:00 +0000 UTC <nil>

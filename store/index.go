@@ -1,7 +1,6 @@
 package store
 
 import (
-	"iter"
 	"slices"
 	"sync"
 )
@@ -50,32 +49,27 @@ func (x *index) sort(id string, n int, live bool) {
 	}
 }
 
-// after returns the IDs that come after id, in ascending order as far as they
-// are sorted.
-func (x *index) after(id string, live bool) iter.Seq[string] {
-	if live {
-		return x.live.after(id)
+// after returns a merge that stands before the first ID that comes after id.
+func (x *index) after(id string, live bool) merge {
+	m := merge{live: x.live.after(id)}
+	if !live {
+		m.revoked = x.revoked.after(id)
 	}
-	return func(yield func(string) bool) {
-		next, stop := iter.Pull(x.revoked.after(id))
-		defer stop()
-		revoked, more := next()
-		for id := range x.live.after(id) {
-			for ; more && revoked < id; revoked, more = next() {
-				if !yield(revoked) {
-					return
-				}
-			}
-			if !yield(id) {
-				return
-			}
-		}
-		for ; more; revoked, more = next() {
-			if !yield(revoked) {
-				return
-			}
-		}
+	return m
+}
+
+// A merge walks over the IDs of two lists in byte order.
+type merge struct{ live, revoked cursor }
+
+// next returns the next ID, or "" if there are no more.
+func (m *merge) next() string {
+	a, b := m.live.id(), m.revoked.id()
+	if b == "" || a != "" && a < b {
+		m.live.skip()
+		return a
 	}
+	m.revoked.skip()
+	return b
 }
 
 // A list has IDs in byte order. It is made of blocks in ascending order. Within a
@@ -172,25 +166,41 @@ func (x *list) sort(id string, n int) {
 	}
 }
 
-// after returns the IDs that come after id, in ascending order as far as they
-// are sorted.
-func (x *list) after(id string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		if len(x.blocks) == 0 {
-			return
+// after returns a cursor that stands before the first ID that comes after id. The
+// order of the IDs is ascending as far as they are sorted.
+func (x *list) after(id string) cursor {
+	if len(x.blocks) == 0 {
+		return cursor{}
+	}
+	b := x.block(id)
+	at, found := slices.BinarySearch(x.blocks[b].ids, id)
+	if found {
+		at++
+	}
+	return cursor{ids: x.blocks[b].ids[at:], blocks: x.blocks[b+1:]}
+}
+
+// A cursor stands before an ID of a list, or at its end.
+type cursor struct {
+	ids    []string // the rest of a block
+	blocks []block  // those that come after it
+}
+
+// id returns the ID that the cursor stands before, or "" at the end.
+func (c *cursor) id() string {
+	if len(c.ids) == 0 {
+		if len(c.blocks) == 0 {
+			return ""
 		}
-		b := x.block(id)
-		at, found := slices.BinarySearch(x.blocks[b].ids, id)
-		if found {
-			at++
-		}
-		for ; b < len(x.blocks); b, at = b+1, 0 {
-			for _, id := range x.blocks[b].ids[at:] {
-				if !yield(id) {
-					return
-				}
-			}
-		}
+		c.ids, c.blocks = c.blocks[0].ids, c.blocks[1:] // no block is empty
+	}
+	return c.ids[0]
+}
+
+// skip moves the cursor behind the ID that id returned last, if there was one.
+func (c *cursor) skip() {
+	if len(c.ids) > 0 {
+		c.ids = c.ids[1:]
 	}
 }
 

@@ -130,9 +130,11 @@ func (m *Memory) Get(ctx context.Context, id string) (rec, parent keys.Record, e
 	return *r, parent, nil
 }
 
-// Local returns m and a function that looks up an ID without a copy of the
-// record; a [keys.Verifier] uses it. Of a struct that embeds a Memory it is the
-// Memory that is returned, so that a Get of its own counts.
+// Local is for a [keys.Verifier], and for nobody else: authors of stores need no
+// such method. It returns m and a function that looks up an ID without copying
+// the record, which nobody may change. A struct that embeds a Memory has Local too,
+// and may have another Get. The Verifier sees by the first result that the function
+// is not the struct's, and calls Get.
 func (m *Memory) Local() (self keys.Store, view func(id string) *keys.Record) {
 	return m, m.view
 }
@@ -223,12 +225,13 @@ func (m *Memory) page(x *index, q keys.Query) []keys.Record {
 		most += x.revoked.len
 	}
 	page := make([]keys.Record, 0, min(q.Limit, most))
-	for id := range x.after(q.After, q.Live) {
-		if len(page) == q.Limit {
+	ids := x.after(q.After, q.Live)
+	for len(page) < q.Limit {
+		id := ids.next()
+		if id == "" {
 			break
 		}
-		hash, s := m.locate(id)
-		page = append(page, s.get(hash, id).Record)
+		page = append(page, *m.view(id))
 	}
 	return page
 }

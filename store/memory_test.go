@@ -47,7 +47,7 @@ func insert(t testing.TB, m *store.Memory, r keys.Record) {
 
 func TestMemory(t *testing.T) {
 	t.Parallel()
-	storetest.Test(t, func(testing.TB) store.Store { return new(store.Memory) })
+	storetest.Test(t, func(testing.TB) store.Store { return new(store.Memory) }, nil)
 }
 
 func TestErrors(t *testing.T) {
@@ -70,7 +70,7 @@ func TestMemoryGetAllocatesNothing(t *testing.T) {
 	defer cancel()
 	for _, id := range []string{"key_1", "key_2", "", strings.Repeat("x", 1000)} {
 		if n := testing.AllocsPerRun(100, func() {
-			if r, err := m.Get(ctx, id); r.ID != id && err == nil {
+			if r, _, err := m.Get(ctx, id); r.ID != id && err == nil {
 				t.Errorf("Get of %q gave %q", id, r.ID)
 			}
 		}); n != 0 {
@@ -106,12 +106,21 @@ type model map[string]keys.Record
 func (m model) list(q keys.Query) []keys.Record {
 	page := []keys.Record{}
 	for _, r := range m {
-		if r.Org == q.Org && r.Kind == q.Kind && r.ID > q.After {
+		if r.Org == q.Org && r.Kind == q.Kind && r.ID > q.After && !(q.Live && r.Revoked()) {
 			page = append(page, r)
 		}
 	}
 	slices.SortFunc(page, func(a, b keys.Record) int { return strings.Compare(a.ID, b.ID) })
 	return page[:min(len(page), q.Limit)]
+}
+
+func (m model) count(kind keys.Kind, now time.Time) (n int) {
+	for _, r := range m {
+		if r.Kind == kind && !r.Revoked() && !r.Expired(now) {
+			n++
+		}
+	}
+	return n
 }
 
 // Over long random schedules, in which tables grow, shrink and fill with removed
@@ -131,10 +140,12 @@ func TestMemoryIsItsModel(t *testing.T) {
 				step(t, random, m, want, ids)
 			}
 			for _, kind := range []keys.Kind{keys.KindKey, keys.KindToken} {
-				compareLists(t, m, want, keys.Query{Org: "acme", Kind: kind, Limit: math.MaxInt})
+				for _, live := range []bool{false, true} {
+					compareLists(t, m, want, keys.Query{Org: "acme", Kind: kind, Limit: math.MaxInt, Live: live})
+				}
 			}
 			for _, id := range ids {
-				r, err := m.Get(t.Context(), id)
+				r, _, err := m.Get(t.Context(), id)
 				if _, there := want[id]; there != (err == nil) || r != want[id] {
 					t.Fatalf("Get of %q gave %v, %v; want %v", id, r, err, want[id])
 				}
@@ -145,6 +156,7 @@ func TestMemoryIsItsModel(t *testing.T) {
 
 // step does one random thing to both.
 func step(t *testing.T, random *rand.Rand, m *store.Memory, want model, ids []string) {
+	size := len(ids)
 	id := ids[random.IntN(len(ids))]
 	was, there := want[id]
 	switch n := random.IntN(1000); {
@@ -166,6 +178,9 @@ func step(t *testing.T, random *rand.Rand, m *store.Memory, want model, ids []st
 			r = record(t, keys.KindKey, id)
 		}
 		r.Label, r.ExpiresAt = fmt.Sprint(n), start.Add(time.Duration(random.IntN(3)-1)*time.Hour)
+		if random.IntN(4) == 0 && !r.Revoked() {
+			r.RevokedAt = start
+		}
 		err := m.Update(t.Context(), r)
 		if there != (err == nil) {
 			t.Fatalf("Update of %q failed with %v; it is there: %t", id, err, there)
@@ -176,16 +191,21 @@ func step(t *testing.T, random *rand.Rand, m *store.Memory, want model, ids []st
 		}
 	case n < 998:
 		kind := []keys.Kind{keys.KindKey, keys.KindToken, keys.KindClient}[random.IntN(3)]
-		compareLists(t, m, want, keys.Query{Org: "acme", Kind: kind, After: id[:random.IntN(len(id))], Limit: 1 + random.IntN(20)})
+		q := keys.Query{Org: "acme", Kind: kind, After: id[:random.IntN(len(id))], Limit: 1 + random.IntN(20), Live: random.IntN(2) == 0}
+		compareLists(t, m, want, q)
+		most := 1 + random.IntN(size)
+		if got, err := m.Count(t.Context(), "acme", kind, start, most); err != nil || got != min(most, want.count(kind, start)) {
+			t.Fatalf("Count of the %ss gave %d, %v; want %d, or at most %d", kind, got, err, want.count(kind, start), most)
+		}
 	default:
 		dead := 0
 		for id, r := range want {
-			if r.Kind == keys.KindToken && r.ExpiresAt.Before(start) {
+			if r.Sweepable(start.Add(time.Millisecond)) {
 				delete(want, id)
 				dead++
 			}
 		}
-		n, err := m.Sweep(t.Context(), start, math.MaxInt)
+		n, err := m.Sweep(t.Context(), start.Add(time.Millisecond), math.MaxInt)
 		if n != dead || err != nil {
 			t.Fatalf("Sweep removed %d, %v; want %d", n, err, dead)
 		}
@@ -266,7 +286,7 @@ func TestMemorySweepInSteps(t *testing.T) {
 	if n, err := m.Sweep(t.Context(), start.Add(1), limit); n != 0 || err != nil {
 		t.Errorf("Sweep of a live token: %d, %v", n, err)
 	}
-	if got, err := m.Get(t.Context(), "17"); err != nil || got != again {
+	if got, _, err := m.Get(t.Context(), "17"); err != nil || got != again {
 		t.Errorf("Get gave %v, %v; want the record that was inserted last", got, err)
 	}
 }

@@ -29,7 +29,7 @@ func lastUses(t testing.TB, m *store.Memory, ids ...string) map[string]time.Time
 	return uses
 }
 
-func TestMemoryGetFamilyAllocatesNothing(t *testing.T) {
+func TestMemoryGetWithParentAllocatesNothing(t *testing.T) {
 	m := new(store.Memory)
 	token := record(t, keys.KindToken, "oauth_1")
 	orphan := record(t, keys.KindToken, "oauth_2")
@@ -39,11 +39,11 @@ func TestMemoryGetFamilyAllocatesNothing(t *testing.T) {
 	}
 	for id, want := range map[string]string{"oauth_1": token.Parent, "oauth_2": "", "key_1": "", "key_2": "", "": ""} {
 		if n := testing.AllocsPerRun(100, func() {
-			if _, parent, _ := m.GetFamily(t.Context(), id); parent.ID != want {
+			if _, parent, _ := m.Get(t.Context(), id); parent.ID != want {
 				t.Errorf("the parent of %q is %q, want %q", id, parent.ID, want)
 			}
 		}); n != 0 {
-			t.Errorf("GetFamily of %q allocates %v times, want 0", id, n)
+			t.Errorf("Get of %q allocates %v times, want 0", id, n)
 		}
 	}
 }

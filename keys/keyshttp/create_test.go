@@ -2,6 +2,7 @@ package keyshttp_test
 
 import (
 	"maps"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -132,6 +133,8 @@ func TestCreateRefuses(t *testing.T) {
 	t.Parallel()
 	noLimit := admin
 	noLimit.RateLimit = 0
+	rich := admin
+	rich.RateLimit = math.MaxInt
 	tests := []struct {
 		name   string
 		caller keys.Principal
@@ -180,6 +183,7 @@ func TestCreateRefuses(t *testing.T) {
 		{"limit above the caller's", admin, `{"rate_limit_per_minute":1001}`, 422, "invalid_value"},
 		{"default limit above the caller's, asked for", clerk, `{"rate_limit_per_minute":600}`, 422, "invalid_value"},
 		{"limit that overflows 32 bits", admin, `{"rate_limit_per_minute":4294967297}`, 422, "invalid_value"},
+		{"limit that no record can hold", rich, `{"rate_limit_per_minute":1000000001}`, 422, "invalid_value"},
 		{"caller without a limit", noLimit, ``, 403, "insufficient_scope"},
 		{"caller without a limit asks for one", noLimit, `{"rate_limit_per_minute":1}`, 422, "invalid_value"},
 	}
@@ -205,15 +209,22 @@ func TestDescriptions(t *testing.T) {
 	tests := []struct{ name, body, value string }{
 		{"label", `{"label":"` + strings.Repeat("zq", 200) + `"}`, "zq"},
 		{"environment", `{"environment":"zq"}`, "zq"},
-		{"expires_in", `{"expires_in":-77}`, "77"},
+		{"expires_in is not from 1 to 315360000 seconds", `{"expires_in":-77}`, "77"},
+		{"overlap is not from 0 to 315360000 seconds", `{"overlap":-77}`, "77"},
+		{"networks", `{"networks":["zq"]}`, "zq"},
+		{"metadata", `{"metadata":{"zq":"` + strings.Repeat("z", 5000) + `"}}`, "z"},
 		{"rate_limit_per_minute", `{"rate_limit_per_minute":7777}`, "77"},
 		{"scopes", `{"scopes":{"zq":1}}`, "zq"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got := h.do(admin, "POST", "/v1/keys", tt.body).object(t)["error_description"].(string)
-			if !strings.HasPrefix(got, tt.name+" ") || strings.Contains(got, tt.value) {
+			path := "/v1/keys"
+			if strings.HasPrefix(tt.name, "overlap") {
+				path += "/vck_live_x/rotate"
+			}
+			got := h.do(admin, "POST", path, tt.body).object(t)["error_description"].(string)
+			if !strings.HasPrefix(got+" ", tt.name+" ") || strings.Contains(got, tt.value) {
 				t.Errorf("description %q, want one of %s without the value", got, tt.name)
 			}
 		})
@@ -285,6 +296,14 @@ func TestLocation(t *testing.T) {
 			w := httptest.NewRecorder()
 			h.routes["POST /v1/keys"].ServeHTTP(w, r.WithContext(keys.NewContext(r.Context(), admin)))
 			a := answer{w.Code, w.Header(), w.Body.String()}
+			id := a.object(t)["key_id"].(string)
+			a.wantHeader(t, "Location", tt.want+id)
+
+			r = httptest.NewRequest("POST", "http://host"+strings.TrimSuffix(tt.path, "/")+"/"+id+"/rotate", nil)
+			r.SetPathValue("id", id)
+			w = httptest.NewRecorder()
+			h.routes["POST /v1/keys/{id}/rotate"].ServeHTTP(w, r.WithContext(keys.NewContext(r.Context(), admin)))
+			a = answer{w.Code, w.Header(), w.Body.String()}
 			a.wantHeader(t, "Location", tt.want+a.object(t)["key_id"].(string))
 		})
 	}

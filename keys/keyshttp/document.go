@@ -45,12 +45,10 @@ func (h *Handler) document(ctx context.Context, rec keys.Record) (document, erro
 		KeyID: rec.ID, Org: rec.Org, Label: rec.Label, Scopes: rec.Scopes, RateLimit: limit,
 		CreatedAt: httpjson.Timestamp(rec.CreatedAt), RevokedAt: optional(rec.RevokedAt), DisabledAt: optional(rec.DisabledAt),
 		Environment: rec.Environment, CreatedBy: rec.CreatedBy, Replaces: rec.Replaces, ReplacedBy: rec.ReplacedBy,
+		Networks: rec.Networks.Strings(),
 	}
 	if !rec.ExpiresAt.IsZero() {
 		d.ExpiresAt = new(httpjson.Timestamp(rec.ExpiresAt))
-	}
-	if !rec.Networks.IsEmpty() {
-		d.Networks = rec.Networks.Strings()
 	}
 	// The host may keep text of another kind there.
 	if text := []byte(rec.Metadata); strings.HasPrefix(rec.Metadata, "{") && json.Valid(text) {
@@ -92,7 +90,7 @@ func (h *Handler) documents(ctx context.Context, records []keys.Record) ([]docum
 // old one may have ended for it, so an error keeps nothing from the caller.
 func (h *Handler) writeIssued(w http.ResponseWriter, r *http.Request, collection string, issued keys.Issued) {
 	d, err := h.document(r.Context(), issued.Record)
-	if err != nil && !httpjson.ClientGone(r.Context()) {
+	if err != nil {
 		h.log(r, err)
 	}
 	d.Key = issued.Text.Reveal()

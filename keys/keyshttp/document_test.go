@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -97,6 +98,9 @@ func TestPlans(t *testing.T) {
 			t.Errorf("%v, want the limit %d", o, perMinute)
 		}
 	}
+	if o := h.made(t, admin, `{"rate_limit_per_minute":250}`); o["rate_limit_per_minute"] != 200.0 {
+		t.Errorf("%v, want the limit of the plan, which is lower", o)
+	}
 	b.perMinute = 2000
 	if o := h.made(t, admin, ""); o["rate_limit_per_minute"] != float64(admin.RateLimit) {
 		t.Errorf("%v, want the caller's limit, %d", o, admin.RateLimit)
@@ -132,6 +136,26 @@ func TestPlansThatFail(t *testing.T) {
 	}
 	if statuses[201] < 2 || statuses[503] < 2 {
 		t.Errorf("%v", statuses)
+	}
+}
+
+// TestPlansOfClientsThatHangUp ends the context of a request when all is done but
+// the answer.
+func TestPlansOfClientsThatHangUp(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(keys.NewContext(t.Context(), admin))
+	defer cancel()
+	calls := 0
+	h := newHostWith(t, keys.Options{Plan: func(context.Context, string) (int, error) {
+		if calls++; calls == 4 { // the one for the answer
+			cancel()
+			return 0, ctx.Err()
+		}
+		return 300, nil
+	}}, keyshttp.Options{})
+	h.send(httptest.NewRequestWithContext(ctx, "POST", "/v1/keys", nil))
+	if calls != 4 || h.log.Len() > 0 {
+		t.Errorf("%d calls, log %s", calls, h.log)
 	}
 }
 

@@ -1,6 +1,7 @@
 package keyshttp_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -14,21 +15,23 @@ import (
 	"github.com/claviger-auth/claviger/store"
 )
 
+// signedIn stands for what protects the routes. Here all requests come from one
+// user.
+func signedIn(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		anna := keys.Principal{Org: "acme", ID: "anna", RateLimit: 600, Scopes: scopes.MustParse("webhooks:manage")}
+		next.ServeHTTP(w, r.WithContext(keys.NewContext(r.Context(), anna)))
+	})
+}
+
 // newManager returns a manager over an empty store.
 func newManager() *keys.Manager {
-	manager, err := keys.NewManager(new(store.Memory), &keys.Options{Catalog: scopes.MustCatalog(scopes.Scope{Name: "webhooks:manage"})})
-	if err != nil {
-		panic(err)
-	}
-	return manager
+	return must(keys.NewManager(new(store.Memory), &keys.Options{Catalog: scopes.MustCatalog(scopes.Scope{Name: "webhooks:manage"})}))
 }
 
 // newService returns a service that manages keys for who is signed in.
 func newService(manager *keys.Manager) http.Handler {
-	handler, err := keyshttp.NewHandler(manager, nil)
-	if err != nil {
-		panic(err)
-	}
+	handler := must(keyshttp.NewHandler(manager, nil))
 	mux := http.NewServeMux()
 	handler.Register(mux, "/v1/keys", signedIn)
 	return mux
@@ -48,10 +51,7 @@ func send(h http.Handler, method, path, body string) map[string]any {
 // A host lets its users manage the keys of their organizations, with the sessions
 // that it has for them.
 func ExampleHandler_Register() {
-	handler, err := keyshttp.NewHandler(newManager(), nil)
-	if err != nil {
-		panic(err)
-	}
+	handler := must(keyshttp.NewHandler(newManager(), nil))
 	sessions := map[string]keys.Principal{
 		"c00kie": {Org: "acme", ID: "anna", Scopes: scopes.MustParse("webhooks:manage"), RateLimit: 600},
 	}
@@ -90,10 +90,7 @@ func ExampleHandler_Register() {
 
 // Refusals in the form of RFC 9457.
 func ExampleOptions() {
-	handler, err := keyshttp.NewHandler(newManager(), &keyshttp.Options{WriteError: httpjson.WriteProblem})
-	if err != nil {
-		panic(err)
-	}
+	handler := must(keyshttp.NewHandler(newManager(), &keyshttp.Options{WriteError: httpjson.WriteProblem}))
 	mux := http.NewServeMux()
 	handler.Register(mux, "/v1/keys", signedIn)
 	mux.Handle("/", httpjson.NotFound(httpjson.WriteProblem))
@@ -134,8 +131,7 @@ func Example_pause() {
 	made := send(service, "POST", "/v1/keys", `{"label":"CI"}`)
 	path := fmt.Sprint("/v1/keys/", made["key_id"])
 	check := func() {
-		r := httptest.NewRequest("GET", "/", nil)
-		_, err := manager.Verifier().Verify(r.Context(), made["key"].(string))
+		_, err := manager.Verifier().Verify(context.Background(), made["key"].(string))
 		fmt.Println(err)
 	}
 	send(service, "PATCH", path, `{"disabled":true}`)
@@ -156,14 +152,8 @@ func Example_descendants() {
 	send(service, "POST", "/v1/keys", `{"label":"other"}`)
 
 	// What a request with the leaked key would do.
-	ctx := httptest.NewRequest("GET", "/", nil).Context()
-	thief, err := manager.Verifier().Verify(ctx, leaked["key"].(string))
-	if err != nil {
-		panic(err)
-	}
-	if _, err := manager.As(thief).Create(ctx, keys.Spec{Label: "thief's"}); err != nil {
-		panic(err)
-	}
+	thief := must(manager.Verifier().Verify(context.Background(), leaked["key"].(string)))
+	must(manager.As(thief).Create(context.Background(), keys.Spec{Label: "thief's"}))
 
 	count := func() int { return len(send(service, "GET", "/v1/keys", "")["keys"].([]any)) }
 	fmt.Println(count(), "keys")

@@ -1,7 +1,9 @@
 package keyshttp_test
 
 import (
+	"context"
 	"fmt"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -9,43 +11,43 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/keys/httpjson"
 	"github.com/claviger-auth/claviger/keys/keyshttp"
+	"github.com/claviger-auth/claviger/middleware"
+	"github.com/claviger-auth/claviger/ratelimit"
 	"github.com/claviger-auth/claviger/scopes"
 	"github.com/claviger-auth/claviger/store"
 )
 
-// signedIn stands for what protects the routes, such as guard.Manage("keys:manage")
-// or the host's own session code. Here all requests come from one user.
-func signedIn(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p := keys.Principal{
-			Org: "acme", ID: "anna", RateLimit: 600,
-			Scopes: scopes.MustParse("identity:read webhooks:manage"),
-		}
-		next.ServeHTTP(w, r.WithContext(keys.NewContext(r.Context(), p)))
-	})
+// must is for examples, whose errors are mistakes in the example.
+func must[T any](v T, err error) T {
+	if err != nil {
+		log.Fatal(err)
+	}
+	return v
 }
 
 func Example() {
-	manager, err := keys.NewManager(new(store.Memory), &keys.Options{
+	var db store.Memory
+	manager := must(keys.NewManager(&db, &keys.Options{
 		Catalog: scopes.MustCatalog(
-			scopes.Scope{Name: "identity:read", Status: scopes.Always},
+			scopes.Scope{Name: "keys:manage"},
 			scopes.Scope{Name: "webhooks:manage"},
 			scopes.Scope{Name: "leads:read", Status: scopes.Reserved},
 		),
-	})
-	if err != nil {
-		panic(err)
-	}
-	handler, err := keyshttp.NewHandler(manager, nil)
-	if err != nil {
-		panic(err)
-	}
+	}))
+	guard := must(middleware.NewGuard(manager.Verifier(), must(ratelimit.NewLimiter(&db.Memory, nil)), nil))
+	handler := must(keyshttp.NewHandler(manager, nil))
+
 	mux := http.NewServeMux()
-	handler.Register(mux, "/v1/keys", signedIn)
+	handler.Register(mux, "/v1/keys", guard.Manage("keys:manage"))
 	mux.Handle("/", httpjson.NotFound(nil))
 
-	post := func(body string) {
+	// The first key is the host's to make. All others can be made with it.
+	first := must(manager.Create(context.Background(), "acme", keys.Spec{
+		Scopes: []string{"keys:manage", "webhooks:manage"}, CreatedBy: "host:bootstrap",
+	}))
+	post := func(key, body string) {
 		r := httptest.NewRequest("POST", "/v1/keys", strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer "+key)
 		r.Header.Set("Content-Type", "application/json")
 		w := httptest.NewRecorder()
 		mux.ServeHTTP(w, r)
@@ -55,9 +57,9 @@ func Example() {
 		}
 		fmt.Print(w.Code, " ", w.Body)
 	}
-	post(`{"label": "CI", "scopes": ["webhooks:manage"]}`)
-	post(`{"scopes": ["leads:read"]}`)
-	post(`{"org": "other"}`)
+	post(first.Text.Reveal(), `{"label": "CI", "scopes": ["webhooks:manage"]}`)
+	post(first.Text.Reveal(), `{"scopes": ["leads:read"]}`)
+	post(first.Text.Reveal(), `{"org": "other"}`)
 	// Output:
 	// 201 no-store
 	// 422 {"error":"invalid_scope","error_description":"some of the scopes cannot be granted","reserved":["leads:read"],"unknown":[]}

@@ -49,11 +49,7 @@ func TestClientsThatHangUp(t *testing.T) {
 // store with a number, and returns how many calls there were.
 func hangUp(t *testing.T, pattern string, w writing, at int, ends error) (calls int) {
 	t.Helper()
-	o := keys.Options{Timeout: time.Hour}
-	if strings.HasSuffix(pattern, "/rotate") {
-		o.MaxKeys = -1
-	}
-	h := newHostWith(t, o, keyshttp.Options{})
+	h := newHostWith(t, keys.Options{Timeout: time.Hour}, keyshttp.Options{})
 	p := h.caller(t, keys.Spec{Scopes: all, RateLimit: 500})
 	target := h.issue(t, "acme", wide).Record.ID
 	if w.name == "go on" {

@@ -19,9 +19,10 @@ type Options struct {
 	// WriteError writes the body of refusals. If nil, httpjson.WriteJSON.
 	WriteError httpjson.ErrorWriter
 
-	// Logger is told, at level Error, of what failed: of the errors behind
-	// answers of 503, which say nothing about them to the caller. It is not told
-	// of requests whose client has gone. If nil, errors are dropped.
+	// Logger is told, at level Error, of what has failed: of the errors behind
+	// answers of 503, which say nothing about them to the caller, and of what else
+	// the host must know, such as a change that could not be taken back. It is not
+	// told of requests whose client has gone. If nil, errors are dropped.
 	Logger *slog.Logger
 }
 
@@ -109,14 +110,20 @@ func (h *Handler) handle(do action) http.Handler {
 		if err == nil {
 			return
 		}
-		if httpjson.Refuse(w, r, h.write, httpjson.RefusalOf(err)) == http.StatusServiceUnavailable {
+		status := httpjson.Refuse(w, r, h.write, httpjson.RefusalOf(err))
+		// What was refused may also be there, because it could not be taken back.
+		if status == http.StatusServiceUnavailable || errors.Is(err, keys.ErrUnavailable) {
 			h.log(r, err)
 		}
 	})
 }
 
-// log logs an error that is the service's.
+// log logs an error that is the service's, unless the client has gone: then it is
+// not known whose it is.
 func (h *Handler) log(r *http.Request, err error) {
+	if httpjson.ClientGone(r.Context()) {
+		return
+	}
 	p, _ := keys.FromContext(r.Context())
 	h.logger.LogAttrs(r.Context(), slog.LevelError, "managing keys failed",
 		slog.String("method", r.Method), slog.Any("principal", p), slog.Any("error", err))

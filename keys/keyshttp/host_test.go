@@ -61,20 +61,28 @@ func newHost(tb testing.TB) *host {
 // catalog and logger.
 func newHostWith(tb testing.TB, o keys.Options, opts keyshttp.Options) *host {
 	tb.Helper()
-	h := &host{store: newMapStore(), log: new(bytes.Buffer), mux: http.NewServeMux(), routes: make(table)}
+	h := &host{store: newMapStore(), log: new(bytes.Buffer)}
 	o.Format, o.Catalog = partner, catalog
 	var err error
 	if h.manager, err = keys.NewManager(h.store, &o); err != nil {
 		tb.Fatal(err)
 	}
+	h.serve(tb, opts)
+	return h
+}
+
+// serve makes the handler of a host and its routes.
+func (h *host) serve(tb testing.TB, opts keyshttp.Options) {
+	tb.Helper()
 	opts.Logger = slog.New(slog.NewTextHandler(h.log, nil))
+	var err error
 	if h.handler, err = keyshttp.NewHandler(h.manager, &opts); err != nil {
 		tb.Fatal(err)
 	}
+	h.mux, h.routes = http.NewServeMux(), make(table)
 	h.handler.Register(h.mux, "/v1/keys", public)
 	h.handler.Register(h.routes, "/v1/keys", public)
 	h.mux.Handle("/", httpjson.NotFound(opts.WriteError))
-	return h
 }
 
 var partner = keys.MustFormat("vck_", keys.Dotted, &keys.FormatOptions{Environments: []string{"live", "test"}})

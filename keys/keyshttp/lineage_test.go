@@ -105,6 +105,40 @@ func TestNarrowedWhileTheBodyIsHeldBack(t *testing.T) {
 	}
 }
 
+// TestShortenedMeanwhile brings the caller's end forward when the request is about
+// to write: what is made must not outlive the caller.
+func TestShortenedMeanwhile(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, method, suffix, body string
+		want                       string
+	}{
+		{"create", "POST", "", "", "422 invalid_value"},
+		{"rotate", "POST", "/{id}/rotate", "", "403 insufficient_scope"},
+		{"change", "PATCH", "/{id}", `{"expires_in":3600}`, "422 invalid_value"},
+		{"change of something else", "PATCH", "/{id}", `{"label":"x"}`, "200 <nil>"},
+	} {
+		h := newHost(t)
+		p := h.caller(t, keys.Spec{Scopes: all, Lifetime: 2 * time.Hour})
+		target := h.issue(t, "acme", keys.Spec{}).Record.ID
+		before := maps.Clone(h.store.records)
+		h.store.before = func(method string) error {
+			if method == "Insert" || method == "Update" {
+				h.store.before = nil
+				h.store.edit(p.ID, func(r *keys.Record) { r.ExpiresAt = r.CreatedAt.Add(time.Hour / 2) })
+			}
+			return nil
+		}
+		a := h.do(p, tt.method, "/v1/keys"+strings.Replace(tt.suffix, "{id}", target, 1), tt.body)
+		if got := fmt.Sprint(a.Status, " ", a.object(t)["error"]); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+		if a.Status != 200 {
+			h.unchanged(t, before, p)
+		}
+	}
+}
+
 // TestStretchedRotation keeps a rotation busy by changes to the key, and revokes
 // the caller meanwhile.
 func TestStretchedRotation(t *testing.T) {

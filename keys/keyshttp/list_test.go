@@ -293,11 +293,8 @@ func TestListOfALeakyStore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if h.handler, err = keyshttp.NewHandler(manager, nil); err != nil {
-				t.Fatal(err)
-			}
-			h.mux = http.NewServeMux()
-			h.handler.Register(h.mux, "/v1/keys", public)
+			h.manager = manager
+			h.serve(t, keyshttp.Options{})
 			a := h.do(admin, "GET", "/v1/keys", "")
 			a.wantError(t, http.StatusServiceUnavailable, "temporarily_unavailable")
 			if strings.Contains(a.Body, "vck_live_x") {

@@ -29,6 +29,7 @@ var refused = []struct {
 	{"no principal", keys.Principal{}, "GET", "/v1/keys", ``, 401, "unauthorized"},
 	{"an ended caller", keys.Principal{Org: "acme", ID: "vck_live_x", Kind: keys.KindKey}, "POST", "/v1/keys", ``, 401, "invalid_token"},
 	{"scopes", clerk, "POST", "/v1/keys", `{"scopes":["webhooks:manage"]}`, 403, "insufficient_scope"},
+	{"what a key has", clerk, "POST", "/v1/keys/vck_live_wide/rotate", ``, 403, "insufficient_scope"},
 	{"an ID", admin, "GET", "/v1/keys/x", ``, 404, "not_found"},
 	{"a path", admin, "GET", "/x", ``, 404, "not_found"},
 	{"a method", admin, "PUT", "/v1/keys", ``, 405, "method_not_allowed"},
@@ -46,6 +47,8 @@ func refuse(t *testing.T, write httpjson.ErrorWriter, check func(t *testing.T, n
 	h.plant(t, keys.KindKey, "acme", "vck_live_revoked", "")
 	h.store.edit("vck_live_revoked", func(r *keys.Record) { r.RevokedAt = r.CreatedAt })
 	h.plant(t, keys.KindKey, "acme", "vck_live_fails", "")
+	h.plant(t, keys.KindKey, "acme", "vck_live_wide", "")
+	h.store.edit("vck_live_wide", func(r *keys.Record) { r.RateLimit = 1000 })
 	for _, tt := range refused {
 		t.Run(tt.name, func(t *testing.T) {
 			h.store.before = func(string) error {
@@ -98,7 +101,7 @@ func TestWriteError(t *testing.T) {
 		fmt.Fprint(w, "no: ", r.Method)
 	}
 	behind := map[string]error{
-		"an ended caller": keys.ErrCallerEnded, "scopes": keys.ErrBeyond, "an ID": keys.ErrNotFound, "a path": keys.ErrNotFound, "a revoked key": keys.ErrRevoked,
+		"an ended caller": keys.ErrCallerEnded, "scopes": keys.ErrBeyond, "what a key has": keys.ErrBeyond, "an ID": keys.ErrNotFound, "a path": keys.ErrNotFound, "a revoked key": keys.ErrRevoked,
 	}
 	refuse(t, write, func(t *testing.T, name string, status int, code string, a answer) {
 		if a.Status != status || last.Status != status || last.Code != code || !strings.HasPrefix(a.Body, "no: ") {
@@ -111,6 +114,45 @@ func TestWriteError(t *testing.T) {
 			t.Errorf("%+v", last)
 		}
 	})
+}
+
+// TestWhatCouldNotBeTakenBack fails to take back what a caller did whose key was
+// revoked meanwhile: the caller hears what it did wrong, and the host of the rest.
+func TestWhatCouldNotBeTakenBack(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	p := h.caller(t, keys.Spec{Scopes: all})
+	target := h.issue(t, "acme", keys.Spec{}).Record.ID
+	h.store.after = func(method string) {
+		if method == "Update" {
+			h.store.edit(p.ID, func(r *keys.Record) { r.RevokedAt = r.CreatedAt })
+			h.store.before = func(method string) error {
+				if method == "Update" {
+					return errors.New("no route to host")
+				}
+				return nil
+			}
+		}
+	}
+	h.do(p, "PATCH", "/v1/keys/"+target, `{"label":"new"}`).wantError(t, 401, "invalid_token")
+	if log := h.log.String(); !strings.Contains(log, "level=ERROR") || !strings.Contains(log, "no route to host") {
+		t.Errorf("log %q", log)
+	}
+}
+
+// TestMistakesOfTheHost sends requests of principals that no record can belong to.
+func TestMistakesOfTheHost(t *testing.T) {
+	t.Parallel()
+	for name, p := range map[string]keys.Principal{
+		"a long organization": {Org: strings.Repeat("x", 256), RateLimit: 1},
+		"a NUL in the ID":     {Org: "acme", ID: "a\x00", RateLimit: 1},
+	} {
+		h := newHost(t)
+		h.do(p, "POST", "/v1/keys", "").wantError(t, 503, "temporarily_unavailable")
+		if !strings.Contains(h.log.String(), "level=ERROR") || h.count() > 0 {
+			t.Errorf("%s: log %q, %d records", name, h.log, h.count())
+		}
+	}
 }
 
 // TestQueries sends each route a query parameter that it does not know.

@@ -80,32 +80,38 @@ func TestRegister(t *testing.T) {
 func TestRegisterPanics(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	register := func(path string, protect func(http.Handler) http.Handler) func(t *testing.T) {
-		return func(*testing.T) { h.handler.Register(http.NewServeMux(), path, protect) }
-	}
+	const path = "keyshttp: the path of Register begins with a slash and does not end in one"
 	tests := []struct {
-		name string
-		call func(t *testing.T)
+		name    string
+		mux     router
+		path    string
+		protect func(http.Handler) http.Handler
+		want    string // the mux's own if empty
 	}{
-		{"no protection", register("/v1/keys", nil)},
-		{"no path", register("", public)},
-		{"a path without a slash", register("v1/keys", public)},
-		{"a slash at the end", register("/v1/keys/", public)},
-		{"the root", register("/", public)},
-		{"a path that the mux refuses", register("/{id}/keys", public)},
-		{"twice", func(t *testing.T) { h.handler.Register(h.mux, "/v1/keys", public) }},
+		{"no protection", make(table), "/v1/keys", nil, "keyshttp: Register without protection"},
+		{"no path", make(table), "", public, path},
+		{"a path without a slash", make(table), "v1/keys", public, path},
+		{"a slash at the end", make(table), "/v1/keys/", public, path},
+		{"the root", make(table), "/", public, path},
+		{"a path that the mux refuses", http.NewServeMux(), "/{id}/keys", public, ""},
+		{"twice", h.mux, "/v1/keys", public, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			defer func() {
-				if recover() == nil {
-					t.Error("no panic")
+				if got := recover(); got == nil || tt.want != "" && got != tt.want {
+					t.Errorf("panic %v, want %s", got, tt.want)
 				}
 			}()
-			tt.call(t)
+			h.handler.Register(tt.mux, tt.path, tt.protect)
 		})
 	}
+}
+
+// A router is what Register takes.
+type router interface {
+	Handle(pattern string, handler http.Handler)
 }
 
 // TestNothingIsRegisteredWithoutProtection looks at a router whose Register
@@ -223,13 +229,13 @@ func TestRouters(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)
-			router := tt.build(h)
+			service := tt.build(h)
 			do := func(method, path, body string, status int) answer {
 				t.Helper()
 				r := httptest.NewRequest(method, path, strings.NewReader(body))
 				r.Header.Set("Content-Type", "application/json")
 				w := httptest.NewRecorder()
-				router.ServeHTTP(w, r)
+				service.ServeHTTP(w, r)
 				if w.Code != status {
 					t.Fatalf("%s %s: %d %s, want %d", method, path, w.Code, w.Body, status)
 				}

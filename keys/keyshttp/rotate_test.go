@@ -72,6 +72,8 @@ func TestRotateRefuses(t *testing.T) {
 	t.Parallel()
 	slow := admin
 	slow.RateLimit = 499
+	tester := admin
+	tester.Environment = "test"
 	confined := admin
 	confined.Networks = elsewhere
 	tests := []struct {
@@ -96,6 +98,7 @@ func TestRotateRefuses(t *testing.T) {
 		{"caller has no scopes", session, ``, 403, "insufficient_scope"},
 		{"limit above the caller's", slow, ``, 403, "insufficient_scope"},
 		{"networks beyond the caller's", confined, ``, 403, "insufficient_scope"},
+		{"another environment than the caller's", tester, ``, 403, "insufficient_scope"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -16,6 +16,7 @@ type mapStore struct {
 	mu      sync.Mutex
 	records map[string]keys.Record
 	calls   map[string]int // by method, and for Get also by the ID: "Get vck_live_x"
+	order   []string       // the keys of calls, in order
 	listed  int            // how many records List has returned
 	live    bool           // every Query was Live
 	// before and after, if not nil, are called ahead of each method and when it
@@ -40,6 +41,7 @@ func (s *mapStore) enter(ctx context.Context, method string) (leave func(), err 
 	}
 	s.mu.Lock()
 	s.calls[method]++
+	s.order = append(s.order, method)
 	return func() {
 		s.mu.Unlock()
 		if s.after != nil {
@@ -71,6 +73,7 @@ func (s *mapStore) Get(ctx context.Context, id string) (rec, parent keys.Record,
 	}
 	defer leave()
 	s.calls["Get "+id]++
+	s.order[len(s.order)-1] = "Get " + id
 	rec, ok := s.records[id]
 	if !ok {
 		return rec, parent, keys.ErrNotFound
@@ -133,5 +136,6 @@ func (s *mapStore) reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.calls)
+	s.order = nil
 	s.listed, s.live = 0, true
 }

@@ -3,6 +3,7 @@ package keyshttp
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"path"
 	"time"
@@ -59,12 +60,9 @@ func seconds(name string, n *int64, least int64) (*time.Duration, error) {
 		return nil, nil
 	}
 	if *n < least || *n > maxSeconds {
-		bounds := "1 to 315360000"
-		if least == 0 {
-			bounds = "0 to 315360000"
-		}
 		return nil, &httpjson.Refusal{
-			Status: http.StatusUnprocessableEntity, Code: "invalid_value", Description: name + " is not from " + bounds + " seconds",
+			Status: http.StatusUnprocessableEntity, Code: "invalid_value",
+			Description: fmt.Sprintf("%s is not from %d to %d seconds", name, least, maxSeconds),
 		}
 	}
 	return new(time.Duration(*n) * time.Second), nil
@@ -176,10 +174,12 @@ func (h *Handler) rotate(w http.ResponseWriter, r *http.Request, p keys.Principa
 	}
 	issued, err := h.manager.As(p).Rotate(r.Context(), r.PathValue("id"),
 		keys.Rotation{Overlap: or(overlap, keys.Forever), Lifetime: or(lifetime, 0)})
-	if errors.Is(err, keys.ErrBeyond) {
-		err = insufficient(moreThanCaller, err)
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, keys.ErrUnsettled) && issued.Record.ID != "":
+		h.log(r, err) // the new key is good, and the old one may have ended for it
+	case errors.Is(err, keys.ErrBeyond):
+		return insufficient(moreThanCaller, err)
+	case err != nil:
 		return err
 	}
 	h.writeIssued(w, r, path.Dir(path.Dir(r.URL.EscapedPath())), issued)
@@ -188,17 +188,15 @@ func (h *Handler) rotate(w http.ResponseWriter, r *http.Request, p keys.Principa
 
 // revoke ends a key, and on request all that it made.
 func (h *Handler) revoke(w http.ResponseWriter, r *http.Request, p keys.Principal) error {
-	query, err := httpjson.ReadQuery(r, "descendants")
+	descendants, err := httpjson.ReadBool(r, "descendants")
 	if err != nil {
 		return err
 	}
-	switch actor, id := h.manager.As(p), r.PathValue("id"); query.Get("descendants") {
-	case "true":
+	actor, id := h.manager.As(p), r.PathValue("id")
+	if descendants {
 		_, err = actor.RevokeDescendants(r.Context(), keys.KindKey, id)
-	case "false", "":
+	} else {
 		err = actor.Revoke(r.Context(), keys.KindKey, id)
-	default:
-		err = &httpjson.Refusal{Status: http.StatusUnprocessableEntity, Code: "invalid_value", Description: "descendants is not true or false"}
 	}
 	if err != nil {
 		return err
@@ -208,7 +206,7 @@ func (h *Handler) revoke(w http.ResponseWriter, r *http.Request, p keys.Principa
 }
 
 // moreThanCaller describes the refusal of what takes all that a key has.
-const moreThanCaller = "the key has scopes, a rate limit or networks that the caller does not have"
+const moreThanCaller = "the key has more than the caller has"
 
 // insufficient is a refusal of what the caller lacks.
 func insufficient(description string, err error) error {

@@ -100,10 +100,7 @@ func TestFeedMissesNothing(t *testing.T) {
 	t.Parallel()
 	name := schema(t)
 	openIn(t, name, nil)
-	writers, rounds := 16, 100
-	if testing.Short() {
-		writers, rounds = 8, 25
-	}
+	writers, rounds := rounds(16, 8), rounds(100, 25)
 	pool := connect(t, fmt.Sprintf("pool_max_conns=%d", writers+1))
 	execute(t, pool, `INSERT INTO `+name+`.records (`+required+`)
 		SELECT 'w' || w || ' n' || n || ' s' || s, 'key', 'acme', NULL, '', '', 0, 0, 'x', 0, 1
@@ -313,6 +310,13 @@ func TestChangesAreTrimmed(t *testing.T) {
 		t.Fatal(err)
 	}
 	kept("after a Sweep in the transaction of an Update", "1 3")
+
+	// Nor is a mark of another server's believed.
+	execute(t, pool, `UPDATE `+name+`.feed SET mark = '9000000000000000000'`)
+	sweep(true)
+	if r := newReader(t, pool, name); stale(r) {
+		t.Error("who reads now is too old, after a mark of another server's")
+	}
 }
 
 // TestTrimmingWaitsForNobody has a transaction that trims stay open.

@@ -41,6 +41,25 @@ func TestCheckVersion(t *testing.T) {
 	}
 }
 
+// TestCheckWithOneConnection has Check make do with less than it would like.
+func TestCheckWithOneConnection(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	pool := connect(t, "pool_max_conns=1")
+	conn, err := pgx.Connect(t.Context(), dsn(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for name, db := range map[string]pgstore.DB{"pool": pool, "connection": conn} {
+		if err := s.With(db).Check(ctx); err != nil {
+			t.Errorf("Check of a %s: %v", name, err)
+		}
+	}
+}
+
 // TestReadOnly has transactions be read-only by default, as some providers do
 // when the disk is full. What is there can be read; nothing can be written.
 func TestReadOnly(t *testing.T) {

@@ -71,6 +71,9 @@ func TestCorruptRows(t *testing.T) {
 			if strings.HasPrefix(test.set, "format") {
 				corrupt(t, "Update", s.Update(t.Context(), bad))
 			}
+			stranger := bad
+			stranger.Org = foreign.Org
+			fails(t, "Update by another organization", s.Update(t.Context(), stranger), keys.ErrNotFound)
 
 			same(t, "another record", get(t, s, good.ID), good)
 			page, err := s.List(t.Context(), keys.Query{Org: foreign.Org, Kind: keys.KindToken, Limit: 10})

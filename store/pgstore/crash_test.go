@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	hostKills   = 200 // rounds of TestHostKilled
-	hostLanes   = 4   // of which so many run at once
-	serverKills = 4   // rounds of TestServerKilled
+	hostKills, hostKillsShort = 200, 8 // rounds of TestHostKilled
+	hostLanes                 = 4      // of which so many run at once
+	serverKills               = 4      // rounds of TestServerKilled
 )
 
 // TestHostKilled kills a process of the host's at random instants while it
@@ -33,7 +33,7 @@ func TestHostKilled(t *testing.T) {
 	for lane := range hostLanes {
 		t.Run(fmt.Sprintf("lane=%d", lane), func(t *testing.T) {
 			t.Parallel()
-			for range hostKills / hostLanes {
+			for range rounds(hostKills, hostKillsShort) / hostLanes {
 				p := play(t, "write", dsn(t), name)
 				lines := []string{p.read()}
 				<-time.After(time.Duration(rand.Int64N(int64(15 * time.Millisecond)))) // the instant

@@ -21,6 +21,14 @@ import (
 // stop their server start a private one in any case.
 const dsnVar = "CLAVIGER_TEST_POSTGRES"
 
+// rounds returns n, or the other number with go test -short.
+func rounds(n, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return n
+}
+
 // shared is the server of all tests that leave it running.
 var shared struct {
 	sync.Once
@@ -67,9 +75,13 @@ func dsn(t testing.TB) string {
 	return shared.dsn
 }
 
-// start starts a private server, for a test that does things to it.
+// start starts a private server, for a test that does things to it. With -short
+// there is none but the shared one: to make one takes a second.
 func start(t testing.TB, settings ...string) *servers.Server {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("it needs a server of its own")
+	}
 	server, err := servers.Postgres(settings...)
 	servers.Require(t, err)
 	t.Cleanup(func() {

@@ -22,9 +22,9 @@ var embedded embed.FS
 // Migrations returns the migrations as a folder of SQL files: 0001_tables.sql
 // and so on, one for each version, in ascending order. They are for hosts that
 // have a migration tool of their own. Each file must run once, as a whole, in
-// one transaction whose search_path is the schema of [Options]; none is ever
-// changed after its release. They record themselves in the table migrations,
-// which [Store.Check] reads.
+// one transaction whose search_path is the schema of [Options]. No file is changed
+// after its release. They record themselves in the table migrations, which
+// [Store.Check] reads.
 func Migrations() fs.FS {
 	dir, err := fs.Sub(embedded, "migrations")
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	outages      = 4  // rounds of TestServerRestarted
-	terminations = 40 // of backends, in TestBackendsTerminated
+	outages                         = 4      // rounds of TestServerRestarted
+	terminations, terminationsShort = 40, 10 // of backends, in TestBackendsTerminated
 )
 
 // A load is a number of goroutines that check credentials, each of which has
@@ -147,6 +147,7 @@ func TestBackendsTerminated(t *testing.T) {
 		})
 	}
 	ended := 0
+	terminations := rounds(terminations, terminationsShort)
 	for range terminations {
 		ended += value[int](t, shared.pool, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 			WHERE application_name = $1 AND pid % 2 = $2`, name, rand.IntN(2))

@@ -27,11 +27,11 @@ import (
 	"github.com/claviger-auth/claviger/store/storetest/servers"
 )
 
-// startBouncer starts PgBouncer before the shared server, and returns the
-// connection string of it. Settings are lines such as "default_pool_size=2".
-func startBouncer(t *testing.T, settings ...string) string {
+// startBouncer starts PgBouncer before a server, and returns the connection string
+// of it. Settings are lines such as "default_pool_size=2".
+func startBouncer(t *testing.T, dsn string, settings ...string) string {
 	t.Helper()
-	server, err := pgx.ParseConfig(dsn(t))
+	server, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,11 +70,11 @@ func startBouncer(t *testing.T, settings ...string) string {
 			t.Logf("PgBouncer:\n%s", log.String())
 		}
 	})
-	dsn := "postgres:///" + server.Database + "?sslmode=disable&user=" + server.User + "&port=6432&host=" + url.QueryEscape(dir)
-	if err := ready(&servers.Server{DSN: dsn}); err != nil {
+	bouncer := "postgres:///" + server.Database + "?sslmode=disable&user=" + server.User + "&port=6432&host=" + url.QueryEscape(dir)
+	if err := ready(&servers.Server{DSN: bouncer}); err != nil {
 		t.Fatal(err)
 	}
-	return dsn
+	return bouncer
 }
 
 // unprivileged has a command run as the user to whom the server's socket belongs,
@@ -125,7 +125,7 @@ func TestCheckBehindPgBouncer(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			dsn := startBouncer(t, test.settings...)
+			dsn := startBouncer(t, dsn(t), test.settings...)
 			check := func(mode pgx.QueryExecMode) error {
 				pool := connectTo(t, dsn, test.connection)
 				defer pool.Close()
@@ -157,7 +157,7 @@ func TestCheckBehindPgBouncer(t *testing.T) {
 func TestCheckBehindPgBouncerInUse(t *testing.T) {
 	t.Parallel()
 	name := schema(t)
-	busy := connectTo(t, startBouncer(t, "pool_mode=transaction", "default_pool_size=4"), "pool_max_conns=4")
+	busy := connectTo(t, startBouncer(t, dsn(t), "pool_mode=transaction", "default_pool_size=4"), "pool_max_conns=4")
 	opts := &pgstore.Options{Schema: name, Mode: pgx.QueryExecModeExec}
 	s := openOn(t, busy, name, opts)
 	insert(t, s, record(keys.KindKey, "key"))
@@ -193,10 +193,8 @@ func TestCheckBehindPgBouncerInUse(t *testing.T) {
 // TestPgBouncer runs the whole kit behind PgBouncer, the migrations included.
 func TestPgBouncer(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("TestPooler runs the same behind a pooler of the test's own")
-	}
-	pool := connectTo(t, startBouncer(t, "pool_mode=transaction", "default_pool_size=3"), "pool_max_conns=8")
-	s := openOn(t, pool, schema(t), &pgstore.Options{Mode: pgx.QueryExecModeExec})
-	judge(t, shared.pool, s, new(storetest.Options[store.Store]))
+	server := start(t, "fsync=off")
+	pool := connectTo(t, startBouncer(t, server.DSN, "pool_mode=transaction", "default_pool_size=3"), "pool_max_conns=8")
+	s := openOn(t, pool, "claviger", &pgstore.Options{Mode: pgx.QueryExecModeExec})
+	judge(t, connectTo(t, server.DSN), s, new(storetest.Options[store.Store]))
 }

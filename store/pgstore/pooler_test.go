@@ -3,11 +3,13 @@ package pgstore_test
 import (
 	"bufio"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -35,9 +37,9 @@ type pooler struct {
 	wg      sync.WaitGroup
 }
 
-// startPooler starts a pooler with a number of connections to the shared server
-// and returns the connection string of the pooler.
-func startPooler(t *testing.T, connections int) string {
+// startPooler starts a pooler with a number of connections to a server and returns
+// the connection string of the pooler.
+func startPooler(t *testing.T, dsn string, connections int) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pooler") // t.TempDir can be too long for a socket
 	if err != nil {
@@ -50,7 +52,7 @@ func startPooler(t *testing.T, connections int) string {
 	}
 	p := &pooler{t: t, listener: listener, idle: make(chan *pgconn.HijackedConn, connections)}
 	for range connections {
-		conn, err := pgconn.Connect(t.Context(), dsn(t))
+		conn, err := pgconn.Connect(t.Context(), dsn)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,12 +193,14 @@ func receive(r *bufio.Reader) ([]byte, error) {
 // TestPooler runs the whole kit behind a pooler, the migrations included.
 func TestPooler(t *testing.T) {
 	t.Parallel()
+	server := start(t, "fsync=off")
+	host := connectTo(t, server.DSN)
 	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol} {
 		t.Run("mode="+mode.String(), func(t *testing.T) {
 			t.Parallel()
-			pool := connectTo(t, startPooler(t, 3), "pool_max_conns=8")
-			opts := &pgstore.Options{Mode: mode, SyncTake: mode == pgx.QueryExecModeExec}
-			judge(t, shared.pool, openOn(t, pool, schema(t), opts), new(storetest.Options[store.Store]))
+			pool := connectTo(t, startPooler(t, server.DSN, 3), "pool_max_conns=8")
+			opts := &pgstore.Options{Schema: strings.ReplaceAll(mode.String(), " ", "_"), Mode: mode, SyncTake: mode == pgx.QueryExecModeExec}
+			judge(t, host, openOn(t, pool, opts.Schema, opts), new(storetest.Options[store.Store]))
 		})
 	}
 }
@@ -222,7 +226,7 @@ func TestPoolerForgets(t *testing.T) {
 	t.Parallel()
 	name := schema(t)
 	insert(t, openIn(t, name, nil), record(keys.KindKey, "key"))
-	s, err := pgstore.New(connectTo(t, startPooler(t, 3)), &pgstore.Options{Schema: name})
+	s, err := pgstore.New(connectTo(t, startPooler(t, dsn(t), 3)), &pgstore.Options{Schema: name})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,4 +236,25 @@ func TestPoolerForgets(t *testing.T) {
 		}
 	}
 	t.Error("statements that were prepared by name are known to other connections")
+}
+
+// TestCheckBehindPooler checks that Check notices this pooler, however many
+// connections it has, and nothing where statements are not prepared.
+func TestCheckBehindPooler(t *testing.T) {
+	t.Parallel()
+	name := schema(t)
+	openIn(t, name, nil)
+	for connections := range 5 {
+		pool := connectTo(t, startPooler(t, dsn(t), connections+1), "pool_max_conns=4")
+		for mode, want := range map[pgx.QueryExecMode]error{
+			0: pgstore.ErrSettings, pgx.QueryExecModeDescribeExec: pgstore.ErrSettings,
+			pgx.QueryExecModeExec: nil, pgx.QueryExecModeCacheDescribe: nil, pgx.QueryExecModeSimpleProtocol: nil,
+		} {
+			s, err := pgstore.New(pool, &pgstore.Options{Schema: name, Mode: mode})
+			if err != nil {
+				t.Fatal(err)
+			}
+			fails(t, fmt.Sprintf("Check over %d connections in mode %d", connections+1, mode), s.Check(t.Context()), want)
+		}
+	}
 }

@@ -15,6 +15,8 @@ type statements struct {
 	insert, get, update, sweep               string
 	list, listLive, count, orgs              string
 	noteUses, lastUses                       string
+	announce, withdraw, markIdle, renew      string
+	lease, poll                              string
 	take, syncTake, joinedTake, sweepBuckets string
 	settings, version                        string
 }
@@ -45,6 +47,8 @@ func newStatements(schema string) *statements {
 		list: fill(listText("")), listLive: fill(listText("AND revoked_at IS NULL")),
 		count: fill(countText), orgs: fill(orgsText),
 		noteUses: fill(noteUsesText), lastUses: fill(lastUsesText),
+		announce: fill(announceText), withdraw: fill(withdrawText), markIdle: fill(markIdleText), renew: fill(renewText),
+		lease: fill(leaseText), poll: fill(pollText),
 		take:         fill(takeText("AND set_config('synchronous_commit', 'off', true) IS NOT NULL")),
 		syncTake:     fill(takeText("AND {durable} IS NOT NULL")),
 		joinedTake:   fill(takeText("")),
@@ -108,9 +112,10 @@ WITH RECURSIVE found AS (
 SELECT pg_is_in_recovery(), f.org FROM (VALUES (1)) AS one
 LEFT JOIN LATERAL (SELECT org FROM found WHERE org IS NOT NULL LIMIT $2::bigint) AS f ON true`
 
-// updateText writes a record, of which keys.Next may make all but its format
-// higher, if it is the next one of what stands there. Else it returns what stands
-// there, or rather stood when the statement began.
+// updateText writes a record if its conditions hold. They are enough for keys.Next
+// to have no objection. If they do not hold, nothing is written, and the statement
+// returns what was stored when it began, for Next to say why. A format is never
+// lowered, as the columns that it stands for are left as they are.
 const updateText = `
 WITH written AS (
 	UPDATE {schema}.records SET

@@ -50,13 +50,13 @@ type Options struct {
 }
 
 // A Store keeps records and buckets in a PostgreSQL database. It is as safe for
-// concurrent use as its DB: with a pool it is, and with a connection or a
-// transaction it serves one goroutine at a time. It starts no goroutine, and
-// holds nothing in memory but its settings.
+// concurrent use as its DB: with a pool many goroutines may use it at once, with a
+// connection or a transaction one at a time. It starts no goroutine, and holds
+// nothing in memory but its settings.
 //
 // Its errors are those that [keys.Store] and [ratelimit.Store] name, and
-// [ErrStandby]; all others wrap the driver's, often a [*pgconn.PgError], and say
-// nothing about the credential.
+// [ErrStandby]. All others wrap the driver's, often a [*pgconn.PgError]. They say
+// nothing about the credential, and hold no password.
 type Store struct {
 	db DB
 	settings

@@ -55,7 +55,7 @@ func (s *Store) eachPrimary(ctx context.Context, check func(context.Context, red
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	// INFO may be denied; so the role is found out as it is by all that reads.
-	if err := s.read(ctx, s.names.orgs(shardAt(0))).exec(ctx); err != nil {
+	if err := s.read(ctx).exec(ctx); err != nil {
 		return err
 	}
 	cluster, ok := s.client.(*redis.ClusterClient)

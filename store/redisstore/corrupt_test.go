@@ -139,6 +139,10 @@ func TestCorruptRecords(t *testing.T) {
 			if uses, err := s.LastUses(ctx, []string{good.ID}); err != nil || !uses[good.ID].Equal(created) {
 				t.Errorf("uses of another record: %v, %v", uses, err)
 			}
+			if damage.name == "another type of key" {
+				_, err := s.LastUses(ctx, []string{"nobody", bad.ID})
+				wants(t, "LastUses", err, keys.ErrCorrupt)
+			}
 		})
 	}
 }

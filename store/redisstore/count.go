@@ -25,7 +25,7 @@ func (s *Store) Count(ctx context.Context, org string, kind keys.Kind, now time.
 	defer cancel()
 	// Record times are whole: what expires at now or before is expired.
 	last := strconv.FormatInt(min(now.UnixMilli(), maxMilli), 10)
-	pipe := s.read(ctx, s.names.record(org))
+	pipe := s.read(ctx)
 	var live, expired [shardCount]*redis.IntCmd
 	for i := range shardCount {
 		live[i] = pipe.ZCard(ctx, s.names.list(listLive, shardAt(i), kind, org))
@@ -56,7 +56,7 @@ func (s *Store) Orgs(ctx context.Context, after string, limit int) ([]string, er
 	if after != "" {
 		first = "(" + after
 	}
-	pipe := s.read(ctx, s.names.orgs(shardAt(0)))
+	pipe := s.read(ctx)
 	var answers [shardCount]*redis.StringSliceCmd
 	for i := range answers {
 		answers[i] = pipe.ZRangeByLex(ctx, s.names.orgs(shardAt(i)), &redis.ZRangeBy{Min: first, Max: "+", Count: int64(limit)})

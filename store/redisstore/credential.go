@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/claviger-auth/claviger/keys"
 )
 
@@ -70,8 +68,8 @@ const maxSwaps = 4
 // [Options.Replicas] take another round trip, and one more for revocations; an
 // error that wraps [ErrReplicas] says that r was written.
 //
-// A server that is out of memory refuses all updates but revocations, which
-// need hardly any. Servers before Redis 7 refuse those too.
+// A server that is out of memory may refuse updates, but not revocations, which
+// need hardly any.
 func (s *Store) Update(ctx context.Context, r keys.Record) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -123,11 +121,6 @@ func (s *Store) swap(ctx context.Context, old, next *keys.Record) (found map[str
 	names := append([]string{s.names.record(next.ID)}, s.names.lists(home, old.Kind, old.Org)...)
 	names = append(names, s.names.deaths(home))
 	answer, err := s.write(ctx, updateScript, names, args...)
-	if next.Revoked() && redis.HasErrorPrefix(err, "OOM") {
-		if again, failed := s.write(ctx, updateFullScript, names, args...); failed == nil {
-			answer, err = again, nil
-		}
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -236,6 +236,34 @@ func TestEarlierData(t *testing.T) {
 	}
 }
 
+// TestEarlierRevoked looks for the one live key behind 1,000 that the earlier
+// release revoked. Steps get longer, so there are few.
+func TestEarlierRevoked(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s, c, p := fresh(t)
+	must(t, earlierInsert.Load(ctx, c).Err())
+	pipe := c.Pipeline()
+	old := earlier{pipe, p}
+	for i := range 1000 {
+		r := record(keys.KindKey, fmt.Sprintf("key %04d", i))
+		r.RevokedAt = created
+		old.insert(ctx, r)
+	}
+	_, err := pipe.Exec(ctx)
+	must(t, err)
+	must(t, s.Insert(ctx, record(keys.KindKey, "last")))
+	l := new(log)
+	c.AddHook(l)
+	page, err := s.List(ctx, keys.Query{Org: "acme", Kind: keys.KindKey, Limit: 1, Live: true})
+	if err != nil || len(page) != 1 || page[0].ID != "last" {
+		t.Errorf("List: %v, %v", page, err)
+	}
+	if n := len(l.take()); n > 40 {
+		t.Errorf("it took %d round trips", n)
+	}
+}
+
 // checkLists compares the lists on the server with those that the records should
 // have.
 func checkLists(t *testing.T, c *redis.Client, prefix string, all map[string]keys.Record) {

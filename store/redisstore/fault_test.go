@@ -47,7 +47,7 @@ func TestOutOfMemory(t *testing.T) {
 		r.ExpiresAt = created
 		must(t, s.Insert(ctx, r))
 	}
-	must(t, c.ConfigSet(ctx, "maxmemory", "1mb").Err()) // less than it has
+	must(t, c.ConfigSet(ctx, "maxmemory", "1").Err()) // a byte
 
 	for _, f := range []func() error{
 		func() error { _, err := sv.Create(ctx, "acme", keys.Spec{}); return err },
@@ -266,7 +266,14 @@ func TestLostReplies(t *testing.T) {
 	lost := func(what string, f func() error) {
 		t.Helper()
 		recovers(t, "the connection", func() error { _, err := s.LastUses(ctx, []string{"x"}); return err })
-		recovers(t, "the connection", func() error { _, _, err := s.Get(ctx, "warm"); return err })
+		recovers(t, "the connection", func() error {
+			stale := record(keys.KindKey, "warm")
+			stale.Version = 99
+			if err := s.Update(ctx, stale); !errors.Is(err, keys.ErrConflict) {
+				return errors.Join(err, errors.New("no conflict"))
+			}
+			return nil
+		})
 		p.cutOnce()
 		err := f()
 		p.heal()

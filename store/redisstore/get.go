@@ -51,10 +51,22 @@ func (s *Store) Get(ctx context.Context, id string) (rec, parent keys.Record, er
 
 // family returns the fields of a record and of its parent.
 func (s *Store) family(ctx context.Context, id string) (child, parent map[string]string, err error) {
-	if !s.together {
-		return s.familyApart(ctx, id)
+	if s.together {
+		return s.fields(ctx, id, string(s.names), tags)
 	}
-	c, err := run(ctx, s.client, getScript, []string{s.names.record(id)}, string(s.names), tags)
+	// The two may be on different nodes.
+	child, _, err = s.fields(ctx, id)
+	if err != nil || child[fieldParent] == "" {
+		return child, nil, err
+	}
+	parent, _, err = s.fields(ctx, child[fieldParent])
+	return child, parent, err
+}
+
+// fields returns the fields of one record. With the arguments that the script
+// needs to find it, it returns those of the record's parent too.
+func (s *Store) fields(ctx context.Context, id string, args ...any) (fields, parent map[string]string, err error) {
+	c, err := run(ctx, s.client, getScript, []string{s.names.record(id)}, args...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -66,26 +78,6 @@ func (s *Store) family(ctx context.Context, id string) (child, parent map[string
 		return nil, nil, failure(err)
 	}
 	return pairs(both[0]), pairs(both[1]), nil
-}
-
-// familyApart is family where the two may be on different nodes.
-func (s *Store) familyApart(ctx context.Context, id string) (child, parent map[string]string, err error) {
-	child, err = s.fields(ctx, id)
-	if err != nil || child[fieldParent] == "" {
-		return child, nil, err
-	}
-	parent, err = s.fields(ctx, child[fieldParent])
-	return child, parent, err
-}
-
-// fields returns the fields of one record.
-func (s *Store) fields(ctx context.Context, id string) (map[string]string, error) {
-	pipe := s.read(ctx, s.names.record(id))
-	answer := pipe.HGetAll(ctx, s.names.record(id))
-	if err := pipe.exec(ctx); err != nil {
-		return nil, err
-	}
-	return answer.Val(), nil
 }
 
 // pairs returns the fields of a list of fields and values in turn.
@@ -109,10 +101,10 @@ type reading struct {
 	first *redis.IntCmd
 }
 
-// read returns a reading whose first command is about the given key.
-func (s *Store) read(ctx context.Context, name string) reading {
+// read returns a reading.
+func (s *Store) read(ctx context.Context) reading {
 	pipe := s.client.Pipeline()
-	return reading{pipe, pipe.HDel(ctx, name, "")}
+	return reading{pipe, pipe.HDel(ctx, s.names.nothing(), "")}
 }
 
 // exec sends the commands. It fails if there is no answer, or if one of the
@@ -121,7 +113,7 @@ func (s *Store) read(ctx context.Context, name string) reading {
 func (r reading) exec(ctx context.Context) error {
 	cmds, err := r.Exec(ctx)
 	first := r.first.Err()
-	if !redis.HasErrorPrefix(first, "MISCONF") && !redis.HasErrorPrefix(first, "WRONGTYPE") && !errors.Is(err, redis.Nil) {
+	if !redis.HasErrorPrefix(first, "MISCONF") && !errors.Is(err, redis.Nil) {
 		return failure(err)
 	}
 	for _, cmd := range cmds[1:] {

@@ -77,3 +77,34 @@ func TestGetSeesRevocation(t *testing.T) {
 		t.Errorf("%+v, %v", parent, err)
 	}
 }
+
+// TestGetOfUsedID reads an ID that is first that of a token, then of a token of
+// another client, and then of a key. Nothing of what it was before may show.
+func TestGetOfUsedID(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s, _, p := fresh(t)
+	other := open(t, connect(t, server(t).Socket), redisstore.Options{Prefix: p})
+	one, two := record(keys.KindClient, "one"), record(keys.KindClient, "two")
+	must(t, s.Insert(ctx, one))
+	must(t, s.Insert(ctx, two))
+	first, second, third := record(keys.KindToken, "it"), record(keys.KindToken, "it"), record(keys.KindKey, "it")
+	first.Parent, first.ExpiresAt = one.ID, created
+	second.Parent, second.ExpiresAt = two.ID, created
+	for _, step := range []struct{ rec, parent keys.Record }{{first, one}, {second, two}, {third, keys.Record{}}} {
+		must(t, other.Insert(ctx, step.rec))
+		for range 3 {
+			rec, parent, err := s.Get(ctx, "it")
+			if rec != step.rec || parent != step.parent || err != nil {
+				t.Errorf("%+v, %+v, %v; want %+v, %+v", rec, parent, err, step.rec, step.parent)
+			}
+		}
+		if _, err := other.Sweep(ctx, expires, 1); err != nil {
+			t.Error(err)
+		}
+		if step.parent.ID != "" {
+			_, _, err := s.Get(ctx, "it")
+			wants(t, "Get of a token that was swept", err, keys.ErrNotFound)
+		}
+	}
+}

@@ -93,6 +93,9 @@ func (n names) deaths(s shard) string { return n.shard(s) + "d" }
 // sorted set in which all scores are 0.
 func (n names) orgs(s shard) string { return n.shard(s) + "o" }
 
+// nothing returns a key that is never there.
+func (n names) nothing() string { return n.shard(shardAt(0)) + "n" }
+
 // bucket returns the key of a bucket, a string.
 func (n names) bucket(b ratelimit.Bucket) string {
 	// Bucket.Key, in one allocation with what comes before.

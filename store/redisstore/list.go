@@ -96,7 +96,7 @@ func (s *Store) listed(ctx context.Context, q keys.Query, want int) (found []lis
 	}
 	// Each shard has about a sixteenth of all IDs.
 	share := min(want, want/8+8)
-	pipe := s.read(ctx, s.names.record(q.Org))
+	pipe := s.read(ctx)
 	answers := make([]*redis.StringSliceCmd, len(names))
 	for i, name := range names {
 		answers[i] = pipe.ZRangeByLex(ctx, name, &redis.ZRangeBy{Min: after(q), Max: "+", Count: int64(share)})

@@ -60,20 +60,22 @@ func TestLongList(t *testing.T) {
 	}
 }
 
-// TestListOfOneShard lists IDs of which all are in one shard, so that it gives
-// more of a page than its share.
-func TestListOfOneShard(t *testing.T) {
+// TestListOfTwoShards lists IDs of which nearly all are in two shards, so that these
+// have more of a page than their shares.
+func TestListOfTwoShards(t *testing.T) {
 	t.Parallel()
 	s, _, p := fresh(t)
 	var ids []string
-	for i := 0; len(ids) < 60; i++ {
-		if id := fmt.Sprint("key ", i); redisstore.DeathsKey(p, id) == redisstore.DeathsKey(p, "key 0") || len(ids) < 20 {
+	shard := func(id string) string { return redisstore.DeathsKey(p, id) }
+	for i := 0; len(ids) < 80; i++ {
+		id := fmt.Sprint("key ", i)
+		if shard(id) == shard("key 0") || shard(id) == shard("key 1") || len(ids) < 20 {
 			ids = append(ids, id)
 			must(t, s.Insert(t.Context(), record(keys.KindKey, id)))
 		}
 	}
 	slices.Sort(ids)
-	for limit := 1; limit < 70; limit++ {
+	for limit := 1; limit < 90; limit++ {
 		var got []string
 		for q := (keys.Query{Org: "acme", Kind: keys.KindKey, Limit: limit}); ; {
 			page, err := s.List(t.Context(), q)

@@ -47,17 +47,13 @@ var (
 
 	insertScript   = onPrimary(insertSource, false)
 	updateScript   = onPrimary(updateSource, false)
-	confirmScript  = onPrimary(confirmSource, false)
+	confirmScript  = newScript(confirmSource, false)
 	getScript      = onPrimary(getSource, true)
-	sweepScript    = onPrimary(sweepSource, false)
+	sweepScript    = newScript(sweepSource, false)
 	tidyScript     = newScript(tidySource, false)
 	useScript      = newScript(useSource, false)
 	takeScript     = newScript(takeSource, false)
 	takeLongScript = newScript(takeLongSource, false)
-
-	// updateFullScript is updateScript for servers that are out of memory. It
-	// takes Redis 7; servers before it do not know the first line.
-	updateFullScript = newScript("#!lua flags=allow-oom\n"+primarySource+updateSource, false)
 )
 
 // once is a command that clients do not send again when they do not know

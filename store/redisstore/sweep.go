@@ -80,7 +80,7 @@ func (s *Store) dead(ctx context.Context, bound int64, limit int) (found [shardC
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	share := min((limit-1)/shardCount+1, sweepSize)
-	pipe := s.read(ctx, s.names.deaths(shardAt(0)))
+	pipe := s.read(ctx)
 	var answers [shardCount]*redis.StringSliceCmd
 	for i := range answers {
 		answers[i] = pipe.ZRangeByScore(ctx, s.names.deaths(shardAt(i)), &redis.ZRangeBy{

@@ -128,7 +128,13 @@ func TestRoundTrips(t *testing.T) {
 			_, err := s.List(ctx, keys.Query{Org: "acme", Kind: keys.KindToken, Limit: 100})
 			return err
 		}, []string{"hdel+zrangebylex", "multi+zlexcount+hgetall+exec"}},
+		{"List of a full page", func() error {
+			_, err := s.List(ctx, keys.Query{Org: "acme", Kind: keys.KindToken, Limit: 1})
+			return err
+		}, []string{"hdel+zrangebylex", "multi+zlexcount+hgetall+exec"}},
 		{"NoteUses", func() error { return s.NoteUses(ctx, map[string]time.Time{token.ID: created}) }, []string{"evalsha"}},
+		{"LastUses of junk", func() error { _, err := s.LastUses(ctx, []string{"", "\xff"}); return err }, nil},
+		{"NoteUses of junk", func() error { return s.NoteUses(ctx, map[string]time.Time{"\x00": created}) }, nil},
 		{"LastUses", func() error { _, err := s.LastUses(ctx, []string{"a", "b"}); return err }, []string{"hdel+hget"}},
 		{"Take", func() error { _, err := s.Take(ctx, acme, daily(9), time.Time{}, 1); return err }, []string{"evalsha"}},
 		{"Take of nothing", func() error { _, _ = s.Take(ctx, acme, daily(9), time.Time{}, 0); return nil }, nil},

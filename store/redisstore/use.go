@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -63,7 +62,7 @@ func (s *Store) LastUses(ctx context.Context, ids []string) (map[string]time.Tim
 	if len(ids) == 0 {
 		return uses, nil
 	}
-	pipe := s.read(ctx, s.names.record(ids[0]))
+	pipe := s.read(ctx)
 	answers := make(map[string]*redis.StringCmd, len(ids))
 	for _, id := range ids {
 		answers[id] = pipe.HGet(ctx, s.names.record(id), fieldUsed)
@@ -72,16 +71,15 @@ func (s *Store) LastUses(ctx context.Context, ids []string) (map[string]time.Tim
 		return nil, err
 	}
 	for id, a := range answers {
-		text, err := a.Result()
-		if errors.Is(err, redis.Nil) {
+		text := a.Val()
+		if text == "" {
 			continue
 		}
+		at, err := instant(text)
 		if err != nil {
-			return nil, failure(err)
-		}
-		if uses[id], err = instant(text); err != nil {
 			return nil, corruptRecord(id, fmt.Errorf("field %q: %w", fieldUsed, err))
 		}
+		uses[id] = at
 	}
 	return uses, nil
 }

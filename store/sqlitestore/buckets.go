@@ -86,8 +86,9 @@ func take(ctx context.Context, tat *sql.Stmt, key string, l ratelimit.Limit, n i
 // minute, and returns how many it removed; fewer than limit only if there are no
 // more. Nothing is given back by that, since a full bucket and none are the
 // same. It reads the whole table if it finds fewer, and lets others write
-// meanwhile. If it fails after it removed some, it returns how many beside the
-// error. A limit below 1 is refused with an error that wraps [keys.ErrInvalid].
+// meanwhile. If it fails after some steps, it returns how many they removed
+// beside the error. A limit below 1 is refused with an error that wraps
+// [keys.ErrInvalid].
 //
 // Hosts that keep limits here call it now and then.
 func (s *Store) SweepBuckets(ctx context.Context, limit int) (int, error) {

@@ -197,6 +197,21 @@ func TestSweepBuckets(t *testing.T) {
 	}
 }
 
+// TestDropLooksAgain has a bucket be used after SweepBuckets found it idle.
+func TestDropLooksAgain(t *testing.T) {
+	t.Parallel()
+	path := file(t)
+	s := open(t, path)
+	take(t, s, acme, daily(5), 1)
+	execute(t, database(t, hostDSN(path)), "INSERT INTO claviger_buckets VALUES ('4:idle:a', 1)")
+	if n, err := s.Drop(t.Context(), acme.Key(), "4:idle:a", "4:gone:a"); n != 1 || err != nil {
+		t.Errorf("dropped %d, %v; want 1", n, err)
+	}
+	if d := take(t, s, acme, daily(5), 1); d.Remaining != 3 {
+		t.Errorf("%d are left of 5 after 2", d.Remaining)
+	}
+}
+
 // TestSweepBucketsInUse takes from buckets while they are swept. None gives back
 // what was taken.
 func TestSweepBucketsInUse(t *testing.T) {

@@ -53,11 +53,37 @@ func TestContextEndsWhileLocked(t *testing.T) {
 			t.Fatal(err)
 		}
 		testContextEnds(t, path, s)
-		var timeout int
-		if err := db.QueryRowContext(t.Context(), "PRAGMA busy_timeout").Scan(&timeout); err != nil || timeout != 3600000 {
-			t.Errorf("the host's connection is left with a busy timeout of %d ms, %v", timeout, err)
-		}
 	})
+}
+
+// TestHostsBusyTimeoutStays looks at the one connection of a host after writes
+// that went well and that did not.
+func TestHostsBusyTimeoutStays(t *testing.T) {
+	t.Parallel()
+	path := file(t)
+	db := database(t, strings.Replace(hostDSN(path), "_busy_timeout=5000", "_busy_timeout=1234", 1))
+	db.SetMaxOpenConns(1)
+	if err := sqlitestore.Migrate(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	s, err := sqlitestore.New(t.Context(), db, &sqlitestore.Options{BusyTimeout: 20 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(when string) {
+		t.Helper()
+		var timeout int
+		if err := db.QueryRowContext(t.Context(), "PRAGMA busy_timeout").Scan(&timeout); err != nil || timeout != 1234 {
+			t.Errorf("%s: the busy timeout is %d ms, %v; want 1234", when, timeout, err)
+		}
+	}
+	insert(t, s, record(t, keys.KindKey, "key_1"))
+	check("after a write")
+	defer locked(t, path)()
+	if err := s.Insert(t.Context(), record(t, keys.KindKey, "key_2")); !errors.Is(err, sqlitestore.ErrBusy) {
+		t.Error(err)
+	}
+	check("after a write that failed")
 }
 
 func testContextEnds(t *testing.T, path string, s *sqlitestore.Store) {
@@ -105,7 +131,7 @@ func testContextEnds(t *testing.T, path string, s *sqlitestore.Store) {
 	}
 }
 
-// TestReadersWaitForNobody reads while another process writes for ever.
+// TestReadersWaitForNobody reads while another process writes forever.
 func TestReadersWaitForNobody(t *testing.T) {
 	t.Parallel()
 	path := file(t)
@@ -146,9 +172,10 @@ func TestBusy(t *testing.T) {
 	}
 }
 
-// TestBusyTimeoutIsSpentOnce has one call wait for the lock, and then the others,
-// which waited for their turn, in place of it. Together that takes no longer than
-// one may wait. The clock of the test stands still while anything is done.
+// TestBusyTimeoutIsSpentOnce has one call wait for the lock, and others wait for
+// their turn and then for the lock, in place of the one before. Each of them waits
+// as long as it may in all. The clock of the test stands still while anything is
+// done.
 func TestBusyTimeoutIsSpentOnce(t *testing.T) {
 	t.Parallel()
 	const timeout = 50 * time.Millisecond
@@ -169,19 +196,20 @@ func TestBusyTimeoutIsSpentOnce(t *testing.T) {
 			t.Cleanup(func() { _ = s.Close() })
 			unlock := locked(t, path)
 			defer unlock()
-			begun := time.Now()
 			var wg sync.WaitGroup
 			for i := range 4 {
 				wg.Go(func() {
+					time.Sleep(time.Duration(i) * timeout / 4)
+					begun := time.Now()
 					if err := s.Insert(t.Context(), record(t, keys.KindKey, fmt.Sprint(i))); !errors.Is(err, sqlitestore.ErrBusy) {
 						t.Errorf("%s: Insert: %v", name, err)
+					}
+					if waited := time.Since(begun); waited < timeout || waited > timeout+2*time.Millisecond {
+						t.Errorf("%s: call %d waited for %v, want %v", name, i, waited, timeout)
 					}
 				})
 			}
 			wg.Wait()
-			if waited := time.Since(begun); waited < timeout || waited > timeout+2*time.Millisecond {
-				t.Errorf("%s: waited for %v, want %v", name, waited, timeout)
-			}
 		})
 	}
 }
@@ -197,7 +225,7 @@ func TestWaitsForTheLock(t *testing.T) {
 	select {
 	case err := <-done:
 		t.Errorf("an Insert while another held the lock: %v", err)
-	case <-time.After(100 * time.Millisecond): // longer than SQLite itself waits
+	case <-time.After(30 * time.Millisecond): // longer than SQLite itself waits
 	}
 	unlock()
 	if err := <-done; err != nil {

@@ -159,3 +159,41 @@ func ExampleNew() {
 	// Output:
 	// keys: no such credential
 }
+
+// Operators list organizations, and count what each has.
+func ExampleStore_Orgs() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	ctx := context.Background()
+	s, err := sqlitestore.Open(filepath.Join(dir, "claviger.db"), nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer s.Close()
+	manager, err := keys.NewManager(s, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, org := range []string{"globex", "acme", "acme"} {
+		if _, err := manager.Create(ctx, org, keys.Spec{}); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	orgs, err := s.Orgs(ctx, "", 100)
+	fmt.Println(orgs, err)
+	for _, org := range orgs {
+		n, err := s.Count(ctx, org, keys.KindKey, time.Now(), 1000)
+		fmt.Println(org, n, err)
+	}
+	// Output:
+	// [acme globex] <nil>
+	// acme 2 <nil>
+	// globex 1 <nil>
+}

@@ -170,7 +170,7 @@ func TestKill(t *testing.T) {
 			t.Parallel()
 			var path string
 			var past []*history
-			for round := range killRounds / killLanes {
+			for round := range rounds(killRounds/killLanes, 8) {
 				fresh := round%8 == 0
 				if fresh {
 					path, past = file(t), nil

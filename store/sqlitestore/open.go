@@ -17,15 +17,15 @@ import (
 )
 
 // Open opens the database in the file at path, makes its tables or brings them
-// up to date (see [Migrate]), and returns a Store over it. A file that is not
-// there is made, for its owner alone to read and write; its folder must be
-// there. Any number of processes can open one file at once.
+// up to date (see [Migrate]), and returns a Store over it. If there is no file,
+// Open makes one that only its owner can read and write. The folder must exist.
+// Any number of processes can open one file at once.
 //
-// The path is a name in the file system, not a DSN: for that there is [New]. A
-// relative one is resolved now, so that a later change of the working folder
-// does no harm. A nil opts is the zero Options. The error wraps [ErrSchema] if
-// the tables are newer than this version of the package, says which option is
-// wrong, or is that of the file system or the database.
+// The path is the name of a file, not a DSN; [New] takes a database that was
+// opened with a DSN. A relative path is resolved now, so that a later change of
+// the working folder does not matter. A nil opts is the zero Options. The error
+// wraps [ErrSchema] if the tables are newer than this version of the package,
+// names the option that is wrong, or is that of the file system or the database.
 func Open(path string, opts *Options) (*Store, error) {
 	o, err := opts.filled()
 	if err != nil {
@@ -42,7 +42,7 @@ func Open(path string, opts *Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Takes of one store take turns.
+	// One connection is enough, since takes of one store take turns.
 	limits, err := pool(file, "NORMAL", 1)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())

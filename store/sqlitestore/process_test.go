@@ -119,8 +119,8 @@ func openWhenTold(path string, in *bufio.Scanner, out io.Writer) error {
 // TestOpenAtOnce has eight processes find no file at the same time.
 func TestOpenAtOnce(t *testing.T) {
 	t.Parallel()
-	const rounds, processes = 5, 8
-	for range rounds {
+	const processes = 8
+	for range rounds(5, 1) {
 		path := file(t)
 		var all []*process
 		for range processes {
@@ -208,7 +208,7 @@ func TestRevocationIsSeenByOthers(t *testing.T) {
 			return other.ask(t, string(line))
 		},
 	}
-	for i := range 100 {
+	for i := range rounds(100, 20) {
 		kind := keys.KindKey
 		if i%4 < 2 {
 			kind = keys.KindClient

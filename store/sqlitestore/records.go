@@ -138,10 +138,9 @@ func replacement(text string, r keys.Record) (old, next keys.Record, err error) 
 	return old, next, nil
 }
 
-// List returns a page of records, as [keys.Store] says. The page is one
-// moment's. A record that cannot be read fails the page with an error that wraps
-// [keys.ErrCorrupt] and names it: a list that leaves it out would hide it from
-// those who can revoke it.
+// List returns a page of records, as [keys.Store] says. If one of them cannot be
+// read, List fails with an error that wraps [keys.ErrCorrupt] and names it: a
+// list that left it out would hide it from those who look for it.
 func (s *Store) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

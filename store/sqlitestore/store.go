@@ -13,13 +13,14 @@ import (
 
 // Options are the settings of a [Store]. The zero value is ready.
 type Options struct {
-	// BusyTimeout is how long a call waits at most for its turn to write, be it
-	// after other calls or after other processes. If zero, 5 seconds. A call
-	// whose context ends sooner waits no longer than that.
+	// BusyTimeout is how long a call waits to write while other calls or other
+	// processes do. Then it fails with ErrBusy. If zero, 5 seconds. A call whose
+	// context ends sooner fails when it does.
 	BusyTimeout time.Duration
 
-	// Connections is how many connections [Open] makes at most. If zero, 8. Each
-	// takes up to 2 MB of memory for its cache. [New] leaves the pool as it is.
+	// Connections is how many connections [Open] makes at most, besides one for
+	// buckets. If zero, 8. Each takes up to 2 MB of memory for its cache. [New]
+	// leaves the host's pool as it is.
 	Connections int
 }
 
@@ -79,6 +80,7 @@ type statements struct {
 	insert, get, family, update, updateRest, list, listLive, sweep *sql.Stmt
 	count, orgs                                                    *sql.Stmt
 	noteUses, lastUses                                             *sql.Stmt
+	announce, withdraw, mark, marked, lease, poll                  *sql.Stmt
 	lock, peek, idle, drop                                         *sql.Stmt
 	tat, put                                                       *sql.Stmt // on limits
 }
@@ -87,12 +89,28 @@ type statements struct {
 // those for buckets last.
 func (s *statements) texts() (records, limits []prepared) {
 	records = []prepared{
-		{insertText, &s.insert}, {getText, &s.get}, {familyText, &s.family}, {updateText + ends + where, &s.update},
+		{insertText, &s.insert},
+		{getText, &s.get},
+		{familyText, &s.family},
+		{updateText + ends + where, &s.update},
 		{updateText + where, &s.updateRest},
-		{listText, &s.list}, {listLiveText, &s.listLive}, {sweepText, &s.sweep},
-		{countText, &s.count}, {orgsText, &s.orgs},
-		{noteUsesText, &s.noteUses}, {lastUsesText, &s.lastUses},
-		{lockText, &s.lock}, {tatText, &s.peek}, {idleText, &s.idle}, {dropText, &s.drop},
+		{listText, &s.list},
+		{listLiveText, &s.listLive},
+		{sweepText, &s.sweep},
+		{countText, &s.count},
+		{orgsText, &s.orgs},
+		{noteUsesText, &s.noteUses},
+		{lastUsesText, &s.lastUses},
+		{announceText, &s.announce},
+		{withdrawText, &s.withdraw},
+		{markText, &s.mark},
+		{markedText, &s.marked},
+		{leaseText, &s.lease},
+		{pollText, &s.poll},
+		{lockText, &s.lock},
+		{tatText, &s.peek},
+		{idleText, &s.idle},
+		{dropText, &s.drop},
 	}
 	return records, []prepared{{tatText, &s.tat}, {putText, &s.put}}
 }
@@ -104,14 +122,15 @@ type prepared struct {
 }
 
 // New returns a Store over a database that the host has opened with the driver
-// "sqlite" of modernc.org/sqlite, so that its records stand beside the host's
-// own tables. Nothing is written: the host calls [Migrate] first.
+// "sqlite" of modernc.org/sqlite. Its tables stand beside the host's own. New
+// writes nothing: call [Migrate] first.
 //
-// New looks at up to three connections of the pool at once, and refuses
-// settings with which a promise of the package would not hold: see the DSN in
-// the package documentation. What it cannot see is the host's to keep: settings
-// of connections are not changed later, and cache=shared is not used. The error
-// says which setting is wrong, wraps [ErrSchema], or is the database's.
+// New looks at up to three connections of the pool. It refuses settings under
+// which a guarantee of the package would not hold: see the DSN in the package
+// documentation. Two things it cannot see, and the host must see to them: that
+// nobody changes the settings of a connection later, and that cache=shared is not
+// used. The error names the setting that is wrong, wraps [ErrSchema], or is the
+// database's.
 //
 // A nil opts is the zero Options. Close leaves db open.
 func New(ctx context.Context, db *sql.DB, opts *Options) (*Store, error) {
@@ -154,9 +173,9 @@ func prepare(ctx context.Context, db *sql.DB, all []prepared) (err error) {
 	return nil
 }
 
-// Close gives back what the Store holds. The file of a Store made by [Open] is
-// closed, after the calls that run; a database given to [New] stays open. Calls
-// made later fail. Closing again does nothing.
+// Close releases what the Store holds. It closes the file of a Store made by
+// [Open], after the calls that are running, and leaves a database that was given
+// to [New] open. Later calls fail. Closing again does nothing.
 func (s *Store) Close() error {
 	var errs []error
 	records, limits := s.stmts.texts()

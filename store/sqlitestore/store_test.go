@@ -94,6 +94,14 @@ func record(t testing.TB, kind keys.Kind, id string) keys.Record {
 	return r
 }
 
+// rounds returns how often to do something, which is less with -short.
+func rounds(full, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return full
+}
+
 func insert(t testing.TB, s keys.Store, records ...keys.Record) {
 	t.Helper()
 	for _, r := range records {
@@ -124,8 +132,9 @@ func (o *opened) options() *storetest.Options[store.Store] {
 		Break: func(t testing.TB, s store.Store) (mend func()) {
 			db := database(t, hostDSN(path(s)))
 			rename := func(from, to string) {
-				execute(t, db, "ALTER TABLE claviger_records"+from+" RENAME TO claviger_records"+to)
-				execute(t, db, "ALTER TABLE claviger_buckets"+from+" RENAME TO claviger_buckets"+to)
+				for _, table := range []string{"claviger_records", "claviger_uses", "claviger_buckets"} {
+					execute(t, db, "ALTER TABLE "+table+from+" RENAME TO "+table+to)
+				}
 			}
 			rename("", "_gone")
 			return func() { rename("_gone", "") }
@@ -150,6 +159,10 @@ func TestConformance(t *testing.T) {
 func TestConformanceInHostDatabase(t *testing.T) {
 	t.Parallel()
 	var o opened
+	opts := o.options()
+	if testing.Short() {
+		opts = &storetest.Options[store.Store]{Race: time.Millisecond}
+	}
 	storetest.Test(t, func(t testing.TB) store.Store {
 		path := file(t)
 		db := database(t, strings.Replace(hostDSN(path), "&_txlock=immediate", "", 1))
@@ -164,7 +177,7 @@ func TestConformanceInHostDatabase(t *testing.T) {
 		}
 		o.paths.Store(s, path)
 		return s
-	}, o.options())
+	}, opts)
 }
 
 func TestRecordsOutliveTheStore(t *testing.T) {
@@ -274,7 +287,7 @@ func TestSweepBound(t *testing.T) {
 func TestUpdateDuringInsert(t *testing.T) {
 	t.Parallel()
 	s := open(t, file(t))
-	for i := range 200 {
+	for i := range rounds(200, 20) {
 		r := record(t, keys.KindKey, fmt.Sprintf("key_%d", i))
 		done := make(chan error)
 		go func() { done <- s.Insert(t.Context(), r) }()

@@ -14,7 +14,7 @@ const (
 
 	// sweepStep is how many rows are removed in one transaction. While it runs,
 	// nobody else can write.
-	sweepStep = 100
+	sweepStep = 50
 
 	// maxPause bounds the pause between two steps.
 	maxPause = 20 * time.Millisecond
@@ -23,9 +23,9 @@ const (
 // Sweep removes dead tokens, as [keys.Store] says, those that died first first,
 // and what was noted of their uses. It reads no others.
 //
-// It removes them in steps of 100, each a transaction, and lets others write
-// between two steps. If it fails after some steps, it returns how many tokens
-// were removed beside the error.
+// It removes them in steps of 50, each a transaction, and lets others write
+// between two steps. If a step fails, it returns beside the error how many tokens
+// the steps before removed.
 func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
 	bound := ceilMillis(before)
 	return s.inSteps(ctx, limit, func(step int) (int, error) {

@@ -29,8 +29,8 @@ func withDead(t *testing.T, count int) (s *sqlitestore.Store, left func() int) {
 	}
 }
 
-// TestSweepLetsOthersWrite writes while a sweep goes on. Between two of its ten
-// steps there is a write.
+// TestSweepLetsOthersWrite writes while a sweep goes on. Between two of its
+// twenty steps there is a write.
 func TestSweepLetsOthersWrite(t *testing.T) {
 	t.Parallel()
 	const dead = 1000
@@ -61,7 +61,7 @@ func TestSweepLetsOthersWrite(t *testing.T) {
 		}
 	}
 	if len(seen) < 5 {
-		t.Errorf("others could write after %d steps, want at least 5 of 9", len(seen))
+		t.Errorf("others could write after %d steps, want at least 5 of 19", len(seen))
 	}
 }
 
@@ -85,7 +85,8 @@ func TestSweepEndsWithItsContext(t *testing.T) {
 	}
 	cancel()
 	r := <-done
-	if !errors.Is(r.err, context.Canceled) || r.n == 0 || r.n == dead || left() != dead-r.n {
+	// The step during which it ended may be done or not.
+	if rest := left(); !errors.Is(r.err, context.Canceled) || rest == 0 || rest > dead-r.n {
 		t.Errorf("swept %d, %v; %d are left of %d", r.n, r.err, left(), dead)
 	}
 }

@@ -97,10 +97,11 @@ func (s *Store) attempt(ctx context.Context, db *sql.DB, f func(tx *sql.Tx) erro
 	if err := f(tx); err != nil {
 		return err
 	}
-	if err := tx.Commit(); !errors.Is(err, sql.ErrTxDone) {
-		return err
+	err = tx.Commit()
+	if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil {
+		return ctx.Err() // it ended, and so undid the transaction
 	}
-	return ctx.Err() // it ended, and so undid the transaction
+	return err
 }
 
 // begin starts a transaction that holds the lock of those who write.

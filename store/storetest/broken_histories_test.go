@@ -23,7 +23,7 @@ var historyDefects = []*defect{
 	{"a write is seen before it is refused", "concurrent-histories-are-linearizable", broken{
 		get: getOverlaid,
 		update: func(b *broken, ctx context.Context, r keys.Record) error {
-			if was, err := b.Memory.Get(ctx, r.ID); err == nil && r.Validate() == nil && was.Org == r.Org {
+			if was, err := b.one(ctx, r.ID); err == nil && r.Validate() == nil && was.Org == r.Org {
 				next := r
 				next.Version++
 				b.put(next)
@@ -40,7 +40,7 @@ var historyDefects = []*defect{
 			first := b.busy%2 == 0
 			b.mu.Unlock()
 			if first {
-				return b.Memory.Get(ctx, id)
+				return b.one(ctx, id)
 			}
 			return getOverlaid(b, ctx, id)
 		},
@@ -77,7 +77,7 @@ func getCached(b *broken, ctx context.Context, id string) (keys.Record, error) {
 	if ok && ctx.Err() == nil {
 		return cached, nil
 	}
-	r, err := b.Memory.Get(ctx, id)
+	r, err := b.one(ctx, id)
 	if err != nil {
 		return r, err
 	}
@@ -98,7 +98,7 @@ func updateCached(b *broken, ctx context.Context, r keys.Record) error {
 		return err
 	}
 	b.drop(r.ID)
-	if now, err := b.Memory.Get(ctx, r.ID); err == nil && now.Revoked() {
+	if now, err := b.one(ctx, r.ID); err == nil && now.Revoked() {
 		b.put(now)
 	}
 	return nil

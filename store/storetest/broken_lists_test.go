@@ -12,7 +12,8 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-var recordDefects = slices.Concat(singleDefects, listDefects, contextDefects, raceDefects, historyDefects, familyDefects, localDefects, useDefects)
+var recordDefects = slices.Concat(singleDefects, listDefects, contextDefects, raceDefects, historyDefects, parentDefects, useDefects,
+	freshDefects, extremeDefects, sweepDefects, reachDefects, countDefects)
 
 // listDefects are those of List and Sweep.
 var listDefects = []*defect{
@@ -65,14 +66,14 @@ var listDefects = []*defect{
 	})},
 	{"the cursor is part of the page", "list-begins-after-the-cursor", broken{list: func(b *broken, ctx context.Context, q keys.Query) ([]keys.Record, error) {
 		page, err := b.Memory.List(ctx, q)
-		if at, missing := b.Memory.Get(ctx, q.After); err == nil && missing == nil {
+		if at, missing := b.one(ctx, q.After); err == nil && missing == nil {
 			page = append([]keys.Record{at}, page...)
 		}
 		return page[:min(len(page), max(q.Limit, 0))], err
 	}}},
 	{"the cursor must be a record", "list-begins-after-the-cursor", broken{list: func(b *broken, ctx context.Context, q keys.Query) ([]keys.Record, error) {
 		if q.After != "" && q.Validate() == nil && ctx.Err() == nil {
-			if _, err := b.Memory.Get(ctx, q.After); err != nil {
+			if _, err := b.one(ctx, q.After); err != nil {
 				return nil, nil
 			}
 		}
@@ -168,10 +169,10 @@ var contextDefects = []*defect{
 		return cmp.Or(ctx.Err(), err)
 	}}},
 	{"get does not heed its context", "context-ended-get", broken{get: func(b *broken, ctx context.Context, id string) (keys.Record, error) {
-		return b.Memory.Get(context.WithoutCancel(ctx), id)
+		return b.one(context.WithoutCancel(ctx), id)
 	}}},
 	{"a get that was cancelled found nothing", "context-ended-get", broken{get: func(b *broken, ctx context.Context, id string) (keys.Record, error) {
-		r, err := b.Memory.Get(ctx, id)
+		r, err := b.one(ctx, id)
 		if err != nil {
 			return r, fmt.Errorf("%w: %w", keys.ErrNotFound, err)
 		}

@@ -2,6 +2,7 @@ package storetest_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -12,7 +13,7 @@ import (
 // altered is a Get that returns something else than what was stored.
 func altered(change func(*keys.Record)) broken {
 	return broken{get: func(b *broken, ctx context.Context, id string) (keys.Record, error) {
-		r, err := b.Memory.Get(ctx, id)
+		r, err := b.one(ctx, id)
 		if err == nil {
 			change(&r)
 		}
@@ -23,7 +24,7 @@ func altered(change func(*keys.Record)) broken {
 // written is an Update that writes something else than it was told to.
 func written(change func(was keys.Record, r *keys.Record)) broken {
 	return broken{update: func(b *broken, ctx context.Context, r keys.Record) error {
-		if was, err := b.Memory.Get(ctx, r.ID); err == nil && r.Validate() == nil && was.Org == r.Org {
+		if was, err := b.one(ctx, r.ID); err == nil && r.Validate() == nil && was.Org == r.Org {
 			change(was, &r)
 		}
 		return b.Memory.Update(ctx, r)
@@ -34,7 +35,7 @@ func written(change func(was keys.Record, r *keys.Record)) broken {
 func folded(fold func(string) string) broken {
 	return broken{
 		insert: func(b *broken, ctx context.Context, r keys.Record) error {
-			for _, other := range b.noted() {
+			for _, other := range b.few() {
 				if ctx.Err() == nil && fold(other.ID) == fold(r.ID) {
 					return keys.ErrExists
 				}
@@ -42,12 +43,12 @@ func folded(fold func(string) string) broken {
 			return insertNoted(b, ctx, r)
 		},
 		get: func(b *broken, ctx context.Context, id string) (keys.Record, error) {
-			for _, other := range b.noted() {
+			for _, other := range b.few() {
 				if fold(other.ID) == fold(id) {
 					id = other.ID
 				}
 			}
-			return b.Memory.Get(ctx, id)
+			return b.one(ctx, id)
 		},
 	}
 }
@@ -67,7 +68,7 @@ func paged(change func(b *broken, q keys.Query, page []keys.Record) ([]keys.Reco
 func merged(own func(r keys.Record, q keys.Query) bool) broken {
 	return paged(func(b *broken, q keys.Query, page []keys.Record) ([]keys.Record, error) {
 		for _, r := range b.noted() {
-			if _, err := b.Memory.Get(context.Background(), r.ID); err == nil && own(r, q) && r.ID > q.After && !slices.ContainsFunc(page, func(o keys.Record) bool { return o.ID == r.ID }) {
+			if _, err := b.one(context.Background(), r.ID); err == nil && own(r, q) && r.ID > q.After && !slices.ContainsFunc(page, func(o keys.Record) bool { return o.ID == r.ID }) {
 				page = append(page, r)
 			}
 		}
@@ -138,7 +139,7 @@ func getUnlessGone(b *broken, ctx context.Context, id string) (keys.Record, erro
 func sweepUnlessLate(by func(was, is keys.Record) bool) broken {
 	return broken{insert: insertNoted, sweep: func(b *broken, ctx context.Context, before time.Time, limit int) (int, error) {
 		for _, was := range b.noted() {
-			if is, err := b.Memory.Get(ctx, was.ID); err == nil && was.Kind == keys.KindToken && by(was, is) && limit > 0 {
+			if is, err := b.one(ctx, was.ID); err == nil && was.Kind == keys.KindToken && by(was, is) && limit > 0 {
 				return 0, nil
 			}
 		}
@@ -154,7 +155,7 @@ func sweepNoted(also func(was, is keys.Record, before time.Time) bool) broken {
 		get:    getUnlessGone,
 		sweep: func(b *broken, ctx context.Context, before time.Time, limit int) (int, error) {
 			return sweepAlso(b, ctx, before, limit, func(was keys.Record) bool {
-				is, err := b.Memory.Get(ctx, was.ID)
+				is, err := b.one(ctx, was.ID)
 				return err == nil && also(was, is, before)
 			})
 		},
@@ -166,29 +167,26 @@ func endsBefore(r keys.Record, t time.Time) bool {
 	return r.Kind == keys.KindToken && !r.ExpiresAt.IsZero() && r.ExpiresAt.Before(t)
 }
 
-// recalled is an Update that, when it went well for a record that was passed as
-// another kind than it is, does something more.
-func recalled(more func(b *broken, is, passed keys.Record) error) broken {
+// recalled is an Update that does something else where the sound one refuses
+// a record since it was passed as another kind than it is.
+func recalled(instead func(b *broken, is, passed keys.Record) error) broken {
 	return broken{
 		get: getOverlaid,
 		update: func(b *broken, ctx context.Context, r keys.Record) error {
 			err := b.Memory.Update(ctx, r)
-			if is, _ := b.Memory.Get(ctx, r.ID); err == nil && is.Kind != r.Kind {
-				return more(b, is, r)
+			if errors.Is(err, keys.ErrInvalid) && r.Validate() == nil {
+				is, _ := b.one(ctx, r.ID)
+				return instead(b, is, r)
 			}
 			return err
 		},
 	}
 }
 
-// updateRefusingKinds is an Update that refuses, with an error, a lifetime that
-// comes with another kind than the record's.
-func updateRefusingKinds(refusal error) broken {
-	return broken{update: func(b *broken, ctx context.Context, r keys.Record) error {
-		is, err := b.Memory.Get(ctx, r.ID)
-		if err == nil && is.Kind != r.Kind && r.TokenLifetime > 0 && is.Version == r.Version {
-			return refusal
-		}
-		return b.Memory.Update(ctx, r)
-	}}
+// adopted returns the record that is written if nobody looks at the kind.
+func adopted(is, passed keys.Record) keys.Record {
+	passed.Kind, passed.Parent, passed.Environment = is.Kind, is.Parent, is.Environment
+	passed.CreatedBy, passed.Replaces, passed.CreatedAt = is.CreatedBy, is.Replaces, is.CreatedAt
+	passed.Version++
+	return passed
 }

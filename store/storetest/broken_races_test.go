@@ -24,7 +24,7 @@ var raceDefects = []*defect{
 	}}},
 	{"insert looks first", "concurrent-insert-one-wins", broken{
 		insert: func(b *broken, ctx context.Context, r keys.Record) error {
-			if _, err := b.Memory.Get(ctx, r.ID); err == nil {
+			if _, err := b.one(ctx, r.ID); err == nil {
 				return keys.ErrExists
 			}
 			latency(1)
@@ -39,7 +39,7 @@ var raceDefects = []*defect{
 	}},
 	{"the loser's record stays", "concurrent-insert-one-wins", broken{
 		insert: func(b *broken, ctx context.Context, r keys.Record) error {
-			_, taken := b.Memory.Get(ctx, r.ID)
+			_, taken := b.one(ctx, r.ID)
 			latency(1)
 			err := b.Memory.Insert(ctx, r)
 			if errors.Is(err, keys.ErrExists) && taken != nil {
@@ -50,17 +50,17 @@ var raceDefects = []*defect{
 		get: getOverlaid,
 	}},
 	{"update looks first", "concurrent-update-one-wins", broken{update: func(b *broken, ctx context.Context, r keys.Record) error {
-		was, err := b.Memory.Get(ctx, r.ID)
+		was, err := b.one(ctx, r.ID)
 		latency(1)
 		if err == nil && was.Version == r.Version && was.Org == r.Org && r.Validate() == nil {
-			if late, _ := b.Memory.Get(ctx, r.ID); late.Version > r.Version {
+			if late, _ := b.one(ctx, r.ID); late.Version > r.Version {
 				r.Version = late.Version
 			}
 		}
 		return b.Memory.Update(ctx, r)
 	}}},
 	{"a lost update is a timeout", "concurrent-update-one-wins", broken{update: func(b *broken, ctx context.Context, r keys.Record) error {
-		was, missing := b.Memory.Get(ctx, r.ID)
+		was, missing := b.one(ctx, r.ID)
 		latency(1)
 		err := b.Memory.Update(ctx, r)
 		if errors.Is(err, keys.ErrConflict) && missing == nil && was.Version == r.Version && !was.Revoked() {
@@ -70,12 +70,12 @@ var raceDefects = []*defect{
 	}}},
 	{"a record is read in two parts", "concurrent-gets-are-whole", broken{
 		get: func(b *broken, ctx context.Context, id string) (keys.Record, error) {
-			first, err := b.Memory.Get(ctx, id)
+			first, err := b.one(ctx, id)
 			if err != nil {
 				return first, err
 			}
 			latency(3)
-			second, err := b.Memory.Get(ctx, id)
+			second, err := b.one(ctx, id)
 			second.Digest, second.Previous = first.Digest, first.Previous
 			return second, err
 		},
@@ -93,14 +93,14 @@ var raceDefects = []*defect{
 			b.mu.Unlock()
 			defer func() { b.mu.Lock(); defer b.mu.Unlock(); b.gets[id]-- }()
 			latency(5)
-			r, err := b.Memory.Get(ctx, id)
+			r, err := b.one(ctx, id)
 			if lagging && err == nil {
 				return old, nil
 			}
 			return r, err
 		},
 		update: func(b *broken, ctx context.Context, r keys.Record) error {
-			if was, err := b.Memory.Get(ctx, r.ID); err == nil {
+			if was, err := b.one(ctx, r.ID); err == nil {
 				b.put(was)
 			}
 			return slowUpdate(b, ctx, r)
@@ -134,7 +134,7 @@ func getShared(b *broken, ctx context.Context, id string) (keys.Record, error) {
 	b.flights[id] = f
 	b.mu.Unlock()
 
-	f.r, f.err = b.Memory.Get(ctx, id)
+	f.r, f.err = b.one(ctx, id)
 	latency(5)
 	b.mu.Lock()
 	delete(b.flights, id)

@@ -26,7 +26,7 @@ var singleDefects = []*defect{
 		}
 	})},
 	{"the database drops what is dead", "dead-records-stay", broken{get: func(b *broken, ctx context.Context, id string) (keys.Record, error) {
-		r, err := b.Memory.Get(ctx, id)
+		r, err := b.one(ctx, id)
 		if err == nil && isDead(r) {
 			return keys.Record{}, keys.ErrNotFound
 		}
@@ -51,10 +51,12 @@ var singleDefects = []*defect{
 			r.ExpiresAt = time.Unix(0, r.ExpiresAt.UnixNano())
 		}
 	})},
-	{"numbers in floating point", "numbers-are-kept", altered(func(r *keys.Record) { r.TokenLifetime = time.Duration(min(float64(r.TokenLifetime), 1<<62)) })},
-	{"numbers below 2147483647", "numbers-are-kept", altered(func(r *keys.Record) { r.RateLimit = min(r.RateLimit, math.MaxInt32-1) })},
+	{"numbers in floating point", "numbers-are-kept", altered(func(r *keys.Record) { r.Version = int64(float64(r.Version)) })},
+	{"numbers below 2147483647", "numbers-are-kept", altered(func(r *keys.Record) {
+		r.TokenLifetime = min(r.TokenLifetime, (math.MaxInt32-1)*time.Millisecond)
+	})},
 	{"text is trimmed", "text-is-kept", altered(func(r *keys.Record) { r.Label = strings.TrimSpace(r.Label) })},
-	{"text is cut", "text-is-kept", altered(func(r *keys.Record) {
+	{"text is cut", "longest-values-are-kept", altered(func(r *keys.Record) {
 		if utf8.RuneCountInString(r.Label) > 255 {
 			r.Label = string([]rune(r.Label)[:255])
 		}
@@ -77,7 +79,7 @@ var singleDefects = []*defect{
 	}},
 	{"unique in the organization only", "insert-never-overwrites", broken{insert: func(b *broken, ctx context.Context, r keys.Record) error {
 		err := b.Memory.Insert(ctx, r)
-		if was, _ := b.Memory.Get(ctx, r.ID); errors.Is(err, keys.ErrExists) && was.Org != r.Org {
+		if was, _ := b.one(ctx, r.ID); errors.Is(err, keys.ErrExists) && was.Org != r.Org {
 			return nil
 		}
 		return err
@@ -91,7 +93,7 @@ var singleDefects = []*defect{
 	{"IDs of the dead are free", "insert-after-revoke-or-expiry", broken{
 		insert: func(b *broken, ctx context.Context, r keys.Record) error {
 			err := b.Memory.Insert(ctx, r)
-			if was, _ := b.Memory.Get(ctx, r.ID); errors.Is(err, keys.ErrExists) && isDead(was) {
+			if was, _ := b.one(ctx, r.ID); errors.Is(err, keys.ErrExists) && isDead(was) {
 				b.put(r)
 				return nil
 			}
@@ -128,14 +130,14 @@ var singleDefects = []*defect{
 	}},
 
 	{"no rows is not translated", "get-not-found", broken{get: func(b *broken, ctx context.Context, id string) (keys.Record, error) {
-		r, err := b.Memory.Get(ctx, id)
+		r, err := b.one(ctx, id)
 		if errors.Is(err, keys.ErrNotFound) {
 			return r, sql.ErrNoRows
 		}
 		return r, err
 	}}},
 	{"nothing is an empty record", "get-not-found", broken{get: func(b *broken, ctx context.Context, id string) (keys.Record, error) {
-		r, err := b.Memory.Get(ctx, id)
+		r, err := b.one(ctx, id)
 		if errors.Is(err, keys.ErrNotFound) {
 			return keys.Record{}, nil
 		}
@@ -145,7 +147,7 @@ var singleDefects = []*defect{
 		if !utf8.ValidString(id) {
 			return keys.Record{}, errDriver
 		}
-		return b.Memory.Get(ctx, id)
+		return b.one(ctx, id)
 	}}},
 	{"get matches a pattern", "get-hostile-id", broken{
 		insert: insertNoted,
@@ -155,7 +157,7 @@ var singleDefects = []*defect{
 					id = r.ID
 				}
 			}
-			return b.Memory.Get(ctx, id)
+			return b.one(ctx, id)
 		},
 	}},
 	{"IDs without regard to case", "ids-are-case-sensitive", folded(strings.ToLower)},
@@ -178,7 +180,7 @@ var singleDefects = []*defect{
 	{"update moves the creation", "update-keeps-identity", broken{
 		update: func(b *broken, ctx context.Context, r keys.Record) error {
 			err := b.Memory.Update(ctx, r)
-			if was, _ := b.Memory.Get(ctx, r.ID); err == nil && !was.CreatedAt.Equal(r.CreatedAt) {
+			if was, _ := b.one(ctx, r.ID); err == nil && !was.CreatedAt.Equal(r.CreatedAt) {
 				was.CreatedAt = r.CreatedAt
 				b.put(was)
 			}
@@ -189,7 +191,7 @@ var singleDefects = []*defect{
 	{"update moves a token to another client", "update-keeps-identity", broken{
 		update: func(b *broken, ctx context.Context, r keys.Record) error {
 			err := b.Memory.Update(ctx, r)
-			if was, _ := b.Memory.Get(ctx, r.ID); err == nil && was.Parent != r.Parent {
+			if was, _ := b.one(ctx, r.ID); err == nil && was.Parent != r.Parent {
 				was.Parent = r.Parent
 				b.put(was)
 			}
@@ -198,24 +200,28 @@ var singleDefects = []*defect{
 		get: getOverlaid,
 	}},
 	{"a key called a client gets a lifetime", "update-leaves-valid-records", recalled(func(b *broken, is, passed keys.Record) error {
-		is.TokenLifetime = passed.TokenLifetime
-		b.put(is)
+		b.put(adopted(is, passed))
 		return nil
 	})},
-	{"a key called a token gets a parent", "update-leaves-valid-records", recalled(func(b *broken, is, passed keys.Record) error {
-		if is.Parent == "" {
-			is.Parent = passed.Parent
-			b.put(is)
+	{"fields of another kind are left out", "update-leaves-valid-records", recalled(func(b *broken, is, passed keys.Record) error {
+		next := adopted(is, passed)
+		next.TokenLifetime, next.Networks, next.Metadata, next.DisabledAt = 0, keys.Networks{}, "", time.Time{}
+		b.put(next)
+		return nil
+	})},
+	{"fields of another kind are a database error", "update-leaves-valid-records", recalled(func(*broken, keys.Record, keys.Record) error {
+		return errDriver
+	})},
+	{"fields of another kind are refused, but written", "update-leaves-valid-records", recalled(func(b *broken, is, passed keys.Record) error {
+		b.put(adopted(is, passed))
+		return keys.ErrInvalid
+	})},
+	{"another kind is a conflict", "update-keeps-identity", broken{update: func(b *broken, ctx context.Context, r keys.Record) error {
+		if is, err := b.one(ctx, r.ID); err == nil && is.Kind != r.Kind && r.Validate() == nil {
+			return keys.ErrConflict
 		}
-		return nil
-	})},
-	{"a lifetime with another kind is a database error", "update-leaves-valid-records", updateRefusingKinds(errDriver)},
-	{"a lifetime with another kind is refused, but written", "update-leaves-valid-records", recalled(func(_ *broken, _, passed keys.Record) error {
-		if passed.TokenLifetime > 0 {
-			return keys.ErrInvalid
-		}
-		return nil
-	})},
+		return b.Memory.Update(ctx, r)
+	}}},
 	{"the version goes up by two", "update-increments-the-version", broken{update: func(b *broken, ctx context.Context, r keys.Record) error {
 		err := b.Memory.Update(ctx, r)
 		if err == nil {
@@ -238,14 +244,14 @@ var singleDefects = []*defect{
 		return err
 	}}},
 	{"the organization is not in the condition", "update-needs-the-organization", broken{update: func(b *broken, ctx context.Context, r keys.Record) error {
-		if was, err := b.Memory.Get(ctx, r.ID); err == nil && r.Validate() == nil {
+		if was, err := b.one(ctx, r.ID); err == nil && r.Validate() == nil {
 			r.Org = was.Org
 		}
 		return b.Memory.Update(ctx, r)
 	}}},
 	{"foreign IDs are conflicts", "update-needs-the-organization", broken{update: func(b *broken, ctx context.Context, r keys.Record) error {
 		err := b.Memory.Update(ctx, r)
-		if was, missing := b.Memory.Get(ctx, r.ID); errors.Is(err, keys.ErrNotFound) && missing == nil && was.Version != r.Version {
+		if was, missing := b.one(ctx, r.ID); errors.Is(err, keys.ErrNotFound) && missing == nil && was.Version != r.Version {
 			return keys.ErrConflict
 		}
 		return err
@@ -259,7 +265,7 @@ var singleDefects = []*defect{
 	}}},
 	{"update of nothing is a conflict", "update-not-found", broken{update: func(b *broken, ctx context.Context, r keys.Record) error {
 		err := b.Memory.Update(ctx, r)
-		if _, missing := b.Memory.Get(ctx, r.ID); errors.Is(err, keys.ErrNotFound) && missing != nil {
+		if _, missing := b.one(ctx, r.ID); errors.Is(err, keys.ErrNotFound) && missing != nil {
 			return keys.ErrConflict
 		}
 		return err
@@ -286,7 +292,7 @@ var singleDefects = []*defect{
 	{"a revocation can be cleared", "revocation-is-final", broken{
 		update: func(b *broken, ctx context.Context, r keys.Record) error {
 			err := b.Memory.Update(ctx, r)
-			if was, _ := b.Memory.Get(ctx, r.ID); errors.Is(err, keys.ErrConflict) && was.Version == r.Version && !r.Revoked() {
+			if was, _ := b.one(ctx, r.ID); errors.Is(err, keys.ErrConflict) && was.Version == r.Version && !r.Revoked() {
 				b.put(r)
 				return nil
 			}
@@ -296,19 +302,19 @@ var singleDefects = []*defect{
 	}},
 	{"a revocation can be moved on", "revocation-is-final", broken{update: func(b *broken, ctx context.Context, r keys.Record) error {
 		err := b.Memory.Update(ctx, r)
-		if was, _ := b.Memory.Get(ctx, r.ID); errors.Is(err, keys.ErrConflict) && was.Version == r.Version && r.Revoked() {
+		if was, _ := b.one(ctx, r.ID); errors.Is(err, keys.ErrConflict) && was.Version == r.Version && r.Revoked() {
 			return nil
 		}
 		return err
 	}}},
 	{"revoked records are read-only", "revoked-records-can-be-updated", broken{update: func(b *broken, ctx context.Context, r keys.Record) error {
-		if was, err := b.Memory.Get(ctx, r.ID); err == nil && was.Revoked() {
+		if was, err := b.one(ctx, r.ID); err == nil && was.Revoked() {
 			return keys.ErrConflict
 		}
 		return b.Memory.Update(ctx, r)
 	}}},
 	{"revocations are compared as structs", "revoked-records-can-be-updated", broken{update: func(b *broken, ctx context.Context, r keys.Record) error {
-		was, err := b.Memory.Get(ctx, r.ID)
+		was, err := b.one(ctx, r.ID)
 		if err == nil && was.Revoked() && was.RevokedAt.Equal(r.RevokedAt) && was.RevokedAt != r.RevokedAt {
 			return keys.ErrConflict
 		}

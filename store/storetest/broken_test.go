@@ -22,10 +22,11 @@ type broken struct {
 	list     func(*broken, context.Context, keys.Query) ([]keys.Record, error)
 	sweep    func(*broken, context.Context, time.Time, int) (int, error)
 	take     func(*broken, context.Context, ratelimit.Bucket, ratelimit.Limit, time.Time, int) (ratelimit.Decision, error)
-	family   func(*broken, context.Context, string) (rec, parent keys.Record, err error)
-	view     func(*broken, string) *keys.Record
+	both     func(*broken, context.Context, string) (rec, parent keys.Record, err error) // in place of get
 	noteUses func(*broken, context.Context, map[string]time.Time) error
 	lastUses func(*broken, context.Context, []string) (map[string]time.Time, error)
+	count    func(*broken, context.Context, string, keys.Kind, time.Time, int) (int, error)
+	orgs     func(*broken, context.Context, string, int) ([]string, error)
 }
 
 // An overlay is the state that broken methods keep beside the sound store.
@@ -42,7 +43,6 @@ type overlay struct {
 	gets    map[string]int
 	epoch   time.Time
 	uses    map[string]time.Time
-	views   map[string]*keys.Record
 }
 
 // A flight is a Get that others wait for.
@@ -60,11 +60,23 @@ func (b *broken) Insert(ctx context.Context, r keys.Record) error {
 	return b.Memory.Insert(ctx, r)
 }
 
-func (b *broken) Get(ctx context.Context, id string) (keys.Record, error) {
-	if b.get != nil {
-		return b.get(b, ctx, id)
+func (b *broken) Get(ctx context.Context, id string) (rec, parent keys.Record, err error) {
+	switch {
+	case b.both != nil:
+		return b.both(b, ctx, id)
+	case b.get == nil:
+		return b.Memory.Get(ctx, id)
 	}
-	return b.Memory.Get(ctx, id)
+	if rec, err = b.get(b, ctx, id); err == nil && rec.Parent != "" {
+		parent, _ = b.one(context.Background(), rec.Parent)
+	}
+	return rec, parent, err
+}
+
+// one returns what the sound store has, without the parent.
+func (b *broken) one(ctx context.Context, id string) (keys.Record, error) {
+	r, _, err := b.Memory.Get(ctx, id)
+	return r, err
 }
 
 func (b *broken) Update(ctx context.Context, r keys.Record) error {
@@ -95,21 +107,6 @@ func (b *broken) Take(ctx context.Context, bucket ratelimit.Bucket, l ratelimit.
 	return b.Memory.Take(ctx, bucket, l, now, n)
 }
 
-func (b *broken) GetFamily(ctx context.Context, id string) (rec, parent keys.Record, err error) {
-	if b.family != nil {
-		return b.family(b, ctx, id)
-	}
-	return b.Memory.GetFamily(ctx, id)
-}
-
-// Local makes a local store of those with a view alone.
-func (b *broken) Local() (self keys.Store, view func(id string) *keys.Record) {
-	if b.view != nil {
-		return b, func(id string) *keys.Record { return b.view(b, id) }
-	}
-	return b.Memory.Local()
-}
-
 func (b *broken) NoteUses(ctx context.Context, uses map[string]time.Time) error {
 	if b.noteUses != nil {
 		return b.noteUses(b, ctx, uses)
@@ -122,6 +119,20 @@ func (b *broken) LastUses(ctx context.Context, ids []string) (map[string]time.Ti
 		return b.lastUses(b, ctx, ids)
 	}
 	return b.Memory.LastUses(ctx, ids)
+}
+
+func (b *broken) Count(ctx context.Context, org string, kind keys.Kind, now time.Time, most int) (int, error) {
+	if b.count != nil {
+		return b.count(b, ctx, org, kind, now, most)
+	}
+	return b.Memory.Count(ctx, org, kind, now, most)
+}
+
+func (b *broken) Orgs(ctx context.Context, after string, limit int) ([]string, error) {
+	if b.orgs != nil {
+		return b.orgs(b, ctx, after, limit)
+	}
+	return b.Memory.Orgs(ctx, after, limit)
 }
 
 // put makes Get return r from now on.
@@ -137,7 +148,7 @@ func (o *overlay) put(r keys.Record) {
 // updateSeenLate is an Update that readers of the overlay see some time after it
 // was written, and before it returns.
 func updateSeenLate(b *broken, ctx context.Context, r keys.Record) error {
-	was, _ := b.Memory.Get(ctx, r.ID)
+	was, _ := b.one(ctx, r.ID)
 	err := b.Memory.Update(ctx, r)
 	if err == nil {
 		b.put(was)
@@ -155,7 +166,7 @@ func getOverlaid(b *broken, ctx context.Context, id string) (keys.Record, error)
 	if ok && ctx.Err() == nil {
 		return r, nil
 	}
-	return b.Memory.Get(ctx, id)
+	return b.one(ctx, id)
 }
 
 // drop makes Get return again what the sound store has.
@@ -198,6 +209,15 @@ func (o *overlay) noted() []keys.Record {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.seen[:len(o.seen):len(o.seen)]
+}
+
+// few is noted, if those are not so many that a search among them takes long.
+func (o *overlay) few() []keys.Record {
+	all := o.noted()
+	if len(all) > 200 {
+		return nil
+	}
+	return all
 }
 
 // insertNoted is an Insert that remembers what was inserted.

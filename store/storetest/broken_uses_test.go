@@ -66,7 +66,7 @@ func always[A, B any](A, B) bool { return true }
 
 // there reports whether a record has the ID.
 func there(b *broken, id string) bool {
-	_, err := b.Memory.Get(context.Background(), id)
+	_, err := b.one(context.Background(), id)
 	return err == nil
 }
 
@@ -94,7 +94,7 @@ var useDefects = []*defect{
 		},
 	}},
 	{"uses of the dead are not kept", "uses-round-trip", ownUses(func(b *broken, id string) bool {
-		r, err := b.Memory.Get(context.Background(), id)
+		r, err := b.one(context.Background(), id)
 		return err == nil && !isDead(r)
 	}, time.Time.Before)},
 	{"the last call wins", "uses-later-wins", ownUses(there, always)},
@@ -152,7 +152,7 @@ var useDefects = []*defect{
 	}}},
 	{"a use is an update", "uses-change-no-record", batched(func(b *broken, ctx context.Context, uses map[string]time.Time) error {
 		for id := range uses {
-			if r, err := b.Memory.Get(ctx, id); err == nil {
+			if r, err := b.one(ctx, id); err == nil {
 				_ = b.Memory.Update(ctx, r)
 			}
 		}
@@ -161,7 +161,7 @@ var useDefects = []*defect{
 	{"a use writes back the record of the use before", "uses-change-no-record", broken{
 		noteUses: func(b *broken, ctx context.Context, uses map[string]time.Time) error {
 			for id := range uses {
-				if r, err := b.Memory.Get(ctx, id); err == nil {
+				if r, err := b.one(ctx, id); err == nil {
 					b.mu.Lock()
 					before, noted := b.pages[id]
 					if b.pages == nil {
@@ -227,13 +227,13 @@ var useDefects = []*defect{
 		noteUses: func(b *broken, ctx context.Context, uses map[string]time.Time) error {
 			read := make(map[string]keys.Record)
 			for id := range uses {
-				if r, err := b.Memory.Get(ctx, id); err == nil {
+				if r, err := b.one(ctx, id); err == nil {
 					read[id] = r
 				}
 			}
 			latency(2)
 			for id, r := range read {
-				if now, err := b.Memory.Get(ctx, id); err == nil && now.Version != r.Version {
+				if now, err := b.one(ctx, id); err == nil && now.Version != r.Version {
 					b.put(r)
 				}
 			}

@@ -81,5 +81,5 @@ func quoteIDs(records []keys.Record) string {
 }
 
 func quoteQuery(q keys.Query) string {
-	return fmt.Sprintf("{Org: %s, Kind: %s, After: %s, Limit: %d}", quote(q.Org), q.Kind, quote(q.After), q.Limit)
+	return fmt.Sprintf("{Org: %s, Kind: %s, After: %s, Limit: %d, Live: %t}", quote(q.Org), q.Kind, quote(q.After), q.Limit, q.Live)
 }

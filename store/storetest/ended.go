@@ -3,6 +3,8 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -26,6 +28,11 @@ var contextClauses = []clause[keys.Store]{
 	rule("context-ended-sweep",
 		"Sweep"+endedDoc+", and removes nothing.",
 		endedSweep, sweeps),
+	rule("context-ends-during-writes",
+		"A write whose context ends while it runs is done in full or not at all, and returns soon. An error is none of ErrNotFound, "+
+			"ErrExists, ErrConflict and ErrInvalid, unless it is the answer to the call. A store that writes in two steps "+
+			"without a transaction leaves half a record, or one that is in no list.",
+		endsDuringWrites, "context-ended-insert", "context-ended-update", increments, listFresh),
 }
 
 // ended calls f with contexts that were cancelled and that timed out. Each call
@@ -40,10 +47,16 @@ func (p *probe) ended(call string, f func(context.Context) error) {
 		if err == nil {
 			p.failf("%s went well although its context had ended (%v)", call, ctx.Err())
 		}
-		for _, wrong := range []error{keys.ErrNotFound, keys.ErrExists, keys.ErrConflict, keys.ErrInvalid} {
-			if errors.Is(err, wrong) {
-				p.failf("%s, whose context had ended (%v), failed with %q", call, ctx.Err(), err)
-			}
+		p.blamesNobody(err, "%s, whose context had ended (%v),", call, ctx.Err())
+	}
+}
+
+// blamesNobody fails if err is one of those that say what is wrong with a record
+// or a query.
+func (p *probe) blamesNobody(err error, format string, args ...any) {
+	for _, wrong := range []error{keys.ErrNotFound, keys.ErrExists, keys.ErrConflict, keys.ErrInvalid} {
+		if errors.Is(err, wrong) {
+			p.failf("%s failed with %q, which wraps %q", fmt.Sprintf(format, args...), err, wrong)
 		}
 	}
 }
@@ -97,4 +110,73 @@ func endedSweep(p *probe, s keys.Store) {
 		return err
 	})
 	p.same(p.get(s, r.ID), r, "a dead token after a Sweep whose context had ended")
+}
+
+// A cut is a write whose context ended, and the record before and after it.
+type cut struct {
+	call      string
+	err       error
+	was, next keys.Record // was is the zero Record for an Insert
+}
+
+// endsDuringWrites lets contexts end at about any moment of the time that writes
+// take. Each write is of a record of its own, since a database may carry it out a
+// while after its caller was cut off.
+func endsDuringWrites(p *probe, s keys.Store) {
+	const moments = 24
+	var was [moments]keys.Record
+	start := time.Now()
+	for n := range was {
+		was[n] = p.full(keys.KindKey, fmt.Sprintf("updated %02d", n))
+		p.insert(s, was[n])
+	}
+	took := time.Since(start) / moments
+	var cuts []cut
+	write := func(c cut, n int, f func(context.Context, keys.Record) error) {
+		ctx, cancel := context.WithTimeout(p.ctx, took*time.Duration(n)*3/(2*moments))
+		defer cancel()
+		c.err = f(ctx, c.next)
+		p.blamesNobody(c.err, "%s, whose context ended,", c.call)
+		if c.call == "Update" {
+			c.next.Version++
+		}
+		cuts = append(cuts, c)
+	}
+	for n := range moments {
+		write(cut{call: "Insert", next: p.full(keys.KindKey, fmt.Sprintf("inserted %02d", n))}, n, s.Insert)
+		write(cut{call: "Update", was: was[n], next: changed(was[n])}, n, s.Update)
+	}
+	for _, c := range cuts {
+		p.inFull(s, c)
+	}
+}
+
+// inFull fails unless Get and List both have either what a write wrote or, if it
+// failed, what was there before.
+func (p *probe) inFull(s keys.Store, c cut) {
+	const patience = 2 * time.Second
+	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		got, _, err := s.Get(p.ctx, c.next.ID)
+		if !errors.Is(err, keys.ErrNotFound) || c.was.ID != "" || c.err == nil {
+			p.ok(err, "Get of %s, after %s, whose context ended, had returned %v,", c.next, c.call, c.err)
+		}
+		if c.err == nil || got.Version == c.next.Version && got.ID != "" {
+			p.same(got, c.next, "the record that "+c.call+", whose context ended, wrote")
+		} else {
+			p.same(got, c.was, "the record as it was before "+c.call+", whose context ended,")
+		}
+		var listed keys.Record
+		for _, r := range p.list(s, keys.Query{Org: c.next.Org, Kind: c.next.Kind, Limit: 1000}) {
+			if r.ID == c.next.ID {
+				listed = r
+			}
+		}
+		lines := differences(listed, got)
+		if len(lines) == 0 {
+			return
+		}
+		if time.Since(start) > patience {
+			p.failf("after %s, whose context ended, had returned %v, List has another record than Get:\n\t%s", c.call, c.err, strings.Join(lines, "\n\t"))
+		}
+	}
 }

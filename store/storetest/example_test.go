@@ -24,29 +24,14 @@ func ExampleFaults() {
 	r.RevokedAt = time.UnixMilli(2e12)
 	fmt.Println("revoke:", faults.Update(ctx, r))
 
-	r, _ = faults.Get(ctx, "key_1")
+	r, _, _ = faults.Get(ctx, "key_1")
 	fmt.Println("revoked:", r.Revoked(), "version:", r.Version)
 
 	faults.Fail(storetest.Get, storetest.Always, errors.New("no route to host"))
-	_, err := faults.Get(ctx, "key_1")
+	_, _, err := faults.Get(ctx, "key_1")
 	fmt.Println("get:", err, "calls:", faults.Calls(storetest.Get))
 	// Output:
 	// revoke: connection reset
 	// revoked: true version: 2
 	// get: no route to host calls: 2
-}
-
-// CheckRecords tells what is wrong with a store, apart from the test runner.
-func ExampleCheckRecords() {
-	// In this store the list has no labels.
-	open := func() keys.Store {
-		faults := storetest.NewFaults(new(store.Memory))
-		faults.Corrupt(storetest.List, storetest.Always, func(r *keys.Record) { r.Label = "" })
-		return faults
-	}
-	for _, v := range storetest.CheckRecords(context.Background(), open) {
-		fmt.Println(v.Clause)
-	}
-	// Output:
-	// list-returns-whole-records
 }

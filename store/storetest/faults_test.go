@@ -44,7 +44,7 @@ type call struct {
 // calls returns calls that go well on the store of filled.
 func calls(t testing.TB) []call {
 	is := func(s store.Store, id string) bool {
-		_, err := s.Get(context.Background(), id)
+		_, _, err := s.Get(context.Background(), id)
 		return err == nil
 	}
 	bucket, limit := ratelimit.Bucket{Space: "org", Name: "acme"}, ratelimit.MustPerMinute(1)
@@ -54,16 +54,16 @@ func calls(t testing.TB) []call {
 			func(s store.Store) bool { return is(s, "key_2") },
 		},
 		{storetest.Get, func(ctx context.Context, s store.Store) error {
-			r, err := s.Get(ctx, "key_1")
-			if err != nil && r != (keys.Record{}) {
-				t.Errorf("Get failed, and returned %v", r)
+			r, parent, err := s.Get(ctx, "oauth_2")
+			if err != nil && (r != keys.Record{} || parent != keys.Record{}) {
+				t.Errorf("Get failed, and returned %v and %v", r, parent)
 			}
 			return err
 		}, nil},
 		{
 			storetest.Update, func(ctx context.Context, s store.Store) error { return s.Update(ctx, record(t, keys.KindKey, "key_1")) },
 			func(s store.Store) bool {
-				r, err := s.Get(context.Background(), "key_1")
+				r, _, err := s.Get(context.Background(), "key_1")
 				return err == nil && r.Version == 2
 			},
 		},
@@ -91,13 +91,6 @@ func calls(t testing.TB) []call {
 			d, err := s.Take(context.Background(), bucket, limit, time.UnixMilli(1e12), 1)
 			return err == nil && !d.Allowed
 		}},
-		{storetest.GetFamily, func(ctx context.Context, s store.Store) error {
-			r, parent, err := s.(keys.FamilyStore).GetFamily(ctx, "oauth_2")
-			if err != nil && (r != keys.Record{} || parent != keys.Record{}) {
-				t.Errorf("GetFamily failed, and returned %v and %v", r, parent)
-			}
-			return err
-		}, nil},
 		{
 			storetest.NoteUses, func(ctx context.Context, s store.Store) error {
 				return s.(keys.UseStore).NoteUses(ctx, map[string]time.Time{"key_1": time.UnixMilli(1e12)})
@@ -114,12 +107,25 @@ func calls(t testing.TB) []call {
 			}
 			return err
 		}, nil},
+		{storetest.Count, func(ctx context.Context, s store.Store) error {
+			n, err := s.(keys.CountStore).Count(ctx, "acme", keys.KindKey, time.UnixMilli(1e12), 10)
+			if (err == nil) != (n > 0) {
+				t.Errorf("Count gave %d, %v", n, err)
+			}
+			return err
+		}, nil},
+		{storetest.Orgs, func(ctx context.Context, s store.Store) error {
+			orgs, err := s.(keys.OrgStore).Orgs(ctx, "", 10)
+			if (err == nil) != (len(orgs) == 1) {
+				t.Errorf("Orgs gave %q, %v", orgs, err)
+			}
+			return err
+		}, nil},
 	}
 }
 
 // filled returns a store with the records that the calls are about: a key, a
 // token that is dead, and one that is not, with its client.
-
 func filled(t testing.TB) *store.Memory {
 	t.Helper()
 	m := new(store.Memory)
@@ -136,7 +142,7 @@ func filled(t testing.TB) *store.Memory {
 // Without faults the wrapper is a store like the one within.
 func TestFaultsConformance(t *testing.T) {
 	t.Parallel()
-	storetest.Test(t, func(testing.TB) store.Store { return storetest.NewFaults(new(store.Memory)) })
+	storetest.Test(t, func(testing.TB) store.Store { return storetest.NewFaults(new(store.Memory)) }, nil)
 }
 
 func TestFaultsFail(t *testing.T) {
@@ -213,7 +219,10 @@ func TestFaultsAreSeparate(t *testing.T) {
 func TestFaultsHeal(t *testing.T) {
 	t.Parallel()
 	f := storetest.NewFaults(filled(t))
-	get := func() (keys.Record, error) { return f.Get(t.Context(), "key_1") }
+	get := func() (keys.Record, error) {
+		r, _, err := f.Get(t.Context(), "key_1")
+		return r, err
+	}
 	f.Fail(storetest.Get, storetest.Always, errDown)
 	for range 5 {
 		if _, err := get(); err != errDown {
@@ -244,9 +253,8 @@ func TestFaultsCorrupt(t *testing.T) {
 	swap := func(r *keys.Record) { r.ID = "key_of_others" }
 	f.Corrupt(storetest.Get, 1, swap)
 	f.Corrupt(storetest.List, 1, swap)
-	f.Corrupt(storetest.GetFamily, 1, swap)
 	for _, want := range []string{"key_of_others", "key_1"} {
-		r, err := f.Get(t.Context(), "key_1")
+		r, _, err := f.Get(t.Context(), "key_1")
 		if err != nil || r.ID != want {
 			t.Errorf("Get gave %q, %v; want %q", r.ID, err, want)
 		}
@@ -254,12 +262,10 @@ func TestFaultsCorrupt(t *testing.T) {
 		if err != nil || len(page) != 1 || page[0].ID != want {
 			t.Errorf("List gave %v, %v; want %q alone", page, err, want)
 		}
-		if r, parent, err := f.GetFamily(t.Context(), "key_1"); err != nil || r.ID != want || parent != (keys.Record{}) {
-			t.Errorf("GetFamily gave %q and %v, %v; want %q and no parent", r.ID, parent, err, want)
-		}
 	}
 	for _, method := range []storetest.Method{
-		storetest.Insert, storetest.Update, storetest.Sweep, storetest.Take, storetest.NoteUses, storetest.LastUses,
+		storetest.Insert, storetest.Update, storetest.Sweep, storetest.Take,
+		storetest.NoteUses, storetest.LastUses, storetest.Count, storetest.Orgs,
 	} {
 		func() {
 			defer func() {
@@ -321,7 +327,7 @@ func TestFaultsLateRelease(t *testing.T) {
 		late()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := f.Get(ctx, "key_1"); !errors.Is(err, context.DeadlineExceeded) {
+		if _, _, err := f.Get(ctx, "key_1"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got error %v, want that of a call that is blocked", err)
 		}
 	})
@@ -338,7 +344,7 @@ func TestFaultsConcurrent(t *testing.T) {
 	for range 10 {
 		wg.Go(func() {
 			for range 10 {
-				if _, err := f.Get(t.Context(), "key_1"); err != nil {
+				if _, _, err := f.Get(t.Context(), "key_1"); err != nil {
 					mu.Lock()
 					failed++
 					mu.Unlock()

@@ -3,6 +3,9 @@ package storetest
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
+	"math"
+	"strings"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -17,6 +20,7 @@ var (
 	created = time.Date(2024, time.February, 29, 23, 59, 59, 999e6, time.UTC)
 	revoked = created.Add(time.Hour)
 	expired = created.Add(2 * time.Hour)
+	epoch   = time.Unix(0, 0)
 	expires = time.Date(2124, time.July, 14, 3, 4, 5, 1e6, time.UTC)
 )
 
@@ -26,13 +30,7 @@ func digest(name string) keys.Digest {
 	return mustDigest("$sha256$v=1$" + base64.RawStdEncoding.EncodeToString(sum[:]))
 }
 
-func mustDigest(text string) keys.Digest {
-	d, err := keys.ParseDigest(text)
-	if err != nil {
-		panic(err)
-	}
-	return d
-}
+func mustDigest(text string) keys.Digest { return must(keys.ParseDigest(text)) }
 
 // digests returns one digest of each form that a record can hold.
 func digests() []keys.Digest {
@@ -74,21 +72,13 @@ func (p *probe) full(kind keys.Kind, name string) keys.Record {
 		return r
 	}
 	r.Environment = "test"
-	r.Networks = mustNetworks("192.0.2.0/24 2001:db8::/32")
+	r.Networks = must(keys.ParseNetworks("192.0.2.0/24 2001:db8::/32"))
 	r.Metadata = `{"name": "` + name + `"}`
 	r.CreatedBy = "host:maker of " + name
 	r.Replaces = p.clause + ".before " + name
 	r.ReplacedBy = p.clause + ".after " + name
 	r.DisabledAt = created.Add(time.Minute)
 	return r
-}
-
-func mustNetworks(text string) keys.Networks {
-	n, err := keys.ParseNetworks(text)
-	if err != nil {
-		panic(err)
-	}
-	return n
 }
 
 // sparse returns a live record with no field set that its kind can do without.
@@ -110,7 +100,7 @@ func changed(r keys.Record) keys.Record {
 	r.PreviousExpiresAt = expires.Add(-time.Minute)
 	r.ExpiresAt = expires.Add(time.Millisecond)
 	if r.Kind != keys.KindToken {
-		r.Networks = mustNetworks("198.51.100.7/32")
+		r.Networks = must(keys.ParseNetworks("198.51.100.7/32"))
 		r.Metadata += ", changed"
 		r.ReplacedBy += ", changed"
 		r.DisabledAt = created.Add(2 * time.Minute)
@@ -128,4 +118,89 @@ func (p *probe) dead(kind keys.Kind) []keys.Record {
 		records[i].ID += " " + string(kind)
 	}
 	return records
+}
+
+// longest returns a record of a kind in which every field that the kind may have
+// is as long or as large as Validate allows, RevokedAt included. The ID is made
+// longest by its end, so that it is another one for another name.
+func (p *probe) longest(kind keys.Kind, name string) keys.Record {
+	id := p.clause + "." + name
+	id = strings.Repeat("\u20ac", (keys.MaxID-len(id))/3) + strings.Repeat("x", (keys.MaxID-len(id))%3) + id
+	last := time.Date(9999, time.December, 31, 23, 59, 59, 999e6, time.UTC)
+	r := keys.Record{
+		ID:                id,
+		Kind:              kind,
+		Org:               fill("o", keys.MaxOrg),
+		Label:             strings.Repeat("\U0001f511", keys.MaxLabel),
+		Scopes:            longestScopes(),
+		RateLimit:         keys.MaxRateLimit,
+		Digest:            longestDigest('a'),
+		Previous:          longestDigest('b'),
+		PreviousExpiresAt: last,
+		CreatedAt:         last,
+		ExpiresAt:         last,
+		RevokedAt:         last,
+		Version:           math.MaxInt64 - 2, // it can be updated once
+	}
+	switch kind {
+	case keys.KindClient:
+		r.TokenLifetime = keys.MaxTokenLifetime
+	case keys.KindToken:
+		r.Parent = fill("p", keys.MaxID)
+		return r
+	}
+	r.Environment = strings.Repeat("9", keys.MaxEnvironment)
+	r.Networks = longestNetworks()
+	r.Metadata = fill("m", keys.MaxMetadata)
+	r.CreatedBy = fill("c", keys.MaxID)
+	r.Replaces = fill("r", keys.MaxID)
+	r.ReplacedBy = fill("b", keys.MaxID)
+	r.DisabledAt = last
+	return r
+}
+
+// fill returns n bytes of text that begin with one text and are characters of
+// several bytes for the most part.
+func fill(start string, n int) string {
+	n -= len(start)
+	return start + strings.Repeat("x", n%3) + strings.Repeat("\u20ac", n/3)
+}
+
+// longestScopes returns a set whose text is as long as it may be: 64 names, with
+// spaces between them.
+func longestScopes() scopes.Set {
+	var names []string
+	for left := keys.MaxScopes; left > 0; {
+		n := min(left, 255)
+		if len(names) == 0 {
+			n++
+		}
+		name := fmt.Sprintf("%03d:", len(names))
+		names = append(names, name+strings.Repeat("s", n-len(name)))
+		left -= n + 1
+	}
+	return must(scopes.Of(names...))
+}
+
+// longestNetworks returns as many networks as there may be, each as long as one
+// can be.
+func longestNetworks() keys.Networks {
+	names := make([]string, keys.MaxNetworks)
+	for i := range names {
+		names[i] = fmt.Sprintf("ffff:ffff:ffff:ffff:ffff:ffff:ffff:%x/128", 0x1000+2*i)
+	}
+	return must(keys.NetworksFromStrings(names...))
+}
+
+// longestDigest returns a digest of 255 bytes.
+func longestDigest(salt byte) keys.Digest {
+	head, tail := "$argon2id$v=19$m=19456,t=2,p=1$", "$"+strings.Repeat("A", 43)
+	return mustDigest(head + strings.Repeat(string(salt), keys.MaxDigest-len(head)-len(tail)) + tail)
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }

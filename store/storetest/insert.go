@@ -65,20 +65,37 @@ func deadRecordsStay(p *probe, s keys.Store) {
 	}
 }
 
-func digestsAreKept(p *probe, s keys.Store) {
+// kept inserts records and fails unless Get gives them back.
+func (p *probe) kept(s keys.Store, records map[string]keys.Record) {
+	for what, r := range records {
+		p.insert(s, r)
+		p.same(p.get(s, r.ID), r, "the record with "+what)
+	}
+}
+
+func digestsAreKept(p *probe, s keys.Store) { p.kept(s, p.digested()) }
+
+// digested returns clients with each form of digest.
+func (p *probe) digested() map[string]keys.Record {
+	records := make(map[string]keys.Record)
 	all := digests()
 	for i, d := range all {
 		r := p.full(keys.KindClient, d.String())
 		r.Digest, r.Previous = d, all[(i+1)%len(all)]
-		p.insert(s, r)
-		p.same(p.get(s, r.ID), r, "the record with digest "+d.String())
+		records["the digest "+d.String()] = r
 	}
+	return records
 }
 
-func timesAreKept(p *probe, s keys.Store) {
+func timesAreKept(p *probe, s keys.Store) { p.kept(s, p.timely()) }
+
+// timely returns keys with times at which stores go wrong. The hours around the
+// changes to and from summer time are those of Berlin and of New York, where local
+// time leaves out an hour, or has it twice.
+func (p *probe) timely() map[string]keys.Record {
 	east := time.FixedZone("east", 14*3600)
 	last := time.Date(9999, time.December, 31, 23, 59, 59, 999e6, time.UTC)
-	for name, t := range map[string]time.Time{
+	times := map[string]time.Time{
 		"the first instant of 1970":    time.Unix(0, 0),
 		"the second millisecond":       time.UnixMilli(1),
 		"a second after 32 bits":       time.Unix(math.MaxInt32+1, 0),
@@ -87,22 +104,34 @@ func timesAreKept(p *probe, s keys.Store) {
 		"the last instant of 9999":     last,
 		"an instant in another zone":   last.AddDate(-1, 0, 0).In(east),
 		"a date that UTC does not see": time.Date(2030, time.January, 1, 0, 30, 0, 0, east),
-	} {
-		r := p.full(keys.KindKey, name)
-		r.CreatedAt, r.ExpiresAt, r.RevokedAt, r.PreviousExpiresAt = t, t, t, t
-		p.insert(s, r)
-		p.same(p.get(s, r.ID), r, "the record with all times at "+name)
 	}
+	for _, hour := range []string{
+		"2024-03-31T00:30", "2024-03-31T01:30", "2024-03-31T02:30", "2024-10-26T23:30", "2024-10-27T00:30", "2024-10-27T01:30", "2024-10-27T02:30",
+		"2024-03-10T02:30", "2024-03-10T06:30", "2024-03-10T07:30", "2024-11-03T01:30", "2024-11-03T05:30", "2024-11-03T06:30",
+	} {
+		times[hour+" UTC"] = must(time.Parse("2006-01-02T15:04", hour))
+	}
+	records := make(map[string]keys.Record)
+	for name, t := range times {
+		r := p.full(keys.KindKey, name)
+		r.CreatedAt, r.ExpiresAt, r.RevokedAt, r.DisabledAt, r.PreviousExpiresAt = t, t, t, t, t
+		records["all times at "+name] = r
+	}
+	return records
 }
 
-func numbersAreKept(p *probe, s keys.Store) {
+func numbersAreKept(p *probe, s keys.Store) { p.kept(s, p.numerous()) }
+
+// numerous returns clients with small and large numbers.
+func (p *probe) numerous() map[string]keys.Record {
+	records := make(map[string]keys.Record)
 	for i, n := range []int{0, 1, keys.MaxRateLimit - 1, keys.MaxRateLimit} {
-		r := p.full(keys.KindClient, show(i))
+		r := p.full(keys.KindClient, "number "+show(i))
 		r.RateLimit, r.TokenLifetime = n, keys.MaxTokenLifetime-time.Duration(i)*time.Millisecond
-		r.Version = math.MaxInt64 - 1 - int64(i)
-		p.insert(s, r)
-		p.same(p.get(s, r.ID), r, "the record with large numbers")
+		r.Version = math.MaxInt64 - 2 - int64(i)
+		records["the numbers of "+r.ID] = r
 	}
+	return records
 }
 
 // hostile returns texts that databases and scripts get wrong. Each is at most
@@ -120,25 +149,35 @@ func hostile() []string {
 }
 
 func textIsKept(p *probe, s keys.Store) {
-	var all []keys.Record
+	all := p.hostileRecords()
+	for _, r := range all {
+		p.insert(s, r)
+	}
+	for what, r := range all {
+		p.same(p.get(s, r.ID), r, "the record with "+what)
+	}
+}
+
+// hostileRecords returns records with hostile text in every field that takes it.
+func (p *probe) hostileRecords() map[string]keys.Record {
+	records := make(map[string]keys.Record)
 	for _, text := range hostile() {
 		r := p.full(keys.KindToken, "")
 		r.ID, r.Org, r.Parent, r.Label = text, text, text, text
-		all = append(all, r)
+		records["the text "+quote(text)] = r
+		r = p.full(keys.KindKey, "with "+text)
+		r.ID = "key of " + digest(text).Text()
+		r.Org, r.Label, r.Metadata, r.CreatedBy, r.Replaces, r.ReplacedBy = text, text, text, text, text, text
+		records["the text "+quote(text)+", of a key,"] = r
 	}
-	long := p.full(keys.KindKey, "longest label")
-	long.Label = strings.Repeat("\U0001f511", keys.MaxLabel)
 	wide := p.full(keys.KindKey, "every scope character")
 	for c := rune('!'); c <= '~'; c++ {
 		if name := string(c); scopes.Valid(name) {
 			wide.Scopes = wide.Scopes.Union(scopes.MustParse(name))
 		}
 	}
-	all = append(all, long, wide)
-	p.insert(s, all...)
-	for _, r := range all {
-		p.same(p.get(s, r.ID), r, "the record with ID "+quote(r.ID))
-	}
+	records["every scope character"] = wide
+	return records
 }
 
 func insertNeverOverwrites(p *probe, s keys.Store) {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -32,7 +33,7 @@ func TestRecords(t *testing.T, open func(t testing.TB) keys.Store, opts *Options
 // for buckets to be filled again, or not to be, which takes two seconds.
 func TestLimits(t *testing.T, open func(t testing.TB) ratelimit.Store, opts *Options[ratelimit.Store]) {
 	t.Helper()
-	test(t, limitClauses, open, opts)
+	test(t, allLimitClauses, open, opts)
 }
 
 // test runs a subtest for each clause, in their order. With -run some may be
@@ -71,13 +72,16 @@ func orZero[S any](opts *Options[S]) *Options[S] {
 	return opts
 }
 
+// allLimitClauses are the clauses of [ratelimit.Store].
+var allLimitClauses = slices.Concat(limitClauses, secondLimitClauses)
+
 // Records returns the clauses of [keys.Store], and of the interfaces that a store
 // may have besides, in the order in which they are judged. Needs come before the
 // clauses that build on them.
 func Records() []Clause { return public(recordClauses) }
 
 // Limits returns the clauses of [ratelimit.Store], as [Records] does.
-func Limits() []Clause { return public(limitClauses) }
+func Limits() []Clause { return public(allLimitClauses) }
 
 // CheckRecords judges stores by the clauses of [Records], as [TestRecords] does,
 // and returns the violations, nil if there are none. It calls open for each clause
@@ -90,7 +94,7 @@ func CheckRecords(t testing.TB, open func(t testing.TB) keys.Store, opts *Option
 // CheckLimits judges stores by the clauses of [Limits], as [CheckRecords] does.
 func CheckLimits(t testing.TB, open func(t testing.TB) ratelimit.Store, opts *Options[ratelimit.Store]) []*Violation {
 	t.Helper()
-	return check(t, limitClauses, open, opts)
+	return check(t, allLimitClauses, open, opts)
 }
 
 // check judges a fresh store by each clause, and returns the violations.

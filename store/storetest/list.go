@@ -19,11 +19,11 @@ var listClauses = []clause[keys.Store]{
 	rule(listsDead,
 		"List returns revoked and expired records too. Whether people see them is for the caller to say.",
 		listIncludesDead, lists, deadStay),
-	rule("list-isolates-organizations",
+	rule(isolatesOrgs,
 		"List returns nothing of another organization, be its name alike in all but case, spaces, "+
 			"wildcards or separators.",
 		listIsolatesOrganizations, lists, "text-is-kept"),
-	rule("list-isolates-kinds",
+	rule(isolatesKinds,
 		"List returns nothing of another kind. A list of keys does not show tokens.",
 		listIsolatesKinds, lists),
 	rule(listLimit,
@@ -41,6 +41,11 @@ var listClauses = []clause[keys.Store]{
 		"In a walk over the pages, in which each begins after the last ID of the one before, records that are "+
 			"there all the time are seen exactly once, whatever is inserted or updated meanwhile. Offsets break this.",
 		listPages, "list-begins-after-the-cursor", listLimit, writesAll),
+	rule("list-fills-pages",
+		"A page has as many records as the limit says if there are so many, whatever other organizations and kinds have before "+
+			"and between them. Where the limit is applied before the rest of the query, pages are short, and callers take "+
+			"a short page for the last one.",
+		listFillsPages, listLimit, "list-begins-after-the-cursor", isolatesOrgs, isolatesKinds),
 	rule("list-returns-a-copy",
 		"What List returned belongs to the caller, who may write to it, and later calls do not write to it.",
 		listReturnsCopy, ordered),
@@ -101,10 +106,11 @@ func listOfNothing(p *probe, s keys.Store) {
 func listIncludesDead(p *probe, s keys.Store) {
 	for _, kind := range kinds {
 		dead := p.dead(kind)
+		for i := range dead {
+			dead[i].Org += string(kind)
+		}
 		p.insert(s, dead...)
-		q := p.query()
-		q.Kind = kind
-		p.sameSet(p.list(s, q), dead, "List of dead records")
+		p.sameSet(p.list(s, keys.Query{Org: dead[0].Org, Kind: kind, Limit: 1000}), dead, "List of dead records")
 	}
 }
 
@@ -141,6 +147,27 @@ func listKeepsLimit(p *probe, s keys.Store) {
 		q.Limit = limit
 		if page, want := p.list(s, q), min(limit, 5); len(page) != want {
 			p.failf("List of 5 records with limit %d returned %d, want %d", limit, len(page), want)
+		}
+	}
+}
+
+func listFillsPages(p *probe, s keys.Store) {
+	var want []string
+	for i := range 12 {
+		mine := p.full(keys.KindKey, fmt.Sprintf("%02d z", i))
+		foreign := p.full(keys.KindKey, fmt.Sprintf("%02d a", i))
+		foreign.Org += " of others"
+		token, client := p.full(keys.KindToken, fmt.Sprintf("%02d b", i)), p.full(keys.KindClient, fmt.Sprintf("%02d c", i))
+		p.insert(s, foreign, token, client, mine)
+		want = append(want, mine.ID)
+	}
+	for _, limit := range []int{1, 2, 5, 11, 12, 13} {
+		q := p.query()
+		q.Limit = limit
+		for after := range want {
+			q.After = want[after]
+			rest := want[after+1:]
+			p.ids(p.list(s, q), "List of "+quoteQuery(q)+", among records of other organizations and kinds,", rest[:min(limit, len(rest))]...)
 		}
 	}
 }

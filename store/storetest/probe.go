@@ -78,6 +78,9 @@ func (p *probe) same(got, want keys.Record, what string, but ...string) {
 
 // ids fails unless the records are those with the given IDs, in this order.
 func (p *probe) ids(got []keys.Record, what string, want ...string) {
+	if len(want) > 100 && len(got) != len(want) {
+		p.failf("%s gave %d records, want %d", what, len(got), len(want))
+	}
 	if text, wanted := quoteIDs(got), quoteAll(want); text != wanted {
 		p.failf("%s gave\n\t%s\nwant\n\t%s", what, text, wanted)
 	}

@@ -11,24 +11,33 @@ import (
 // put in other words; the two must agree.
 var recordClauses = slices.Concat(
 	firstClauses,
+	freshClauses,
 	insertClauses,
 	getClauses,
 	updateClauses,
 	revocationClauses,
+	parentClauses,
 	listClauses,
+	extremeClauses,
 	sweepClauses,
+	liveClauses,
 	contextClauses,
 	concurrencyClauses,
+	crowdClauses,
 	historyClauses,
-	parentClauses,
 	useClauses,
+	countClauses,
+	orgClauses,
+	secondClauses,
+	breakClauses,
 )
 
 // firstClauses are what nearly all others build on.
 var firstClauses = []clause[keys.Store]{
 	rule(roundTrip,
 		"A record that was inserted comes back from Get with every field as it was: fields that are set, "+
-			"fields that are not, and times as the same instants. No record needs another one to be there.",
+			"fields that are not, and times as the same instants. No record needs another one to be there: an inner "+
+			"join of tokens with their clients breaks this.",
 		insertGetRoundTrip),
 	rule(notFound,
 		"Get of an ID that no record has fails with an error that wraps ErrNotFound. Callers answer 401 then, "+
@@ -54,10 +63,14 @@ const (
 	deadStay       = "dead-records-stay"
 	afterDeath     = "insert-after-revoke-or-expiry"
 	notFound       = "get-not-found"
+	seesInserts    = "get-sees-inserts"
+	seesUpdates    = "get-sees-updates"
+	longestKept    = "longest-values-are-kept"
 	neverOverwrite = "insert-never-overwrites"
 	writesAll      = "update-writes-all-fields"
 	keepsIdentity  = "update-keeps-identity"
 	increments     = "update-increments-the-version"
+	reaches        = "update-changes-one-record"
 	compares       = "update-compares-versions"
 	clears         = "update-clears-fields"
 	revokes        = "revocation-is-written"
@@ -67,9 +80,14 @@ const (
 	listsNothing   = "list-of-nothing-is-empty"
 	listsDead      = "list-includes-dead"
 	listLimit      = "list-keeps-the-limit"
+	isolatesOrgs   = "list-isolates-organizations"
+	isolatesKinds  = "list-isolates-kinds"
+	listFresh      = "list-sees-writes"
+	live           = "list-live"
 	ordered        = "list-is-ordered-bytewise"
 	sweeps         = "sweep-removes-dead-tokens"
 	sweepsDead     = "sweep-only-dead-tokens"
+	sweepFollows   = "sweep-follows-updates"
 	concurrent     = "concurrent-calls-do-not-fail"
 	linearizable   = "concurrent-histories-are-linearizable"
 	hostileID      = "get-hostile-id"
@@ -77,5 +95,10 @@ const (
 	withoutParent  = "get-without-parent"
 	parentFresh    = "get-parent-is-fresh"
 	usesRoundTrip  = "uses-round-trip"
+	countsLiving   = "count-counts-the-living"
+	listsOrgs      = "orgs-are-listed"
+	secondFresh    = "second-handle-sees-writes"
+	inTime         = "broken-database-returns-in-time"
+	noAnswer       = "broken-database-is-no-answer"
 	passesOver     = "uses-unknown-ids-passed-over"
 )

@@ -12,12 +12,17 @@ var sweepClauses = []clause[keys.Store]{
 	rule(sweeps,
 		"Sweep removes tokens that were expired or revoked before the given time, and returns how many it removed. "+
 			"Without it, tables of tokens grow for ever.",
-		sweepRemoves, deadStay, notFound, listsNothing),
+		sweepRemoves, deadStay, longestKept, listsNothing, seesUpdates),
 	rule(sweepsDead,
 		"Sweep leaves tokens alone that are alive, that never expire, or that end at the given time or later. "+
 			"Fields that are not set do not count as times long past.",
-		sweepOnlyDead, sweeps),
-	rule("sweep-follows-updates",
+		sweepOnlyDead, sweeps, getsParent),
+	rule("sweep-goes-by-instants",
+		"The given time is an instant, in whatever location, and may have microseconds; ends are instants, those of 1970 "+
+			"too. Sweep removes what ended before it to the millisecond, and nothing else. Local time, whole seconds and rounding "+
+			"break this.",
+		sweepGoesByInstants, sweepsDead, "times-are-kept"),
+	rule(sweepFollows,
 		"Sweep goes by the times that the last Update of a token stored, and not by those it was inserted with: it leaves a token "+
 			"whose end was moved later or cleared, and removes one whose end was moved earlier, or that was revoked. "+
 			"A list of ends that Update does not keep breaks this.",
@@ -26,8 +31,8 @@ var sweepClauses = []clause[keys.Store]{
 		"Sweep keeps keys and clients, however dead, and their IDs stay used. A key that was forgotten could be issued again.",
 		sweepKeepsTombstones, sweeps, afterDeath, revokes, increments),
 	rule("sweep-keeps-the-limit",
-		"Sweep removes no more tokens than the limit, and some if any are dead; so a host can "+
-			"bound what one call costs, and call again until nothing is left.",
+		"Sweep removes no more tokens than the limit, and as many if so many are dead; so a host can "+
+			"bound what one call costs, and call again until fewer come.",
 		sweepKeepsLimit, sweeps, listsDead),
 	rule("sweep-validates",
 		"Sweep with a limit below 1 fails with an error that wraps ErrInvalid, and removes nothing. It does not mean all.",
@@ -51,13 +56,26 @@ func sweepRemoves(p *probe, s keys.Store) {
 	dead := p.dead(keys.KindToken)
 	late := p.full(keys.KindToken, "expired a millisecond before")
 	late.ExpiresAt = now.Add(-time.Millisecond)
-	dead = append(dead, late)
+	sparse := p.sparse(keys.KindToken, "sparse, and expired")
+	sparse.ExpiresAt = expired
+	dead = append(dead, late, sparse)
+	for _, text := range hostile() {
+		r := p.full(keys.KindToken, "")
+		r.ID, r.Parent, r.Label, r.ExpiresAt = text, text, text, expired
+		dead = append(dead, r)
+	}
+	longest := p.longest(keys.KindToken, "longest")
+	longest.Org, longest.ExpiresAt, longest.RevokedAt = p.clause, expired, expired
+	dead = append(dead, longest)
 	p.insert(s, dead...)
+	for _, r := range dead {
+		p.get(s, r.ID)
+	}
 	p.swept(s, now, 1000, len(dead))
 	for _, r := range dead {
 		p.absent(s, r.ID)
 	}
-	page := p.list(s, keys.Query{Org: p.clause, Kind: keys.KindToken, Limit: 10})
+	page := p.list(s, keys.Query{Org: p.clause, Kind: keys.KindToken, Limit: 1000})
 	p.ids(page, "List after Sweep removed all")
 	p.swept(s, now, 1000, 0)
 }
@@ -89,6 +107,41 @@ func sweepOnlyDead(p *probe, s keys.Store) {
 		}
 		if n != 0 {
 			p.failf("Sweep of those before %s said that it removed %d, and removed none", show(before), n)
+		}
+	}
+	for _, client := range p.dead(keys.KindClient) {
+		token := p.full(keys.KindToken, "of "+client.ID)
+		token.Parent = client.ID
+		p.insert(s, client, token)
+		_, err := s.Sweep(p.ctx, now, 1000)
+		p.ok(err, "Sweep")
+		p.same(p.get(s, token.ID), token, "a live token of a dead client after Sweep")
+	}
+}
+
+func sweepGoesByInstants(p *probe, s keys.Store) {
+	const ms = time.Millisecond
+	noon := time.Date(2024, time.March, 31, 2, 30, 0, 0, time.UTC)
+	zones := []*time.Location{time.UTC, time.FixedZone("east", 14*3600), time.FixedZone("west", -12*3600), time.Local}
+	for i, ends := range []time.Time{epoch, time.UnixMilli(1), time.UnixMilli(1000), noon, noon.Add(ms), noon.Add(999 * ms)} {
+		for j, zone := range zones {
+			r := p.full(keys.KindToken, fmt.Sprintf("%d-%d", i, j))
+			r.ExpiresAt = ends
+			if j%2 == 1 {
+				r.ExpiresAt, r.RevokedAt = time.Time{}, ends
+			}
+			p.insert(s, r)
+			for _, before := range []time.Time{ends.Add(-ms), ends.Add(-time.Microsecond), ends} {
+				n, err := s.Sweep(p.ctx, before.In(zone), 1000)
+				p.ok(err, "Sweep of those before %s", before.In(zone).Format(time.RFC3339Nano))
+				p.same(p.get(s, r.ID), r, "a token that ends at "+show(ends)+", after Sweep of those before "+show(before.In(zone)))
+				if n != 0 {
+					p.failf("Sweep said that it removed %d, and removed none", n)
+				}
+			}
+			// The least time after the end: stores need not know of nanoseconds.
+			p.swept(s, ends.Add(time.Duration(1+j%2)*500*time.Microsecond).In(zone), 1000, 1)
+			p.absent(s, r.ID)
 		}
 	}
 }
@@ -159,7 +212,10 @@ func sweepKeepsTombstones(p *probe, s keys.Store) {
 			p.insert(s, r)
 			dead = append(dead, p.updated(s, end))
 		}
-		p.swept(s, expires.AddDate(1, 0, 0), math.MaxInt32, 0)
+		token := p.full(keys.KindToken, "of a dead "+string(kind))
+		token.Parent, token.ExpiresAt = dead[0].ID, expired
+		p.insert(s, token)
+		p.swept(s, expires.AddDate(1, 0, 0), math.MaxInt32, 1)
 		for _, r := range dead {
 			p.same(p.get(s, r.ID), r, "a dead "+string(kind)+" after Sweep")
 			p.refused(s.Insert(p.ctx, r), keys.ErrExists, "Insert, after Sweep, of the ID of a dead %s", kind)
@@ -184,8 +240,8 @@ func sweepKeepsLimit(p *probe, s keys.Store) {
 			p.failf("Sweep with limit %d removed %d tokens", limit, left-there)
 		case n != left-there:
 			p.failf("Sweep said that it removed %d tokens, and removed %d", n, left-there)
-		case n == 0:
-			p.failf("Sweep removed nothing, with %d dead tokens left", left)
+		case n != min(limit, left):
+			p.failf("Sweep with limit %d removed %d of %d dead tokens", limit, n, left)
 		}
 		left = there
 	}

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -17,7 +18,7 @@ var updateClauses = []clause[keys.Store]{
 		"Update writes every field but those that say where the record comes from: ID, Kind, Org, Parent, Environment, "+
 			"CreatedBy, Replaces and CreatedAt. "+
 			"A rotation whose new digest is not written leaves the old secret good for ever.",
-		updateWritesAllFields, roundTrip),
+		updateWritesAllFields, seesUpdates),
 	rule(clears,
 		"Update writes fields that are empty in the new record too: scopes that are taken away, an "+
 			"expiry or an old digest that is gone. Writing only what is not zero breaks this.",
@@ -28,12 +29,7 @@ var updateClauses = []clause[keys.Store]{
 		updateKeepsIdentity, writesAll),
 	rule(increments,
 		"Update stores the version that it was given, plus one, so that every write can be told from the one before.",
-		updateIncrements, roundTrip),
-	rule("update-leaves-valid-records",
-		"An Update that passes another kind, with fields that the stored kind cannot have, fails with an error that wraps "+
-			"ErrInvalid, and changes nothing: a key gets no TokenLifetime, a token no Metadata. If there are no such "+
-			"fields it goes well, and the kind stays. keys.Next decides. A record that cannot be read cannot be revoked either.",
-		updateLeavesValid, keepsIdentity, increments),
+		updateIncrements, seesUpdates),
 	rule(compares,
 		"Update fails with an error that wraps ErrConflict, and changes nothing, unless the stored version is "+
 			"the one given. Otherwise a change that was made meanwhile, a revocation for one, is lost.",
@@ -44,10 +40,15 @@ var updateClauses = []clause[keys.Store]{
 		updateNeedsOrganization, compares),
 	rule("update-not-found",
 		"Update of an ID that no record has fails with an error that wraps ErrNotFound, and adds nothing.",
-		updateNotFound, notFound),
+		updateNotFound, hostileID, idBytes),
 	rule("update-validates",
 		"Update returns the error of Record.Validate, and changes nothing, if that is not nil.",
 		updateValidates, writesAll),
+	rule("update-leaves-valid-records",
+		"An Update that passes another kind, with fields that the stored kind cannot have, fails with an error that wraps "+
+			"ErrInvalid, and changes nothing: a key gets no TokenLifetime, a token no Metadata. If there are no such "+
+			"fields it goes well, and the kind stays. keys.Next decides. A record that cannot be read cannot be revoked either.",
+		updateLeavesValid, keepsIdentity, increments, clears, "update-validates"),
 }
 
 func updateWritesAllFields(p *probe, s keys.Store) {
@@ -162,7 +163,7 @@ func updateNeedsOrganization(p *probe, s keys.Store) {
 	r := p.full(keys.KindKey, "a")
 	p.insert(s, r)
 	r = p.updated(s, r)
-	for _, org := range []string{r.Org + " of others", "x", "%"} {
+	for _, org := range append(alike(r.Org), r.Org+" of others", "x", "%", "_", r.Org[:1]+"%", "*") {
 		for _, version := range []int64{r.Version, r.Version - 1, r.Version + 1} {
 			foreign := changed(r)
 			foreign.Org, foreign.Version = org, version
@@ -174,12 +175,61 @@ func updateNeedsOrganization(p *probe, s keys.Store) {
 }
 
 func updateNotFound(p *probe, s keys.Store) {
+	there := p.full(keys.KindKey, "There")
+	p.insert(s, there)
 	r := p.full(keys.KindKey, "nobody")
-	for _, version := range []int64{1, 2} {
-		r.Version = version
-		p.refused(s.Update(p.ctx, r), keys.ErrNotFound, "Update of an ID that was never inserted")
-		p.absent(s, r.ID)
+	for _, id := range append(alike(there.ID), r.ID, "%", "_", there.ID[:3]+"%", "*") {
+		r.ID = id
+		for _, version := range []int64{1, 2} {
+			r.Version = version
+			p.refused(s.Update(p.ctx, r), keys.ErrNotFound, "Update of the ID %s, which was never inserted,", quote(id))
+			p.absent(s, r.ID)
+			p.same(p.get(s, there.ID), there, "another record after an Update of the ID "+quote(id)+", which no record has,")
+		}
 	}
+}
+
+// alike returns texts that are nearly the given one, which begins with a small
+// letter.
+func alike(text string) []string {
+	return []string{
+		strings.ToUpper(text), strings.ToUpper(text[:1]) + text[1:], text + " ", " " + text, text + "\t",
+		text[:len(text)-1], text + text[len(text)-1:], strings.ReplaceAll(text, "e", "\u00e9"), strings.ReplaceAll(text, "e", "e\u0301"),
+	}
+}
+
+func updateChangesOne(p *probe, s keys.Store) {
+	r := p.full(keys.KindClient, "Client")
+	var others []keys.Record
+	add := func(kind keys.Kind, id string, change func(*keys.Record)) {
+		o := p.full(kind, id)
+		o.ID = id
+		if change != nil {
+			change(&o)
+		}
+		others = append(others, o)
+	}
+	for _, id := range alike(r.ID) {
+		add(keys.KindClient, id, nil)
+	}
+	add(keys.KindClient, r.ID+" of others", func(o *keys.Record) { o.Org += " of others" })
+	add(keys.KindToken, p.clause+".child", func(o *keys.Record) { o.Parent = r.ID })
+	add(keys.KindKey, p.clause+".made", func(o *keys.Record) { o.CreatedBy = r.ID })
+	add(keys.KindKey, p.clause+".after", func(o *keys.Record) { o.Replaces = r.ID })
+	add(keys.KindKey, p.clause+".before", func(o *keys.Record) { o.ReplacedBy = r.ID })
+	add(keys.KindClient, p.clause+".twin", func(o *keys.Record) { *o = r; o.ID = p.clause + ".twin" })
+	p.insert(s, others...)
+	p.insert(s, r)
+	check := func(when string) {
+		for _, o := range others {
+			p.same(p.get(s, o.ID), o, "another record, "+quote(o.ID)+", after "+when)
+		}
+	}
+	r = p.updated(s, changed(r))
+	check("an Update")
+	r.RevokedAt = revoked
+	p.update(s, r)
+	check("an Update that revoked a record")
 }
 
 func updateValidates(p *probe, s keys.Store) {

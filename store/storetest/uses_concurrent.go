@@ -60,7 +60,7 @@ func usesConcurrent(p *probe, s useStore) {
 
 // noteMany notes uses of all records in batches, at times that go forth and back.
 func (p *probe) noteMany(s useStore, tallies []tally, racer int) {
-	for n := range 2 * races {
+	for n, going := 0, p.going(); going() || n < 2*races; n++ {
 		batch := make(map[string]time.Time, len(tallies))
 		for i := range tallies {
 			ms := (n*7+i*3+racer*5)%20*1000 + racer

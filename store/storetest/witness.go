@@ -23,14 +23,19 @@ var historyClauses = []clause[keys.Store]{
 		"Whatever is called at the same time, each call takes effect at one instant before it returns, and what it returns "+
 			"is what it would have if the calls had come one after the other. So nobody sees a write that is then "+
 			"refused, or an older version after a newer one, and no Update is lost or refused without cause.",
-		recordHistories, afterDeath, "revoked-records-can-be-updated",
+		recordHistories, seesInserts, afterDeath, "revoked-records-can-be-updated",
 		"concurrent-insert-one-wins", "concurrent-update-one-wins", "concurrent-gets-are-whole", "concurrent-revoke-is-seen"),
+	rule("concurrent-parents-are-linearizable",
+		"Get, among Inserts and Updates of the record and of its parent, returns of each "+
+			"what was written before the call began, or meanwhile, and nothing that was refused.",
+		parentHistories, linearizable, parentFresh),
 }
 
 // recordHistories has several callers do random things to the same records, and
 // looks whether there is an order of their calls that explains all answers.
 func recordHistories(p *probe, s keys.Store) {
-	for n := range rounds {
+	start := time.Now()
+	for n := 0; n < rounds || time.Since(start) < p.racing; n++ {
 		records := []keys.Record{p.full(keys.KindKey, fmt.Sprint("key ", n)), p.full(keys.KindClient, fmt.Sprint("client ", n))}
 		p.explain(s, n, records, (*witness).get)
 	}
@@ -39,7 +44,8 @@ func recordHistories(p *probe, s keys.Store) {
 // parentHistories does what recordHistories does, and looks at the parents that
 // Get returns too. What one call returns is taken for two reads that overlap.
 func parentHistories(p *probe, s keys.Store) {
-	for n := range rounds {
+	start := time.Now()
+	for n := 0; n < rounds || time.Since(start) < p.racing; n++ {
 		client := p.full(keys.KindClient, fmt.Sprint("client ", n))
 		records := []keys.Record{client, p.tokenOf(client, fmt.Sprint("token ", n))}
 		p.explain(s, n, records, (*witness).getBoth)

@@ -3,7 +3,7 @@
 -- organization, when the record expires or '', when a token ends or '', then
 -- fields and values. Returns 0 if the ID is taken, else 1.
 if redis.call('EXISTS', KEYS[1]) == 1 then
-  return 0
+  return refusal() or 0
 end
 redis.call('ZADD', KEYS[2], 0, ARGV[1])
 if ARGV[3] ~= '' then

@@ -17,9 +17,11 @@ if old[1] == ARGV[2] and old[2] == ARGV[3] and (old[3] or '') == ARGV[4] then
   end
 end
 if not version then
-  return redis.call('HGETALL', KEYS[1])
+  return refusal() or redis.call('HGETALL', KEYS[1])
 end
 if ARGV[9] == '1' then
+  -- A server that is out of memory lets a script do all if its first write needs
+  -- none.
   redis.call('ZREM', KEYS[2], ARGV[1])
   redis.call('ZADD', KEYS[3], 0, ARGV[1])
   redis.call('ZREM', KEYS[4], ARGV[1])

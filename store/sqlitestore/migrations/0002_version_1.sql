@@ -60,9 +60,10 @@ END;
 -- Caches of records that are in use, in any process: whoever changes a record
 -- waits until none of them can have the old one.
 CREATE TABLE claviger_announcements (
-	id        TEXT    NOT NULL PRIMARY KEY, -- drawn by each cache
-	lease     INTEGER NOT NULL,             -- nanoseconds for which it serves records without a look at the changes
-	marked_at INTEGER                       -- since when another one wants it removed, in Unix milliseconds
+	id           TEXT    NOT NULL PRIMARY KEY, -- drawn by each cache
+	lease        INTEGER NOT NULL,             -- nanoseconds for which it serves records without a look at the changes
+	announced_at INTEGER NOT NULL,             -- when it was last written, in Unix milliseconds
+	marked_at    INTEGER                       -- since when another one wants it removed, in Unix milliseconds
 ) STRICT, WITHOUT ROWID;
 
 -- A name for all announcements since this file was made. Whoever finds another

@@ -1,0 +1,148 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/ratelimit"
+)
+
+// secondRule makes a clause about two handles on the same data.
+func secondRule[S any](name, doc string, check func(p *probe, s, second S), needs ...string) clause[S] {
+	c := rule(name, doc, func(p *probe, s S) {
+		opts := p.options.(*Options[S])
+		var second S
+		p.call(func() { second = opts.Second(p.t, s) })
+		check(p, s, second)
+	}, needs...)
+	c.Optional = "Options.Second"
+	c.given = func(opts *Options[S]) bool { return opts.Second != nil }
+	return c
+}
+
+var secondClauses = []clause[keys.Store]{
+	secondRule(secondFresh,
+		"What one handle on the data has written, every other one sees as soon as the call has returned: Get, List and the conditions of "+
+			"Update, also if it read the record, or missed it, before. A cache in the memory of each process breaks this: a "+
+			"revoked credential is accepted by the other nodes.",
+		secondSeesWrites, listFresh, "list-live-sees-writes", seesInserts, parentFresh, compares),
+	secondRule("second-handle-one-wins",
+		"Of Inserts of one ID, and of Updates of one version, at the same time and through two handles, exactly one goes "+
+			"well. A lock in the memory of each process breaks this; the database has to decide.",
+		secondOneWins, secondFresh, "concurrent-insert-one-wins", "concurrent-update-one-wins"),
+	secondRule("second-handle-revoke-is-seen",
+		"Once an Update has returned, every Get that starts later, through another handle too, sees what it wrote, however "+
+			"many read the record meanwhile.",
+		func(p *probe, s, second keys.Store) { p.revokeMany(s, second) }, secondFresh, "concurrent-revoke-is-seen"),
+}
+
+func secondSeesWrites(p *probe, a, b keys.Store) {
+	for _, kind := range kinds {
+		name := string(kind)
+		q, alive := keys.Query{Org: p.clause, Kind: kind, Limit: 1000}, keys.Query{Org: p.clause, Kind: kind, Limit: 1000, Live: true}
+		client := p.full(keys.KindClient, "client of "+name)
+		client.Org += " of others"
+		r := p.full(kind, name)
+		if kind == keys.KindToken {
+			r.Parent = client.ID
+			p.insert(b, client)
+		} else {
+			client = keys.Record{}
+		}
+		p.absent(b, r.ID)
+		p.sameSet(p.list(b, q), nil, "List by the second handle before there is anything")
+		check := func(when string) {
+			p.family(b, r.ID, r, client, "by the second handle after "+when+" by the first")
+			p.sameSet(p.list(b, q), []keys.Record{r}, "List by the second handle after "+when+" by the first")
+			if !r.Revoked() {
+				p.sameSet(p.list(b, alive), []keys.Record{r}, "List of live records by the second handle after "+when+" by the first")
+			} else {
+				p.sameSet(p.list(b, alive), nil, "List of live records by the second handle after "+when+" by the first")
+			}
+		}
+		p.insert(a, r)
+		check("Insert")
+		p.refused(b.Insert(p.ctx, r), keys.ErrExists, "Insert by the second handle of an ID that the first inserted")
+		stale := changed(r)
+		r = p.updated(a, changed(r))
+		check("Update")
+		p.refused(b.Update(p.ctx, stale), keys.ErrConflict, "Update by the second handle of a version that the first updated")
+		check("an Update that was refused")
+		if client.ID != "" {
+			client.RevokedAt = revoked
+			client = p.updated(a, client)
+			check("an Update of the parent")
+		}
+		r.RevokedAt = revoked
+		r = p.updated(a, r)
+		check("the Update that revoked the record")
+		if kind == keys.KindToken {
+			p.swept(a, now, 1000, 1)
+			p.absent(b, r.ID)
+			p.sameSet(p.list(b, q), nil, "List by the second handle after Sweep by the first")
+		}
+		p.secondSeesUses(a, b, kind)
+	}
+}
+
+// secondSeesUses checks uses too, if both handles keep them.
+func (p *probe) secondSeesUses(a, b keys.Store, kind keys.Kind) {
+	first, ok := a.(keys.UseStore)
+	second, both := b.(useStore)
+	if !ok || !both {
+		return
+	}
+	r := p.full(kind, "used "+string(kind))
+	r.Org += " of users"
+	p.insert(a, r)
+	for n := range 2 {
+		t := used.Add(time.Duration(n) * time.Hour)
+		err := first.NoteUses(p.ctx, map[string]time.Time{r.ID: t})
+		if errors.Is(err, errors.ErrUnsupported) {
+			return
+		}
+		p.ok(err, "NoteUses by the first handle")
+		p.lastUse(second, r, t, "by the second handle, after NoteUses by the first,")
+	}
+}
+
+func secondOneWins(p *probe, a, b keys.Store) {
+	p.updateAll(a, b)
+	p.insertAll(a, b)
+}
+
+var secondLimitClauses = []clause[ratelimit.Store]{
+	secondRule("second-handle-shares-buckets",
+		"Takes through two handles draw on the same buckets: one after the other, and at the same time, they admit the burst together. "+
+			"Buckets in the memory of each process give every node a quota of its own.",
+		secondSharesBuckets, "take-shares-between-limits", "concurrent-takes-admit-the-burst"),
+}
+
+func secondSharesBuckets(p *probe, a, b ratelimit.Store) {
+	bucket, l := p.bucket("a"), daily(4)
+	for i, s := range []ratelimit.Store{a, b, b, a} {
+		p.admitted(true, s, bucket, l, 1, fmt.Sprintf("after %d, through two handles,", i))
+	}
+	for _, s := range []ratelimit.Store{b, a} {
+		p.admitted(false, s, bucket, l, 1, "after all of it, through two handles,")
+	}
+	const burst = 50
+	for n := range 3 {
+		bucket, l := p.bucket(fmt.Sprint(n)), daily(burst)
+		var admitted atomic.Int64
+		p.parallel(racers, func(i int) {
+			s := []ratelimit.Store{a, b}[i%2]
+			for range 2 * burst / racers {
+				if p.take(s, bucket, l, 1).Allowed {
+					admitted.Add(1)
+				}
+			}
+		})
+		if admitted.Load() != burst {
+			p.failf("%d calls from %d goroutines through two handles admitted %d, want %d", 2*burst/racers*racers, racers, admitted.Load(), burst)
+		}
+	}
+}
