@@ -180,6 +180,26 @@ func TestWriters(t *testing.T) {
 	}
 }
 
+// Each character that JSON or a page of HTML could take for something else is
+// escaped, also where it stands alone.
+func TestWritersEscape(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`"`: `\"`, `\`: `\\`, "\n": `\n`, "\x00": `\u0000`, "\x1f": `\u001f`, "<": `\u003c`, ">": `\u003e`, "&": `\u0026`,
+		"\xff": `\ufffd`, "é": "é", " ": " ", "~": "~",
+	} {
+		for name, write := range map[string]httpjson.ErrorWriter{"JSON": httpjson.WriteJSON, "problem": httpjson.WriteProblem} {
+			w := httptest.NewRecorder()
+			write(w, nil, httpjson.Refusal{Status: 400, Code: "a" + text, Description: "b" + text})
+			for _, quoted := range []string{`"a` + want + `"`, `"b` + want + `"`} {
+				if !strings.Contains(w.Body.String(), quoted) {
+					t.Errorf("%s: %q is written as %s, want %s", name, text, w.Body, quoted)
+				}
+			}
+		}
+	}
+}
+
 // What a host's middleware writes into the fields of one answer is not in the
 // next one.
 func TestAnswersShareNoMemory(t *testing.T) {
