@@ -159,6 +159,9 @@ func TestRateLimitsAreBounded(t *testing.T) {
 	if _, err := env.manager.Change(t.Context(), "acme", "", id, keys.Change{RateLimit: new(keys.MaxRateLimit + 1)}); !errors.Is(err, keys.ErrInvalid) {
 		t.Errorf("%v", err)
 	}
+	if _, err := keys.NewManager(env.store, &keys.Options{RateLimit: keys.MaxRateLimit}); err != nil {
+		t.Errorf("a default at the bound: %v", err)
+	}
 	if _, err := keys.NewManager(env.store, &keys.Options{RateLimit: keys.MaxRateLimit + 1}); err == nil {
 		t.Error("a default beyond the bound: no error")
 	}

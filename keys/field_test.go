@@ -1,6 +1,7 @@
 package keys_test
 
 import (
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -152,5 +153,10 @@ func TestRotateKeepsTheEnvironmentOfTheID(t *testing.T) {
 	next, err := env.manager.Rotate(t.Context(), "acme", rec.ID, keys.Rotation{})
 	if err != nil || next.Record.Environment != "test" || !strings.HasPrefix(next.Record.ID, "vck_test_") {
 		t.Errorf("%s in %q, %v", next.Record.ID, next.Record.Environment, err)
+	}
+	rec.ID, rec.Environment = "vck_old_1", "old" // which the format does not have any more
+	env.insert(rec)
+	if next, err := env.manager.Rotate(t.Context(), "acme", rec.ID, keys.Rotation{}); !errors.Is(err, keys.ErrInvalid) || next.Text.Len() > 0 {
+		t.Errorf("in an environment that is gone: %v, %v", next.Record, err)
 	}
 }

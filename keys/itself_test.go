@@ -135,6 +135,25 @@ func pauseItself(a keys.Actor, p keys.Principal) error {
 	return err
 }
 
+// TestOthersChangeWhoChangesItself has somebody change a caller that changes itself
+// just then, in a way that takes nothing away: both stay.
+func TestOthersChangeWhoChangesItself(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	p, kind := itself(t, env, false)
+	env.after = func(string) {
+		if _, err := env.host.Change(t.Context(), "acme", "", p.ID, keys.Change{Metadata: new("theirs")}); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := env.manager.As(p).Change(t.Context(), kind, p.ID, keys.Change{Label: new("mine")}); err != nil {
+		t.Errorf("%v", err)
+	}
+	if rec := env.records()[p.ID]; rec.Label != "mine" || rec.Metadata != "theirs" {
+		t.Errorf("label %q, metadata %q", rec.Label, rec.Metadata)
+	}
+}
+
 // TestActorsThatCannotBeLookedAt loses the store when a caller has changed itself:
 // what it did is taken back.
 func TestActorsThatCannotBeLookedAt(t *testing.T) {

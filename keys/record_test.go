@@ -72,6 +72,8 @@ func TestValidate(t *testing.T) {
 		{"the longest replaced key", keys.KindKey, func(r *keys.Record) { r.Replaces = long }, ""},
 		{"a longer replaced key", keys.KindKey, func(r *keys.Record) { r.Replaces = long + "a" }, "replaced key"},
 		{"the longest successor", keys.KindKey, func(r *keys.Record) { r.ReplacedBy = long }, ""},
+		{"a successor with a NUL", keys.KindKey, func(r *keys.Record) { r.ReplacedBy = "a\x00" }, "replaced key"},
+		{"a replaced key with a NUL", keys.KindKey, func(r *keys.Record) { r.Replaces = "a\x00" }, "replaced key"},
 		{"a longer successor", keys.KindKey, func(r *keys.Record) { r.ReplacedBy = long + "a" }, "replaced key"},
 		{"a pause", keys.KindKey, func(r *keys.Record) { r.DisabledAt = r.CreatedAt }, ""},
 		{"microseconds of a pause", keys.KindKey, func(r *keys.Record) { r.DisabledAt = r.CreatedAt.Add(time.Microsecond) }, "time"},
@@ -168,7 +170,7 @@ func TestRecordPrints(t *testing.T) {
 func TestPossibleID(t *testing.T) {
 	t.Parallel()
 	for id, want := range map[string]bool{
-		"": false, "a": true, "key/1 ü": true, "a\x00": false, "\x00": false, "a\xff": false, "ü\x00": false,
+		"": false, "a": true, "key/1 ü": true, "a\x00": false, "\x00": false, "a\xff": false, "a\x80": false, "ü\x00": false,
 		strings.Repeat("a", 255): true, strings.Repeat("a", 256): false, strings.Repeat("ü", 127): true, strings.Repeat("ü", 128): false,
 	} {
 		if got := keys.PossibleID(id); got != want {

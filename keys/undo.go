@@ -23,7 +23,7 @@ func (m *Manager) takeOut(rec, before, after *Record) {
 	revert(&rec.Label, before.Label, after.Label)
 	revert(&rec.Metadata, before.Metadata, after.Metadata)
 	revert(&rec.ReplacedBy, before.ReplacedBy, after.ReplacedBy)
-	if before.Digest != after.Digest && rec.Digest == after.Digest {
+	if rec.Digest == after.Digest {
 		rec.Digest, rec.Previous, rec.PreviousExpiresAt = before.Digest, before.Previous, before.PreviousExpiresAt
 	}
 	if !before.DisabledAt.Equal(after.DisabledAt) && rec.DisabledAt.Equal(after.DisabledAt) {

@@ -173,6 +173,24 @@ func TestUsesTellOfErrors(t *testing.T) {
 	})
 }
 
+// TestUsesWithoutAListener lets writes fail while nobody wants to know.
+func TestUsesWithoutAListener(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &useStore{err: errors.New("down")}
+		uses, err := keys.NewUses(store, &keys.UsesOptions{Interval: time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+		defer cancel()
+		uses.Note("a", time.Now())
+		if err := uses.Run(ctx); !errors.Is(err, store.err) || store.writes != 3 {
+			t.Errorf("%v after %d writes", err, store.writes)
+		}
+	})
+}
+
 func TestNewUsesRefuses(t *testing.T) {
 	t.Parallel()
 	if _, err := keys.NewUses(nil, nil); err == nil {
