@@ -4,6 +4,7 @@ package keys_test
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -22,11 +23,13 @@ func TestAllocations(t *testing.T) {
 	for name, v := range map[string]struct {
 		store keys.Store
 		opts  keys.Options
+		most  float64
 	}{
-		"a local store":  {memory, keys.Options{Format: partner}},
-		"another store":  {struct{ keys.Store }{memory}, keys.Options{Format: partner}},
-		"with a pepper":  {memory, keys.Options{Format: partner, Peppers: pepper}},
-		"another format": {memory, keys.Options{}},
+		"a local store":  {memory, keys.Options{Format: partner}, 0},
+		"another store":  {struct{ keys.Store }{memory}, keys.Options{Format: partner}, 4}, // for the end of its time
+		"with a pepper":  {memory, keys.Options{Format: partner, Peppers: pepper}, 0},
+		"another format": {memory, keys.Options{}, 0},
+		"with a plan":    {memory, keys.Options{Plan: func(context.Context, string) (int, error) { return 7, nil }}, 0},
 	} {
 		manager, err := keys.NewManager(v.store, &v.opts)
 		if err != nil {
@@ -41,7 +44,7 @@ func TestAllocations(t *testing.T) {
 		}
 		key, other, client := create(keys.KindKey), create(keys.KindKey), create(keys.KindClient)
 		revoked, f := create(keys.KindKey), format(v.opts.Format)
-		if err := manager.Revoke(ctx, "acme", revoked.Record.ID); err != nil {
+		if err := manager.Revoke(ctx, "acme", "", revoked.Record.ID); err != nil {
 			t.Fatal(err)
 		}
 		token, err := manager.IssueToken(ctx, client.Record, scopes.Set{}, time.Hour)
@@ -58,8 +61,8 @@ func TestAllocations(t *testing.T) {
 				if _, err := verifier.Verify(ctx, text); err != want {
 					t.Fatal(err, want)
 				}
-			}); n != 0 {
-				t.Errorf("%s: %v allocations, want 0, to find %v", name, n, want)
+			}); n > v.most {
+				t.Errorf("%s: %v allocations, want %v, to find %v", name, n, v.most, want)
 			}
 		}
 		secret, now := client.Text.Reveal(), time.Now()
@@ -68,8 +71,8 @@ func TestAllocations(t *testing.T) {
 				if _, err := verifier.VerifyClient(ctx, client.Record.ID, secret, now); err != want {
 					t.Fatal(err, want)
 				}
-			}); n != 0 {
-				t.Errorf("%s: %v allocations, want 0, to find %v of a client", name, n, want)
+			}); n > v.most {
+				t.Errorf("%s: %v allocations, want %v, to find %v of a client", name, n, v.most, want)
 			}
 		}
 	}
@@ -91,4 +94,11 @@ func newText(t *testing.T, f *keys.Format) string {
 		t.Fatal(err)
 	}
 	return f.Text(tok).Reveal()
+}
+
+func TestNetworksDoNotAllocate(t *testing.T) {
+	n, addr := mustNetworks(t, "10.0.0.0/8 192.0.2.1 2001:db8::/32"), netip.MustParseAddr("2001:db8::1")
+	if allocs := testing.AllocsPerRun(100, func() { n.Allows(addr) }); allocs != 0 {
+		t.Errorf("%v allocations", allocs)
+	}
 }

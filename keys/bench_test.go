@@ -33,11 +33,11 @@ func BenchmarkVerify(b *testing.B) {
 	good := create(manager, keys.Spec{})
 	text := good.Text.Reveal()
 	revoked := create(manager, keys.Spec{})
-	if err := manager.Revoke(ctx, "acme", revoked.Record.ID); err != nil {
+	if err := manager.Revoke(ctx, "acme", "", revoked.Record.ID); err != nil {
 		b.Fatal(err)
 	}
 	clientID := create(manager, keys.Spec{Kind: keys.KindClient}).Record.ID
-	client, err := manager.Get(ctx, "acme", clientID)
+	client, err := manager.Get(ctx, "acme", "", clientID)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -2,6 +2,9 @@ package keys
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"math"
 	"time"
 )
 
@@ -15,47 +18,119 @@ func cleanUp(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
 }
 
-// A boundedStore gives every call of a store a context that ends.
+// A boundedStore gives every call of a store a context that ends, and says of
+// every error whether the store could not answer.
 type boundedStore struct {
 	store   Store
 	timeout time.Duration
 }
 
 // bounded returns store with calls that end after a time. A store that is read
-// in place waits for nothing, and stays as it is.
-func bounded(store Store, timeout time.Duration) Store {
+// in place waits for nothing, and its calls are not bounded. Of a Cache it is the
+// store behind it.
+func bounded(store Store, timeout time.Duration) *boundedStore {
+	if cache, ok := store.(*Cache); ok {
+		store = cache.store
+	}
 	if localView(store) != nil {
-		return store
+		timeout = math.MaxInt64
 	}
 	return &boundedStore{store, timeout}
 }
 
+// context returns the context for one call.
+func (b *boundedStore) context(ctx context.Context) (context.Context, context.CancelFunc) {
+	if b.timeout == math.MaxInt64 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, b.timeout)
+}
+
 func (b *boundedStore) Insert(ctx context.Context, r Record) error {
-	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	bounded, cancel := b.context(ctx)
 	defer cancel()
-	return b.store.Insert(ctx, r)
+	return answer(ctx, b.store.Insert(bounded, r))
 }
 
 func (b *boundedStore) Get(ctx context.Context, id string) (rec, parent Record, err error) {
-	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	bounded, cancel := b.context(ctx)
 	defer cancel()
-	return b.store.Get(ctx, id)
+	rec, parent, err = b.store.Get(bounded, id)
+	return rec, parent, answer(ctx, err)
 }
 
 func (b *boundedStore) Update(ctx context.Context, r Record) error {
-	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	bounded, cancel := b.context(ctx)
 	defer cancel()
-	return b.store.Update(ctx, r)
+	return answer(ctx, b.store.Update(bounded, r))
 }
 
 func (b *boundedStore) List(ctx context.Context, q Query) ([]Record, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	bounded, cancel := b.context(ctx)
 	defer cancel()
-	return b.store.List(ctx, q)
+	page, err := b.store.List(bounded, q)
+	return page, answer(ctx, err)
 }
 
 func (b *boundedStore) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	bounded, cancel := b.context(ctx)
 	defer cancel()
-	return b.store.Sweep(ctx, before, limit)
+	n, err := b.store.Sweep(bounded, before, limit)
+	return n, answer(ctx, err)
+}
+
+// counts reports whether the store is a CountStore, as count requires.
+func (b *boundedStore) counts() bool {
+	_, ok := b.store.(CountStore)
+	return ok
+}
+
+func (b *boundedStore) count(ctx context.Context, org string, kind Kind, now time.Time, most int) (int, error) {
+	bounded, cancel := b.context(ctx)
+	defer cancel()
+	n, err := b.store.(CountStore).Count(bounded, org, kind, now, most)
+	return n, answer(ctx, err)
+}
+
+// orgs returns an error that wraps errors.ErrUnsupported if the store is no
+// OrgStore.
+func (b *boundedStore) orgs(ctx context.Context, after string, limit int) ([]string, error) {
+	store, ok := b.store.(OrgStore)
+	if !ok {
+		return nil, fmt.Errorf("keys: the store lists no organizations: %w", errors.ErrUnsupported)
+	}
+	bounded, cancel := b.context(ctx)
+	defer cancel()
+	page, err := store.Orgs(bounded, after, limit)
+	return page, answer(ctx, err)
+}
+
+// answer returns the error of a store as callers of this package know it: an
+// answer as it is, and any other as one that wraps ErrUnavailable. The context is
+// that of the caller.
+func answer(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, known := range [...]error{ErrNotFound, ErrExists, ErrConflict, ErrInvalid, errors.ErrUnsupported} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return unavailable(ctx, err)
+}
+
+// unavailable returns an error that wraps ErrUnavailable, err, and the error of
+// the caller's context if that has ended. It wraps context.Canceled only if it was
+// the caller's context that was canceled: a store that gives up for reasons of its
+// own is no caller that has gone.
+func unavailable(ctx context.Context, err error) error {
+	ended := ctx.Err()
+	if errors.Is(err, context.Canceled) && !errors.Is(ended, context.Canceled) {
+		err = errors.New(err.Error())
+	}
+	if ended != nil && !errors.Is(err, ended) {
+		return fmt.Errorf("%w: %w: %w", ErrUnavailable, ended, err)
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }

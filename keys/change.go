@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"iter"
 	"time"
 )
 
@@ -12,7 +14,7 @@ const (
 	// another process, and maxEndings how often an ending is. Each conflict
 	// means that another writer got through.
 	maxTries   = 32
-	maxEndings = 256
+	maxEndings = 64
 	// maxPause bounds the wait before another try of a change. An ending waits
 	// an eighth of that at most, and so gets through a flood of changes.
 	maxPause = 32 * time.Millisecond
@@ -32,32 +34,41 @@ type Change struct {
 	Disabled *bool // whether the credential is paused
 }
 
-// Change changes a credential, and returns the new record. The error wraps
-// [ErrNotFound], [ErrRevoked], [ErrExpired] or [ErrReplaced] (of a new
-// lifetime), [ErrInvalid] or [ErrConflict] (if the record keeps being changed by
-// others), is a [*scopes.GrantError], or is the store's.
+// Change changes a credential, and returns the new record. A change of nothing
+// writes nothing. The error wraps
+//
+//   - [ErrNotFound];
+//   - [ErrRevoked] if the credential is revoked;
+//   - [ErrExpired] or [ErrReplaced] if a lifetime is refused;
+//   - [ErrInvalid], or [scopes.ErrGrant] with a [*scopes.GrantError];
+//   - [ErrConflict] if others keep changing the record;
+//   - [ErrUnavailable]; then the change may have been made;
+//   - [ErrUnsettled]; then it was made, and the new record is returned beside it.
 func (m *Manager) Change(ctx context.Context, org string, kind Kind, id string, c Change) (Record, error) {
 	_, rec, err := m.update(ctx, org, kind, id, false, func(rec *Record) error { return m.apply(rec, c) })
-	if err == errUnchanged {
+	switch {
+	case err == errUnchanged:
 		return rec, nil
+	case err != nil:
+		return Record{}, err
 	}
-	if err == nil {
-		m.tell(ctx, Changed, &rec)
-	}
-	return rec, err
+	m.tell(ctx, Changed, &rec)
+	return rec, m.everywhere(ctx, nil)
 }
 
 // apply makes a change to a record.
 func (m *Manager) apply(rec *Record, c Change) error {
-	before, now := *rec, whole(time.Now())
-	if rec.Revoked() {
+	switch {
+	case rec.Revoked():
 		return ErrRevoked
+	case c == Change{}:
+		return errUnchanged
 	}
-	if c.Label != nil {
-		rec.Label = *c.Label
-	}
-	if c.RateLimit != nil {
-		rec.RateLimit = *c.RateLimit
+	now := whole(time.Now())
+	if c.Lifetime != nil {
+		if err := prolong(rec, *c.Lifetime, now); err != nil {
+			return err
+		}
 	}
 	if c.Scopes != nil {
 		granted, err := m.catalog.Grant(*c.Scopes...)
@@ -66,46 +77,48 @@ func (m *Manager) apply(rec *Record, c Change) error {
 		}
 		rec.Scopes = granted
 	}
-	if c.Networks != nil {
-		rec.Networks = *c.Networks
-	}
-	if c.Metadata != nil {
-		rec.Metadata = *c.Metadata
-	}
 	if c.Disabled != nil && *c.Disabled != rec.Disabled() {
 		rec.DisabledAt = time.Time{}
 		if *c.Disabled {
 			rec.DisabledAt = now
 		}
 	}
-	if c.Lifetime != nil {
-		switch {
-		case rec.Expired(now):
-			return ErrExpired
-		case rec.ReplacedBy != "":
-			return ErrReplaced
-		case *c.Lifetime <= 0 || *c.Lifetime != Forever && *c.Lifetime%time.Millisecond != 0:
-			return &InvalidError{FieldLifetime, "is not positive, or not in whole milliseconds"}
-		case *c.Lifetime == Forever:
-			rec.ExpiresAt = time.Time{}
-		default:
-			rec.ExpiresAt = whole(now.Add(*c.Lifetime))
-		}
+	set(&rec.Label, c.Label)
+	set(&rec.RateLimit, c.RateLimit)
+	set(&rec.Networks, c.Networks)
+	set(&rec.Metadata, c.Metadata)
+	return nil
+}
+
+// set sets a field to what value points to, if it points to something.
+func set[T any](field, value *T) {
+	if value != nil {
+		*field = *value
 	}
-	if *rec == before {
-		return errUnchanged
+}
+
+// prolong gives a record a new end.
+func prolong(rec *Record, d time.Duration, now time.Time) error {
+	switch {
+	case rec.Expired(now):
+		return ErrExpired
+	case rec.ReplacedBy != "":
+		return ErrReplaced
+	case d <= 0 || !wholeLifetime(d):
+		return &InvalidError{FieldLifetime, "is not positive, or not in whole milliseconds"}
 	}
+	rec.ExpiresAt = endAfter(now, d)
 	return nil
 }
 
 // Revoke ends a credential at once and forever. When it has returned nil, no
 // check that starts later, on any node, accepts the credential or a token of
 // it. Revoking again is no error and changes nothing. The error wraps
-// [ErrNotFound] or [ErrConflict], or is the store's; then the credential may
-// still be good, and the call should be made again.
+// [ErrNotFound], [ErrConflict], [ErrUnavailable] or [ErrUnsettled]. With the last
+// three the credential may still be good, and the call should be made again.
 func (m *Manager) Revoke(ctx context.Context, org string, kind Kind, id string) error {
 	_, err := m.revoke(ctx, org, kind, id, nil)
-	return err
+	return m.everywhere(ctx, err) // also if it was revoked before, maybe just now
 }
 
 // revoke reports whether it was this call that revoked the credential. Check, if
@@ -160,35 +173,56 @@ func (m *Manager) revokeRead(ctx context.Context, rec Record) (revoked bool, err
 
 // RevokeAll revokes every key and every client of org, and with the clients
 // their tokens. It repeats until it finds none, so that those are included which
-// are made while it runs. It returns how many it revoked, also beside an error,
-// after which it should be called again, and goes on where it stopped.
+// are made while it runs. It returns how many it revoked, also beside an error.
+// The error wraps [ErrInvalid] if no organization can have the name, and else
+// [ErrConflict] or [ErrUnavailable]. Then it should be called again, and goes on
+// where it stopped. A record that cannot be revoked does not keep it from revoking
+// the others.
 func (m *Manager) RevokeAll(ctx context.Context, org string) (int, error) {
 	for n := 0; ; {
-		revoked, err := m.revokeLive(ctx, org)
+		revoked, err := m.revokeEach(ctx, m.live(ctx, org))
 		n += revoked
 		if err != nil || revoked == 0 {
-			return n, err
+			return n, m.everywhere(ctx, err)
 		}
 	}
 }
 
-// revokeLive is one pass of RevokeAll.
-func (m *Manager) revokeLive(ctx context.Context, org string) (n int, err error) {
-	for _, kind := range []Kind{KindKey, KindClient} {
-		for rec, err := range m.List(ctx, Query{Org: org, Kind: kind, Live: true}) {
-			if err != nil {
-				return n, err
-			}
-			revoked, err := m.revokeRead(ctx, rec)
-			if err != nil {
-				return n, err
-			}
-			if revoked {
-				n++
+// live iterates over the keys and clients of org that are not revoked. An error
+// ends the iteration.
+func (m *Manager) live(ctx context.Context, org string) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		for _, kind := range [...]Kind{KindKey, KindClient} {
+			for rec, err := range m.List(ctx, Query{Org: org, Kind: kind, Live: true, Limit: walkSize}) {
+				if !yield(rec, err) || err != nil {
+					return
+				}
 			}
 		}
 	}
-	return n, nil
+}
+
+// revokeEach revokes records that were read just now, and returns how many it
+// revoked. It stops at an error of reading them and when the store cannot answer,
+// but not at a record that cannot be revoked.
+func (m *Manager) revokeEach(ctx context.Context, records iter.Seq2[Record, error]) (n int, err error) {
+	var failed []error
+	for rec, err := range records {
+		if err != nil {
+			return n, errors.Join(append(failed, err)...)
+		}
+		revoked, err := m.revokeRead(ctx, rec)
+		if revoked {
+			n++
+		}
+		if err != nil {
+			failed = append(failed, fmt.Errorf("keys: revoke %q: %w", rec.ID, err))
+		}
+		if errors.Is(err, ErrUnavailable) {
+			break
+		}
+	}
+	return n, errors.Join(failed...)
 }
 
 // errUnchanged is what an edit returns to leave a record as it is.
@@ -197,19 +231,19 @@ var errUnchanged = errors.New("keys: unchanged")
 // update reads a record of org, edits it and writes it, and starts anew if
 // another writer came in between. It returns the record as it was read and as it
 // is now. An error of edit is returned as it is, with the record as it was read.
-// Ends says that the edit ends the credential: then it goes before all others.
+// If a write fails, rec is what was to be written. Ends says that the edit takes
+// something away that must be gone: then it goes before all others.
 func (m *Manager) update(ctx context.Context, org string, kind Kind, id string, ends bool, edit func(*Record) error) (old, rec Record, err error) {
-	if err := m.enter(ctx, id, ends); err != nil {
-		return old, rec, err
-	}
-	defer m.queue.leave(id)
 	tries, pause := maxTries, maxPause
 	if ends {
 		tries, pause = maxEndings, maxPause/8
+		defer m.queue.end(org, id)()
+	} else {
+		defer m.queue.change(ctx, org, id)()
 	}
 	for try := 1; ; try++ {
 		if old, err = m.Get(ctx, org, kind, id); err != nil {
-			return old, rec, err
+			return old, Record{}, err
 		}
 		rec = old
 		if err = edit(&rec); err != nil {
@@ -218,22 +252,10 @@ func (m *Manager) update(ctx context.Context, org string, kind Kind, id string, 
 		if err = m.write(ctx, &rec); err == nil || try == tries || !errors.Is(err, ErrConflict) {
 			return old, rec, err
 		}
-		if wait(ctx, min(pause, time.Millisecond<<min(try, 10))) != nil {
-			return old, rec, err
+		if ended := wait(ctx, min(pause, time.Millisecond<<min(try, 10))); ended != nil {
+			return old, rec, ended
 		}
 	}
-}
-
-// enter waits for the turn to change a record, no longer than a call of the
-// store may take.
-func (m *Manager) enter(ctx context.Context, id string, ends bool) error {
-	short, cancel := context.WithTimeout(ctx, m.timeout)
-	defer cancel()
-	err := m.queue.enter(short, id, ends)
-	if err != nil && ctx.Err() == nil {
-		return ErrConflict
-	}
-	return err
 }
 
 // write writes rec over the version that it was read as.
@@ -248,8 +270,8 @@ func (m *Manager) write(ctx context.Context, rec *Record) error {
 	return nil
 }
 
-// wait waits for a random time up to most, or until ctx ends, whose error it
-// returns.
+// wait waits for a random time up to most. If ctx ends meanwhile, it returns an
+// error that wraps ErrUnavailable.
 func wait(ctx context.Context, most time.Duration) error {
 	var b [1]byte
 	rand.Read(b[:])
@@ -259,6 +281,6 @@ func wait(ctx context.Context, most time.Duration) error {
 	case <-t.C:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return unavailable(ctx, ctx.Err())
 	}
 }

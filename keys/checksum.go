@@ -29,10 +29,10 @@ func checksum(text []byte) (sum [checksumLen]byte) {
 	return sum
 }
 
-// crc returns the CRC-32 (IEEE) of some text and the text behind it, of which
-// the first has the CRC before.
-func crc(before uint32, text string) uint32 {
-	return crc32.Update(before, crc32.IEEETable, bytesOf(text))
+// crc returns the CRC-32 (IEEE) of a prefix followed by text, given the prefix's
+// CRC.
+func crc(prefix uint32, text string) uint32 {
+	return crc32.Update(prefix, crc32.IEEETable, bytesOf(text))
 }
 
 // checksumIn reads what checksum wrote. Text that it would not have written

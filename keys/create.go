@@ -23,7 +23,7 @@ type Spec struct {
 	// Environment is one of the key format's. If empty, its first.
 	Environment string
 	// Lifetime is how long the credential is good, in whole milliseconds. If
-	// zero, forever. It must not be negative.
+	// zero, it is good until it is revoked, as with [Forever].
 	Lifetime time.Duration
 	// TokenLifetime is how long the tokens of a client live, in whole
 	// milliseconds. If zero, the server's default. Keys have none.
@@ -33,7 +33,8 @@ type Spec struct {
 	// Metadata is the host's own text, at most MaxMetadata bytes.
 	Metadata string
 	// CreatedBy is the host's name for who makes the credential, with a colon
-	// in it, such as "host:bootstrap" or "cli:anna".
+	// in it, such as "host:bootstrap" or "cli:anna". If empty, nobody is named.
+	// An [Actor] puts its principal here.
 	CreatedBy string
 }
 
@@ -48,8 +49,9 @@ type Issued struct {
 // LogValue returns that of the record.
 func (i Issued) LogValue() slog.Value { return i.Record.LogValue() }
 
-// Create makes an API key or an OAuth client for org. The error wraps [ErrInvalid], is a
-// [*scopes.GrantError], or wraps the store's error.
+// Create makes an API key or an OAuth client for org. The error wraps [ErrInvalid]
+// or [scopes.ErrGrant], whose details are in a [*scopes.GrantError], or it wraps
+// [ErrUnavailable]; then a credential may have been made whose secret nobody has.
 func (m *Manager) Create(ctx context.Context, org string, spec Spec) (Issued, error) {
 	rec, err := m.record(org, spec)
 	if err != nil {
@@ -83,16 +85,28 @@ func (m *Manager) record(org string, spec Spec) (Record, error) {
 	} else if rec.Environment != "" && !slices.Contains(environments, rec.Environment) {
 		return Record{}, &InvalidError{FieldEnvironment, "is not one of the format's"}
 	}
-	if spec.Lifetime < 0 || spec.Lifetime%time.Millisecond != 0 {
+	if spec.Lifetime < 0 || !wholeLifetime(spec.Lifetime) {
 		return Record{}, &InvalidError{FieldLifetime, "is negative or not in whole milliseconds"}
 	}
 	if spec.Lifetime > 0 {
-		rec.ExpiresAt = rec.CreatedAt.Add(spec.Lifetime)
+		rec.ExpiresAt = endAfter(rec.CreatedAt, spec.Lifetime)
 	}
 	return rec, nil
 }
 
-// issue draws an ID and a secret for rec and inserts it.
+// wholeLifetime reports whether a lifetime is in whole milliseconds, or Forever.
+func wholeLifetime(d time.Duration) bool { return d == Forever || d%time.Millisecond == 0 }
+
+// endAfter returns the end of what is good for a lifetime from a time on. The zero
+// time is never.
+func endAfter(from time.Time, d time.Duration) time.Time {
+	if d == Forever {
+		return time.Time{}
+	}
+	return whole(from.Add(d))
+}
+
+// issue draws an ID and a secret for rec, and inserts it.
 func (m *Manager) issue(ctx context.Context, rec Record) (Issued, error) {
 	issued := Issued{Record: rec}
 	if err := m.complete(ctx, &issued); err != nil {
@@ -139,13 +153,13 @@ func (m *Manager) insert(ctx context.Context, rec *Record) error {
 	return nil
 }
 
-// Import adds an API key that another system made, whose text is known. The
-// options' Format must accept it, which for keys without the library's
-// checksum means AllowForeign. A secret shorter than 32 characters is kept as
-// an argon2id digest, which makes each check of it slow. The error wraps
-// [ErrMalformed] if the format refuses the text, [ErrExists] if the ID was
-// used before, and is else as for [Manager.Create]. If the ID names an
-// environment, the spec's is not used.
+// Import adds an API key that another system made, and whose text is known. The
+// Format of the Options must accept it, which for keys without the library's
+// checksum means [FormatOptions.AllowForeign]. A secret shorter than 32 characters
+// is kept as an argon2id digest, which makes each check of it slow. If the ID names
+// an environment, that of the spec is not used. The error wraps [ErrMalformed] if
+// the format refuses the text, or [ErrExists] if the ID was used before, and is
+// else as for [Manager.Create].
 func (m *Manager) Import(ctx context.Context, org string, text Secret, spec Spec) (Record, error) {
 	c, err := m.key.Parse(text.Reveal())
 	if err != nil {
@@ -154,10 +168,9 @@ func (m *Manager) Import(ctx context.Context, org string, text Secret, spec Spec
 	return m.ImportDigest(ctx, org, c.ID, m.hasher.digestImported(KindKey, c.Secret.Reveal()), spec)
 }
 
-// ImportDigest is Import for a key of whose secret only a digest is known,
-// as [ParseDigest] reads it. A bcrypt or argon2id digest is replaced by the
-// default one when its secret is first used, if that is 32 characters long or
-// more.
+// ImportDigest is [Manager.Import] for a key of whose secret only a digest is
+// known: see [ParseDigest]. A bcrypt or argon2id digest is replaced by the default
+// one when its secret is first used, if that has 32 characters or more.
 func (m *Manager) ImportDigest(ctx context.Context, org, id string, d Digest, spec Spec) (Record, error) {
 	if !m.key.ValidID(id) {
 		return Record{}, ErrMalformed

@@ -24,8 +24,8 @@ const (
 )
 
 // A Digest is what a store keeps of a secret. The zero Digest matches no
-// secret, and a record that has it is corrupt. Digests are comparable, but
-// only as values: whether a secret matches is for a [Verifier] to say.
+// secret, and a record that has it is corrupt. Two digests can be compared with
+// ==. Whether a secret is that of a digest only a [Verifier] can say.
 type Digest struct {
 	alg  algorithm
 	sum  [32]byte // of SHA-256 and HMAC-SHA-256
@@ -116,7 +116,7 @@ func (d Digest) LogValue() slog.Value { return slog.StringValue(d.String()) }
 func (d Digest) MarshalText() ([]byte, error) { return []byte(d.Text()), nil }
 
 // UnmarshalText reads text as [ParseDigest] does, and empty text as the zero
-// Digest: a record has none in place of a second one. On error d is unchanged.
+// Digest, which a record without a previous secret has. On error d is unchanged.
 func (d *Digest) UnmarshalText(text []byte) error {
 	if len(text) == 0 {
 		*d = Digest{}

@@ -31,6 +31,11 @@ type env struct {
 	faults   *storetest.Faults
 	manager  *keys.Manager
 	verifier *keys.Verifier
+	host     *keys.Manager // over the store itself
+
+	// during and after, if not nil, are called once, when the manager writes
+	// next: before the write, and when it is done.
+	during, after func(write string)
 
 	mu     sync.Mutex
 	events []keys.Event
@@ -44,10 +49,12 @@ func newEnv(t *testing.T, opts *keys.Options) *env {
 	e.faults = storetest.NewFaults(e.store)
 	o := keys.Options{Format: partner, Catalog: catalog}
 	if opts != nil {
-		o.Peppers, o.RateLimit = opts.Peppers, opts.RateLimit
+		format := o.Format
 		if opts.Format != nil {
-			o.Format = opts.Format
+			format = opts.Format
 		}
+		o = *opts
+		o.Format, o.Catalog = format, catalog
 	}
 	o.Hook = func(_ context.Context, event keys.Event) {
 		e.mu.Lock()
@@ -55,14 +62,88 @@ func newEnv(t *testing.T, opts *keys.Options) *env {
 		e.events = append(e.events, event)
 	}
 	e.manager, e.verifier = e.over(&o)
+	var err error
+	if e.host, err = keys.NewManager(e.store, &keys.Options{Format: o.Format, Catalog: catalog}); err != nil {
+		t.Fatal(err)
+	}
 	return e
+}
+
+// A watched is a store whose writes a test can do something at.
+type watched struct {
+	keys.Store
+	env *env
+}
+
+func (w watched) Insert(ctx context.Context, r keys.Record) error {
+	return w.write("insert", func() error { return w.Store.Insert(ctx, r) })
+}
+
+func (w watched) Update(ctx context.Context, r keys.Record) error {
+	return w.write("update", func() error { return w.Store.Update(ctx, r) })
+}
+
+func (w watched) write(name string, do func() error) error {
+	if during := w.env.during; during != nil {
+		w.env.during = nil
+		during(name)
+	}
+	err := do()
+	if after := w.env.after; after != nil {
+		w.env.after = nil
+		after(name)
+	}
+	return err
+}
+
+// records returns all keys and clients of acme.
+func (e *env) records() map[string]keys.Record {
+	e.t.Helper()
+	found := make(map[string]keys.Record)
+	for _, kind := range []keys.Kind{keys.KindKey, keys.KindClient} {
+		for rec, err := range e.host.List(e.t.Context(), keys.Query{Org: "acme", Kind: kind}) {
+			if err != nil {
+				e.t.Fatal(err)
+			}
+			found[rec.ID] = rec
+		}
+	}
+	return found
+}
+
+// unchanged fails unless the records are what they were, but for their versions
+// and for the one that is named, and what is new is revoked.
+func (e *env) unchanged(before map[string]keys.Record, but string) {
+	e.t.Helper()
+	for id, rec := range e.records() {
+		old, was := before[id]
+		rec.Version = old.Version
+		if diff := cmp.Diff(old, rec, cmpRecords); was && id != but && diff != "" {
+			e.t.Errorf("%s is another than before:\n%s", id, diff)
+		}
+		if !was && !rec.Revoked() {
+			e.t.Errorf("%s is there, and alive", id)
+		}
+	}
 }
 
 // over returns a manager and a verifier with other options over the same
 // store.
 func (e *env) over(o *keys.Options) (*keys.Manager, *keys.Verifier) {
 	e.t.Helper()
-	m, err := keys.NewManager(e.faults, o)
+	return e.on(watched{e.faults, e}, o)
+}
+
+// on returns a manager and a verifier over any store, for the keys of e.
+func (e *env) on(s keys.Store, o *keys.Options) (*keys.Manager, *keys.Verifier) {
+	e.t.Helper()
+	if o == nil {
+		o = new(keys.Options)
+	}
+	if o.Format == nil {
+		o.Format = partner
+	}
+	m, err := keys.NewManager(s, o)
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -138,4 +219,5 @@ func checksumOf(text string) string {
 var cmpRecords = cmp.Options{
 	cmp.Comparer(func(a, b keys.Digest) bool { return a == b }),
 	cmp.Comparer(func(a, b scopes.Set) bool { return a == b }),
+	cmp.Comparer(func(a, b keys.Networks) bool { return a == b }),
 }

@@ -23,8 +23,8 @@ var (
 	ErrInvalid = errors.New("keys: invalid value")
 )
 
-// Errors of a check. Callers must see no difference between the first three:
-// they are told apart for logs and metrics.
+// Errors of a check. Whoever presents a credential must see no difference between
+// the first three. They are told apart for logs and metrics.
 var (
 	// ErrMalformed reports text that no credential can be.
 	ErrMalformed = errors.New("keys: malformed credential")
@@ -41,8 +41,10 @@ var (
 	// ErrPaused reports a credential with the right secret that is paused, or
 	// whose client is, and rotations of such a credential.
 	ErrPaused = errors.New("keys: credential is paused")
-	// ErrUnavailable reports that the store could not answer. It wraps the
-	// store's error. It alone leaves open whether the credential is good.
+	// ErrUnavailable reports that there is no answer now: the store or the
+	// plan of [Options] failed, what the store answered makes no sense, or too
+	// many checks of slow digests wait. It wraps the cause. It alone leaves
+	// open whether the credential is good.
 	ErrUnavailable = errors.New("keys: store is unavailable")
 )
 
@@ -55,7 +57,7 @@ var (
 	// ErrBeyond reports a change that needs more than the caller has. The error
 	// in the chain that has the details is a [*BeyondError].
 	ErrBeyond = errors.New("keys: more than the caller has")
-	// ErrReplaced reports a new end for a key that has a successor.
+	// ErrReplaced reports a key that has a successor, and so gets no new end.
 	ErrReplaced = errors.New("keys: key was replaced")
 	// ErrLimitReached reports an organization that has as many live keys or
 	// clients as it may have: see [Options.MaxKeys].
@@ -90,7 +92,7 @@ const (
 // An InvalidError says which value cannot be part of a record, and why. It is
 // [ErrInvalid] under [errors.Is], and does not quote the value.
 type InvalidError struct {
-	Field  string // one of the constants above
+	Field  string // one of FieldID and the other constants
 	Reason string // "is longer than 256 characters"
 }
 
@@ -99,8 +101,8 @@ func (e *InvalidError) Error() string { return fmt.Sprintf("%v: %s %s", ErrInval
 // Is reports whether target is [ErrInvalid].
 func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
 
-// A BeyondError says of what the caller would have handed on more than it has,
-// such as scopes. It is [ErrBeyond] under [errors.Is].
+// A BeyondError says what the caller has too little of for what it asked for, such
+// as scopes. It is [ErrBeyond] under [errors.Is].
 type BeyondError struct {
 	Field string // FieldScopes, FieldRateLimit, FieldEnvironment, FieldNetworks or FieldLifetime
 }

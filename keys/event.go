@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 )
 
@@ -63,70 +62,48 @@ type Event struct {
 	// Reason says why a request was refused, as one of the constants above,
 	// and is empty for the other types.
 	Reason string
-	// Err is the error behind the reason [ReasonUnavailable], for logs, or of
-	// a change that the library wanted to make on its own and could not.
+	// Err is the error behind [ReasonUnavailable], for logs. With the type
+	// Changed it is that of a change which a Verifier could not make: see
+	// [Options.Peppers].
 	Err error
 }
 
-// A Hook receives events. It is called by the goroutine that caused the event,
-// after the fact, and holds up that call until it returns: hand slow work to a
-// goroutine of your own. It must be safe for concurrent use. The context is
-// that of the call; [FromContext] tells who made a change, if the host put
-// a principal there.
+// A Hook receives events. The goroutine that caused an event calls it after the
+// fact, and waits for it: hand slow work to a goroutine of your own. A Hook must be
+// safe for concurrent use. The context is that of the call; [FromContext] tells who
+// made a change, if the host put a principal there.
 type Hook func(ctx context.Context, e Event)
 
-// LogEvents returns a hook that logs to logger: accepted requests and those
-// whose client has gone at level Debug, refused ones and changes at Info, and
-// failures of the store at Error.
-func LogEvents(logger *slog.Logger) Hook {
-	return func(ctx context.Context, e Event) {
-		level := slog.LevelInfo
-		switch {
-		case e.Reason == ReasonCanceled, e.Type == Accepted:
-			level = slog.LevelDebug
-		case e.Err != nil:
-			level = slog.LevelError
-		}
-		if !logger.Enabled(ctx, level) {
-			return
-		}
-		attrs := make([]slog.Attr, 0, 6)
-		for _, a := range [...]slog.Attr{
-			slog.String("org", e.Org), slog.String("id", e.ID),
-			slog.String("kind", string(e.Kind)), slog.String("reason", e.Reason),
-		} {
-			if a.Value.String() != "" {
-				attrs = append(attrs, a)
-			}
-		}
-		if e.Err != nil {
-			attrs = append(attrs, slog.Any("error", e.Err))
-		}
-		if by, ok := FromContext(ctx); ok && by.ID != e.ID {
-			attrs = append(attrs, slog.String("by", by.ID))
-		}
-		logger.LogAttrs(ctx, level, "credential "+e.Type.String(), attrs...)
-	}
-}
-
-// Reason returns the reason for a failed check as one of the constants above:
-// [ReasonUnavailable] for an error that this package does not know.
+// Reason returns the reason for the error of a check as one of the constants
+// above, and "" for nil. It is [ReasonUnavailable] if the error wraps
+// [ErrUnavailable] or is none of this package's, and [ReasonCanceled] if that is
+// so because the caller's context was canceled.
 func Reason(err error) string {
 	switch {
-	case err == ErrMalformed:
-		return ReasonMalformed
-	case err == ErrUnknown:
-		return ReasonUnknown
-	case err == ErrMismatch:
-		return ReasonMismatch
-	case err == ErrExpired:
-		return ReasonExpired
-	case err == ErrRevoked:
-		return ReasonRevoked
-	case err == ErrPaused:
-		return ReasonPaused
+	case err == nil:
+		return ""
 	case errors.Is(err, context.Canceled):
 		return ReasonCanceled
+	case errors.Is(err, ErrUnavailable):
+		return ReasonUnavailable
+	}
+	for i := range verdicts {
+		if errors.Is(err, verdicts[i].err) {
+			return verdicts[i].reason
+		}
 	}
 	return ReasonUnavailable
+}
+
+// verdicts are the reasons for errors that say what is wrong with a credential.
+var verdicts = [...]struct {
+	err    error
+	reason string
+}{
+	{ErrMalformed, ReasonMalformed},
+	{ErrUnknown, ReasonUnknown},
+	{ErrMismatch, ReasonMismatch},
+	{ErrExpired, ReasonExpired},
+	{ErrRevoked, ReasonRevoked},
+	{ErrPaused, ReasonPaused},
 }

@@ -14,7 +14,7 @@ func TestEventTypeString(t *testing.T) {
 	t.Parallel()
 	for et, want := range map[keys.EventType]string{
 		0: "none", keys.Created: "created", keys.Changed: "changed", keys.Rotated: "rotated",
-		keys.Revoked: "revoked", keys.Accepted: "accepted", keys.Refused: "refused", 7: "EventType(7)",
+		keys.Revoked: "revoked", keys.Accepted: "accepted", keys.Refused: "refused", keys.UsedReplaced: "used_replaced", 8: "EventType(8)",
 	} {
 		if got := et.String(); got != want {
 			t.Errorf("%d is %q, want %q", uint8(et), got, want)
@@ -68,27 +68,29 @@ func TestLogEvents(t *testing.T) {
 	}
 }
 
-// TestRefusalsTellWhose checks that refusals of a credential that exists name
-// its organization and kind, and others do not.
-func TestRefusalsTellWhose(t *testing.T) {
+// TestClaims checks what is said of a credential that is refused.
+func TestClaims(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)
-	a, b := env.create(keys.Spec{}), env.create(keys.Spec{})
-	wrong := partner.Text(withSecretOf(t, a.Record.ID, b.Text.Reveal())).Reveal()
-	if _, err := env.verify(wrong); err != keys.ErrMismatch {
-		t.Fatal(err)
-	}
-	if e := env.last(); e.Org != "acme" || e.ID != a.Record.ID || e.Kind != keys.KindKey {
-		t.Errorf("a wrong secret: %+v", e)
-	}
-	tok, err := partner.New("")
+	a, b := env.create(keys.Spec{Scopes: []string{"keys:manage"}}), env.create(keys.Spec{})
+	c, err := partner.New("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := env.verify(partner.Text(tok).Reveal()); err != keys.ErrUnknown {
-		t.Fatal(err)
-	}
-	if e := env.last(); e.Org != "" || e.ID != tok.ID || e.Kind != "" {
-		t.Errorf("an unknown key: %+v", e)
+	acme := keys.Claim{Org: "acme", ID: a.Record.ID, Kind: keys.KindKey}
+	for _, tt := range []struct {
+		name, text string
+		claim      keys.Claim
+		err        error
+	}{
+		{"a good key", a.Text.Reveal(), acme, nil},
+		{"a wrong secret", partner.Text(withSecretOf(t, a.Record.ID, b.Text.Reveal())).Reveal(), acme, keys.ErrMismatch},
+		{"an unknown key", partner.Text(c).Reveal(), keys.Claim{ID: c.ID}, keys.ErrUnknown},
+		{"junk", "junk", keys.Claim{}, keys.ErrMalformed},
+	} {
+		p, claim, err := env.verifier.VerifyClaim(t.Context(), tt.text, now())
+		if claim != tt.claim || err != tt.err || (p == keys.Principal{}) != (err != nil) {
+			t.Errorf("%s: %+v, %+v, %v", tt.name, p, claim, err)
+		}
 	}
 }

@@ -2,18 +2,72 @@ package keys
 
 import (
 	"hash"
+	"sync"
 	"sync/atomic"
 )
 
 // HoldSlowHashes takes every place for slow hashes until release is called.
 func (v *Verifier) HoldSlowHashes() (release func()) {
-	for range cap(v.hasher.slow) {
-		v.hasher.slow <- struct{}{}
+	places := v.hasher.slow.places
+	for range cap(places) {
+		places <- struct{}{}
 	}
 	return func() {
-		for range cap(v.hasher.slow) {
-			<-v.hasher.slow
+		for range cap(places) {
+			<-places
 		}
+	}
+}
+
+// HoldSlowTurn takes the turn of a credential until leave is called.
+func (v *Verifier) HoldSlowTurn(id string) (leave func()) {
+	l := v.hasher.slow
+	s, err := l.join(id)
+	if err != nil {
+		panic(err)
+	}
+	s.turn <- struct{}{}
+	return func() {
+		<-s.turn
+		l.part(id, s)
+	}
+}
+
+// SlowChecks returns how many slow checks run or wait, or how many credentials
+// they are of if that is more.
+func (v *Verifier) SlowChecks() int {
+	l := v.hasher.slow
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return max(l.n, len(l.ids))
+}
+
+// Lines returns of how many records changes are under way or wait.
+func (m *Manager) Lines() int {
+	m.queue.mu.Lock()
+	defer m.queue.mu.Unlock()
+	return len(m.queue.lines)
+}
+
+// WatchBuffers collects the buffers that secrets are copied to before they are
+// hashed under a pepper. It is called before v is used.
+func (v *Verifier) WatchBuffers() (buffers func() [][]byte) {
+	var mu sync.Mutex
+	var all [][]byte
+	for _, p := range v.hasher.peppers {
+		fresh := p.states.New
+		p.states.New = func() any {
+			s := fresh().(*hmacState)
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, s.in[:])
+			return s
+		}
+	}
+	return func() [][]byte {
+		mu.Lock()
+		defer mu.Unlock()
+		return all
 	}
 }
 

@@ -40,11 +40,11 @@ const (
 
 	// mostDrawn is the most that follows on a prefix and an environment.
 	mostDrawn = fixedIDLen + hexSecretLen
-
-	// MaxLen is the length in bytes of the longest credential that any format
-	// accepts.
-	MaxLen = 512
 )
+
+// MaxLen is the length in bytes of the longest credential that any format
+// accepts.
+const MaxLen = 512
 
 // A Format is the text form of one kind of credential. It is immutable and
 // may be used by many goroutines at once. Make one with [NewFormat].
@@ -57,10 +57,10 @@ type Format struct {
 
 // FormatOptions are the optional settings of a [Format].
 type FormatOptions struct {
-	// Environments are the words of which one stands between the prefix and
-	// the rest of an ID, as in vck_live_… and vck_test_…, each of lower-case
-	// letters and digits. The first is the default for new credentials. If
-	// empty, IDs carry no environment.
+	// Environments are words such as "live" and "test", each of 1 to 16
+	// lower-case letters and digits. One of them stands between the prefix and
+	// the rest of an ID, as in vck_live_…. The first is the default for new
+	// credentials. If empty, IDs carry no environment.
 	Environments []string
 
 	// AllowForeign also accepts credentials that another system made: after
@@ -72,7 +72,7 @@ type FormatOptions struct {
 	AllowForeign bool
 }
 
-// NewFormat returns a format whose IDs begin with prefix: 1 to 32 letters,
+// NewFormat returns a format whose IDs begin with prefix: 2 to 32 letters,
 // digits and underscores, of which the last is an underscore ("vck_"). A nil
 // opts is the zero FormatOptions. The error says which setting is wrong.
 func NewFormat(prefix string, layout Layout, opts *FormatOptions) (*Format, error) {
@@ -130,22 +130,22 @@ func (f *Format) Environments() []string {
 }
 
 // A Credential is a credential taken apart: what [Format.Parse] found, or what
-// [Format.New] made. It says nothing about whether the credential exists.
+// [Format.New] made. Whether anybody has such a credential it does not say.
 type Credential struct {
 	ID          string // public; "vck_test_5Tq…", "oauth_e1f2…", "cc_a1b2…"
 	Environment string // "test"; empty if the ID has none
 	Secret      Secret // the secret half
 }
 
-// New returns a new random token. An empty environment is the default one. It
+// New returns a new random credential. An empty environment is the default one. It
 // returns an error that wraps [ErrInvalid] if f does not know the environment.
 func (f *Format) New(environment string) (Credential, error) {
 	t, _, err := f.draw(environment)
 	return t, err
 }
 
-// draw returns a new random token and its text, of which the token's parts are
-// parts: it is all one allocation.
+// draw returns a credential and its text; the credential's fields are substrings
+// of the text.
 func (f *Format) draw(environment string) (t Credential, text string, err error) {
 	h := &f.heads[0]
 	if environment != "" {
@@ -184,17 +184,17 @@ func (f *Format) draw(environment string) (t Credential, text string, err error)
 	return t, text, nil
 }
 
-// Text returns t as the one text that is presented to a server. It is the
+// Text returns c as the one text that is presented to a server. It is the
 // inverse of [Format.Parse]. With the layout [Apart], where there is no such
 // text, it is the secret alone.
-func (f *Format) Text(t Credential) Secret {
+func (f *Format) Text(c Credential) Secret {
 	switch f.layout {
 	case Dotted:
-		return NewSecret(t.ID + "." + t.Secret.Reveal())
+		return NewSecret(c.ID + "." + c.Secret.Reveal())
 	case Fixed:
-		return NewSecret(t.ID + t.Secret.Reveal())
+		return NewSecret(c.ID + c.Secret.Reveal())
 	}
-	return t.Secret
+	return c.Secret
 }
 
 // appendBase62 appends n random base62 digits. Bytes that would make some digits

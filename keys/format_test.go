@@ -283,6 +283,7 @@ func TestNewFormatRefuses(t *testing.T) {
 		{"an empty environment", "vck_", keys.Dotted, &keys.FormatOptions{Environments: []string{""}}},
 		{"an environment in capitals", "vck_", keys.Dotted, &keys.FormatOptions{Environments: []string{"Live"}}},
 		{"an environment twice", "vck_", keys.Dotted, &keys.FormatOptions{Environments: []string{"live", "live"}}},
+		{"a long environment", "vck_", keys.Dotted, &keys.FormatOptions{Environments: []string{strings.Repeat("e", 17)}}},
 		{"an environment with an underscore", "vck_", keys.Dotted, &keys.FormatOptions{Environments: []string{"li_ve"}}},
 	}
 	for _, tt := range tests {

@@ -4,10 +4,9 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
-	"errors"
+	"crypto/subtle"
 	"fmt"
 	"hash"
-	"runtime"
 	"sync"
 )
 
@@ -35,16 +34,14 @@ func validPepperName(name string) bool {
 type hasher struct {
 	current string // name of the pepper for new digests; "" for plain SHA-256
 	peppers map[string]*pepper
-	slow    chan struct{} // holds one token for each slow hash that runs
+	slow    *slowLane
 }
 
-// newHasher returns a hasher whose first pepper makes new digests. Imported
-// digests, which are slow by design, are checked by half of the processors at
-// most, so that those who guess at them cannot starve other callers.
+// newHasher returns a hasher whose first pepper makes new digests.
 func newHasher(peppers []Pepper) (*hasher, error) {
 	h := &hasher{
 		peppers: make(map[string]*pepper),
-		slow:    make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		slow:    newSlowLane(),
 	}
 	for _, p := range peppers {
 		switch {
@@ -79,9 +76,10 @@ func (h *hasher) digestImported(kind Kind, secret string) Digest {
 	return h.digest(kind, secret)
 }
 
-// matches reports whether d is a digest of secret. An error means that d can
-// be compared with nothing, or that ctx ended while a slow hash waited.
-func (h *hasher) matches(ctx context.Context, d *Digest, kind Kind, secret string) (bool, error) {
+// matches reports whether the digest d of the credential with an ID is that of
+// secret. An error means that d can be compared with nothing, or that a slow hash
+// was not done.
+func (h *hasher) matches(ctx context.Context, id string, d *Digest, kind Kind, secret string) (bool, error) {
 	var sum [sha256.Size]byte
 	switch d.alg {
 	case algSHA256:
@@ -93,19 +91,32 @@ func (h *hasher) matches(ctx context.Context, d *Digest, kind Kind, secret strin
 		}
 		sum = p.sum(kind, secret)
 	default:
-		return h.matchesForeign(ctx, d, secret)
+		leave, err := h.slow.enter(ctx, id)
+		if err != nil {
+			return false, err
+		}
+		defer leave()
+		return d.matchesForeign(secret)
 	}
-	return equal(&sum, &d.sum), nil
+	return subtle.ConstantTimeCompare(sum[:], d.sum[:]) == 1, nil
 }
 
-func (h *hasher) matchesForeign(ctx context.Context, d *Digest, secret string) (bool, error) {
-	select {
-	case h.slow <- struct{}{}:
-		defer func() { <-h.slow }()
-		return d.matchesForeign(secret)
-	case <-ctx.Done():
-		return false, errors.Join(ErrUnavailable, ctx.Err())
+// sum256 is SHA-256 over the kind, a zero byte and the secret. The kind keeps
+// a digest of one kind from being of use as one of another.
+func sum256(kind Kind, secret string) [sha256.Size]byte {
+	if len(secret) <= hexSecretLen { // as the library's own are, which spares clearing much memory
+		var buf [maxTag + hexSecretLen]byte
+		return sha256.Sum256(tagged(buf[:], kind, secret))
 	}
+	var buf [maxTag + MaxLen]byte
+	return sha256.Sum256(tagged(buf[:], kind, secret))
+}
+
+// tagged writes what is hashed to buf, and returns that part of it.
+func tagged(buf []byte, kind Kind, secret string) []byte {
+	n := copy(buf, kind)
+	buf[n] = 0
+	return buf[:n+1+copy(buf[n+1:], secret)]
 }
 
 // burn does the work of matches for a record that is not there.
@@ -114,7 +125,7 @@ func (h *hasher) burn(kind Kind, secret string) {
 	if h.current != "" {
 		d = Digest{alg: algHMAC, text: h.current}
 	}
-	_, _ = h.matches(context.Background(), &d, kind, secret)
+	_, _ = h.matches(context.Background(), "", &d, kind, secret)
 }
 
 // outdated reports whether d should give way to the default digest of the
@@ -149,12 +160,10 @@ func newPepper(key Secret) *pepper {
 func (p *pepper) sum(kind Kind, secret string) [sha256.Size]byte {
 	s := p.states.Get().(*hmacState)
 	defer p.states.Put(s)
-	n := copy(s.in[:], kind)
-	s.in[n] = 0
-	n += 1 + copy(s.in[n+1:], secret)
+	in := tagged(s.in[:], kind, secret)
 	s.hash.Reset()
-	s.hash.Write(s.in[:n])
-	clear(s.in[:n])
+	s.hash.Write(in)
+	clear(in)
 	s.hash.Sum(s.out[:0])
 	return s.out
 }

@@ -3,25 +3,30 @@ package keys
 import (
 	"context"
 	"errors"
+	"iter"
 )
 
 // RevokeDescendants revokes a key or a client and everything that was made by
 // it, by what it made, and so on. It repeats until it finds none, so that those
-// are included which are made while it runs. It returns how many it revoked,
-// also beside an error, after which it should be called again. A principal ends
-// nothing whose scopes it lacks: then the error wraps [ErrBeyond], and nothing
-// was done. The other errors are those of [Actor.Revoke].
+// are included which are made while it runs. It returns how many it revoked, also
+// beside an error. A principal ends nothing whose scopes it lacks: then the error
+// wraps [ErrBeyond], and nothing was done. Or the error wraps [ErrCallerEnded],
+// [ErrNotFound], [ErrConflict] or [ErrUnavailable]. With the last two it should be
+// called again, and goes on where it stopped.
 func (a Actor) RevokeDescendants(ctx context.Context, kind Kind, id string) (int, error) {
 	p, err := a.m.look(ctx, a.p)
 	if err != nil {
 		return 0, err
 	}
-	return a.m.revokeDescendants(ctx, p.Org, kind, id, func(rec *Record) error { return a.m.holds(&p, rec.Scopes) })
+	n, err := a.m.revokeDescendants(ctx, p.Org, kind, id, func(rec *Record) error { return a.m.holds(&p, rec.Scopes) })
+	return n, a.m.everywhere(ctx, err)
 }
 
-// RevokeDescendants is [Actor.RevokeDescendants] for the host itself.
+// RevokeDescendants is [Actor.RevokeDescendants] for the host itself, which may
+// end everything.
 func (m *Manager) RevokeDescendants(ctx context.Context, org string, kind Kind, id string) (int, error) {
-	return m.revokeDescendants(ctx, org, kind, id, func(*Record) error { return nil })
+	n, err := m.revokeDescendants(ctx, org, kind, id, func(*Record) error { return nil })
+	return n, m.everywhere(ctx, err)
 }
 
 func (m *Manager) revokeDescendants(ctx context.Context, org string, kind Kind, id string, check func(*Record) error) (n int, err error) {
@@ -29,7 +34,7 @@ func (m *Manager) revokeDescendants(ctx context.Context, org string, kind Kind, 
 	if err != nil {
 		return 0, err
 	}
-	family := lineage{m: m, org: org, inside: map[string]bool{id: true}}
+	family := lineage{m: m, org: org, makers: make(map[string]string), inside: map[string]bool{id: true}}
 	made, err := family.live(ctx)
 	if err != nil {
 		return 0, err
@@ -47,17 +52,23 @@ func (m *Manager) revokeDescendants(ctx context.Context, org string, kind Kind, 
 		n++
 	}
 	for {
-		for _, rec := range made {
-			revoked, err := m.revokeRead(ctx, rec)
-			if err != nil {
-				return n, err
-			}
-			if revoked {
-				n++
-			}
+		more, err := m.revokeEach(ctx, each(made))
+		if n += more; err != nil {
+			return n, err
 		}
 		if made, err = family.live(ctx); err != nil || len(made) == 0 {
 			return n, err
+		}
+	}
+}
+
+// each iterates over records, without an error.
+func each(records []Record) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		for _, rec := range records {
+			if !yield(rec, nil) {
+				return
+			}
 		}
 	}
 }
@@ -66,50 +77,68 @@ func (m *Manager) revokeDescendants(ctx context.Context, org string, kind Kind, 
 type lineage struct {
 	m      *Manager
 	org    string
-	inside map[string]bool // by ID, whether a credential descends from the root
+	makers map[string]string // by ID, who made a credential, as far as that was read
+	inside map[string]bool   // by ID, whether a credential descends from the root
 }
 
 // live returns the live keys and clients that descend from the root.
 func (l *lineage) live(ctx context.Context) (found []Record, err error) {
-	for _, kind := range []Kind{KindKey, KindClient} {
-		for rec, err := range l.m.List(ctx, Query{Org: l.org, Kind: kind, Live: true}) {
-			if err != nil {
-				return nil, err
-			}
-			below, err := l.below(ctx, rec.CreatedBy)
-			if err != nil {
-				return nil, err
-			}
-			if below {
-				found = append(found, rec)
-			}
+	for rec, err := range l.m.live(ctx, l.org) {
+		if err != nil {
+			return nil, err
+		}
+		l.makers[rec.ID] = rec.CreatedBy
+		if rec.CreatedBy != "" {
+			found = append(found, rec)
 		}
 	}
-	return found, nil
+	// Now that all live makers are known, only those that are not live are read.
+	kept := found[:0]
+	for _, rec := range found {
+		below, err := l.below(ctx, rec.CreatedBy)
+		if err != nil {
+			return nil, err
+		}
+		if below {
+			kept = append(kept, rec)
+		}
+	}
+	return kept, nil
 }
 
 // below reports whether the credential with an ID is the root or descends from
 // it. It follows the line upward, through revoked ones too.
-func (l *lineage) below(ctx context.Context, id string) (bool, error) {
+func (l *lineage) below(ctx context.Context, id string) (below bool, err error) {
 	var line []string
-	known, below := false, false
 	for id != "" {
+		known := false
 		if below, known = l.inside[id]; known {
 			break
 		}
 		l.inside[id] = false // ends a line that leads back to itself
 		line = append(line, id)
-		rec, err := l.m.Get(ctx, l.org, "", id)
-		if err != nil && !errors.Is(err, ErrNotFound) {
-			for _, id := range line {
-				delete(l.inside, id)
-			}
-			return false, err
+		if id, err = l.maker(ctx, id); err != nil {
+			break
 		}
-		id = rec.CreatedBy
 	}
 	for _, id := range line {
-		l.inside[id] = below
+		if l.inside[id] = below; err != nil {
+			delete(l.inside, id)
+		}
 	}
-	return below, nil
+	return below, err
+}
+
+// maker returns the ID of who made a credential, or "" if that was nobody whose
+// line goes on.
+func (l *lineage) maker(ctx context.Context, id string) (string, error) {
+	if by, known := l.makers[id]; known {
+		return by, nil
+	}
+	rec, err := l.m.Get(ctx, l.org, "", id)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return "", err
+	}
+	l.makers[id] = rec.CreatedBy
+	return rec.CreatedBy, nil
 }

@@ -17,7 +17,9 @@ type down struct{ *store.Memory }
 
 var errDown = errors.New("down")
 
-func (down) Get(context.Context, string) (keys.Record, error) { return keys.Record{}, errDown }
+func (down) Get(context.Context, string) (rec, parent keys.Record, err error) {
+	return rec, parent, errDown
+}
 
 // A store that changes the answers of the one that it embeds is not passed by.
 func TestEmbeddedLocalStore(t *testing.T) {

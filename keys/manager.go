@@ -15,12 +15,14 @@ const (
 	maxDraws = 4
 	// pageSize is how many records the manager asks a store for at once.
 	pageSize = 100
+	// walkSize is how many it asks for where it looks at all of them.
+	walkSize = 1000
 	// sweepBatch is how many tokens are removed at once. A database that locks
 	// out its writers meanwhile does so for a short time.
 	sweepBatch = 100
 )
 
-// Forever is a time without an end: see [Rotation] and [Change].
+// Forever is a lifetime without an end: see [Spec], [Change] and [Rotation].
 const Forever time.Duration = math.MaxInt64
 
 // A Manager makes, changes and revokes credentials. It is safe for concurrent
@@ -28,12 +30,11 @@ const Forever time.Duration = math.MaxInt64
 //
 // Its methods take the organization that acts. A credential of another
 // organization is not found, just as one that does not exist; nor is one of
-// another kind than the one asked for. They are the host's own calls, and may do
-// everything. What a caller asks for goes through [Manager.As], which holds the
-// caller to what it has itself.
+// another kind than the one asked for. The methods are for the host itself, and may
+// do everything. What a caller asks for goes through [Manager.As], which holds the
+// caller to what it has.
 type Manager struct {
-	store    Store // every call of which ends
-	raw      Store // the host's, with its optional methods
+	store    *boundedStore
 	verifier *Verifier
 	queue    queue
 	settings
@@ -50,7 +51,7 @@ func NewManager(store Store, opts *Options) (*Manager, error) {
 		return nil, err
 	}
 	v := newVerifier(store, s)
-	return &Manager{store: v.store, raw: store, verifier: v, settings: s}, nil
+	return &Manager{store: v.store, verifier: v, settings: s}, nil
 }
 
 // Verifier returns the Verifier of m, over the same store with the same Options.
@@ -66,8 +67,11 @@ func (m *Manager) RateLimit(ctx context.Context, rec Record) (int, error) {
 }
 
 // Get returns a credential of org, revoked and expired ones included. An empty
-// kind stands for all kinds. The error wraps [ErrNotFound] or is the store's.
+// kind stands for all kinds. The error wraps [ErrNotFound] or [ErrUnavailable].
 func (m *Manager) Get(ctx context.Context, org string, kind Kind, id string) (Record, error) {
+	if !word.only(id) { // no format makes such an ID
+		return Record{}, ErrNotFound
+	}
 	rec, err := m.Find(ctx, id)
 	if err == nil && (rec.Org != org || kind != "" && rec.Kind != kind) {
 		err = ErrNotFound
@@ -78,15 +82,15 @@ func (m *Manager) Get(ctx context.Context, org string, kind Kind, id string) (Re
 	return rec, nil
 }
 
-// Find returns a credential by its ID alone, whatever its organization: it is for
-// operators. The error wraps [ErrNotFound] or is the store's.
+// Find returns a credential by its ID alone, whatever its organization. It is for
+// operators. The error wraps [ErrNotFound] or [ErrUnavailable].
 func (m *Manager) Find(ctx context.Context, id string) (Record, error) {
 	if !PossibleID(id) {
 		return Record{}, ErrNotFound
 	}
 	rec, _, err := m.store.Get(ctx, id)
 	if err == nil && rec.ID != id {
-		err = ErrCorrupt
+		err = corrupt(ctx, "not the record that was asked for")
 	}
 	if err != nil {
 		return Record{}, err
@@ -95,10 +99,12 @@ func (m *Manager) Find(ctx context.Context, id string) (Record, error) {
 }
 
 // List iterates over the records that q asks for, in ascending byte order of
-// their IDs. It reads a page of q.Limit records at a time, 100 if that is zero.
-// An error ends the iteration, and comes with the zero Record.
+// their IDs. It reads pages of q.Limit records, or of 100 if that is zero. An
+// error ends the iteration, and comes with the zero Record. It wraps [ErrInvalid]
+// if q does, or [ErrUnavailable].
 func (m *Manager) List(ctx context.Context, q Query) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
+		q := q // the iterator may be used again
 		if q.Limit == 0 {
 			q.Limit = pageSize
 		}
@@ -111,7 +117,7 @@ func (m *Manager) List(ctx context.Context, q Query) iter.Seq2[Record, error] {
 			for i := range page {
 				if !q.selects(&page[i]) {
 					// A store's mistake must not show what is another's.
-					yield(Record{}, ErrCorrupt)
+					yield(Record{}, corrupt(ctx, "a list with a record that was not asked for"))
 					return
 				}
 				q.After = page[i].ID
@@ -127,25 +133,23 @@ func (m *Manager) List(ctx context.Context, q Query) iter.Seq2[Record, error] {
 }
 
 // Orgs iterates over the organizations that have a credential and whose names
-// come after the given one, in ascending byte order. It is for operators. The
-// error is [errors.ErrUnsupported] if the store is no [OrgStore], or the
-// store's.
+// come after the given one, in ascending byte order. It is for operators. An error
+// ends the iteration. It wraps [errors.ErrUnsupported] if the store is no
+// [OrgStore], or [ErrUnavailable].
 func (m *Manager) Orgs(ctx context.Context, after string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		store, ok := m.raw.(OrgStore)
-		if !ok {
-			yield("", errors.ErrUnsupported)
-			return
-		}
+		after := after // the iterator may be used again
 		for {
-			ctx, cancel := context.WithTimeout(ctx, m.timeout)
-			page, err := store.Orgs(ctx, after, pageSize)
-			cancel()
+			page, err := m.store.orgs(ctx, after, pageSize)
 			if err != nil {
 				yield("", err)
 				return
 			}
 			for _, org := range page {
+				if org <= after { // which would never end
+					yield("", corrupt(ctx, "organizations that are out of order"))
+					return
+				}
 				if after = org; !yield(org, nil) {
 					return
 				}
@@ -158,23 +162,26 @@ func (m *Manager) Orgs(ctx context.Context, after string) iter.Seq2[string, erro
 }
 
 // Count returns how many keys or clients of org are neither revoked nor expired.
-// It stops counting at most. The error is the store's.
+// It counts no further than most, which is at least 1. The error wraps
+// [ErrInvalid] or [ErrUnavailable].
 func (m *Manager) Count(ctx context.Context, org string, kind Kind, most int) (int, error) {
+	if most < 1 {
+		return 0, &InvalidError{FieldLimit, "is less than 1"}
+	}
 	now := time.Now()
-	if store, ok := m.raw.(CountStore); ok {
-		ctx, cancel := context.WithTimeout(ctx, m.timeout)
-		defer cancel()
-		return store.Count(ctx, org, kind, now, most)
+	if m.store.counts() {
+		n, err := m.store.count(ctx, org, kind, now, most)
+		return min(n, most), err
 	}
 	n := 0
-	for rec, err := range m.List(ctx, Query{Org: org, Kind: kind, Live: true, Limit: 1000}) {
+	for rec, err := range m.List(ctx, Query{Org: org, Kind: kind, Live: true, Limit: walkSize}) {
 		if err != nil {
-			return n, err
+			return 0, err
 		}
 		if !rec.Expired(now) {
 			n++
 		}
-		if n >= most {
+		if n == most {
 			break
 		}
 	}
@@ -182,20 +189,22 @@ func (m *Manager) Count(ctx context.Context, org string, kind Kind, most int) (i
 }
 
 // LastUses returns when the credentials with the given IDs were last used, if
-// the Options have Uses: those that are not known to have been used are absent.
-// The error is the store's.
+// the Options have Uses. Credentials of which no use is known are absent.
+// The error wraps [ErrUnavailable].
 func (m *Manager) LastUses(ctx context.Context, ids ...string) (map[string]time.Time, error) {
 	if m.uses == nil {
 		return nil, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, m.timeout)
+	bounded, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
-	return m.uses.Last(ctx, ids...)
+	uses, err := m.uses.last(bounded, ids)
+	return uses, answer(ctx, err)
 }
 
 // Sweep removes the tokens that were expired or revoked before the given time,
-// in batches, until there are no more or ctx ends, and returns how many it
-// removed. Hosts call it on a ticker. Keys and clients stay forever.
+// in batches, until there are no more. It returns how many it removed, also
+// beside an error, which wraps [ErrUnavailable]. Hosts call it on a ticker. Keys
+// and clients stay forever.
 func (m *Manager) Sweep(ctx context.Context, before time.Time) (int, error) {
 	for n := 0; ; {
 		swept, err := m.store.Sweep(ctx, before, sweepBatch)

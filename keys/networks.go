@@ -24,8 +24,8 @@ type Networks struct {
 }
 
 // NetworksOf returns the set of the given networks. An IPv4 network that is
-// written as IPv6 is the IPv4 network, and bits behind the length of a prefix do
-// not count. The error wraps [ErrInvalid] if a prefix is not valid, or if more
+// written as IPv6 is the IPv4 network, and bits after the length of a prefix are
+// ignored. The error wraps [ErrInvalid] if a prefix is not valid, or if more
 // than [MaxNetworks] are left.
 func NetworksOf(prefixes ...netip.Prefix) (Networks, error) {
 	list := make([]netip.Prefix, 0, len(prefixes))
@@ -93,7 +93,7 @@ func ParseNetworks(text string) (Networks, error) {
 	return NetworksFromStrings(strings.Split(text, " ")...)
 }
 
-// NetworksFromStrings is [ParseNetworks] for networks that are apart.
+// NetworksFromStrings is [ParseNetworks] for a list of networks.
 func NetworksFromStrings(names ...string) (Networks, error) {
 	prefixes := make([]netip.Prefix, len(names))
 	for i, name := range names {

@@ -22,6 +22,8 @@ const DefaultTimeout = 2 * time.Second
 const (
 	DefaultMaxKeys    = 10_000
 	DefaultMaxClients = 1_000
+
+	maxCap = 1 << 30 // which nobody reaches
 )
 
 // Options are the settings of a [Manager] and its [Verifier]. Processes that
@@ -57,8 +59,9 @@ type Options struct {
 	// together. A credential whose record says 0 has the figure of its plan, and
 	// another one the lower of the two. 0 is no plan: then a credential has its
 	// own figure, or RateLimit if that is 0. Plan is called for each check, so
-	// it must be fast, and safe for concurrent use; with an error the check
-	// fails with [ErrUnavailable]. If nil, no organization has a plan.
+	// it must be fast, and safe for concurrent use. With an error, or a figure
+	// that is negative or above MaxRateLimit, the check fails with
+	// [ErrUnavailable]. If nil, no organization has a plan.
 	Plan func(ctx context.Context, org string) (perMinute int, err error)
 
 	// MaxKeys and MaxClients are how many keys and clients an organization may
@@ -72,7 +75,7 @@ type Options struct {
 	// not bounded. If zero, DefaultTimeout.
 	Timeout time.Duration
 
-	// Uses notes when credentials were last used. If nil, nobody does.
+	// Uses notes when credentials were last used. If nil, that is not kept.
 	Uses *Uses
 
 	// Hook receives an event for each credential that is made or changed. If
@@ -111,8 +114,8 @@ func newSettings(opts *Options) (s settings, err error) {
 		rateLimit: cmp.Or(opts.RateLimit, DefaultRateLimit),
 		plan:      opts.Plan,
 		caps: map[Kind]int{
-			KindKey:    cmp.Or(opts.MaxKeys, DefaultMaxKeys),
-			KindClient: cmp.Or(opts.MaxClients, DefaultMaxClients),
+			KindKey:    min(cmp.Or(opts.MaxKeys, DefaultMaxKeys), maxCap),
+			KindClient: min(cmp.Or(opts.MaxClients, DefaultMaxClients), maxCap),
 		},
 		timeout: cmp.Or(opts.Timeout, DefaultTimeout),
 		uses:    opts.Uses,

@@ -53,10 +53,9 @@ func (p Principal) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// PrincipalKey is the key of the principal among the values of a context, which
-// is a *Principal. Middleware that makes a context type of its own answers it in
-// its method Value, and spares an allocation; others use [NewContext] and
-// [FromContext].
+// PrincipalKey is the key of the principal, a *Principal, among the values of a
+// context. Middleware with a context type of its own can answer it in its method
+// Value, which spares an allocation. Others use [NewContext] and [FromContext].
 var PrincipalKey = &contextKey{"principal"}
 
 type contextKey struct{ name string }

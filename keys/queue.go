@@ -4,73 +4,110 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 )
 
+// maxTurn bounds how long a change waits for others.
+const maxTurn = 250 * time.Millisecond
+
 // A queue lets the changes to one record through one after another, so that
-// those of one process do not make each other fail. Whoever ends a credential
-// goes before all who wait to change it.
+// those of one process do not make each other fail. It lets none begin while
+// somebody ends the credential. It is a courtesy: what keeps writers from undoing
+// each other is the version that every write is compared with. So nobody waits
+// for a turn for long, and nobody waits to end a credential.
 type queue struct {
 	mu    sync.Mutex
-	lines map[string]*line // by ID, of records that somebody is changing
+	lines map[owned]*line // of records that somebody is writing
 }
 
-// A line has those who wait to change one record. Each waits for its channel to
-// be closed, which gives it the turn.
-type line struct{ ending, changing []chan struct{} }
+// An owned is an ID that an organization named. Whether it is one of its own is
+// not known yet: calls for the IDs of others must not stand in their way.
+type owned struct{ org, id string }
 
-// enter waits for the turn to change a record, which leave gives back. The error
-// is that of ctx.
-func (q *queue) enter(ctx context.Context, id string, ends bool) error {
+// A line has those who write one record.
+type line struct {
+	changing bool // somebody has the turn
+	ending   int
+	waiting  []chan struct{} // each is closed to give its owner the turn
+}
+
+// change waits for the turn to change a record, and returns what gives it back.
+// If the wait takes too long, or ctx ends, it returns without the turn.
+func (q *queue) change(ctx context.Context, org, id string) (leave func()) {
+	key := owned{org, id}
 	q.mu.Lock()
-	l := q.lines[id]
-	if l == nil {
-		if q.lines == nil {
-			q.lines = make(map[string]*line)
-		}
-		q.lines[id] = new(line)
+	l := q.line(key)
+	if !l.changing && l.ending == 0 {
+		l.changing = true
 		q.mu.Unlock()
-		return nil
+		return func() { q.leave(key) }
 	}
 	turn := make(chan struct{})
-	if ends {
-		l.ending = append(l.ending, turn)
-	} else {
-		l.changing = append(l.changing, turn)
-	}
+	l.waiting = append(l.waiting, turn)
 	q.mu.Unlock()
+
+	timer := time.NewTimer(maxTurn)
+	defer timer.Stop()
 	select {
 	case <-turn:
-		return nil
+		return func() { q.leave(key) }
+	case <-timer.C:
 	case <-ctx.Done():
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	is := func(c chan struct{}) bool { return c == turn }
-	waiting := len(l.ending) + len(l.changing)
-	l.ending, l.changing = slices.DeleteFunc(l.ending, is), slices.DeleteFunc(l.changing, is)
-	if len(l.ending)+len(l.changing) == waiting {
-		q.next(id) // it was given the turn meanwhile
+	if i := slices.Index(l.waiting, turn); i >= 0 {
+		l.waiting = slices.Delete(l.waiting, i, i+1)
+		return func() {}
 	}
-	return ctx.Err()
+	return func() { q.leave(key) } // it was given the turn meanwhile
 }
 
-// leave gives the turn to the next in line.
-func (q *queue) leave(id string) {
+// end keeps changes from beginning until done is called.
+func (q *queue) end(org, id string) (done func()) {
+	key := owned{org, id}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.next(id)
+	q.line(key).ending++
+	return func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.lines[key].ending--
+		q.next(key)
+	}
 }
 
-func (q *queue) next(id string) {
-	l := q.lines[id]
+// line returns the line of a record, which is made if there is none.
+func (q *queue) line(key owned) *line {
+	l := q.lines[key]
+	if l == nil {
+		if q.lines == nil {
+			q.lines = make(map[owned]*line)
+		}
+		l = new(line)
+		q.lines[key] = l
+	}
+	return l
+}
+
+func (q *queue) leave(key owned) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.lines[key].changing = false
+	q.next(key)
+}
+
+// next gives the turn to whoever waits longest, if it is free, and forgets a line
+// that nobody is in.
+func (q *queue) next(key owned) {
+	l := q.lines[key]
 	switch {
-	case len(l.ending) > 0:
-		close(l.ending[0])
-		l.ending = l.ending[1:]
-	case len(l.changing) > 0:
-		close(l.changing[0])
-		l.changing = l.changing[1:]
+	case l.changing || l.ending > 0:
+	case len(l.waiting) > 0:
+		l.changing = true
+		close(l.waiting[0])
+		l.waiting = l.waiting[1:]
 	default:
-		delete(q.lines, id)
+		delete(q.lines, key)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/claviger-auth/claviger/scopes"
 )
 
-// A Kind tells the credentials apart that a [Record] can describe.
+// A Kind is the kind of the credential that a [Record] is of.
 type Kind string
 
 const (
@@ -101,10 +101,10 @@ const (
 )
 
 // RecordFormat is the newest format of records that this version of the package
-// reads. A store that keeps the fields of a record apart, as columns, keeps
-// [Record.FormatNumber] beside them, and refuses with [ErrCorrupt] to read a record
-// whose number is above RecordFormat: a process of an older release would
-// otherwise read a part of it, and write it back without the rest.
+// reads. A store that keeps the fields of a record as columns keeps
+// [Record.FormatNumber] in one more. It refuses a record whose number is above
+// RecordFormat, with [ErrCorrupt]. Else a process of an older release would read a
+// part of a record, and write it back without the rest.
 const RecordFormat = 1
 
 // FormatNumber returns the lowest format that has room for all of r, from 1 to

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/scopes"
 )
 
 // goodRecord returns a key, or with a parent a token, that is valid.
@@ -51,7 +52,36 @@ func TestValidate(t *testing.T) {
 		{"a parent with NUL", keys.KindToken, func(r *keys.Record) { r.Parent = "cc_\x00" }, "parent"},
 		{"the longest label", keys.KindKey, func(r *keys.Record) { r.Label = strings.Repeat("ü", 256) }, ""},
 		{"a longer label", keys.KindKey, func(r *keys.Record) { r.Label = strings.Repeat("ü", 257) }, "label"},
-		{"no limit", keys.KindKey, func(r *keys.Record) { r.RateLimit = 0 }, "rate limit"},
+		{"no limit", keys.KindKey, func(r *keys.Record) { r.RateLimit = 0 }, ""},
+		{"a negative limit", keys.KindKey, func(r *keys.Record) { r.RateLimit = -1 }, "rate limit"},
+		{"the highest limit", keys.KindKey, func(r *keys.Record) { r.RateLimit = keys.MaxRateLimit }, ""},
+		{"a higher limit", keys.KindKey, func(r *keys.Record) { r.RateLimit = keys.MaxRateLimit + 1 }, "rate limit"},
+		{"the longest token lifetime", keys.KindClient, func(r *keys.Record) { r.TokenLifetime = keys.MaxTokenLifetime }, ""},
+		{"a longer token lifetime", keys.KindClient, func(r *keys.Record) { r.TokenLifetime = keys.MaxTokenLifetime + time.Millisecond }, "token lifetime"},
+		{"the longest scopes", keys.KindKey, func(r *keys.Record) { r.Scopes = scopes.MustParse(strings.Repeat("a", keys.MaxScopes)) }, ""},
+		{"longer scopes", keys.KindKey, func(r *keys.Record) { r.Scopes = scopes.MustParse(strings.Repeat("a", keys.MaxScopes+1)) }, "scopes"},
+		{"the longest environment", keys.KindKey, func(r *keys.Record) { r.Environment = strings.Repeat("a", 16) }, ""},
+		{"a longer environment", keys.KindKey, func(r *keys.Record) { r.Environment = strings.Repeat("a", 17) }, "environment"},
+		{"a capital in an environment", keys.KindKey, func(r *keys.Record) { r.Environment = "Test" }, "environment"},
+		{"the longest networks", keys.KindClient, func(r *keys.Record) { r.Networks = longestNetworks(t) }, ""},
+		{"the longest metadata", keys.KindKey, func(r *keys.Record) { r.Metadata = strings.Repeat("a", 4096) }, ""},
+		{"longer metadata", keys.KindKey, func(r *keys.Record) { r.Metadata = strings.Repeat("a", 4097) }, "metadata"},
+		{"metadata with NUL", keys.KindKey, func(r *keys.Record) { r.Metadata = "\x00" }, "metadata"},
+		{"the longest creator", keys.KindKey, func(r *keys.Record) { r.CreatedBy = long }, ""},
+		{"a longer creator", keys.KindKey, func(r *keys.Record) { r.CreatedBy = long + "a" }, "creator"},
+		{"the longest replaced key", keys.KindKey, func(r *keys.Record) { r.Replaces = long }, ""},
+		{"a longer replaced key", keys.KindKey, func(r *keys.Record) { r.Replaces = long + "a" }, "replaced key"},
+		{"the longest successor", keys.KindKey, func(r *keys.Record) { r.ReplacedBy = long }, ""},
+		{"a longer successor", keys.KindKey, func(r *keys.Record) { r.ReplacedBy = long + "a" }, "replaced key"},
+		{"a pause", keys.KindKey, func(r *keys.Record) { r.DisabledAt = r.CreatedAt }, ""},
+		{"microseconds of a pause", keys.KindKey, func(r *keys.Record) { r.DisabledAt = r.CreatedAt.Add(time.Microsecond) }, "time"},
+		{"a token's environment", keys.KindToken, func(r *keys.Record) { r.Environment = "test" }, "kind"},
+		{"a token's networks", keys.KindToken, func(r *keys.Record) { r.Networks = mustNetworks(t, "10.0.0.0/8") }, "kind"},
+		{"a token's metadata", keys.KindToken, func(r *keys.Record) { r.Metadata = "x" }, "kind"},
+		{"a token's creator", keys.KindToken, func(r *keys.Record) { r.CreatedBy = "x" }, "kind"},
+		{"a token's pause", keys.KindToken, func(r *keys.Record) { r.DisabledAt = r.CreatedAt }, "kind"},
+		{"a token's successor", keys.KindToken, func(r *keys.Record) { r.ReplacedBy = "x" }, "kind"},
+		{"what a token replaces", keys.KindToken, func(r *keys.Record) { r.Replaces = "x" }, "kind"},
 		{"a negative token lifetime", keys.KindClient, func(r *keys.Record) { r.TokenLifetime = -time.Millisecond }, "token lifetime"},
 		{"a fraction of one", keys.KindClient, func(r *keys.Record) { r.TokenLifetime = time.Microsecond }, "token lifetime"},
 		{"a key's token lifetime", keys.KindKey, func(r *keys.Record) { r.TokenLifetime = time.Hour }, "token lifetime"},
@@ -59,7 +89,9 @@ func TestValidate(t *testing.T) {
 		{"a second digest", keys.KindClient, func(r *keys.Record) { r.Previous, r.PreviousExpiresAt = r.Digest, r.CreatedAt }, ""},
 		{"one without an end", keys.KindClient, func(r *keys.Record) { r.Previous = r.Digest }, "previous digest"},
 		{"an end without one", keys.KindClient, func(r *keys.Record) { r.PreviousExpiresAt = r.CreatedAt }, "previous digest"},
-		{"no creation time", keys.KindKey, func(r *keys.Record) { r.CreatedAt = time.Time{} }, "creation time"},
+		{"no creation time", keys.KindKey, func(r *keys.Record) { r.CreatedAt = time.Time{} }, "time"},
+		{"the last version but one", keys.KindKey, func(r *keys.Record) { r.Version = 1<<63 - 2 }, ""},
+		{"the last version", keys.KindKey, func(r *keys.Record) { r.Version = 1<<63 - 1 }, "version"},
 		{"version 0", keys.KindKey, func(r *keys.Record) { r.Version = 0 }, "version"},
 		{"the first time", keys.KindKey, func(r *keys.Record) { r.CreatedAt = time.Unix(0, 0).UTC() }, ""},
 		{"a time before it", keys.KindKey, func(r *keys.Record) { r.CreatedAt = time.Unix(-1, 0).UTC() }, "time"},
@@ -130,5 +162,17 @@ func TestRecordPrints(t *testing.T) {
 	}
 	if strings.Contains(out.String(), sumText) {
 		t.Error("the digest is in the log")
+	}
+}
+
+func TestPossibleID(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[string]bool{
+		"": false, "a": true, "key/1 ü": true, "a\x00": false, "\x00": false, "a\xff": false, "ü\x00": false,
+		strings.Repeat("a", 255): true, strings.Repeat("a", 256): false, strings.Repeat("ü", 127): true, strings.Repeat("ü", 128): false,
+	} {
+		if got := keys.PossibleID(id); got != want {
+			t.Errorf("%q: %t", id, got)
+		}
 	}
 }

@@ -33,12 +33,12 @@ func TestRotate(t *testing.T) {
 				old := env.create(keys.Spec{Label: "CI", Scopes: []string{"keys:manage"}, Environment: "test", RateLimit: 7, Lifetime: tt.lifetime})
 				start := now()
 				env.types()
-				next, err := env.manager.Rotate(t.Context(), "acme", old.Record.ID, tt.overlap)
+				next, err := env.manager.Rotate(t.Context(), "acme", old.Record.ID, keys.Rotation{Overlap: tt.overlap})
 				if err != nil {
 					t.Fatal(err)
 				}
 				want := old.Record
-				want.ID, want.Digest = next.Record.ID, next.Record.Digest
+				want.ID, want.Digest, want.Replaces = next.Record.ID, next.Record.Digest, old.Record.ID
 				if diff := cmp.Diff(want, next.Record, cmpRecords); diff != "" || next.Record.ID == old.Record.ID {
 					t.Errorf("the successor differs in more than its ID:\n%s", diff)
 				}
@@ -54,9 +54,12 @@ func TestRotate(t *testing.T) {
 				if _, err := env.verify(old.Text.Reveal()); (err == nil) != tt.oldGood {
 					t.Errorf("the old key: %v", err)
 				}
-				rec, err := env.manager.Get(t.Context(), "acme", old.Record.ID)
+				rec, err := env.manager.Get(t.Context(), "acme", "", old.Record.ID)
 				if err != nil {
 					t.Fatal(err)
+				}
+				if rec.ReplacedBy != next.Record.ID {
+					t.Errorf("the old key names %q as its successor", rec.ReplacedBy)
 				}
 				switch {
 				case tt.oldEnds == 0 && !rec.ExpiresAt.IsZero(), tt.oldEnds > 0 && !rec.ExpiresAt.Equal(start.Add(tt.oldEnds)):
@@ -71,11 +74,11 @@ func TestRotateRefuses(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)
 	revoked := env.create(keys.Spec{}).Record.ID
-	if err := env.manager.Revoke(t.Context(), "acme", revoked); err != nil {
+	if err := env.manager.Revoke(t.Context(), "acme", "", revoked); err != nil {
 		t.Fatal(err)
 	}
 	over := env.create(keys.Spec{}).Record.ID
-	if _, err := env.manager.Rotate(t.Context(), "acme", over, 0); err != nil {
+	if _, err := env.manager.Rotate(t.Context(), "acme", over, keys.Rotation{}); err != nil {
 		t.Fatal(err)
 	}
 	clientRec, tokenRec, _, _ := pair(t, env)
@@ -92,7 +95,7 @@ func TestRotateRefuses(t *testing.T) {
 		"an unknown key":     {"vck_live_x", keys.Forever, keys.ErrNotFound},
 		"a negative overlap": {over, -1, keys.ErrInvalid},
 	} {
-		if issued, err := env.manager.Rotate(t.Context(), "acme", tt.id, tt.overlap); !errors.Is(err, tt.want) || issued.Text.Len() != 0 {
+		if issued, err := env.manager.Rotate(t.Context(), "acme", tt.id, keys.Rotation{Overlap: tt.overlap}); !errors.Is(err, tt.want) || issued.Text.Len() != 0 {
 			t.Errorf("%s: %v, want %v", name, err, tt.want)
 		}
 	}
@@ -108,15 +111,15 @@ func TestRotateLosesToRevoke(t *testing.T) {
 	env := newEnv(t, nil)
 	old := env.create(keys.Spec{}).Record
 	env.faults.Corrupt(storetest.Get, 1, func(*keys.Record) {
-		if err := env.manager.Revoke(t.Context(), "acme", old.ID); err != nil {
+		if err := env.manager.Revoke(t.Context(), "acme", "", old.ID); err != nil {
 			t.Error(err)
 		}
 	})
-	issued, err := env.manager.Rotate(t.Context(), "acme", old.ID, keys.Forever)
+	issued, err := env.manager.Rotate(t.Context(), "acme", old.ID, keys.Rotation{Overlap: keys.Forever})
 	if !errors.Is(err, keys.ErrRevoked) || issued.Text.Len() != 0 {
 		t.Errorf("%v, %v; want ErrRevoked", issued.Record, err)
 	}
-	for rec, err := range env.manager.List(t.Context(), "acme", keys.KindKey, "") {
+	for rec, err := range env.manager.List(t.Context(), keys.Query{Org: "acme", Kind: keys.KindKey}) {
 		if err != nil || !rec.Revoked() {
 			t.Errorf("%v is alive, %v", rec, err)
 		}
@@ -130,13 +133,13 @@ func TestRotateThatCannotFinish(t *testing.T) {
 	old := env.create(keys.Spec{})
 	cause := errors.New("down")
 	env.faults.Fail(storetest.Update, 1, cause)
-	if _, err := env.manager.Rotate(t.Context(), "acme", old.Record.ID, 0); !errors.Is(err, cause) {
+	if _, err := env.manager.Rotate(t.Context(), "acme", old.Record.ID, keys.Rotation{}); !errors.Is(err, cause) {
 		t.Errorf("%v", err)
 	}
 	if _, err := env.verify(old.Text.Reveal()); err != nil {
 		t.Errorf("the old key suffers: %v", err)
 	}
-	for rec := range env.manager.List(t.Context(), "acme", keys.KindKey, "") {
+	for rec := range env.manager.List(t.Context(), keys.Query{Org: "acme", Kind: keys.KindKey}) {
 		if rec.ID != old.Record.ID && !rec.Revoked() {
 			t.Errorf("the successor %v is alive", rec)
 		}
@@ -151,12 +154,12 @@ func TestRotateWhenTheStoreFails(t *testing.T) {
 	cause := errors.New("down")
 	for _, method := range []storetest.Method{storetest.Get, storetest.Insert} {
 		env.faults.Fail(method, 1, cause)
-		issued, err := env.manager.Rotate(t.Context(), "acme", old.Record.ID, 0)
+		issued, err := env.manager.Rotate(t.Context(), "acme", old.Record.ID, keys.Rotation{})
 		if !errors.Is(err, cause) || errors.Is(err, keys.ErrNotFound) || issued.Text.Len() != 0 {
 			t.Errorf("%v: %v", method, err)
 		}
 	}
-	rec, err := env.manager.Get(t.Context(), "acme", old.Record.ID)
+	rec, err := env.manager.Get(t.Context(), "acme", "", old.Record.ID)
 	if diff := cmp.Diff(old.Record, rec, cmpRecords); err != nil || diff != "" {
 		t.Errorf("the old key suffers: %v\n%s", err, diff)
 	}
@@ -193,7 +196,7 @@ func TestRotateSecret(t *testing.T) {
 				if tt.overlap > 0 {
 					want.Previous, want.PreviousExpiresAt = first.Record.Digest, now().Add(tt.overlap)
 				}
-				stored, err := env.manager.Get(t.Context(), "acme", id)
+				stored, err := env.manager.Get(t.Context(), "acme", "", id)
 				if diff := cmp.Diff(want, stored, cmpRecords); err != nil || diff != "" {
 					t.Errorf("%v\n%s", err, diff)
 				}
@@ -248,7 +251,7 @@ func TestRotateSecretRefuses(t *testing.T) {
 	env := newEnv(t, nil)
 	live := createClient(t, env, keys.Spec{})
 	revoked := createClient(t, env, keys.Spec{}).Record.ID
-	if err := env.manager.Revoke(t.Context(), "acme", revoked); err != nil {
+	if err := env.manager.Revoke(t.Context(), "acme", "", revoked); err != nil {
 		t.Fatal(err)
 	}
 	over := goodRecord(t, keys.KindClient)

@@ -129,7 +129,7 @@ func (q *Query) selects(r *Record) bool {
 
 // A UseStore is a [Store] that keeps when credentials were last used, for
 // [Uses]. It is optional. Uses are kept apart from records: noting one changes
-// neither a record's version nor anything else of it, so it can undo nothing.
+// nothing of a record, its version included.
 type UseStore interface {
 	// NoteUses notes, for each ID, that the credential was used at a time. The
 	// later of two times stays, whatever the order in which they are noted.
@@ -142,8 +142,8 @@ type UseStore interface {
 }
 
 // A CountStore is a [Store] that counts records without reading them. It is
-// optional: without it, [Manager.Create] walks over lists to see whether an
-// organization is at its cap.
+// optional: without it, [Manager.Count] reads lists, and so do the methods of an
+// [Actor] that look whether an organization has as many credentials as it may have.
 type CountStore interface {
 	// Count returns how many records of an organization and a kind are
 	// neither revoked nor expired at a time. It may stop counting at most.

@@ -7,11 +7,11 @@ import (
 	"github.com/claviger-auth/claviger/scopes"
 )
 
-// IssueToken makes an access token of a client, whose record was read just
-// now, for the given time and no longer than the client itself is good. The
-// scopes are for the caller to decide; whatever they are, the token never
+// IssueToken makes an access token of a client, whose record was read just now.
+// The token is good for the given lifetime, but no longer than the client is. It
+// gets the given scopes and the always-granted ones. Whatever they are, it never
 // permits more than the client does when it is used. The error is [ErrRevoked],
-// [ErrExpired], wraps [ErrInvalid], or is the store's.
+// [ErrExpired] or [ErrPaused], or wraps [ErrInvalid] or [ErrUnavailable].
 func (m *Manager) IssueToken(ctx context.Context, client Record, granted scopes.Set, lifetime time.Duration) (Issued, error) {
 	return m.IssueTokenAt(ctx, &client, granted, lifetime, time.Now())
 }

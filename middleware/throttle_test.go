@@ -4,11 +4,11 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/claviger-auth/claviger/keys/httpjson"
 	"github.com/claviger-auth/claviger/middleware"
 	"github.com/claviger-auth/claviger/ratelimit"
 	"github.com/claviger-auth/claviger/store"
@@ -56,45 +56,29 @@ func TestThrottle(t *testing.T) {
 	})
 }
 
+// TestThrottleAddress asks which requests share a bucket.
 func TestThrottleAddress(t *testing.T) {
 	t.Parallel()
-	proxies := &middleware.ThrottleOptions{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.1.2.3/8"), netip.MustParsePrefix("2001:db8:f::/48"), netip.MustParsePrefix("::ffff:172.16.0.0/108")}}
-	plain, behind := newThrottle(t, new(ratelimit.Memory), 1, nil), newThrottle(t, new(ratelimit.Memory), 1, proxies)
 	for _, tt := range []struct {
-		name, remote string
-		forwarded    []string
-		plain        string
-		behind       string
+		name    string
+		proxies *middleware.Proxies
+		a, b    *http.Request
+		shared  bool
 	}{
-		{"IPv4", "192.0.2.1:80", nil, "192.0.2.1", "192.0.2.1"},
-		{"IPv4 in IPv6", "[::ffff:192.0.2.1]:80", nil, "192.0.2.1", "192.0.2.1"},
-		{"IPv6", "[2001:db8::1:2:3:4]:80", nil, "2001:db8::/64", "2001:db8::/64"},
-		{"IPv6 with a zone", "[fe80::1%eth0]:80", nil, "fe80::/64", "fe80::/64"},
-		{"no port", "192.0.2.1", nil, "192.0.2.1", "192.0.2.1"},
-		{"a Unix socket", "@", nil, "unknown", "unknown"},
-		{"nothing", "", nil, "unknown", "unknown"},
-		{"a field from anybody", "192.0.2.1:80", []string{"198.51.100.1"}, "192.0.2.1", "192.0.2.1"},
-		{"a proxy", "10.0.0.1:80", []string{"198.51.100.1"}, "10.0.0.1", "198.51.100.1"},
-		{"a proxy trusted in IPv6's clothes", "172.17.0.1:80", []string{"198.51.100.1"}, "172.17.0.1", "198.51.100.1"},
-		{"a chain of proxies", "10.0.0.1:80", []string{"198.51.100.1, 10.0.0.3", "10.0.0.2"}, "10.0.0.1", "198.51.100.1"},
-		{"a made-up beginning", "10.0.0.1:80", []string{"1.1.1.1, 198.51.100.1, 10.0.0.3"}, "10.0.0.1", "198.51.100.1"},
-		{"only proxies", "10.0.0.1:80", []string{"10.0.0.2"}, "10.0.0.1", "10.0.0.2"},
-		{"junk in the field", "10.0.0.1:80", []string{"198.51.100.1, junk"}, "10.0.0.1", "10.0.0.1"},
-		{"an empty field", "10.0.0.1:80", []string{""}, "10.0.0.1", "10.0.0.1"},
-		{"no field", "10.0.0.1:80", nil, "10.0.0.1", "10.0.0.1"},
-		{"a port in the field", "10.0.0.1:80", []string{"198.51.100.1:1234"}, "10.0.0.1", "198.51.100.1"},
-		{"IPv6 in the field", "[2001:db8:f::1]:80", []string{"[2001:db8:1:2:3::4]:443"}, "2001:db8:f::/64", "2001:db8:1:2::/64"},
+		{"two ports", nil, hop("192.0.2.1:1"), hop("192.0.2.1:2"), true},
+		{"two addresses", nil, hop("192.0.2.1:1"), hop("192.0.2.2:1"), false},
+		{"IPv4 in IPv6", nil, hop("192.0.2.1:1"), hop("[::ffff:192.0.2.1]:2"), true},
+		{"a network of IPv6", nil, hop("[2001:db8::1]:1"), hop("[2001:db8::ffff:1]:1"), true},
+		{"two networks of IPv6", nil, hop("[2001:db8::1]:1"), hop("[2001:db8:0:1::1]:1"), false},
+		{"not known", nil, hop("@"), hop(""), true},
+		{"a field from anybody", nil, hop("192.0.2.1:1", "198.51.100.1"), hop("192.0.2.1:1", "198.51.100.2"), true},
+		{"behind a proxy", newProxies(t, false, "192.0.2.1/32"), hop("192.0.2.1:1", "198.51.100.1"), hop("192.0.2.1:1", "198.51.100.2"), false},
+		{"behind two", newProxies(t, false, "192.0.2.0/24"), hop("192.0.2.1:1", "198.51.100.1"), hop("192.0.2.2:1", "198.51.100.1"), true},
 	} {
-		r := httptest.NewRequest("GET", "/", nil)
-		r.RemoteAddr = tt.remote
-		for _, line := range tt.forwarded {
-			r.Header.Add("X-Forwarded-For", line)
-		}
-		if got := plain.Address(r); got != tt.plain {
-			t.Errorf("%s: %q without proxies, want %q", tt.name, got, tt.plain)
-		}
-		if got := behind.Address(r); got != tt.behind {
-			t.Errorf("%s: %q behind proxies, want %q", tt.name, got, tt.behind)
+		h := newThrottle(t, new(ratelimit.Memory), 1, &middleware.ThrottleOptions{Proxies: tt.proxies}).Limit(ok)
+		serve(h, tt.a)
+		if w := serve(h, tt.b); (w.Code == 429) != tt.shared {
+			t.Errorf("%s: %d", tt.name, w.Code)
 		}
 	}
 }
@@ -111,9 +95,9 @@ func TestThrottleWhenTheStoreFails(t *testing.T) {
 
 func TestThrottleWritesErrorsItsOwnWay(t *testing.T) {
 	t.Parallel()
-	var got middleware.Refusal
+	var got httpjson.Refusal
 	throttle := newThrottle(t, new(ratelimit.Memory), 1, &middleware.ThrottleOptions{
-		WriteError: func(w http.ResponseWriter, _ *http.Request, refusal middleware.Refusal) {
+		WriteError: func(w http.ResponseWriter, _ *http.Request, refusal httpjson.Refusal) {
 			got = refusal
 			w.WriteHeader(refusal.Status)
 		},
@@ -137,8 +121,5 @@ func TestNewThrottleRefuses(t *testing.T) {
 	}
 	if _, err := middleware.NewThrottle(limiter, ratelimit.Limit{}, nil); err == nil {
 		t.Error("no limit: no error")
-	}
-	if _, err := middleware.NewThrottle(limiter, limit, &middleware.ThrottleOptions{TrustedProxies: make([]netip.Prefix, 1)}); err == nil {
-		t.Error("no network: no error")
 	}
 }

@@ -15,19 +15,20 @@ func TestEndpointAllocations(t *testing.T) {
 		send   func(*exchange)
 		allocs float64
 	}{
-		// The body, the token's text, its ID, its record.
-		{"exchange by form", x.good["form"], x.exchange, 4},
+		// The body, the token's text, its ID, its record, its scopes with those
+		// that are always granted, and the values of the answer's fields.
+		{"exchange by form", x.good["form"], x.exchange, 6},
 		// And the credentials, decoded.
-		{"exchange by Basic", x.good["basic"], x.exchange, 5},
-		{"exchange by JSON", x.good["json"], x.exchange, 4},
-		// The body.
-		{"malformed", x.bad["malformed"], x.refuse, 1},
-		{"unknown", x.bad["unknown"], x.refuse, 1},
-		{"wrong secret", x.bad["wrong_secret"], x.refuse, 1},
+		{"exchange by Basic", x.good["basic"], x.exchange, 7},
+		{"exchange by JSON", x.good["json"], x.exchange, 6},
+		// The body, the address's name, and the values of the answer's fields.
+		{"malformed", x.bad["malformed"], x.refuse, 5},
+		{"unknown", x.bad["unknown"], x.refuse, 5},
+		{"wrong secret", x.bad["wrong_secret"], x.refuse, 5},
 		// The body, the credentials, and the answer of an encoder.
-		{"introspection", x.good["token"], x.introspect, 7},
-		{"introspection of nothing", x.bad["token"], x.introspect, 7},
-		{"revocation of nothing", x.bad["token"], x.revoke, 2},
+		{"introspection", x.good["token"], x.introspect, 9},
+		{"introspection of nothing", x.bad["token"], x.introspect, 9},
+		{"revocation of nothing", x.bad["token"], x.revoke, 4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if n := testing.AllocsPerRun(1000, func() { tt.send(tt.x) }); n != tt.allocs {
@@ -42,8 +43,8 @@ func TestEndpointAllocations(t *testing.T) {
 			requests[i] = x.about(x.token(t))
 		}
 		i := 0
-		if n := testing.AllocsPerRun(runs, func() { x.revoke(requests[i]); i++ }); n != 5 {
-			t.Errorf("%v allocations, want 5", n)
+		if n := testing.AllocsPerRun(runs, func() { x.revoke(requests[i]); i++ }); n != 9 {
+			t.Errorf("%v allocations, want 9", n)
 		}
 	})
 }

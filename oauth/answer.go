@@ -4,16 +4,7 @@ import (
 	"net/http"
 	"sync"
 
-	"github.com/claviger-auth/claviger/keys/keyshttp"
-)
-
-// Values of header fields that are always the same, so that an answer does not
-// allocate them anew. Nobody changes them in place: to add to one copies it.
-var (
-	typeJSON = []string{"application/json"}
-	noStore  = []string{"no-store"}
-	noCache  = []string{"no-cache"}
-	noSniff  = []string{"nosniff"}
+	"github.com/claviger-auth/claviger/keys/httpjson"
 )
 
 // An answer is a body of JSON that is being written. It may hold a token, and so
@@ -29,20 +20,30 @@ func (a *answer) add(text string) { a.text = append(a.text, text...) }
 
 // send sends an answer, which must not be used any more.
 func (a *answer) send(w http.ResponseWriter, status int) {
+	// The values of the fields have memory of their own for each answer, since a
+	// host may write to it.
+	values := &[3]string{"application/json", "no-store", "no-cache"}
 	h := w.Header()
-	h["Content-Type"] = typeJSON
-	h["Cache-Control"] = noStore
-	h["Pragma"] = noCache
+	h["Content-Type"], h["Cache-Control"], h["Pragma"] = values[:1:1], values[1:2:2], values[2:3:3]
 	w.WriteHeader(status)
-	_, _ = w.Write(a.text) // a client that is gone needs no answer
+	_, _ = w.Write(a.text) // a client that has gone needs no answer
 	clear(a.text)
 	a.text = a.text[:0]
 	answers.Put(a)
 }
 
-// writeError answers with an error (RFC 6749 §5.2), as keyshttp.WriteError does.
-func writeError(w http.ResponseWriter, e keyshttp.Error) {
-	w.Header()["X-Content-Type-Options"] = noSniff
+// sendError answers with an error (RFC 6749 §5.2). A challenge or a time to wait,
+// in seconds, is written if there is one.
+func sendError(w http.ResponseWriter, e *httpjson.Refusal, challenge, wait string) {
+	values := &[3]string{"nosniff", challenge, wait}
+	h := w.Header()
+	h["X-Content-Type-Options"] = values[:1:1]
+	if challenge != "" {
+		h["Www-Authenticate"] = values[1:2:2]
+	}
+	if wait != "" {
+		h["Retry-After"] = values[2:3:3]
+	}
 	// Neither codes nor descriptions have characters that JSON escapes.
 	body := newAnswer()
 	body.add(`{"error":"`)

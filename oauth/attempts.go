@@ -15,8 +15,8 @@ const attemptShards = 64
 // attempts are authentications that are under way, by their buckets. A failure
 // is counted only when it is known, which takes a trip to the store, so without
 // them everybody who asks during that trip would be let through. An attempt
-// therefore begins only if its bucket has a failure left for it besides one for
-// each that runs; until that is so it waits for one of those to end. All that run
+// starts only if the bucket could pay for it and for every running attempt
+// failing; until that is so it waits for one of those to end. All that run
 // may fail, and still there are no more failures than the limit permits, while
 // clients with the right secret are never refused for asking many times at once.
 type attempts struct {
@@ -42,9 +42,9 @@ func (t *throttle) begin(b *bucket, now time.Time) (turn chan struct{}, wait tim
 	defer a.mu.Unlock()
 	i := a.queue(b)
 	q := &a.queues[i]
-	if q.running < t.limit.Burst() {
+	if q.running < b.limit.Burst() {
 		// An error cannot be: limit and cost are good. It would refuse nobody.
-		d, err := t.buckets.Peek(b.Bucket, t.limit, now, q.running+1)
+		d, err := t.buckets.Peek(b.Bucket, b.limit, now, q.running+1)
 		if err != nil || d.Allowed {
 			q.running++
 			return nil, 0

@@ -100,7 +100,7 @@ func newExchanges(tb testing.TB) *exchanges {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	h, err := oauth.NewHandler(server, "https://auth.example.com", &oauth.HandlerOptions{Failures: 1_000_000_000})
+	h, err := oauth.NewHandler(server, "https://auth.example.com", &oauth.HandlerOptions{Failures: 1_000_000_000, AddressFailures: 1_000_000_000})
 	if err != nil {
 		tb.Fatal(err)
 	}

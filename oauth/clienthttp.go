@@ -1,14 +1,13 @@
 package oauth
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
-	"github.com/claviger-auth/claviger/keys/keyshttp"
+	"github.com/claviger-auth/claviger/keys/httpjson"
 )
 
 // maxOverlap bounds the overlap of a rotation, in seconds: ten years of 365
@@ -26,189 +25,182 @@ type clientBody struct {
 	Name         string   `json:"name,omitempty"`
 	Scopes       []string `json:"scopes,omitempty"`
 	CreatedAt    string   `json:"createdAt"`
+	CreatedBy    string   `json:"createdBy,omitempty"`
+	Environment  string   `json:"environment,omitempty"`
+	ExpiresAt    string   `json:"expiresAt,omitempty"`
+	DisabledAt   string   `json:"disabledAt,omitempty"`
 }
 
-func createdAt(rec *keys.Record) string { return rec.CreatedAt.UTC().Format(keyshttp.TimeFormat) }
+// An action answers a request of a principal, or returns why it does not.
+type action func(w http.ResponseWriter, r *http.Request, by keys.Principal) error
 
-// CreateClient makes a client. The body, which may be missing, is
-// {"name"?: text, "scopes"?: [names]}; without scopes the client has those of
-// the caller. The answer is 201, and the only one that shows the secret:
-//
-//	{"clientId", "clientSecret", "companyId", "createdAt"}
-//
-// with the name and the scopes if the request had them.
-func (h *Handler) CreateClient(w http.ResponseWriter, r *http.Request) {
-	by, ok := h.caller(w, r)
-	if !ok {
-		return
+// manage returns the handler of an action.
+func (h *Handler) manage(do action) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		by, ok := keys.FromContext(r.Context())
+		if !ok || by.Org == "" {
+			httpjson.Refuse(w, r, h.write, httpjson.Refusal{
+				Status: http.StatusUnauthorized, Code: "unauthorized", Description: "the request has no principal",
+			})
+			return
+		}
+		err := do(w, r, by)
+		if err == nil {
+			return
+		}
+		if httpjson.Refuse(w, r, h.write, httpjson.RefusalOf(err)) == http.StatusServiceUnavailable {
+			h.logger.LogAttrs(r.Context(), slog.LevelError, "managing clients failed", slog.String("route", r.Pattern), slog.Any("error", err))
+		}
+	})
+}
+
+// beyond makes a refusal of what would give somebody more than the caller has.
+func beyond(err error) error {
+	if !errors.Is(err, keys.ErrBeyond) {
+		return err
 	}
+	return &httpjson.Refusal{
+		Status: http.StatusForbidden, Code: "insufficient_scope",
+		Description: "the client would have more than the caller has", Err: err,
+	}
+}
+
+// createClient makes a client.
+func (h *Handler) createClient(w http.ResponseWriter, r *http.Request, by keys.Principal) error {
 	var name *string
 	var names *[]string
-	if err := keyshttp.ReadJSON(w, r, maxBody, keyshttp.Optional("name", &name), keyshttp.Optional("scopes", &names)); err != nil {
-		keyshttp.WriteError(w, err)
-		return
+	if _, err := httpjson.ReadQuery(r); err != nil {
+		return err
+	}
+	if err := httpjson.Read(w, r, maxBody, httpjson.Optional("name", &name), httpjson.Optional("scopes", &names)); err != nil {
+		return err
 	}
 	var spec ClientSpec
 	if name != nil {
 		spec.Name = *name
 	}
 	if names != nil {
-		spec.Scopes = append([]string{}, *names...)
+		spec.Scopes = *names // an empty list is not nil, which would be the caller's
 	}
 	issued, err := h.server.Register(r.Context(), by, spec)
-	if err == nil {
-		err = h.takeBack(r.Context(), by, issued)
-	}
 	if err != nil {
-		h.failClient(w, r, err)
-		return
+		return beyond(err)
 	}
-	body := clientBody{
-		ClientID: issued.Record.ID, ClientSecret: issued.Text.Reveal(), CompanyID: issued.Record.Org,
-		Name: issued.Record.Label, CreatedAt: createdAt(&issued.Record),
-	}
+	body := issuedBody(&issued)
 	if names != nil {
 		body.Scopes = issued.Record.Scopes.Names()
 	}
 	w.Header().Set("Location", r.URL.EscapedPath()+"/"+issued.Record.ID)
 	writeSecret(w, http.StatusCreated, body)
+	return nil
 }
 
-// takeBack deletes a new client whose maker's credential has ended meanwhile.
-func (h *Handler) takeBack(ctx context.Context, by keys.Principal, issued keys.Issued) error {
-	err := keyshttp.Recheck(ctx, h.server.manager, by)
-	if err != nil {
-		err = errors.Join(err, h.server.Delete(context.WithoutCancel(ctx), by.Org, issued.Record.ID))
+// issuedBody describes a client with its new secret.
+func issuedBody(issued *keys.Issued) clientBody {
+	return clientBody{
+		ClientID: issued.Record.ID, ClientSecret: issued.Text.Reveal(), CompanyID: issued.Record.Org,
+		Name: issued.Record.Label, CreatedAt: httpjson.Timestamp(issued.Record.CreatedAt),
 	}
-	return err
 }
 
-// ListClients lists the clients of the caller's organization: {"clients": [{
-// "clientId", "name"?, "createdAt"}], "next_cursor"?}. The query parameters are
-// those of keyshttp's List: limit, from 1 to 200, and cursor.
-func (h *Handler) ListClients(w http.ResponseWriter, r *http.Request) {
-	by, ok := h.caller(w, r)
-	if !ok {
-		return
-	}
-	page, err := keyshttp.ReadPage(r)
+func writeSecret(w http.ResponseWriter, status int, body clientBody) {
+	w.Header().Set("Pragma", "no-cache")
+	httpjson.Write(w, status, body)
+}
+
+// listClients lists clients.
+func (h *Handler) listClients(w http.ResponseWriter, r *http.Request, by keys.Principal) error {
+	page, err := httpjson.ReadPage(r)
 	if err != nil {
-		keyshttp.WriteError(w, err)
-		return
+		return err
 	}
 	list := struct {
 		Clients    []clientBody `json:"clients"`
 		NextCursor string       `json:"next_cursor,omitempty"`
 	}{Clients: []clientBody{}}
-	last := ""
-	for rec, err := range h.server.Clients(r.Context(), by.Org, page.After) {
+	for rec, err := range h.server.Clients(r.Context(), by.Org, page.After, page.Limit+1) {
 		if err != nil {
-			h.failClient(w, r, err)
-			return
+			return err
 		}
 		if len(list.Clients) == page.Limit {
-			list.NextCursor = keyshttp.Cursor(last)
+			list.NextCursor = httpjson.Cursor(list.Clients[page.Limit-1].ClientID)
 			break
 		}
-		last = rec.ID
-		list.Clients = append(list.Clients, clientBody{ClientID: rec.ID, Name: rec.Label, CreatedAt: createdAt(&rec)})
+		list.Clients = append(list.Clients, clientBody{ClientID: rec.ID, Name: rec.Label, CreatedAt: httpjson.Timestamp(rec.CreatedAt)})
 	}
-	keyshttp.WriteJSON(w, http.StatusOK, list)
+	httpjson.Write(w, http.StatusOK, list)
+	return nil
 }
 
-// GetClient shows a client: {"clientId", "companyId", "name"?, "scopes",
-// "createdAt"}.
-func (h *Handler) GetClient(w http.ResponseWriter, r *http.Request) {
-	by, ok := h.caller(w, r)
-	if !ok {
-		return
+// getClient shows a client.
+func (h *Handler) getClient(w http.ResponseWriter, r *http.Request, by keys.Principal) error {
+	if _, err := httpjson.ReadQuery(r); err != nil {
+		return err
 	}
 	rec, err := h.server.Client(r.Context(), by.Org, r.PathValue("id"))
 	if err != nil {
-		h.failClient(w, r, err)
-		return
+		return err
 	}
-	keyshttp.WriteJSON(w, http.StatusOK, clientBody{
-		ClientID: rec.ID, CompanyID: rec.Org, Name: rec.Label, Scopes: rec.Scopes.Names(), CreatedAt: createdAt(&rec),
-	})
+	body := clientBody{
+		ClientID: rec.ID, CompanyID: rec.Org, Name: rec.Label, Scopes: rec.Scopes.Names(),
+		CreatedAt: httpjson.Timestamp(rec.CreatedAt), CreatedBy: rec.CreatedBy, Environment: rec.Environment,
+	}
+	if !rec.ExpiresAt.IsZero() {
+		body.ExpiresAt = httpjson.Timestamp(rec.ExpiresAt)
+	}
+	if rec.Disabled() {
+		body.DisabledAt = httpjson.Timestamp(rec.DisabledAt)
+	}
+	httpjson.Write(w, http.StatusOK, body)
+	return nil
 }
 
-// DeleteClient ends a client and its tokens, for ever: 204, and 204 again.
-func (h *Handler) DeleteClient(w http.ResponseWriter, r *http.Request) {
-	by, ok := h.caller(w, r)
-	if !ok {
-		return
+// deleteClient ends a client, and on request all that it made.
+func (h *Handler) deleteClient(w http.ResponseWriter, r *http.Request, by keys.Principal) error {
+	descendants, err := httpjson.ReadBool(r, "descendants")
+	if err != nil {
+		return err
 	}
-	if err := h.server.Delete(r.Context(), by.Org, r.PathValue("id")); err != nil {
-		h.failClient(w, r, err)
-		return
+	if descendants {
+		_, err = h.server.manager.As(by).RevokeDescendants(r.Context(), keys.KindClient, r.PathValue("id"))
+	} else {
+		err = h.server.Delete(r.Context(), by, r.PathValue("id"))
 	}
-	w.Header()["Cache-Control"] = noStore
-	w.WriteHeader(http.StatusNoContent)
+	if err != nil {
+		return err
+	}
+	httpjson.WriteNothing(w)
+	return nil
 }
 
-// RotateSecret gives a client a new secret. The body, which may be missing, is
-// {"overlap"?: seconds}: how long the old secret stays good, a day if nothing is
-// said, and not at all if it is 0. The answer is that of CreateClient with
-// status 200.
-func (h *Handler) RotateSecret(w http.ResponseWriter, r *http.Request) {
-	by, ok := h.caller(w, r)
-	if !ok {
-		return
-	}
+// rotateSecret gives a client a new secret.
+func (h *Handler) rotateSecret(w http.ResponseWriter, r *http.Request, by keys.Principal) error {
 	var seconds *int64
-	if err := keyshttp.ReadJSON(w, r, maxBody, keyshttp.Optional("overlap", &seconds)); err != nil {
-		keyshttp.WriteError(w, err)
-		return
+	if _, err := httpjson.ReadQuery(r); err != nil {
+		return err
+	}
+	if err := httpjson.Read(w, r, maxBody, httpjson.Optional("overlap", &seconds)); err != nil {
+		return err
 	}
 	overlap := defaultOverlap
 	if seconds != nil {
 		if *seconds < 0 || *seconds > maxOverlap {
-			keyshttp.WriteError(w, &keyshttp.Error{
+			return &httpjson.Refusal{
 				Status: http.StatusUnprocessableEntity, Code: "invalid_value",
 				Description: "overlap is not from 0 to 315360000 seconds",
-			})
-			return
+			}
 		}
 		overlap = time.Duration(*seconds) * time.Second
 	}
-	if err := keyshttp.Recheck(r.Context(), h.server.manager, by); err != nil {
-		h.failClient(w, r, err)
-		return
-	}
 	issued, err := h.server.RotateSecret(r.Context(), by, r.PathValue("id"), overlap)
+	if errors.Is(err, keys.ErrUnsettled) && issued.Text.Len() > 0 {
+		// The new secret is good, and this is the only time that it can be had.
+		h.logger.LogAttrs(r.Context(), slog.LevelError, "rotation is not yet everywhere", slog.String("id", issued.Record.ID), slog.Any("error", err))
+		err = nil
+	}
 	if err != nil {
-		h.failClient(w, r, err)
-		return
+		return beyond(err)
 	}
-	writeSecret(w, http.StatusOK, clientBody{
-		ClientID: issued.Record.ID, ClientSecret: issued.Text.Reveal(), CompanyID: issued.Record.Org,
-		Name: issued.Record.Label, CreatedAt: createdAt(&issued.Record),
-	})
-}
-
-func writeSecret(w http.ResponseWriter, status int, body clientBody) {
-	w.Header()["Pragma"] = noCache
-	keyshttp.WriteJSON(w, status, body)
-}
-
-// caller returns the principal of a request, or answers 401: the request came
-// along a way that is not protected.
-func (h *Handler) caller(w http.ResponseWriter, r *http.Request) (keys.Principal, bool) {
-	p, ok := keys.FromContext(r.Context())
-	if !ok || p.Org == "" {
-		keyshttp.WriteError(w, &keyshttp.Error{Status: http.StatusUnauthorized, Code: "unauthorized", Description: "the request has no principal"})
-		return keys.Principal{}, false
-	}
-	return p, true
-}
-
-// failClient answers a request about clients with an error.
-func (h *Handler) failClient(w http.ResponseWriter, r *http.Request, err error) {
-	if errors.Is(err, ErrEscalation) {
-		err = &keyshttp.Error{Status: http.StatusForbidden, Code: "insufficient_scope", Description: "the client would have more than the caller has"}
-	}
-	if keyshttp.WriteError(w, err) == http.StatusServiceUnavailable {
-		h.logger.LogAttrs(r.Context(), slog.LevelError, "managing clients failed", slog.String("route", r.Pattern), slog.Any("error", err))
-	}
+	writeSecret(w, http.StatusOK, issuedBody(&issued))
+	return nil
 }

@@ -3,6 +3,7 @@ package oauth_test
 import (
 	"errors"
 	"io"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -70,7 +71,7 @@ func TestListClients(t *testing.T) {
 		secrets = append(secrets, secret)
 	}
 	deleted, _ := env.register()
-	if err := env.server.Delete(t.Context(), "acme", deleted); err != nil {
+	if err := env.server.Delete(t.Context(), caller, deleted); err != nil {
 		t.Fatal(err)
 	}
 	path := clientsPath + "?limit=2"
@@ -101,7 +102,7 @@ func TestListClients(t *testing.T) {
 	if len(ids) != 0 {
 		t.Errorf("missing %v", ids)
 	}
-	for query, want := range map[string]int{"?limit=0": 422, "?limit=201": 422, "?limit=x": 422, "?cursor=x": 422, "?limit=1&limit=1": 400, "?other=1": 200} {
+	for query, want := range map[string]int{"?limit=0": 422, "?limit=201": 422, "?limit=x": 422, "?cursor=x": 422, "?limit=1&limit=1": 400, "?other=1": 400} {
 		if got := env.manage(caller, "GET", clientsPath+query, ""); got.status != want {
 			t.Errorf("%s: %d %s", query, got.status, got.text)
 		}
@@ -144,7 +145,7 @@ func TestOneClient(t *testing.T) {
 	id, secret := env.register("webhooks:manage")
 	path := clientsPath + "/" + id
 	got := env.manage(caller, "GET", path, "")
-	want := map[string]any{"clientId": id, "companyId": "acme", "scopes": []any{"identity:read", "webhooks:manage"}, "createdAt": got.body["createdAt"]}
+	want := map[string]any{"clientId": id, "companyId": "acme", "scopes": []any{"identity:read", "webhooks:manage"}, "createdAt": got.body["createdAt"], "createdBy": "host:session"}
 	if diff := cmp.Diff(want, got.body); got.status != 200 || diff != "" {
 		t.Errorf("%d %s\n%s", got.status, got.text, diff)
 	}
@@ -191,13 +192,11 @@ func TestClientsNeedAPrincipal(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)
 	id, _ := env.register()
-	for _, route := range env.handler.ClientRoutes() {
-		path := strings.ReplaceAll(route.Path, "{id}", id)
-		r := post(path, "", "")
-		r.Method = route.Method
-		for name, got := range map[string]answer{"no principal": env.serve(r), "no organization": env.manage(keys.Principal{ID: "x"}, route.Method, path, "")} {
+	for _, route := range clientRoutes(env, id) {
+		r := httptest.NewRequest(route[0], route[1], nil)
+		for name, got := range map[string]answer{"no principal": env.serve(r), "no organization": env.manage(keys.Principal{ID: "x"}, route[0], route[1], "")} {
 			if got.status != 401 || got.header.Get("WWW-Authenticate") == "" {
-				t.Errorf("%s %s with %s: %d %s", route.Method, path, name, got.status, got.text)
+				t.Errorf("%s with %s: %d %s", route, name, got.status, got.text)
 			}
 		}
 	}
@@ -210,12 +209,24 @@ func TestClientsWhenTheStoreFails(t *testing.T) {
 	for _, m := range []storetest.Method{storetest.Get, storetest.List, storetest.Insert, storetest.Update} {
 		env.faults.Fail(m, storetest.Always, errors.New("down"))
 	}
-	for _, route := range env.handler.ClientRoutes() {
-		got := env.manage(caller, route.Method, strings.ReplaceAll(route.Path, "{id}", id), "")
+	for _, route := range clientRoutes(env, id) {
+		got := env.manage(caller, route[0], route[1], "")
 		if got.status != 503 || got.body["error"] != "temporarily_unavailable" || got.header.Get("Retry-After") != "1" {
-			t.Errorf("%s %s: %d %s", route.Method, route.Path, got.status, got.text)
+			t.Errorf("%s: %d %s", route, got.status, got.text)
 		}
 	}
+}
+
+// clientRoutes returns the method and the path of each route by which clients are
+// managed, for the client with an ID.
+func clientRoutes(env *env, id string) (routes [][2]string) {
+	var patterns recorder
+	env.handler.RegisterClients(&patterns, public)
+	for _, pattern := range patterns {
+		method, path, _ := strings.Cut(pattern, " ")
+		routes = append(routes, [2]string{method, strings.ReplaceAll(path, "{id}", id)})
+	}
+	return routes
 }
 
 // TestHeldBackBody sends requests whose bodies end only after their caller's key
@@ -232,7 +243,7 @@ func TestHeldBackBody(t *testing.T) {
 		by := keys.Principal{Org: "acme", ID: key.Record.ID, Kind: keys.KindKey, Scopes: key.Record.Scopes, RateLimit: 600}
 		r := post(clientsPath+strings.Replace(suffix, "{id}", id, 1), jsonType, "")
 		r.Body, r.ContentLength = io.NopCloser(io.MultiReader(strings.NewReader("{"), readerFunc(func() {
-			if err := env.manager.Revoke(t.Context(), "acme", key.Record.ID); err != nil {
+			if err := env.manager.Revoke(t.Context(), "acme", "", key.Record.ID); err != nil {
 				t.Error(err)
 			}
 		}), strings.NewReader("}"))), -1
@@ -240,7 +251,7 @@ func TestHeldBackBody(t *testing.T) {
 			t.Errorf("%s: %d %s", name, got.status, got.text)
 		}
 		n := 0
-		for rec, err := range env.server.Clients(t.Context(), "acme", "") {
+		for rec, err := range env.server.Clients(t.Context(), "acme", "", 0) {
 			if n++; err != nil || rec.Version != 1 {
 				t.Errorf("%s: %v, %v", name, rec, err)
 			}

@@ -22,13 +22,25 @@
 //	400 invalid_request          not such a request; no credentials; two of them
 //	400 unsupported_grant_type
 //	400 invalid_scope            more than the client has, or no scope at all
-//	401 invalid_client           unknown, wrong or deleted: the same bytes
+//	401 invalid_client           unknown, wrong, deleted, paused, or outside of its
+//	                             networks: the same bytes
 //	413 payload_too_large        more than 64 KiB
 //	415 unsupported_media_type   compressed
 //	429 temporarily_unavailable  too many failures, or tokens; with Retry-After
 //	503 temporarily_unavailable  the store failed; with Retry-After
 //
+// The charset of a Content-Type is passed over if every byte of the body is
+// ASCII, since some clients name one by default.
+//
+// A token has the scopes that were asked for, and those that every credential
+// has. The answer names the former alone, since clients compare them with what
+// they asked for.
+//
 // Where the RFC would have missing credentials answered 401 invalid_client,
 // this server says 400 invalid_request: the request is incomplete, and no
 // credential was refused.
+//
+// Failures are counted by client and address, and by address: see
+// [HandlerOptions]. A client whose secret was right lately is exempt, so that
+// nobody who shares its address can keep it out.
 package oauth

@@ -3,53 +3,66 @@ package oauth
 import (
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
-	"github.com/claviger-auth/claviger/keys/keyshttp"
+	"github.com/claviger-auth/claviger/keys/httpjson"
 )
 
-// Token is the token endpoint (RFC 6749 §3.2). See the package comment for what
+// token is the token endpoint (RFC 6749 §3.2). See the package comment for what
 // it takes and answers.
-func (h *Handler) Token(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) token(w http.ResponseWriter, r *http.Request) {
 	var p params
 	a, ok := h.begin(w, r, &p)
 	if !ok {
 		return
 	}
 	defer a.end()
-	request := Request{GrantType: p.values[grantType], ClientID: a.id, ClientSecret: a.secret, Scope: p.values[scope]}
-	var issued keys.Issued
-	if err := h.server.exchangeAt(r.Context(), &request, a.now, &issued); err != nil {
+	request := Request{GrantType: p.values[grantType], ClientID: a.id, ClientSecret: a.secret, Scope: p.values[scope], Address: a.addr}
+	var x exchange
+	err := h.server.exchangeAt(r.Context(), &request, a.now, &x)
+	if x.client.ID != "" {
+		h.accept(r, &a, &x.client)
+	}
+	if err != nil {
 		h.fail(w, r, &a, err)
 		return
 	}
 	// Neither tokens nor scopes have characters that JSON escapes.
 	answer := newAnswer()
 	answer.add(`{"access_token":"`)
-	answer.add(issued.Text.Reveal())
+	answer.add(x.issued.Text.Reveal())
 	answer.add(`","token_type":"bearer","expires_in":`)
-	answer.text = strconv.AppendInt(answer.text, int64(expiresIn(&issued.Record)/time.Second), 10)
+	answer.text = strconv.AppendInt(answer.text, int64(expiresIn(&x.issued.Record)/time.Second), 10)
 	answer.add(`,"scope":"`)
-	answer.add(issued.Record.Scopes.String())
+	answer.add(x.asked.String())
 	answer.add("\"}\n")
 	answer.send(w, http.StatusOK)
 }
 
-// Revoke is the revocation endpoint (RFC 7009 §2). It answers 200, also for a
+// authenticate checks the client of an attempt.
+func (h *Handler) authenticate(r *http.Request, a *attempt) (client keys.Record, err error) {
+	if err = h.server.authenticateAt(r.Context(), a.id, a.secret, a.addr, a.now, &client); err == nil {
+		h.accept(r, a, &client)
+	}
+	return client, err
+}
+
+// revoke is the revocation endpoint (RFC 7009 §2). It answers 200, also for a
 // token that is unknown or over, and 400 invalid_grant for one of another client.
 // The body of the 200 means nothing (§2.2); it is {} for clients that expect
 // JSON wherever they look.
-func (h *Handler) Revoke(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) {
 	var p params
 	a, ok := h.begin(w, r, &p)
 	if !ok {
 		return
 	}
 	defer a.end()
-	var client keys.Record
-	err := h.server.authenticateAt(r.Context(), a.id, a.secret, a.now, &client)
+	client, err := h.authenticate(r, &a)
 	if err == nil {
 		err = h.server.Revoke(r.Context(), client, keys.NewSecret(p.values[token]))
 	}
@@ -62,13 +75,14 @@ func (h *Handler) Revoke(w http.ResponseWriter, r *http.Request) {
 	answer.send(w, http.StatusOK)
 }
 
-// Introspect is the introspection endpoint (RFC 7662 §2). The answer is
+// introspect is the introspection endpoint (RFC 7662 §2). The answer is
 // {"active":false}, or
 //
-//	{"active":true, "scope", "client_id", "token_type", "exp", "iat", "sub", "iss"}
+//	{"active":true, "scope", "client_id"?, "token_type", "exp"?, "iat", "sub", "iss"}
 //
-// where sub is the organization that owns the token.
-func (h *Handler) Introspect(w http.ResponseWriter, r *http.Request) {
+// where sub is the organization that owns the credential. An API key has no
+// client_id, and no exp if it does not expire.
+func (h *Handler) introspect(w http.ResponseWriter, r *http.Request) {
 	var p params
 	a, ok := h.begin(w, r, &p)
 	if !ok {
@@ -76,8 +90,7 @@ func (h *Handler) Introspect(w http.ResponseWriter, r *http.Request) {
 	}
 	defer a.end()
 	var found Introspection
-	var client keys.Record
-	err := h.server.authenticateAt(r.Context(), a.id, a.secret, a.now, &client)
+	client, err := h.authenticate(r, &a)
 	if err == nil {
 		found, err = h.server.Introspect(r.Context(), client, keys.NewSecret(p.values[token]))
 	}
@@ -85,74 +98,87 @@ func (h *Handler) Introspect(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, &a, err)
 		return
 	}
-	w.Header()["Pragma"] = noCache
+	w.Header().Set("Pragma", "no-cache")
 	if !found.Active {
-		keyshttp.WriteJSON(w, http.StatusOK, struct {
+		httpjson.Write(w, http.StatusOK, struct {
 			Active bool `json:"active"`
 		}{})
 		return
 	}
-	keyshttp.WriteJSON(w, http.StatusOK, struct {
+	var expires int64
+	if !found.ExpiresAt.IsZero() {
+		expires = found.ExpiresAt.Unix()
+	}
+	httpjson.Write(w, http.StatusOK, struct {
 		Active    bool   `json:"active"`
 		Scope     string `json:"scope"`
-		ClientID  string `json:"client_id"`
+		ClientID  string `json:"client_id,omitempty"`
 		TokenType string `json:"token_type"`
-		Exp       int64  `json:"exp"`
+		Exp       int64  `json:"exp,omitempty"`
 		Iat       int64  `json:"iat"`
 		Sub       string `json:"sub"`
 		Iss       string `json:"iss"`
-	}{true, found.Scope.String(), found.ClientID, "bearer", found.ExpiresAt.Unix(), found.IssuedAt.Unix(), found.Org, h.issuer})
+	}{true, found.Scope.String(), found.ClientID, "bearer", expires, found.IssuedAt.Unix(), found.Org, h.issuer})
 }
 
 // An attempt is one request of a client that has yet to prove who it is.
 type attempt struct {
-	id     string
-	secret keys.Secret
-	now    time.Time
-	began  bool // there is a secret to check, and failing counts
-	bucket bucket
+	id      string
+	secret  keys.Secret
+	addr    netip.Addr
+	now     time.Time
+	hash    uint64    // of the credentials
+	buckets [2]bucket // that it counts in if it fails
+	began   int       // in how many of them it runs
 }
 
 // begin reads a request as far as to the credentials in it. It answers, and
 // reports false, if there is nothing to check. Otherwise end must be called.
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *params) (a attempt, ok bool) {
-	if r.Method != http.MethodPost {
-		keyshttp.MethodNotAllowed(http.MethodPost).ServeHTTP(w, r)
-		return a, false
-	}
 	err := readParams(r, p)
 	if err == nil {
 		a.id, a.secret, err = credentials(r, p)
 	}
-	a.now = time.Now()
-	if err == nil && a.id != "" && a.secret.Len() > 0 {
-		ok = h.admit(w, r, &a)
-		return a, ok
-	}
+	a.now, a.addr = time.Now(), h.throttle.addr(r)
 	if err != nil {
 		h.fail(w, r, &a, err)
+		return a, false
 	}
-	return a, err == nil
+	if a.id == "" || a.secret.Len() == 0 {
+		return a, true // which the server refuses
+	}
+	a.hash = h.throttle.credentials(a.id, a.secret, a.addr)
+	if h.throttle.good.lately(a.hash, a.now) {
+		return a, true // whatever others do there
+	}
+	a.buckets = h.throttle.bucketsOf(a.id, a.addr)
+	for i := range a.buckets {
+		if !h.admit(w, r, &a, &a.buckets[i]) {
+			a.end()
+			return a, false
+		}
+		a.began++
+	}
+	return a, true
 }
 
 // admit waits until an attempt may begin. It answers, and reports false, if it
 // may not.
-func (h *Handler) admit(w http.ResponseWriter, r *http.Request, a *attempt) bool {
-	a.bucket = h.throttle.bucket(a.id, r)
+func (h *Handler) admit(w http.ResponseWriter, r *http.Request, a *attempt, b *bucket) bool {
 	for {
-		turn, wait := h.throttle.begin(&a.bucket, a.now)
+		turn, wait := h.throttle.begin(b, a.now)
 		switch {
 		case wait > 0:
+			h.tell(r, a, keys.Event{Type: keys.Refused, Reason: keys.ReasonLimit})
 			h.tooMany(w, wait)
 			return false
 		case turn == nil:
-			a.began = true
 			return true
 		}
 		select {
 		case <-turn:
 		case <-r.Context().Done():
-			a.bucket.leave(turn)
+			b.leave(turn)
 			h.fail(w, r, a, r.Context().Err())
 			return false
 		}
@@ -162,9 +188,27 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, a *attempt) bool
 
 // end ends an attempt that begin has let through.
 func (a *attempt) end() {
-	if a.began {
-		a.bucket.end()
+	for i := range a.began {
+		a.buckets[i].end()
 	}
+}
+
+// accept notes that the client of an attempt proved who it is.
+func (h *Handler) accept(r *http.Request, a *attempt, client *keys.Record) {
+	h.throttle.good.note(a.hash, a.now)
+	h.tell(r, a, keys.Event{Type: keys.Accepted, Org: client.Org, ID: client.ID, Kind: client.Kind})
+}
+
+// tell reports an event to the hook.
+func (h *Handler) tell(r *http.Request, a *attempt, e keys.Event) {
+	if h.hook == nil {
+		return
+	}
+	if e.ID == "" && keys.PossibleID(a.id) {
+		e.ID = strings.Clone(a.id) // it is a part of the request
+	}
+	e.Time = a.now
+	h.hook(r.Context(), e)
 }
 
 // fail answers a request with an error.
@@ -173,43 +217,70 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, a *attempt, err e
 		h.tooMany(w, limited.Decision.RetryAfter)
 		return
 	}
-	if err == ErrInvalidClient {
-		w.Header()["Www-Authenticate"] = h.challenge
-		if a.began {
-			_, _ = h.throttle.buckets.Take(r.Context(), a.bucket.Bucket, h.throttle.limit, a.now, 1)
-		}
+	switch err {
+	case errOutside:
+		h.tell(r, a, keys.Event{Type: keys.Refused, Reason: keys.ReasonNetwork})
+		err = ErrInvalidClient
+	case ErrInvalidClient:
+		h.count(r, a)
+		h.tell(r, a, keys.Event{Type: keys.Refused, Reason: keys.ReasonMismatch})
 	}
-	e := answerTo(err)
-	if e.Status == http.StatusServiceUnavailable {
-		if w.Header().Get("Retry-After") == "" {
-			w.Header().Set("Retry-After", "1")
-		}
+	e, challenge, wait := answerTo(r, err), "", ""
+	switch e.Status {
+	case http.StatusUnauthorized:
+		challenge = h.challenge
+	case http.StatusServiceUnavailable:
+		wait = "1"
+		h.tell(r, a, keys.Event{Type: keys.Refused, Reason: keys.ReasonUnavailable, Err: err})
 		h.logger.LogAttrs(r.Context(), slog.LevelError, "oauth endpoint failed", slog.String("route", r.Pattern), slog.Any("error", err))
+	case httpjson.StatusClientGone:
+		h.tell(r, a, keys.Event{Type: keys.Refused, Reason: keys.ReasonCanceled})
 	}
-	writeError(w, e)
+	sendError(w, &e, challenge, wait)
+}
+
+// count counts the failure of an attempt.
+func (h *Handler) count(r *http.Request, a *attempt) {
+	if a.hash == 0 {
+		return // there was no secret to be wrong
+	}
+	if a.began == 0 { // it was right lately
+		h.throttle.good.forget(a.hash)
+		a.buckets = h.throttle.bucketsOf(a.id, a.addr)
+	}
+	for i := range a.buckets {
+		_, _ = h.throttle.buckets.Take(r.Context(), a.buckets[i].Bucket, a.buckets[i].limit, a.now, 1)
+	}
 }
 
 // answerTo returns the answer to an error.
-func answerTo(err error) keyshttp.Error {
+func answerTo(r *http.Request, err error) httpjson.Refusal {
 	switch err := err.(type) {
-	case *keyshttp.Error:
+	case *httpjson.Refusal:
 		return *err
 	case *Error:
 		status := http.StatusBadRequest
 		if err == ErrInvalidClient {
 			status = http.StatusUnauthorized
 		}
-		return keyshttp.Error{Status: status, Code: err.Code, Description: err.Description}
+		return httpjson.Refusal{Status: status, Code: err.Code, Description: err.Description}
 	}
-	return keyshttp.Error{Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable", Description: "The server cannot answer at the moment. Try again."}
+	if httpjson.ClientGone(r.Context()) {
+		return httpjson.Refusal{Status: httpjson.StatusClientGone, Code: "client_gone", Description: "The client has gone."}
+	}
+	return httpjson.Refusal{
+		Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable",
+		Description: "The server cannot answer at the moment. Try again.",
+	}
+}
+
+var errTooMany = httpjson.Refusal{
+	Status: http.StatusTooManyRequests, Code: "temporarily_unavailable",
+	Description: "Too many requests. Retry after the time in the Retry-After header.",
 }
 
 // tooMany answers 429.
 func (h *Handler) tooMany(w http.ResponseWriter, wait time.Duration) {
 	seconds := max(1, int64((wait+time.Second-1)/time.Second))
-	w.Header()["Retry-After"] = []string{strconv.FormatInt(seconds, 10)}
-	writeError(w, keyshttp.Error{
-		Status: http.StatusTooManyRequests, Code: "temporarily_unavailable",
-		Description: "Too many requests. Retry after the time in the Retry-After header.",
-	})
+	sendError(w, &errTooMany, "", strconv.FormatInt(seconds, 10))
 }

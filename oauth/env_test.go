@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/claviger-auth/claviger/keys"
-	"github.com/claviger-auth/claviger/keys/keyshttp"
 	"github.com/claviger-auth/claviger/oauth"
 	"github.com/claviger-auth/claviger/scopes"
 	"github.com/claviger-auth/claviger/store"
@@ -42,10 +41,17 @@ type env struct {
 
 func newEnv(t testing.TB, opts *oauth.Options) *env {
 	t.Helper()
+	return newEnvWith(t, new(keys.Options), opts)
+}
+
+// newEnvWith is newEnv with options for the manager.
+func newEnvWith(t testing.TB, keyOpts *keys.Options, opts *oauth.Options) *env {
+	t.Helper()
 	e := &env{t: t, faults: storetest.NewFaults(new(store.Memory)), mux: http.NewServeMux(), log: new(syncBuffer)}
 	log := slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
-	if e.manager, err = keys.NewManager(e.faults, &keys.Options{Catalog: catalog, Hook: keys.LogEvents(log)}); err != nil {
+	keyOpts.Catalog, keyOpts.Hook = catalog, keys.LogEvents(log)
+	if e.manager, err = keys.NewManager(e.faults, keyOpts); err != nil {
 		t.Fatal(err)
 	}
 	if e.server, err = oauth.NewServer(e.manager, opts); err != nil {
@@ -55,9 +61,21 @@ func newEnv(t testing.TB, opts *oauth.Options) *env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keyshttp.Mount(e.mux, keyshttp.Public, e.handler.Routes()...)
-	keyshttp.Mount(e.mux, keyshttp.Public, e.handler.ClientRoutes()...)
+	e.handler.Register(e.mux)
+	e.handler.RegisterClients(e.mux, public)
 	return e
+}
+
+// public protects nothing: tests put principals into contexts.
+func public(next http.Handler) http.Handler { return next }
+
+// A recorder collects the patterns that are registered with it.
+type recorder []string
+
+func (r *recorder) Handle(pattern string, _ http.Handler) {
+	if strings.Contains(pattern, " ") { // the others are for methods that no route has
+		*r = append(*r, pattern)
+	}
 }
 
 // register makes a client of acme and returns its ID and its secret.

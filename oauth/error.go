@@ -1,10 +1,6 @@
 package oauth
 
-import (
-	"errors"
-
-	"github.com/claviger-auth/claviger/keys"
-)
+import "github.com/claviger-auth/claviger/keys"
 
 // An Error is an error of the protocol. Code is one of RFC 6749 §5.2 or
 // §4.1.2.1; Description is fixed text within the characters of §5.2, which
@@ -42,15 +38,11 @@ var (
 	ErrNoToken = &Error{"invalid_request", "The token is missing."}
 )
 
-// ErrEscalation reports a client with scopes or a rate limit that whoever asked
-// for it does not have.
-var ErrEscalation = errors.New("oauth: more than the caller has")
-
 // credentialError returns ErrInvalidClient for a credential that is no good,
 // and a failure of the store as it is.
 func credentialError(err error) error {
 	switch err {
-	case keys.ErrMalformed, keys.ErrUnknown, keys.ErrMismatch, keys.ErrExpired, keys.ErrRevoked:
+	case keys.ErrMalformed, keys.ErrUnknown, keys.ErrMismatch, keys.ErrExpired, keys.ErrRevoked, keys.ErrPaused:
 		return ErrInvalidClient
 	}
 	return err

@@ -12,7 +12,7 @@ import (
 // fuzzEnv is an env with one client, of which the seeds know the credentials.
 func fuzzEnv(f *testing.F) (e *env, id, secret string) {
 	e = newEnv(f, nil)
-	h, err := oauth.NewHandler(e.server, "https://auth.example.com", &oauth.HandlerOptions{Failures: 1_000_000_000})
+	h, err := oauth.NewHandler(e.server, "https://auth.example.com", &oauth.HandlerOptions{Failures: 1_000_000_000, AddressFailures: 1_000_000_000})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -5,16 +5,21 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	pathpkg "path"
 	"strings"
 
-	"github.com/claviger-auth/claviger/keys/keyshttp"
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/keys/httpjson"
 )
 
-// DefaultFailures is how many failed authentications a minute one address may
-// make for one client.
-const DefaultFailures = 10
+// How many failed authentications a minute one address may make by default: for
+// one client, and for all clients together.
+const (
+	DefaultFailures        = 10
+	DefaultAddressFailures = 300
+)
 
 // HandlerOptions are the settings of a [Handler].
 type HandlerOptions struct {
@@ -30,18 +35,35 @@ type HandlerOptions struct {
 	// of RFC 9728 names it. If empty, the issuer.
 	Resource string
 
-	// Address returns the name of the address that a request comes from, by
-	// which failures are counted. If nil, it is the host of RemoteAddr, or its
-	// /64 for IPv6. Hosts behind proxies give the method Address of a
-	// middleware.Throttle.
-	Address func(*http.Request) string
+	// Address returns the address that a request comes from, by which failures
+	// are counted, and networks of clients are checked. If nil, it is that of
+	// RemoteAddr. Hosts behind proxies give the method Addr of a
+	// middleware.Proxies.
+	Address func(*http.Request) netip.Addr
 
-	// Failures is how many failed authentications a minute one address may make
-	// for one client, until all its requests for that client are answered 429
-	// for a while. If zero, DefaultFailures. Each process counts for itself. No
-	// more requests than there are failures left are checked at the same time;
-	// others wait for them.
-	Failures int
+	// Failures is how many failed authentications a minute one address (for
+	// IPv6, one /64) may make for one client, and AddressFailures how many for all
+	// clients together, until its requests are answered 429 for a while. A client
+	// whose secret was right from that address within the last hour goes on,
+	// whatever others do there. If zero, DefaultFailures and
+	// DefaultAddressFailures. Each process counts for itself. No more requests
+	// than there are failures left are checked at the same time; others wait for
+	// them.
+	Failures, AddressFailures int
+
+	// Metadata has members to add to the metadata of the server (RFC 8414 §2),
+	// for clients that want some which mean nothing here, such as
+	// "authorization_endpoint". Those of the server itself are not replaced.
+	Metadata map[string]any
+
+	// WriteError writes the body of refusals on the routes by which clients are
+	// managed. If nil, httpjson.WriteJSON. Refusals of the protocol's endpoints
+	// have the form of RFC 6749 §5.2 always.
+	WriteError httpjson.ErrorWriter
+
+	// Hook receives an event for each request to the protocol's endpoints whose
+	// client was accepted or refused. If nil, these events are dropped.
+	Hook keys.Hook
 
 	// Logger is told, at level Error, of the errors behind answers of 503. If
 	// nil, they are dropped.
@@ -55,8 +77,11 @@ type Handler struct {
 	issuer    string
 	base      string // the path of the endpoints, that of the issuer included
 	resource  string
-	challenge []string
-	throttle  throttle
+	challenge string
+	metadata  []byte // of the server, as JSON
+	throttle  *throttle
+	write     httpjson.ErrorWriter
+	hook      keys.Hook
 	logger    *slog.Logger
 }
 
@@ -83,7 +108,10 @@ func NewHandler(s *Server, issuer string, opts *HandlerOptions) (*Handler, error
 	if err != nil || path[0] != '/' {
 		return nil, fmt.Errorf("oauth: path %q does not begin with a slash, ends in one, or has more than a clean path", path)
 	}
-	h := &Handler{server: s, issuer: issuer, base: base, resource: opts.Resource, logger: opts.Logger}
+	h := &Handler{
+		server: s, issuer: issuer, base: base, resource: opts.Resource,
+		write: opts.WriteError, hook: opts.Hook, logger: opts.Logger,
+	}
 	if h.resource == "" {
 		h.resource = issuer
 	}
@@ -99,9 +127,12 @@ func NewHandler(s *Server, issuer string, opts *HandlerOptions) (*Handler, error
 			return nil, errors.New("oauth: the realm is not printable ASCII without quotes and backslashes")
 		}
 	}
-	h.challenge = []string{`Basic realm="` + realm + `"`}
-	if h.throttle, err = newThrottle(opts.Failures, opts.Address); err != nil {
+	h.challenge = `Basic realm="` + realm + `"`
+	if h.throttle, err = newThrottle(opts); err != nil {
 		return nil, err
+	}
+	if h.metadata, err = h.serverMetadata(opts.Metadata); err != nil {
+		return nil, fmt.Errorf("oauth: metadata: %w", err)
 	}
 	if h.logger == nil {
 		h.logger = slog.New(slog.DiscardHandler)
@@ -129,48 +160,72 @@ func checkURL(text string) (path string, err error) {
 	return path, nil
 }
 
-// Routes returns the public routes, for [keyshttp.Mount] with
-// [keyshttp.Public]. With the issuer https://example.com/a and the path /oauth:
+// A mux is a [http.ServeMux], or takes the same patterns.
+type mux = interface {
+	Handle(pattern string, handler http.Handler)
+}
+
+// Register registers the protocol's routes with mux, which is a [http.ServeMux]
+// or takes the same patterns. They are open to everybody: clients prove who they
+// are there. With the issuer https://example.com/a and the path /oauth:
 //
 //	POST /a/oauth/token
 //	POST /a/oauth/revoke
 //	POST /a/oauth/introspect
 //	GET  /.well-known/oauth-authorization-server/a
 //	GET  /.well-known/oauth-protected-resource/a
-func (h *Handler) Routes() []keyshttp.Route {
-	route := func(method, path string, f http.HandlerFunc) keyshttp.Route {
-		return keyshttp.Route{Method: method, Path: path, Handler: f}
-	}
-	return []keyshttp.Route{
-		route(http.MethodPost, h.base+"/token", h.Token),
-		route(http.MethodPost, h.base+"/revoke", h.Revoke),
-		route(http.MethodPost, h.base+"/introspect", h.Introspect),
-		route(http.MethodGet, wellKnown("oauth-authorization-server", h.issuer), h.ServerMetadata),
-		route(http.MethodGet, wellKnown("oauth-protected-resource", h.resource), h.ResourceMetadata),
-	}
+func (h *Handler) Register(mux mux) {
+	httpjson.Register(mux, httpjson.WriteJSON,
+		httpjson.Route{Pattern: "POST " + h.base + "/token", Handler: http.HandlerFunc(h.token)},
+		httpjson.Route{Pattern: "POST " + h.base + "/revoke", Handler: http.HandlerFunc(h.revoke)},
+		httpjson.Route{Pattern: "POST " + h.base + "/introspect", Handler: http.HandlerFunc(h.introspect)},
+		httpjson.Route{Pattern: "GET " + wellKnown("oauth-authorization-server", h.issuer), Handler: http.HandlerFunc(h.describeServer)},
+		httpjson.Route{Pattern: "GET " + wellKnown("oauth-protected-resource", h.resource), Handler: http.HandlerFunc(h.describeResource)},
+	)
 }
 
-// ClientRoutes returns the routes by which an organization manages its clients.
-// They act for the principal of the request, so they belong behind the
-// middleware of this module or the host's own session; any principal will do.
+// RegisterClients registers the routes by which an organization manages its
+// clients, behind protect, such as guard.Manage(). They act for the principal of
+// the request; any principal will do. It panics if protect is nil.
 //
-//	POST   /a/oauth/clients
-//	GET    /a/oauth/clients
-//	GET    /a/oauth/clients/{id}
-//	DELETE /a/oauth/clients/{id}
-//	POST   /a/oauth/clients/{id}/rotate
-func (h *Handler) ClientRoutes() []keyshttp.Route {
+//	POST   /a/oauth/clients              makes a client: 201
+//	GET    /a/oauth/clients              lists clients: 200
+//	GET    /a/oauth/clients/{id}         shows a client: 200
+//	DELETE /a/oauth/clients/{id}         ends a client and its tokens, forever: 204
+//	POST   /a/oauth/clients/{id}/rotate  gives a client a new secret: 200
+//
+// The body of a POST may be missing. To make a client, it is {"name"?: text,
+// "scopes"?: [names]}; without scopes the client has those of its maker, and
+// what bounds it is said at [keys.Actor]. The answer is the only one that shows
+// the secret:
+//
+//	{"clientId", "clientSecret", "companyId", "name"?, "scopes"?, "createdAt"}
+//
+// To rotate, it is {"overlap"?: seconds}: how long the old secret stays good, a
+// day by default, and not at all if it is 0. A list is {"clients": [{"clientId",
+// "name"?, "createdAt"}], "next_cursor"?}, with the query of
+// [httpjson.ReadPage]. One client is
+//
+//	{"clientId", "companyId", "name"?, "scopes", "createdAt", "createdBy"?,
+//	 "environment"?, "expiresAt"?, "disabledAt"?}
+//
+// To end one takes its scopes. With the query descendants=true everything is
+// ended too that was made by it, by what it made, and so on.
+func (h *Handler) RegisterClients(mux mux, protect func(http.Handler) http.Handler) {
+	if protect == nil {
+		panic("oauth: RegisterClients without protection")
+	}
 	path := h.base + "/clients"
-	route := func(method, path string, f http.HandlerFunc) keyshttp.Route {
-		return keyshttp.Route{Method: method, Path: path, Handler: f}
+	route := func(pattern string, do action) httpjson.Route {
+		return httpjson.Route{Pattern: pattern, Handler: protect(h.manage(do))}
 	}
-	return []keyshttp.Route{
-		route(http.MethodPost, path, h.CreateClient),
-		route(http.MethodGet, path, h.ListClients),
-		route(http.MethodGet, path+"/{id}", h.GetClient),
-		route(http.MethodDelete, path+"/{id}", h.DeleteClient),
-		route(http.MethodPost, path+"/{id}/rotate", h.RotateSecret),
-	}
+	httpjson.Register(mux, h.write,
+		route("POST "+path, h.createClient),
+		route("GET "+path, h.listClients),
+		route("GET "+path+"/{id}", h.getClient),
+		route("DELETE "+path+"/{id}", h.deleteClient),
+		route("POST "+path+"/{id}/rotate", h.rotateSecret),
+	)
 }
 
 // wellKnown returns the path of a metadata document: the well-known name stands

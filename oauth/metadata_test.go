@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/claviger-auth/claviger/keys/keyshttp"
 	"github.com/claviger-auth/claviger/oauth"
 	"github.com/google/go-cmp/cmp"
 )
@@ -30,7 +29,7 @@ func TestMetadata(t *testing.T) {
 				t.Fatal(err)
 			}
 			env.mux = http.NewServeMux()
-			keyshttp.Mount(env.mux, keyshttp.Public, h.Routes()...)
+			h.Register(env.mux)
 			get := func(path string) answer {
 				r := post(path, "", "")
 				r.Method = "GET"

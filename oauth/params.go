@@ -132,7 +132,7 @@ func hexDigit(c byte) (byte, bool) {
 // readPlainJSON reads a JSON object whose members all are parameters with
 // plain strings: ASCII without escapes. That is what clients send, and needs
 // none of package encoding/json. It reports false for everything else, good or
-// bad, which is then for keyshttp.ReadJSON to judge.
+// bad, which is then for httpjson.ReadObject to judge.
 func (p *params) readPlainJSON(body string) bool {
 	rest, ok := cutByte(body, '{')
 	for first := true; ok; first = false {

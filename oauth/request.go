@@ -1,32 +1,30 @@
 package oauth
 
 import (
-	"bytes"
 	"encoding/base64"
 	"io"
-	"mime"
 	"net/http"
 	"strings"
 	"unsafe"
 
 	"github.com/claviger-auth/claviger/keys"
-	"github.com/claviger-auth/claviger/keys/keyshttp"
+	"github.com/claviger-auth/claviger/keys/httpjson"
 )
 
 // maxBody is how long a body may be, in bytes.
 const maxBody = 64 << 10
 
 // badRequest returns an answer of 400 invalid_request.
-func badRequest(description string) *keyshttp.Error {
-	return &keyshttp.Error{Status: http.StatusBadRequest, Code: "invalid_request", Description: description}
+func badRequest(description string) *httpjson.Refusal {
+	return &httpjson.Refusal{Status: http.StatusBadRequest, Code: "invalid_request", Description: description}
 }
 
 var (
 	errBody     = badRequest("The body cannot be read as what its Content-Type says.")
 	errRepeated = badRequest("A parameter is there more than once, or the form is malformed.")
 	errType     = badRequest("The Content-Type must be application/x-www-form-urlencoded or application/json, in UTF-8.")
-	errTooLarge = &keyshttp.Error{Status: http.StatusRequestEntityTooLarge, Code: "payload_too_large", Description: "The body is too large."}
-	errCoding   = &keyshttp.Error{Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type", Description: "The body must not be compressed."}
+	errTooLarge = &httpjson.Refusal{Status: http.StatusRequestEntityTooLarge, Code: "payload_too_large", Description: "The body is too large."}
+	errCoding   = &httpjson.Refusal{Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type", Description: "The body must not be compressed."}
 	errTwoWays  = badRequest("The client must authenticate in one way only.")
 	errOtherID  = badRequest("The client_id is not the one in the Authorization header.")
 )
@@ -34,58 +32,39 @@ var (
 // readParams reads the body of a request to one of the protocol's endpoints.
 // The query is not looked at.
 func readParams(r *http.Request, p *params) error {
-	for _, coding := range r.Header["Content-Encoding"] {
-		if !strings.EqualFold(coding, "identity") {
-			return errCoding
-		}
+	if httpjson.Compressed(r.Header) {
+		return errCoding
 	}
-	form, err := isForm(r.Header["Content-Type"])
-	if err != nil {
-		return err
+	name, asciiOnly := httpjson.MediaType(r.Header)
+	if name != "application/x-www-form-urlencoded" && name != "application/json" {
+		return errType
 	}
 	body, err := readBody(r)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if form {
+	case asciiOnly && !httpjson.IsASCII(bytesOf(body)):
+		return errType
+	case name == "application/x-www-form-urlencoded":
 		if !p.readForm(body) {
 			return errRepeated
 		}
 		return nil
-	}
-	if p.readPlainJSON(body) {
+	case p.readPlainJSON(body):
 		return nil
 	}
 	*p = params{}
-	return p.readJSON(r, body)
+	return p.readJSON(body)
 }
 
-// isForm reports whether the media type is that of a form, and not that of
-// JSON.
-func isForm(types []string) (bool, error) {
-	if len(types) != 1 {
-		return false, errType
-	}
-	switch types[0] { // as clients send them
-	case "application/x-www-form-urlencoded":
-		return true, nil
-	case "application/json":
-		return false, nil
-	}
-	name, attributes, err := mime.ParseMediaType(types[0])
-	if err != nil || name != "application/x-www-form-urlencoded" && name != "application/json" {
-		return false, errType
-	}
-	for attribute, value := range attributes {
-		if attribute == "charset" && !strings.EqualFold(value, "utf-8") {
-			return false, errType
-		}
-	}
-	return name == "application/x-www-form-urlencoded", nil
-}
+// bytesOf returns the bytes of text without a copy. They must not be changed.
+func bytesOf(text string) []byte { return unsafe.Slice(unsafe.StringData(text), len(text)) }
 
-// readBody reads the whole body. One of a known length is read into memory of
-// that size.
+// firstRead is how much memory a body gets before any of it is there.
+const firstRead = 512
+
+// readBody reads the whole body. Memory grows with what arrives, and not with
+// what Content-Length promises.
 func readBody(r *http.Request) (string, error) {
 	if r.Body == nil || r.ContentLength == 0 {
 		return "", nil
@@ -93,36 +72,39 @@ func readBody(r *http.Request) (string, error) {
 	if r.ContentLength > maxBody {
 		return "", errTooLarge
 	}
-	var body []byte
-	var err error
+	size := int64(firstRead)
 	if r.ContentLength > 0 {
-		body = make([]byte, r.ContentLength)
-		_, err = io.ReadFull(r.Body, body)
-	} else {
-		body, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+		size = min(size, r.ContentLength+1) // and one byte to see the end
 	}
-	switch {
-	case err != nil:
-		return "", errBody
-	case len(body) > maxBody:
-		return "", errTooLarge
+	body := make([]byte, 0, size)
+	for {
+		n, err := r.Body.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case len(body) > maxBody:
+			return "", errTooLarge
+		case err == io.EOF && r.ContentLength > 0 && int64(len(body)) != r.ContentLength:
+			return "", errBody
+		case err == io.EOF:
+			// The bytes are not written again, so they may serve as a string.
+			return unsafe.String(unsafe.SliceData(body), len(body)), nil
+		case err != nil:
+			return "", errBody
+		}
+		if len(body) == cap(body) {
+			body = append(body, 0)[:len(body)]
+		}
 	}
-	// The bytes are not written again, so they may serve as a string.
-	return unsafe.String(unsafe.SliceData(body), len(body)), nil
 }
 
 // readJSON reads a body that readPlainJSON did not.
-func (p *params) readJSON(r *http.Request, body string) error {
+func (p *params) readJSON(body string) error {
 	var values [paramCount]*string
-	fields := []keyshttp.Field{keyshttp.Others()}
+	fields := []httpjson.Field{httpjson.Others()}
 	for i, name := range paramNames {
-		fields = append(fields, keyshttp.Optional(name, &values[i]))
+		fields = append(fields, httpjson.Optional(name, &values[i]))
 	}
-	plain := &http.Request{
-		Header: http.Header{"Content-Type": {"application/json"}},
-		Body:   io.NopCloser(bytes.NewReader([]byte(body))),
-	}
-	if err := keyshttp.ReadJSON(nil, plain, maxBody, fields...); err != nil || body == "" {
+	if body == "" || httpjson.ReadObject(bytesOf(body), fields...) != nil {
 		return errBody
 	}
 	for i, value := range values {

@@ -1,24 +1,28 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/ratelimit"
 	"github.com/claviger-auth/claviger/scopes"
-	"golang.org/x/time/rate"
 )
 
 const (
-	// DefaultTokenLifetime is how long tokens live if nothing else is said.
+	// DefaultTokenLifetime is how long tokens live by default.
 	DefaultTokenLifetime = time.Hour
-	// DefaultMaxTokens is how many live tokens a client may have if nothing
-	// else is said.
+	// DefaultMaxTokens is how many live tokens a client may have by default.
 	DefaultMaxTokens = 20_000
+	// DefaultMaxOrgTokens is how many live tokens the clients of an organization
+	// may have together by default.
+	DefaultMaxOrgTokens = 100_000
 )
 
 // GrantType is the one grant type that a [Server] knows.
@@ -32,27 +36,44 @@ type Options struct {
 
 	// MaxTokens bounds the live tokens of one client, revoked ones included,
 	// and with them what a client can make the store hold. Half of them can be
-	// had at once, and the rest over one life time. If zero, DefaultMaxTokens;
+	// had at once, and the rest over one lifetime. If zero, DefaultMaxTokens;
 	// it is at least 2.
 	MaxTokens int
 
-	// Limiter keeps count of tokens, in a Space of its own such as "oauth". If
-	// nil, each process counts for itself.
+	// MaxOrgTokens bounds the live tokens of all clients of an organization
+	// together, in the same way. If zero, DefaultMaxOrgTokens; it is at least 2.
+	MaxOrgTokens int
+
+	// Limiter keeps count of tokens, in the space "oauth" for clients and
+	// "oauth-org" for organizations. If nil, each process counts for itself.
 	Limiter *ratelimit.Limiter
+
+	// MayInspect decides whether an authenticated client may be told about a
+	// live credential, an API key or an access token (RFC 7662 §4). If nil, it is
+	// told about access tokens of its own organization.
+	MayInspect func(ctx context.Context, client keys.Record, about keys.Principal) bool
 }
 
 // A Server is an authorization server. It is safe for concurrent use.
 type Server struct {
-	manager   *keys.Manager
-	verifier  *keys.Verifier
-	limiter   *ratelimit.Limiter
-	lifetime  time.Duration
-	maxTokens int
-	limit     ratelimit.Limit // on tokens that live for lifetime
+	manager    *keys.Manager
+	verifier   *keys.Verifier
+	lifetime   time.Duration
+	clients    budget
+	orgs       budget
+	mayInspect func(ctx context.Context, client keys.Record, about keys.Principal) bool
 }
 
-// NewServer returns a Server whose clients and tokens m keeps. A nil opts is the zero
-// Options. The error says which setting is wrong.
+// A budget bounds the live tokens of those who have names of one kind.
+type budget struct {
+	limiter  *ratelimit.Limiter
+	most     int
+	lifetime time.Duration   // of the tokens that limit is for
+	limit    ratelimit.Limit // for tokens that live that long
+}
+
+// NewServer returns a Server whose clients and tokens m keeps. A nil opts is the
+// zero Options. The error says which setting is wrong.
 func NewServer(m *keys.Manager, opts *Options) (*Server, error) {
 	if m == nil {
 		return nil, errors.New("oauth: NewServer needs a manager")
@@ -61,58 +82,105 @@ func NewServer(m *keys.Manager, opts *Options) (*Server, error) {
 		opts = new(Options)
 	}
 	s := &Server{
-		manager: m, verifier: m.Verifier(), limiter: opts.Limiter,
-		lifetime: opts.TokenLifetime, maxTokens: opts.MaxTokens,
+		manager: m, verifier: m.Verifier(), lifetime: cmp.Or(opts.TokenLifetime, DefaultTokenLifetime), mayInspect: opts.MayInspect,
 	}
-	if s.lifetime == 0 {
-		s.lifetime = DefaultTokenLifetime
+	if s.lifetime%time.Second != 0 {
+		return nil, errors.New("oauth: TokenLifetime is not in whole seconds")
 	}
-	if s.maxTokens == 0 {
-		s.maxTokens = DefaultMaxTokens
+	if s.mayInspect == nil {
+		s.mayInspect = func(_ context.Context, client keys.Record, about keys.Principal) bool {
+			return about.Kind == keys.KindToken && about.Org == client.Org
+		}
 	}
-	var err error
-	if s.limit, err = s.tokenLimit(s.lifetime); err != nil || s.lifetime%time.Second != 0 {
-		return nil, errors.New("oauth: TokenLifetime must be positive and in whole seconds, and MaxTokens at least 2")
-	}
-	if s.limiter == nil {
-		if s.limiter, err = ratelimit.NewLimiter(new(ratelimit.Memory), &ratelimit.Options{Space: "oauth"}); err != nil {
+	limiter := opts.Limiter
+	if limiter == nil {
+		var err error
+		if limiter, err = ratelimit.NewLimiter(new(ratelimit.Memory), nil); err != nil {
 			return nil, err
 		}
 	}
-	return s, nil
+	var err error
+	if s.clients, err = newBudget(limiter, "oauth", cmp.Or(opts.MaxTokens, DefaultMaxTokens), s.lifetime); err != nil {
+		return nil, err
+	}
+	s.orgs, err = newBudget(limiter, "oauth-org", cmp.Or(opts.MaxOrgTokens, DefaultMaxOrgTokens), s.lifetime)
+	return s, err
 }
 
-// tokenLimit returns the limit on the issue of tokens that live for a time, by
-// which a client never has more than maxTokens: half of them as the burst, and
-// half of them as what comes back in a life time.
-func (s *Server) tokenLimit(lifetime time.Duration) (ratelimit.Limit, error) {
-	if lifetime < time.Second || s.maxTokens < 2 {
+func newBudget(l *ratelimit.Limiter, space string, most int, lifetime time.Duration) (b budget, err error) {
+	b = budget{most: most, lifetime: lifetime}
+	if b.limiter, err = l.In(space); err != nil {
+		return b, err
+	}
+	if b.limit, err = b.limitOf(lifetime); err != nil {
+		return b, errors.New("oauth: TokenLifetime is less than a second, or a bound on tokens less than 2")
+	}
+	return b, nil
+}
+
+// limitOf returns the limit on the issue of tokens that live for a time, by which
+// there are never more than the most: half of them as the burst, and half of them
+// as what comes back in a lifetime.
+func (b *budget) limitOf(lifetime time.Duration) (ratelimit.Limit, error) {
+	if lifetime < time.Second || b.most < 2 {
 		return ratelimit.Limit{}, ratelimit.ErrInvalidLimit
 	}
-	half := s.maxTokens / 2
-	return ratelimit.NewLimit(rate.Limit(float64(half)/lifetime.Seconds()), half)
+	if lifetime == b.lifetime && b.limit != (ratelimit.Limit{}) {
+		return b.limit, nil
+	}
+	return ratelimit.Per(b.most/2, lifetime, b.most/2)
+}
+
+// take counts a token that lives for a time.
+func (b *budget) take(ctx context.Context, name string, lifetime time.Duration, now time.Time) error {
+	limit, err := b.limitOf(lifetime)
+	if err != nil {
+		return fmt.Errorf("oauth: token lifetime of %q: %w", name, err)
+	}
+	d, err := b.limiter.TakeAt(ctx, name, limit, now, 1)
+	if err != nil {
+		return err
+	}
+	if !d.Allowed {
+		return &LimitError{d}
+	}
+	return nil
 }
 
 // Authenticate checks the credentials of a client and returns its record. The
-// error is [ErrNoCredentials] if either is empty, [ErrInvalidClient], or wraps
-// [keys.ErrUnavailable].
-func (s *Server) Authenticate(ctx context.Context, id string, secret keys.Secret) (keys.Record, error) {
+// address is where they come from, for clients that may be used from some
+// networks only: those are refused if it is the zero Addr, which is one that is
+// not known. The error is [ErrNoCredentials] if either is empty,
+// [ErrInvalidClient], or wraps [keys.ErrUnavailable].
+func (s *Server) Authenticate(ctx context.Context, id string, secret keys.Secret, addr netip.Addr) (keys.Record, error) {
 	var client keys.Record
-	err := s.authenticateAt(ctx, id, secret, time.Now(), &client)
+	err := s.authenticateAt(ctx, id, secret, addr, time.Now(), &client)
+	if err == errOutside {
+		err = ErrInvalidClient
+	}
 	return client, err
 }
 
 // authenticateAt is Authenticate at a time. It writes to a zero record of the
 // caller's, which spares copies; so does exchangeAt.
-func (s *Server) authenticateAt(ctx context.Context, id string, secret keys.Secret, now time.Time, client *keys.Record) (err error) {
+// It returns errOutside for a good secret from outside of the client's networks.
+func (s *Server) authenticateAt(ctx context.Context, id string, secret keys.Secret, addr netip.Addr, now time.Time, client *keys.Record) (err error) {
 	if id == "" || secret.Len() == 0 {
 		return ErrNoCredentials
 	}
 	if *client, err = s.verifier.VerifyClient(ctx, id, secret.Reveal(), now); err != nil {
 		return credentialError(err)
 	}
+	if !client.Networks.Allows(addr) {
+		*client = keys.Record{}
+		return errOutside
+	}
 	return nil
 }
+
+// errOutside reports a client outside of its networks. It is answered as
+// ErrInvalidClient, and is no failure that counts.
+var errOutside = errors.New("oauth: client is outside of its networks")
 
 // A Request asks for a token (RFC 6749 §4.4.2).
 type Request struct {
@@ -120,31 +188,49 @@ type Request struct {
 	ClientID     string
 	ClientSecret keys.Secret
 	Scope        string // names separated by spaces; empty for all that the client has
+	// Address is where the request comes from: see [Server.Authenticate].
+	Address netip.Addr
 }
 
 // A Grant is a new token (RFC 6749 §5.1).
 type Grant struct {
 	AccessToken keys.Secret
 	ExpiresIn   time.Duration // in whole seconds
-	Scope       scopes.Set
-	Token       keys.Record
+	// Scope is what was asked for. The token also has the scopes that are always
+	// granted: adding them here makes clients raise an error that compare the
+	// two, as oauthlib does.
+	Scope scopes.Set
+	Token keys.Record
 }
+
+// LogValue returns that of the token's record.
+func (g Grant) LogValue() slog.Value { return g.Token.LogValue() }
 
 // Exchange checks a request and the credentials in it, and returns a new token
 // with exactly the scopes that were asked for. The error is one of the package's
 // [*Error] values, wraps [ErrTooManyTokens] in a [*LimitError], or is the
 // store's.
 func (s *Server) Exchange(ctx context.Context, r Request) (Grant, error) {
-	var issued keys.Issued
-	if err := s.exchangeAt(ctx, &r, time.Now(), &issued); err != nil {
+	var g exchange
+	if err := s.exchangeAt(ctx, &r, time.Now(), &g); err != nil {
+		if err == errOutside {
+			err = ErrInvalidClient
+		}
 		return Grant{}, err
 	}
 	return Grant{
-		AccessToken: issued.Text,
-		ExpiresIn:   expiresIn(&issued.Record),
-		Scope:       issued.Record.Scopes,
-		Token:       issued.Record,
+		AccessToken: g.issued.Text,
+		ExpiresIn:   expiresIn(&g.issued.Record),
+		Scope:       g.asked,
+		Token:       g.issued.Record,
 	}, nil
+}
+
+// An exchange is what comes of a request.
+type exchange struct {
+	client keys.Record
+	asked  scopes.Set
+	issued keys.Issued
 }
 
 // expiresIn returns how long a new token is good, in whole seconds.
@@ -152,7 +238,7 @@ func expiresIn(rec *keys.Record) time.Duration {
 	return rec.ExpiresAt.Sub(rec.CreatedAt).Truncate(time.Second)
 }
 
-func (s *Server) exchangeAt(ctx context.Context, r *Request, now time.Time, issued *keys.Issued) (err error) {
+func (s *Server) exchangeAt(ctx context.Context, r *Request, now time.Time, x *exchange) (err error) {
 	switch r.GrantType {
 	case GrantType:
 	case "":
@@ -160,26 +246,26 @@ func (s *Server) exchangeAt(ctx context.Context, r *Request, now time.Time, issu
 	default:
 		return ErrUnsupportedGrantType
 	}
-	var client keys.Record
-	if err := s.authenticateAt(ctx, r.ClientID, r.ClientSecret, now, &client); err != nil {
+	if err := s.authenticateAt(ctx, r.ClientID, r.ClientSecret, r.Address, now, &x.client); err != nil {
 		return err
 	}
-	granted := client.Scopes
+	x.asked = x.client.Scopes
 	if r.Scope != "" {
 		// A copy, since the text may be a part of a body with a secret in it,
 		// and the token's record is kept.
-		if granted, err = scopes.Parse(strings.Clone(r.Scope)); err != nil || !client.Scopes.ContainsAll(granted) {
+		if x.asked, err = scopes.Parse(strings.Clone(r.Scope)); err != nil || !x.client.Scopes.ContainsAll(x.asked) {
 			return ErrInvalidScope
 		}
 	}
-	lifetime := s.lifetime
-	if client.TokenLifetime > 0 {
-		lifetime = client.TokenLifetime
-	}
-	if err := s.takeToken(ctx, client.ID, lifetime, now); err != nil {
+	lifetime := cmp.Or(x.client.TokenLifetime, s.lifetime)
+	if err := s.clients.take(ctx, x.client.ID, lifetime, now); err != nil {
 		return err
 	}
-	if *issued, err = s.manager.IssueTokenAt(ctx, &client, granted, lifetime, now); err != nil {
+	// After the client's own budget: no client can use up that of all.
+	if err := s.orgs.take(ctx, x.client.Org, lifetime, now); err != nil {
+		return err
+	}
+	if x.issued, err = s.manager.IssueTokenAt(ctx, &x.client, x.asked, lifetime, now); err != nil {
 		return credentialError(err)
 	}
 	return nil
@@ -195,22 +281,3 @@ func (e *LimitError) Error() string { return ErrTooManyTokens.Error() }
 
 // Unwrap returns [ErrTooManyTokens].
 func (e *LimitError) Unwrap() error { return ErrTooManyTokens }
-
-// takeToken counts a token against what a client may have.
-func (s *Server) takeToken(ctx context.Context, client string, lifetime time.Duration, now time.Time) error {
-	limit := s.limit
-	if lifetime != s.lifetime {
-		var err error
-		if limit, err = s.tokenLimit(lifetime); err != nil {
-			return fmt.Errorf("oauth: token lifetime of %q: %w", client, err)
-		}
-	}
-	d, err := s.limiter.TakeAt(ctx, client, limit, now, 1)
-	if err != nil {
-		return err
-	}
-	if !d.Allowed {
-		return &LimitError{d}
-	}
-	return nil
-}

@@ -3,6 +3,7 @@ package oauth_test
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -31,8 +32,9 @@ func TestExchange(t *testing.T) {
 		if !strings.HasPrefix(text, "oauth_") || len(text) != len("oauth_")+24+64 || grant.ExpiresIn != time.Hour || grant.Scope.String() != want {
 			t.Errorf("scope %q: a token of %d characters for %v with %q", scope, len(text), grant.ExpiresIn, grant.Scope)
 		}
+		// The token has what every credential has, asked for or not.
 		p, err := env.manager.Verifier().Verify(t.Context(), text)
-		if err != nil || p.Org != "acme" || p.Client != id || p.Kind != keys.KindToken || p.Scopes.String() != want || p.RateLimit != 600 {
+		if err != nil || p.Org != "acme" || p.Client != id || p.Kind != keys.KindToken || p.Scopes != scopes.MustParse(want+" identity:read") || p.RateLimit != 600 {
 			t.Errorf("scope %q: principal %+v, %v", scope, p, err)
 		}
 	}
@@ -44,7 +46,7 @@ func TestExchangeRefuses(t *testing.T) {
 	id, secret := env.register("webhooks:manage")
 	otherID, otherSecret := env.register()
 	deletedID, deletedSecret := env.register()
-	if err := env.server.Delete(t.Context(), "acme", deletedID); err != nil {
+	if err := env.server.Delete(t.Context(), caller, deletedID); err != nil {
 		t.Fatal(err)
 	}
 	good := oauth.Request{GrantType: "client_credentials", ClientID: id, ClientSecret: keys.NewSecret(secret)}
@@ -91,7 +93,7 @@ func TestSameWork(t *testing.T) {
 	env := newEnv(t, nil)
 	id, secret := env.register()
 	deletedID, deletedSecret := env.register()
-	if err := env.server.Delete(t.Context(), "acme", deletedID); err != nil {
+	if err := env.server.Delete(t.Context(), caller, deletedID); err != nil {
 		t.Fatal(err)
 	}
 	for name, pair := range map[string][2]string{
@@ -179,7 +181,7 @@ func TestNarrowingAndDeletingAClient(t *testing.T) {
 	if p, err := verify(); err != nil || !p.Scopes.Contains("webhooks:manage") {
 		t.Fatalf("%+v, %v", p, err)
 	}
-	if _, err := env.manager.Change(t.Context(), "acme", id, keys.Change{Scopes: new([]string{})}); err != nil {
+	if _, err := env.manager.Change(t.Context(), "acme", "", id, keys.Change{Scopes: new([]string{})}); err != nil {
 		t.Fatal(err)
 	}
 	if p, err := verify(); err != nil || p.Scopes.String() != "identity:read" {
@@ -189,7 +191,7 @@ func TestNarrowingAndDeletingAClient(t *testing.T) {
 		t.Errorf("a new token with the old scope: %v", err)
 	}
 	for range 2 {
-		if err := env.server.Delete(t.Context(), "acme", id); err != nil {
+		if err := env.server.Delete(t.Context(), caller, id); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -213,11 +215,11 @@ func TestRegister(t *testing.T) {
 		"the creator's scopes":      {caller, oauth.ClientSpec{}, "identity:read webhooks:manage", nil},
 		"none":                      {caller, oauth.ClientSpec{Scopes: []string{}}, "identity:read", nil},
 		"some":                      {caller, oauth.ClientSpec{Scopes: []string{"webhooks:manage"}}, "identity:read webhooks:manage", nil},
-		"more than the creator's":   {caller, oauth.ClientSpec{Scopes: []string{"keys:manage"}}, "", oauth.ErrEscalation},
+		"more than the creator's":   {caller, oauth.ClientSpec{Scopes: []string{"keys:manage"}}, "", keys.ErrBeyond},
 		"reserved":                  {caller, oauth.ClientSpec{Scopes: []string{"leads:read"}}, "", scopes.ErrGrant},
 		"unknown":                   {caller, oauth.ClientSpec{Scopes: []string{"nope"}}, "", scopes.ErrGrant},
 		"a creator with nothing":    {keys.Principal{Org: "acme", RateLimit: 1}, oauth.ClientSpec{}, "identity:read", nil},
-		"a creator without a limit": {keys.Principal{Org: "acme"}, oauth.ClientSpec{}, "", oauth.ErrEscalation},
+		"a creator without a limit": {keys.Principal{Org: "acme"}, oauth.ClientSpec{}, "", keys.ErrBeyond},
 		"no organization":           {keys.Principal{RateLimit: 1}, oauth.ClientSpec{}, "", keys.ErrInvalid},
 		"a long name":               {caller, oauth.ClientSpec{Name: strings.Repeat("a", 257)}, "", keys.ErrInvalid},
 		"a negative lifetime":       {caller, oauth.ClientSpec{TokenLifetime: -time.Second}, "", keys.ErrInvalid},
@@ -290,8 +292,8 @@ func TestRotateSecret(t *testing.T) {
 			want error
 		}{
 			"another organization": {keys.Principal{Org: "globex", Scopes: caller.Scopes, RateLimit: 600}, id, keys.ErrNotFound},
-			"fewer scopes":         {keys.Principal{Org: "acme", RateLimit: 600}, id, oauth.ErrEscalation},
-			"a lower limit":        {keys.Principal{Org: "acme", Scopes: caller.Scopes, RateLimit: 599}, id, oauth.ErrEscalation},
+			"fewer scopes":         {keys.Principal{Org: "acme", RateLimit: 600}, id, keys.ErrBeyond},
+			"a lower limit":        {keys.Principal{Org: "acme", Scopes: caller.Scopes, RateLimit: 599}, id, keys.ErrBeyond},
 			"an unknown client":    {caller, "cc_0000000000000000", keys.ErrNotFound},
 			"a token":              {caller, token[:30], keys.ErrNotFound},
 		} {
@@ -306,7 +308,7 @@ func TestRevokeToken(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)
 	id, secret := env.register()
-	client, err := env.server.Authenticate(t.Context(), id, keys.NewSecret(secret))
+	client, err := env.server.Authenticate(t.Context(), id, keys.NewSecret(secret), netip.Addr{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -351,7 +353,7 @@ func TestIntrospect(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)
 	id, secret := env.register("webhooks:manage")
-	client, err := env.server.Authenticate(t.Context(), id, keys.NewSecret(secret))
+	client, err := env.server.Authenticate(t.Context(), id, keys.NewSecret(secret), netip.Addr{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -386,11 +388,11 @@ func TestIntrospect(t *testing.T) {
 	inactive("another organization", stranger, text)
 	inactive("junk", client, keys.NewSecret("junk"))
 	inactive("an API key", client, key.Text)
-	env.faults.Fail(storetest.GetFamily, 1, errors.New("down"))
+	env.faults.Fail(storetest.Get, 1, errors.New("down"))
 	if _, err := env.server.Introspect(t.Context(), client, text); !errors.Is(err, keys.ErrUnavailable) {
 		t.Errorf("a store that fails: %v", err)
 	}
-	if err := env.manager.Revoke(t.Context(), "acme", grant.Token.ID); err != nil {
+	if err := env.manager.Revoke(t.Context(), "acme", "", grant.Token.ID); err != nil {
 		t.Fatal(err)
 	}
 	inactive("a revoked token", client, text)
@@ -405,7 +407,7 @@ func TestClients(t *testing.T) {
 		want[id] = true
 	}
 	for id := range want {
-		if err := env.server.Delete(t.Context(), "acme", id); err != nil {
+		if err := env.server.Delete(t.Context(), caller, id); err != nil {
 			t.Fatal(err)
 		}
 		delete(want, id)
@@ -414,7 +416,7 @@ func TestClients(t *testing.T) {
 	if _, err := env.manager.Create(t.Context(), "acme", keys.Spec{}); err != nil {
 		t.Fatal(err)
 	}
-	for rec, err := range env.server.Clients(t.Context(), "acme", "") {
+	for rec, err := range env.server.Clients(t.Context(), "acme", "", 0) {
 		if err != nil || !want[rec.ID] {
 			t.Errorf("%v, %v", rec, err)
 		}
@@ -425,7 +427,7 @@ func TestClients(t *testing.T) {
 	}
 	env.faults.Fail(storetest.List, storetest.Always, errors.New("down"))
 	n := 0
-	for _, err := range env.server.Clients(t.Context(), "acme", "") {
+	for _, err := range env.server.Clients(t.Context(), "acme", "", 0) {
 		if n++; err == nil {
 			t.Error("no error from a store that fails")
 		}
@@ -448,7 +450,7 @@ func TestStoreFailures(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := env.server.Authenticate(ctx, id, keys.NewSecret(secret)); !errors.Is(err, context.Canceled) || err == oauth.ErrInvalidClient {
+	if _, err := env.server.Authenticate(ctx, id, keys.NewSecret(secret), netip.Addr{}); !errors.Is(err, context.Canceled) || err == oauth.ErrInvalidClient {
 		t.Errorf("an ended context: %v", err)
 	}
 }
@@ -475,7 +477,7 @@ func TestTokensShareNoMemoryWithRequests(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, nil)
 	id, secret := e.register("webhooks:manage")
-	scope := strings.Clone("webhooks:manage")
+	scope := strings.Clone("identity:read webhooks:manage")
 	grant, err := e.grant(id, secret, scope)
 	if err != nil {
 		t.Fatal(err)

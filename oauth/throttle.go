@@ -1,66 +1,83 @@
 package oauth
 
 import (
+	"cmp"
 	"fmt"
 	"hash/maphash"
 	"net/http"
 	"net/netip"
-	"strings"
 
+	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/ratelimit"
 	"github.com/claviger-auth/claviger/scopes"
 )
 
-// A throttle counts failed authentications.
+// A throttle counts failed authentications: those of one client from one address,
+// and all from one address.
 type throttle struct {
 	buckets  *ratelimit.Memory
-	limit    ratelimit.Limit
-	address  func(*http.Request) string
+	client   ratelimit.Limit
+	address  ratelimit.Limit
+	addr     func(*http.Request) netip.Addr
 	seed     maphash.Seed
 	attempts *[attemptShards]attempts
+	good     successes
 }
 
-func newThrottle(failures int, address func(*http.Request) string) (t throttle, err error) {
-	if failures == 0 {
-		failures = DefaultFailures
-	}
-	if address == nil {
-		address = func(r *http.Request) string { return addressName(r.RemoteAddr) }
-	}
-	t = throttle{
-		buckets: new(ratelimit.Memory), address: address,
+func newThrottle(opts *HandlerOptions) (t *throttle, err error) {
+	t = &throttle{
+		buckets: new(ratelimit.Memory), addr: opts.Address,
 		seed: maphash.MakeSeed(), attempts: new([attemptShards]attempts),
 	}
-	if t.limit, err = ratelimit.PerMinute(failures); err != nil {
+	if t.addr == nil {
+		t.addr = remoteAddr
+	}
+	if t.client, err = ratelimit.PerMinute(cmp.Or(opts.Failures, DefaultFailures)); err != nil {
 		return t, fmt.Errorf("oauth: failures: %w", err)
+	}
+	if t.address, err = ratelimit.PerMinute(cmp.Or(opts.AddressFailures, DefaultAddressFailures)); err != nil {
+		return t, fmt.Errorf("oauth: failures of an address: %w", err)
 	}
 	return t, nil
 }
 
-// A bucket counts the failures of one client from one address. Its attempts are
-// among some others.
+// remoteAddr returns the address at the other end of the connection.
+func remoteAddr(r *http.Request) netip.Addr {
+	addr, _ := ratelimit.ParseAddress(r.RemoteAddr)
+	return addr
+}
+
+// A bucket counts failures. Its attempts are among some others.
 type bucket struct {
 	ratelimit.Bucket
+	limit    ratelimit.Limit
 	attempts *attempts
 }
 
-// bucket returns the bucket of a request that names a client. Text that is no ID
-// shares a bucket, so that it cannot fill the memory.
-func (t *throttle) bucket(client string, r *http.Request) bucket {
+// bucketsOf returns the two buckets of a request that names a client: that of the
+// address and that of the client at the address. Text that is no ID shares a
+// bucket, so that it cannot fill the memory.
+func (t *throttle) bucketsOf(client string, addr netip.Addr) [2]bucket {
 	if len(client) > 64 || !scopes.Valid(client) {
 		client = "malformed"
 	}
-	b := ratelimit.Bucket{Space: client, Name: t.address(r)}
-	hash := maphash.String(t.seed, b.Space) ^ maphash.String(t.seed, b.Name)
-	return bucket{b, &t.attempts[hash%attemptShards]}
+	name := ratelimit.AddressName(addr)
+	return [2]bucket{
+		t.bucket(ratelimit.Bucket{Space: " all", Name: name}, t.address), // a client's ID has no space
+		t.bucket(ratelimit.Bucket{Space: client, Name: name}, t.client),
+	}
 }
 
-// addressName returns the ratelimit.AddressName of a RemoteAddr. IPv4 addresses
-// can be written in one way only, so that their names are there already.
-func addressName(remote string) string {
-	if at, err := netip.ParseAddrPort(remote); err == nil && at.Addr().Is4() {
-		return remote[:strings.LastIndexByte(remote, ':')]
-	}
-	addr, _ := ratelimit.ParseAddress(remote)
-	return ratelimit.AddressName(addr)
+func (t *throttle) bucket(b ratelimit.Bucket, limit ratelimit.Limit) bucket {
+	hash := maphash.Comparable(t.seed, b)
+	return bucket{b, limit, &t.attempts[hash%attemptShards]}
+}
+
+// credentials are what an attempt presents, as a hash under a key that nobody
+// outside can know.
+func (t *throttle) credentials(client string, secret keys.Secret, addr netip.Addr) uint64 {
+	return maphash.Comparable(t.seed, struct {
+		client, secret string
+		addr           netip.Addr
+	}{client, secret.Reveal(), addr})
 }

@@ -16,13 +16,13 @@ import (
 // good.
 func (s *Server) Revoke(ctx context.Context, client keys.Record, token keys.Secret) error {
 	p, live, err := s.look(ctx, token)
-	if err != nil || !live {
+	if err != nil || !live || p.Kind != keys.KindToken {
 		return err
 	}
 	if p.Client != client.ID || p.Org != client.Org {
 		return ErrNotIssuedToClient
 	}
-	return s.manager.Revoke(ctx, p.Org, p.ID)
+	return s.manager.Revoke(ctx, p.Org, keys.KindToken, p.ID)
 }
 
 // An Introspection says what a token is good for (RFC 7662 §2.2). That of a
@@ -38,14 +38,15 @@ type Introspection struct {
 	IssuedAt  time.Time
 }
 
-// Introspect tells an authenticated client about a token of its organization.
-// The error is [ErrNoToken] or a failure of the store.
+// Introspect tells an authenticated client about a credential that it may be told
+// about: see [Options.MayInspect]. The error is [ErrNoToken] or a failure of the
+// store.
 func (s *Server) Introspect(ctx context.Context, client keys.Record, token keys.Secret) (Introspection, error) {
 	p, live, err := s.look(ctx, token)
-	if err != nil || !live || p.Org != client.Org {
+	if err != nil || !live || !s.mayInspect(ctx, client, p) {
 		return Introspection{}, err
 	}
-	rec, err := s.manager.Get(ctx, p.Org, p.ID)
+	rec, err := s.manager.Get(ctx, p.Org, p.Kind, p.ID)
 	if errors.Is(err, keys.ErrNotFound) || err == nil && rec.Revoked() {
 		return Introspection{}, nil // ended since it was looked at
 	}
@@ -58,14 +59,15 @@ func (s *Server) Introspect(ctx context.Context, client keys.Record, token keys.
 	}, nil
 }
 
-// look returns who a token stands for, and whether it is a live token.
+// look returns who a credential stands for, and whether it is live. That is no
+// use of it.
 func (s *Server) look(ctx context.Context, token keys.Secret) (p keys.Principal, live bool, err error) {
 	if token.Len() == 0 {
 		return p, false, ErrNoToken
 	}
-	p, err = s.verifier.Verify(ctx, token.Reveal())
+	p, err = s.verifier.Inspect(ctx, token.Reveal(), time.Now())
 	if err != nil && credentialError(err) != ErrInvalidClient {
 		return p, false, err
 	}
-	return p, err == nil && p.Kind == keys.KindToken, nil
+	return p, err == nil, nil
 }

@@ -51,6 +51,9 @@ func TestAddressName(t *testing.T) {
 		"": "unknown", "@": "unknown", "example.com:80": "unknown", "192.0.2.1:port": "unknown", "192.0.2": "unknown",
 	} {
 		addr, ok := ratelimit.ParseAddress(text)
+		if addr.Zone() != "" || addr.Is4In6() {
+			t.Errorf("%q is parsed as %v", text, addr)
+		}
 		if got := ratelimit.AddressName(addr); got != want || ok != (want != "unknown") {
 			t.Errorf("%q is %q, %v; want %q", text, got, ok, want)
 		}

@@ -23,7 +23,7 @@ func BenchmarkCheck(b *testing.B) {
 		r := bearer(text)
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := h.guard.Check(r, scope); err != nil {
+			if _, err := h.guard.Check(r, need); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -94,12 +94,14 @@ func (e *tokenEndpoint) token() string {
 // Its limit on live tokens is checked too, and is higher than any benchmark goes.
 func clavigerEndpoint(db *store.Memory) tokenEndpoint {
 	manager := must(keys.NewManager(db, &keys.Options{Catalog: catalog, RateLimit: plenty}))
-	srv := must(oauth.NewServer(manager, &oauth.Options{MaxTokens: 1 << 30}))
+	srv := must(oauth.NewServer(manager, &oauth.Options{MaxTokens: 1 << 30, MaxOrgTokens: 1 << 30}))
 	handler := must(oauth.NewHandler(srv, "https://auth.example.com", nil))
 	caller := keys.Principal{Org: org, ID: "session", Scopes: scopes.MustParse(scope), RateLimit: plenty}
 	issued := must(srv.Register(context.Background(), caller, oauth.ClientSpec{}))
+	mux := http.NewServeMux()
+	handler.Register(mux)
 	return tokenEndpoint{
-		handler: http.HandlerFunc(handler.Token), id: issued.Record.ID, secret: issued.Text.Reveal(),
+		handler: mux, id: issued.Record.ID, secret: issued.Text.Reveal(),
 		good: func(token string) bool {
 			_, err := manager.Verifier().Verify(context.Background(), token)
 			return err == nil

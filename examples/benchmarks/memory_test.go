@@ -112,7 +112,7 @@ func TestRecords(t *testing.T) {
 	claviger := records[1].fill(1000, next).(*store.Memory)
 	for i := range 1000 {
 		want := next(i)
-		got, err := claviger.Get(t.Context(), want.ID)
+		got, _, err := claviger.Get(t.Context(), want.ID)
 		if err != nil || got != want || floor[want.ID] == nil || *floor[want.ID] != want {
 			t.Fatalf("record %d: %v, %v, %v, want %v", i, got, err, floor[want.ID], want)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/keys/httpjson"
 	"github.com/claviger-auth/claviger/keys/keyshttp"
 	"github.com/claviger-auth/claviger/middleware"
 	"github.com/claviger-auth/claviger/oauth"
@@ -56,21 +57,20 @@ type api struct {
 	uses     *keys.Uses // nil if the store does not keep last uses
 }
 
-func newAPI(s *stores, issuer string, log *slog.Logger) (*api, error) {
+func newAPI(s *stores, issuer string, proxies *middleware.Proxies, log *slog.Logger) (*api, error) {
+	a := &api{issuer: issuer, log: log}
 	hook := logHook(log)
-	keyHook := hook
-	var uses *keys.Uses
 	if s.uses != nil {
 		var err error
-		uses, err = keys.NewUses(s.uses, &keys.UsesOptions{
+		a.uses, err = keys.NewUses(s.uses, &keys.UsesOptions{
 			OnError: func(err error) { log.Error("last uses", "error", err) },
 		})
 		if err != nil {
 			return nil, err
 		}
-		keyHook = uses.Hook(hook)
 	}
-	manager, err1 := keys.NewManager(s.records, &keys.Options{Format: keyFormat, Catalog: catalog, Hook: keyHook})
+	var err1, err2 error
+	a.manager, err1 = keys.NewManager(s.records, &keys.Options{Format: keyFormat, Catalog: catalog, Uses: a.uses, Hook: hook})
 	limiter, err2 := ratelimit.NewLimiter(s.limits, &ratelimit.Options{
 		Hook: func(ctx context.Context, b ratelimit.Bucket, err error) {
 			log.ErrorContext(ctx, "limits are local", "org", b.Name, "error", err)
@@ -79,91 +79,75 @@ func newAPI(s *stores, issuer string, log *slog.Logger) (*api, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
-	server, err := oauth.NewServer(manager, nil)
+	server, err := oauth.NewServer(a.manager, &oauth.Options{Limiter: limiter})
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := oauth.NewHandler(server, issuer, &oauth.HandlerOptions{Path: "/v1/oauth", Realm: "partner", Logger: log})
-	if err != nil {
-		return nil, err
-	}
-	guard, err1 := middleware.NewGuard(manager.Verifier(), limiter, &middleware.Options{
-		Realm: "partner", ResourceMetadata: tokens.ResourceMetadataURL(), Hook: hook,
+	a.oauth, err = oauth.NewHandler(server, issuer, &oauth.HandlerOptions{
+		Path: "/v1/oauth", Realm: "partner", Address: proxies.Addr, Hook: hook, Logger: log,
 	})
-	handler, err2 := keyshttp.NewHandler(manager, &keyshttp.Options{Logger: log})
-	return &api{issuer: issuer, log: log, manager: manager, guard: guard, keys: handler, oauth: tokens, uses: uses}, errors.Join(err1, err2)
+	if err != nil {
+		return nil, err
+	}
+	a.guard, err1 = middleware.NewGuard(a.manager.Verifier(), limiter, &middleware.Options{
+		Realm: "partner", ResourceMetadata: a.oauth.ResourceMetadataURL(), Proxies: proxies, Hook: hook,
+	})
+	a.keys, err2 = keyshttp.NewHandler(a.manager, &keyshttp.Options{Logger: log})
+	a.webhooks.manager = a.manager
+	return a, errors.Join(err1, err2)
 }
 
-// A route is one line of the table of routes: what it answers, and which scope
-// that needs. Routes with the scope public need no credential.
-type route struct {
-	keyshttp.Route
-	scope string
+// register registers everything that this API serves, each route behind what it
+// needs.
+func (a *api) register(mux interface {
+	Handle(pattern string, handler http.Handler)
+}) {
+	httpjson.Register(mux, nil,
+		httpjson.Route{Pattern: "GET /healthz", Handler: http.HandlerFunc(healthz)},
+		httpjson.Route{Pattern: "GET /api/v1/partner/me", Handler: a.guard.Require(identityRead)(http.HandlerFunc(me))},
+		httpjson.Route{Pattern: "GET /v1/chain", Handler: a.guard.Authenticated()(http.HandlerFunc(chain))},
+	)
+	a.webhooks.register(mux, "/api/v1/partner/webhooks", a.guard.Require(webhooksManage))
+	a.keys.Register(mux, "/v1/keys", a.guard.Manage(keysManage))
+	a.oauth.RegisterClients(mux, a.guard.Manage()) // as the documentation has it: for any caller
+	a.oauth.Register(mux)
+	mux.Handle("/", httpjson.NotFound(nil))
 }
 
-const public = "public"
-
-// routes is everything that this API serves.
-func (a *api) routes() []route {
-	routes := []route{
-		{keyshttp.Route{Method: "GET", Path: "/healthz", Handler: http.HandlerFunc(healthz)}, public},
-		{keyshttp.Route{Method: "GET", Path: "/api/v1/partner/me", Handler: a.guard.RequireFunc(identityRead, me)}, identityRead},
-		{keyshttp.Route{Method: "GET", Path: "/v1/chain", Handler: a.guard.RequireFunc(middleware.NoScope, chain)}, middleware.NoScope},
-	}
-	manageKeys, manageWebhooks := a.guard.Require(keysManage), a.guard.Require(webhooksManage)
-	anybody := a.guard.Require(middleware.NoScope)
-	for _, r := range a.oauth.ClientRoutes() {
-		r.Handler = anybody(r.Handler)
-		routes = append(routes, route{r, middleware.NoScope})
-	}
-	for _, r := range a.oauth.Routes() {
-		routes = append(routes, route{r, public})
-	}
-	for _, r := range a.keys.Routes("/v1/keys") {
-		r.Handler = manageKeys(r.Handler)
-		routes = append(routes, route{r, keysManage})
-	}
-	for _, r := range a.webhooks.routes("/api/v1/partner/webhooks") {
-		r.Handler = manageWebhooks(r.Handler)
-		routes = append(routes, route{r, webhooksManage})
-	}
-	return routes
-}
-
-// handler returns the API: every route, JSON for unknown paths and methods, and
-// a line in the log for each request.
+// handler returns the API, with a line in the log for each request.
 func (a *api) handler() http.Handler {
 	mux := http.NewServeMux()
-	var all []keyshttp.Route
-	for _, r := range a.routes() {
-		if r.scope == "" {
-			panic("no decision on the scope of " + r.Method + " " + r.Path)
-		}
-		all = append(all, r.Route)
-	}
-	keyshttp.Mount(mux, keyshttp.Public, all...) // each has its own protection
-	mux.Handle("/", keyshttp.NotFound())
+	a.register(mux)
 	return logRequests(a.log, mux)
 }
 
 func healthz(w http.ResponseWriter, _ *http.Request) {
-	keyshttp.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	httpjson.Write(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
 // me tells callers who they are.
-func me(w http.ResponseWriter, _ *http.Request, a middleware.Access) {
-	keyshttp.WriteJSON(w, http.StatusOK, struct {
-		Org       string     `json:"partner_org"`
-		KeyID     string     `json:"key_id"`
-		Scopes    scopes.Set `json:"scopes"`
-		RateLimit int        `json:"rate_limit_per_minute"`
-		Remaining int        `json:"rate_limit_remaining"`
-	}{a.Principal.Org, a.Principal.ID, a.Principal.Scopes, a.Principal.RateLimit, a.Quota.Remaining})
+func me(w http.ResponseWriter, r *http.Request) {
+	access, _ := middleware.FromContext(r.Context())
+	p := access.Principal
+	answer := struct {
+		Org        string     `json:"partner_org"`
+		KeyID      string     `json:"key_id"`
+		Scopes     scopes.Set `json:"scopes"`
+		RateLimit  int        `json:"rate_limit_per_minute"`
+		Remaining  int        `json:"rate_limit_remaining"`
+		ExpiresAt  string     `json:"expires_at,omitempty"`
+		ReplacedBy string     `json:"replaced_by,omitempty"` // the key to use from now on
+	}{Org: p.Org, KeyID: p.ID, Scopes: p.Scopes, RateLimit: p.RateLimit, Remaining: access.Quota.Remaining, ReplacedBy: p.ReplacedBy}
+	if !p.ExpiresAt.IsZero() {
+		answer.ExpiresAt = httpjson.Timestamp(p.ExpiresAt)
+	}
+	httpjson.Write(w, http.StatusOK, answer)
 }
 
 // chain answers any credential with its organization.
-func chain(w http.ResponseWriter, _ *http.Request, a middleware.Access) {
-	keyshttp.WriteJSON(w, http.StatusOK, map[string]string{"companyId": a.Principal.Org})
+func chain(w http.ResponseWriter, r *http.Request) {
+	caller, _ := keys.FromContext(r.Context())
+	httpjson.Write(w, http.StatusOK, map[string]string{"companyId": caller.Org})
 }
 
 // start runs what runs beside the requests, until stop is called: after the last

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/claviger-auth/claviger/middleware"
+	"github.com/claviger-auth/claviger/keys"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -40,7 +40,7 @@ func TestRoutes(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
 	bare := e.key(0).Text.Reveal()
-	for _, r := range e.api.routes() {
+	for _, r := range e.routes() {
 		path := strings.ReplaceAll(r.Path, "{id}", "unknown")
 		callers := []struct {
 			name, credential string
@@ -49,7 +49,7 @@ func TestRoutes(t *testing.T) {
 		}{
 			{"nobody", "", r.scope == public, 401},
 			{"junk", "vck_live_junk.junk", r.scope == public, 401},
-			{"a key without scopes", bare, slices.Contains([]string{public, middleware.NoScope, identityRead}, r.scope), 403},
+			{"a key without scopes", bare, slices.Contains([]string{public, anybody, identityRead}, r.scope), 403},
 			{"another organization", e.bootstrap("globex"), true, 0},
 			{"the right key", e.admin, true, 0},
 		}
@@ -72,7 +72,7 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
 	methods := map[string][]string{}
-	for _, r := range e.api.routes() {
+	for _, r := range e.routes() {
 		methods[r.Path] = append(methods[r.Path], r.Method)
 	}
 	for path, known := range methods {
@@ -250,7 +250,7 @@ func TestWebhooks(t *testing.T) {
 		t.Fatalf("%d %s\n%s", created.status, created.text, diff)
 	}
 	// The subscription outlives the key that made it.
-	if err := e.api.manager.Revoke(context.Background(), "acme", creator.Record.ID); err != nil {
+	if err := e.api.manager.Revoke(context.Background(), "acme", keys.KindKey, creator.Record.ID); err != nil {
 		t.Fatal(err)
 	}
 	list := e.do("GET", path, e.admin, "")
@@ -312,11 +312,11 @@ func TestWebhooksAreBounded(t *testing.T) {
 	t.Parallel()
 	var ws webhooks
 	for i := range maxWebhooks + 1 {
-		if got := ws.add(webhook{ID: fmt.Sprint(i), org: "acme", Active: true}); got != (i < maxWebhooks) {
+		if got := ws.add("acme", webhook{ID: fmt.Sprint(i), Active: true}); got != (i < maxWebhooks) {
 			t.Fatalf("subscription %d: %v", i+1, got)
 		}
 	}
-	if !ws.add(webhook{ID: "x", org: "globex", Active: true}) {
+	if !ws.add("globex", webhook{ID: "x", Active: true}) {
 		t.Error("another organization pays for it")
 	}
 }
@@ -330,12 +330,12 @@ func TestWebhooksAreBoundedTogether(t *testing.T) {
 		for g := range 8 {
 			wg.Go(func() {
 				for i := range maxWebhooks {
-					ws.add(webhook{ID: fmt.Sprint(g, " ", i), org: "acme", Active: true})
+					ws.add("acme", webhook{ID: fmt.Sprint(g, " ", i), Active: true})
 				}
 			})
 		}
 		wg.Wait()
-		if n := len(ws.byID); n != maxWebhooks {
+		if n := len(ws.of("acme").active); n != maxWebhooks {
 			t.Errorf("%d subscriptions, want %d", n, maxWebhooks)
 		}
 	}
@@ -389,8 +389,8 @@ func TestNothingLeaks(t *testing.T) {
 
 func TestCatalogMatchesTheRoutes(t *testing.T) {
 	t.Parallel()
-	for _, r := range newEnv(t).api.routes() {
-		if r.scope != public && r.scope != middleware.NoScope && !catalog.Grantable().Contains(r.scope) {
+	for _, r := range newEnv(t).routes() {
+		if r.scope != public && r.scope != anybody && !catalog.Grantable().Contains(r.scope) {
 			t.Errorf("%s %s needs %q, which nobody can have", r.Method, r.Path, r.scope)
 		}
 	}

@@ -19,8 +19,9 @@ func (a *api) bootstrap(ctx context.Context, out io.Writer, org string, force bo
 		}
 	}
 	issued, err := a.manager.Create(ctx, org, keys.Spec{
-		Label:  "bootstrap",
-		Scopes: catalog.Grantable().Names(),
+		Label:     "bootstrap",
+		Scopes:    catalog.Grantable().Names(),
+		CreatedBy: "host:bootstrap",
 	})
 	if err != nil {
 		return err
@@ -30,11 +31,11 @@ func (a *api) bootstrap(ctx context.Context, out io.Writer, org string, force bo
 
 // hasManager reports whether org has a live key that may manage keys.
 func (a *api) hasManager(ctx context.Context, org string) (bool, error) {
-	for rec, err := range a.manager.List(ctx, org, keys.KindKey, "") {
+	for rec, err := range a.manager.List(ctx, keys.Query{Org: org, Kind: keys.KindKey, Live: true}) {
 		if err != nil {
 			return false, err
 		}
-		if !rec.Revoked() && !rec.Expired(time.Now()) && rec.Scopes.Contains(keysManage) {
+		if !rec.Expired(time.Now()) && !rec.Disabled() && rec.Scopes.Contains(keysManage) {
 			return true, nil
 		}
 	}

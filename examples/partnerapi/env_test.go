@@ -32,7 +32,7 @@ func newEnv(t *testing.T) *env {
 	e.server = httptest.NewUnstartedServer(nil)
 	e.server.Config.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(e.log, nil), slog.LevelWarn)
 	var err error
-	e.api, err = newAPI(memory(t), "http://"+e.server.Listener.Addr().String(), slog.New(slog.NewTextHandler(e.log, nil)))
+	e.api, err = newAPI(memory(t), "http://"+e.server.Listener.Addr().String(), nil, slog.New(slog.NewTextHandler(e.log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,4 +136,54 @@ func (b *syncBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
+}
+
+// A route is what the API serves, and which scope that needs. Routes with the
+// scope public need no credential, and those with the scope anybody any good one.
+type route struct{ Method, Path, scope string }
+
+const (
+	public  = "public"
+	anybody = "anybody"
+)
+
+// scopeOf has the scope of each path, with all that is under it. A path that is
+// not here fails the tests, so that none is added without a decision.
+var scopeOf = map[string]string{
+	"/healthz": public,
+	"/.well-known/oauth-authorization-server": public,
+	"/.well-known/oauth-protected-resource":   public,
+	"/v1/oauth/token":                         public,
+	"/v1/oauth/revoke":                        public,
+	"/v1/oauth/introspect":                    public,
+	"/v1/oauth/clients":                       anybody,
+	"/v1/chain":                               anybody,
+	"/v1/keys":                                keysManage,
+	"/api/v1/partner/me":                      identityRead,
+	"/api/v1/partner/webhooks":                webhooksManage,
+}
+
+// patterns collect those that are registered with it.
+type patterns []string
+
+func (p *patterns) Handle(pattern string, _ http.Handler) { *p = append(*p, pattern) }
+
+// routes returns everything that the API serves.
+func (e *env) routes() (routes []route) {
+	e.t.Helper()
+	var all patterns
+	e.api.register(&all)
+	for _, pattern := range all {
+		method, path, ok := strings.Cut(pattern, " ")
+		if !ok {
+			continue // for methods that no route has
+		}
+		base, _, _ := strings.Cut(path, "/{id}")
+		scope, known := scopeOf[base]
+		if !known {
+			e.t.Fatalf("no decision on the scope of %s", pattern)
+		}
+		routes = append(routes, route{method, path, scope})
+	}
+	return routes
 }

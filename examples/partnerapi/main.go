@@ -12,11 +12,16 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/middleware"
 )
 
 func main() {
@@ -32,18 +37,19 @@ func main() {
 
 // config is what the flags say.
 type config struct {
-	addr, store, limits, issuer, org string
-	bootstrap                        bool
+	addr, store, limits, issuer, org, proxies string
+	bootstrap                                 bool
 }
 
 func parseFlags(args []string, stderr io.Writer) (c config, err error) {
 	fs := flag.NewFlagSet("partnerapi", flag.ContinueOnError)
 	fs.SetOutput(stderr)
-	fs.StringVar(&c.addr, "addr", "127.0.0.1:8080", "`address` to listen on")
+	fs.StringVar(&c.addr, "addr", "127.0.0.1:8080", "`address` to listen on, or unix:PATH")
 	fs.StringVar(&c.store, "store", "memory", "where records are kept: memory, sqlite:FILE, postgres://… or redis://…")
-	fs.StringVar(&c.limits, "limits", "", "where limits are kept: local, store, or the URL of another store (default the store, if it can)")
+	fs.StringVar(&c.limits, "limits", "", "where limits are kept: local, store, or the URL of another store (default local for memory and sqlite, else store)")
 	fs.StringVar(&c.issuer, "issuer", "", "base `URL` of this server as its clients see it (default http://ADDR)")
 	fs.StringVar(&c.org, "org", "acme", "`name` of the organization to make a key for")
+	fs.StringVar(&c.proxies, "proxies", "", "`networks` of trusted proxies, separated by commas; unix stands for peers on a Unix socket")
 	fs.BoolVar(&c.bootstrap, "bootstrap", false, "make a key that holds every scope even if there is one")
 	if err := fs.Parse(args); err != nil {
 		return c, err
@@ -54,15 +60,61 @@ func parseFlags(args []string, stderr io.Writer) (c config, err error) {
 	return c, nil
 }
 
-// kindOf returns the kind of a store, without what may hold a password.
+// kindOf returns the kind of a store, which is known, without what may hold a
+// password.
 func kindOf(name string) string {
 	kind, _, _ := strings.Cut(name, ":")
 	return kind
 }
 
+// trusted returns the proxies that the flag names.
+func trusted(list string) (*middleware.Proxies, error) {
+	var networks []netip.Prefix
+	unixSocket := false
+	for name := range strings.SplitSeq(list, ",") {
+		switch name = strings.TrimSpace(name); name {
+		case "":
+		case "unix":
+			unixSocket = true
+		default:
+			some, err := keys.ParseNetworks(name)
+			if err != nil {
+				return nil, fmt.Errorf("-proxies: %q is not a network, such as 10.0.0.0/8", name)
+			}
+			networks = slices.AppendSeq(networks, some.All())
+		}
+	}
+	return middleware.NewProxies(networks, unixSocket)
+}
+
+// listen listens on an address, or on a Unix socket, which no process listens on
+// any more if it is there.
+func listen(addr string) (net.Listener, error) {
+	path, ok := strings.CutPrefix(addr, "unix:")
+	if !ok {
+		return net.Listen("tcp", addr)
+	}
+	if conn, err := net.Dial("unix", path); err == nil {
+		conn.Close()
+		return nil, fmt.Errorf("-addr: somebody listens on %s", path)
+	} else if errors.Is(err, syscall.ECONNREFUSED) {
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	return net.Listen("unix", path)
+}
+
 // run serves until ctx ends, and then lets the requests finish that it has.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	c, err := parseFlags(args, stderr)
+	if err != nil {
+		return err
+	}
+	if strings.HasPrefix(c.addr, "unix:") && c.issuer == "" {
+		return errors.New("-addr unix:PATH needs -issuer, the URL by which clients reach the proxy")
+	}
+	proxies, err := trusted(c.proxies)
 	if err != nil {
 		return err
 	}
@@ -72,7 +124,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	defer s.close()
 	log := slog.New(slog.NewTextHandler(stderr, nil))
-	listener, err := net.Listen("tcp", c.addr)
+	listener, err := listen(c.addr)
 	if err != nil {
 		return err
 	}
@@ -80,7 +132,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if c.issuer == "" {
 		c.issuer = "http://" + reachable(listener.Addr())
 	}
-	api, err := newAPI(s, c.issuer, log)
+	api, err := newAPI(s, c.issuer, proxies, log)
 	if err != nil {
 		return err
 	}

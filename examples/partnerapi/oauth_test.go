@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/claviger-auth/claviger/keys"
-	"github.com/claviger-auth/claviger/middleware"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
@@ -66,6 +65,7 @@ func TestTokensAreGoodWhereKeysAre(t *testing.T) {
 	want := map[string]any{
 		"partner_org": "acme", "key_id": token[:30], "scopes": []any{"identity:read", "keys:manage", "webhooks:manage"},
 		"rate_limit_per_minute": 600.0, "rate_limit_remaining": got.body["rate_limit_remaining"],
+		"expires_at": got.body["expires_at"],
 	}
 	if diff := cmp.Diff(want, got.body); got.status != 200 || diff != "" {
 		t.Errorf("%d\n%s", got.status, diff)
@@ -119,7 +119,7 @@ func TestRouteMatrix(t *testing.T) {
 		return issued.Text.Reveal()
 	}
 	calls := 0
-	for _, r := range e.api.routes() {
+	for _, r := range e.routes() {
 		t.Run(r.Method+" "+r.Path, func(t *testing.T) {
 			var other []string // a scope that is not the route's
 			for _, s := range []string{webhooksManage, keysManage} {
@@ -128,7 +128,7 @@ func TestRouteMatrix(t *testing.T) {
 				}
 			}
 			right := other
-			if r.scope != public && r.scope != middleware.NoScope {
+			if r.scope != public && r.scope != anybody {
 				right = []string{r.scope}
 			}
 			for _, org := range []string{"acme", "globex"} {
@@ -139,7 +139,7 @@ func TestRouteMatrix(t *testing.T) {
 						got := e.do(r.Method, path, credential(org, scopes), "")
 						calls++
 						name := fmt.Sprintf("%s of %s, scope %s: %d %s", family, org, holding, got.status, got.text)
-						open := slices.Contains([]string{public, middleware.NoScope, identityRead}, r.scope)
+						open := slices.Contains([]string{public, anybody, identityRead}, r.scope)
 						foreign := org == "globex" && strings.Contains(r.Path, "{id}")
 						rotates := strings.HasSuffix(r.Path, "/rotate") // needs all that the resource has
 						switch {
@@ -168,7 +168,7 @@ func TestRouteMatrix(t *testing.T) {
 			}
 		})
 	}
-	if want := 12 * len(e.api.routes()); calls != want {
+	if want := 12 * len(e.routes()); calls != want {
 		t.Errorf("%d calls, want %d", calls, want)
 	}
 }
@@ -187,7 +187,7 @@ func (e *env) resource(path string) string {
 		return id
 	case strings.HasPrefix(path, "/api/v1/partner/webhooks/"):
 		id := fmt.Sprintf("wh_%d", e.webhooks.Add(1))
-		e.api.webhooks.add(webhook{ID: id, org: "acme", Active: true})
+		e.api.webhooks.add("acme", webhook{ID: id, Active: true})
 		return id
 	}
 	e.t.Fatalf("no resource for %s", path)

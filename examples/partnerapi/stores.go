@@ -46,7 +46,8 @@ func openStores(ctx context.Context, name, limits string) (s *stores, err error)
 	case "redis", "rediss", "unix":
 		s, err = openRedis(ctx, name)
 	default:
-		return nil, fmt.Errorf("-store: unknown kind of store %q; want memory, sqlite:FILE, postgres://… or redis://…", scheme)
+		// What was given may be a DSN of another form, with a password in it.
+		return nil, errors.New("-store: unknown kind of store; want memory, sqlite:FILE, postgres://… or redis://…")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("-store %s: %w", scheme, err)

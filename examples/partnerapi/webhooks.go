@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"crypto/rand"
 	"net/http"
 	"net/netip"
@@ -14,7 +13,7 @@ import (
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
-	"github.com/claviger-auth/claviger/keys/keyshttp"
+	"github.com/claviger-auth/claviger/keys/httpjson"
 )
 
 const (
@@ -32,121 +31,146 @@ type webhook struct {
 	Active    bool     `json:"active"`
 	CreatedAt string   `json:"created_at"`
 
-	org    string
 	secret keys.Secret
 }
 
-// webhooks keeps the subscriptions of all organizations. The zero value is
-// ready.
+// webhooks keeps the subscriptions of all organizations.
 type webhooks struct {
-	mu   sync.Mutex
-	byID map[string]webhook // deleted ones included, which are not active
+	manager *keys.Manager
+
+	mu    sync.Mutex
+	byOrg map[string]*subscriptions
 }
 
-func (ws *webhooks) routes(path string) []keyshttp.Route {
-	return []keyshttp.Route{
-		{Method: "POST", Path: path, Handler: http.HandlerFunc(ws.create)},
-		{Method: "GET", Path: path, Handler: http.HandlerFunc(ws.list)},
-		{Method: "DELETE", Path: path + "/{id}", Handler: http.HandlerFunc(ws.delete)},
+// subscriptions are those of one organization, the oldest first, and the IDs of
+// the last ones that were deleted, so that deleting one again is no error.
+type subscriptions struct {
+	active  []webhook
+	deleted []string
+}
+
+func (ws *webhooks) register(mux interface {
+	Handle(pattern string, handler http.Handler)
+}, path string, protect func(http.Handler) http.Handler) {
+	route := func(pattern string, do func(http.ResponseWriter, *http.Request, keys.Principal) error) httpjson.Route {
+		return httpjson.Route{Pattern: pattern, Handler: protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			caller, _ := keys.FromContext(r.Context())
+			if err := do(w, r, caller); err != nil {
+				httpjson.Refuse(w, r, nil, httpjson.RefusalOf(err))
+			}
+		}))}
 	}
+	httpjson.Register(mux, nil, route("POST "+path, ws.create), route("GET "+path, ws.list), route("DELETE "+path+"/{id}", ws.delete))
 }
 
-func (ws *webhooks) create(w http.ResponseWriter, r *http.Request) {
-	caller, _ := keys.FromContext(r.Context())
+// recheck returns nil if the caller may still do what the guard let it do: it may
+// have held its body back until it was revoked.
+func (ws *webhooks) recheck(r *http.Request, caller keys.Principal) error {
+	now, err := ws.manager.Recheck(r.Context(), caller)
+	if err == nil && !now.Scopes.Contains(webhooksManage) {
+		err = &keys.BeyondError{Field: keys.FieldScopes}
+	}
+	return err
+}
+
+func (ws *webhooks) create(w http.ResponseWriter, r *http.Request, caller keys.Principal) error {
 	var target *string
 	var events *[]string
-	if err := keyshttp.ReadJSON(w, r, 0, keyshttp.Optional("url", &target), keyshttp.Optional("events", &events)); err != nil {
-		keyshttp.WriteError(w, err)
-		return
+	if err := httpjson.Read(w, r, 0, httpjson.Optional("url", &target), httpjson.Optional("events", &events)); err != nil {
+		return err
 	}
 	if target == nil || !publicURL(*target) {
-		invalid(w, "url must be an https URL of a public host")
-		return
+		return invalid("url must be an https URL of a public host")
 	}
 	if events == nil {
 		events = &[]string{"*"}
 	}
 	if !validEvents(*events) {
-		invalid(w, "events must be 1 to 32 names of lower-case letters, digits, dots and underscores")
-		return
+		return invalid("events must be 1 to 32 names of lower-case letters, digits, dots and underscores")
+	}
+	if err := ws.recheck(r, caller); err != nil {
+		return err
 	}
 	hook := webhook{
 		ID: "wh_" + strings.ToLower(rand.Text()), URL: *target, Events: *events, Active: true,
-		CreatedAt: time.Now().UTC().Format(keyshttp.TimeFormat),
-		org:       caller.Org, secret: keys.NewSecret("whsec_" + rand.Text() + rand.Text()),
+		CreatedAt: httpjson.Timestamp(time.Now()), secret: keys.NewSecret("whsec_" + rand.Text() + rand.Text()),
 	}
-	if !ws.add(hook) {
-		invalid(w, "the organization has as many subscriptions as it may have")
-		return
+	if !ws.add(caller.Org, hook) {
+		return invalid("the organization has as many subscriptions as it may have")
 	}
-	keyshttp.WriteJSON(w, http.StatusCreated, struct {
+	if err := ws.recheck(r, caller); err != nil {
+		ws.end(caller.Org, hook.ID)
+		return err
+	}
+	httpjson.Write(w, http.StatusCreated, struct {
 		webhook
 		Secret string `json:"secret"`
 	}{hook, hook.secret.Reveal()})
+	return nil
 }
 
-func invalid(w http.ResponseWriter, description string) {
-	keyshttp.WriteError(w, &keyshttp.Error{Status: http.StatusUnprocessableEntity, Code: "invalid_value", Description: description})
+func invalid(description string) error {
+	return &httpjson.Refusal{Status: http.StatusUnprocessableEntity, Code: "invalid_value", Description: description}
 }
 
-func (ws *webhooks) list(w http.ResponseWriter, r *http.Request) {
-	caller, _ := keys.FromContext(r.Context())
+func (ws *webhooks) list(w http.ResponseWriter, _ *http.Request, caller keys.Principal) error {
 	ws.mu.Lock()
-	found := ws.of(caller.Org)
+	found := append([]webhook{}, ws.of(caller.Org).active...) // never null
 	ws.mu.Unlock()
-	keyshttp.WriteJSON(w, http.StatusOK, map[string][]webhook{"webhooks": found})
+	httpjson.Write(w, http.StatusOK, map[string][]webhook{"webhooks": found})
+	return nil
 }
 
-func (ws *webhooks) delete(w http.ResponseWriter, r *http.Request) {
-	caller, _ := keys.FromContext(r.Context())
-	if !ws.end(caller.Org, r.PathValue("id")) {
-		keyshttp.WriteError(w, keys.ErrNotFound)
-		return
+func (ws *webhooks) delete(w http.ResponseWriter, r *http.Request, caller keys.Principal) error {
+	if err := ws.recheck(r, caller); err != nil {
+		return err
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusNoContent)
+	if !ws.end(caller.Org, r.PathValue("id")) {
+		return keys.ErrNotFound
+	}
+	httpjson.WriteNothing(w)
+	return nil
 }
 
-// add keeps a new subscription, if its organization may have one more.
-func (ws *webhooks) add(hook webhook) bool {
+// of returns the subscriptions of an organization. The caller holds ws.mu.
+func (ws *webhooks) of(org string) *subscriptions {
+	if s := ws.byOrg[org]; s != nil {
+		return s
+	}
+	return new(subscriptions)
+}
+
+// add keeps a new subscription, if the organization may have one more.
+func (ws *webhooks) add(org string, hook webhook) bool {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	if len(ws.of(hook.org)) >= maxWebhooks {
+	s := ws.of(org)
+	if len(s.active) >= maxWebhooks {
 		return false
 	}
-	if ws.byID == nil {
-		ws.byID = make(map[string]webhook)
+	if ws.byOrg == nil {
+		ws.byOrg = make(map[string]*subscriptions)
 	}
-	ws.byID[hook.ID] = hook
+	s.active = append(s.active, hook)
+	ws.byOrg[org] = s
 	return true
 }
 
-// of returns the active subscriptions of an organization, the oldest first.
-// The caller holds ws.mu.
-func (ws *webhooks) of(org string) []webhook {
-	found := []webhook{}
-	for _, hook := range ws.byID {
-		if hook.org == org && hook.Active {
-			found = append(found, hook)
-		}
-	}
-	slices.SortFunc(found, func(a, b webhook) int {
-		return cmp.Or(cmp.Compare(a.CreatedAt, b.CreatedAt), cmp.Compare(a.ID, b.ID))
-	})
-	return found
-}
-
-// end ends a subscription of an organization, and reports whether there is or
-// was one.
+// end ends a subscription of an organization, and reports whether there is one, or
+// was one lately.
 func (ws *webhooks) end(org, id string) bool {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	hook, ok := ws.byID[id]
-	if !ok || hook.org != org {
-		return false
+	s := ws.of(org)
+	i := slices.IndexFunc(s.active, func(hook webhook) bool { return hook.ID == id })
+	if i < 0 {
+		return slices.Contains(s.deleted, id)
 	}
-	hook.Active, hook.secret = false, keys.Secret{}
-	ws.byID[id] = hook
+	s.active = slices.Delete(s.active, i, i+1)
+	if len(s.deleted) == maxWebhooks {
+		s.deleted = slices.Delete(s.deleted, 0, 1)
+	}
+	s.deleted = append(s.deleted, id)
 	return true
 }
 

@@ -19,7 +19,7 @@ func main() {
 	db := new(store.Memory)
 	opts := &keys.Options{Catalog: scopes.MustCatalog(scopes.Scope{Name: "hello:read"})}
 	manager := must(keys.NewManager(db, opts))
-	limiter := must(ratelimit.NewLimiter(&db.Memory, nil))
+	limiter := must(ratelimit.NewLimiter(db, nil))
 	guard := must(middleware.NewGuard(manager.Verifier(), limiter, nil))
 	key := must(manager.Create(context.Background(), "acme", keys.Spec{Scopes: []string{"hello:read"}}))
 

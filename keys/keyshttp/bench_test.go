@@ -37,13 +37,14 @@ func BenchmarkCreate(b *testing.B) {
 		{"body=full", `{"label":"CI","scopes":["webhooks:manage"],"environment":"test","expires_in":3600,"rate_limit_per_minute":60}`},
 	} {
 		b.Run(bm.name, func(b *testing.B) {
-			h := newHost(b)
+			h := newHostWith(b, keys.Options{MaxKeys: -1}, keyshttp.Options{})
+			create := h.routes["POST /v1/keys"]
 			r := request(b, "POST", "/v1/keys", bm.body)
 			w := &sink{header: make(http.Header)}
 			b.ReportAllocs()
 			for b.Loop() {
 				r.Body, _ = r.GetBody()
-				h.handler.Create(w, r)
+				create.ServeHTTP(w, r)
 			}
 			if w.status != http.StatusCreated {
 				b.Fatalf("status %d", w.status)
@@ -57,41 +58,15 @@ func BenchmarkList(b *testing.B) {
 		b.Run(fmt.Sprintf("keys=%d", n), func(b *testing.B) {
 			h := newHost(b)
 			h.fill(b, n)
+			list := h.routes["GET /v1/keys"]
 			r := request(b, "GET", "/v1/keys?limit=200", "")
 			w := &sink{header: make(http.Header)}
 			b.ReportAllocs()
 			for b.Loop() {
-				h.handler.List(w, r)
+				list.ServeHTTP(w, r)
 			}
 			if w.status != http.StatusOK {
 				b.Fatalf("status %d", w.status)
-			}
-		})
-	}
-}
-
-// BenchmarkReadJSON reads a good body and long ones that are made to take time.
-func BenchmarkReadJSON(b *testing.B) {
-	var members strings.Builder
-	for i := range keyshttp.DefaultMaxBody / 12 {
-		fmt.Fprintf(&members, `,"%05d":0`, i)
-	}
-	for _, bm := range []struct{ name, body string }{
-		{"body=good", `{"text":"a","flag":true,"k":1,"list":["a","b"]}`},
-		{"body=nested", `{"text":` + strings.Repeat("[", 8000) + strings.Repeat("]", 8000) + `}`},
-		{"body=members", `{"text":"a"` + members.String() + `}`},
-		{"body=escapes", `{"text":"` + strings.Repeat(`\ud83d\ude00`, keyshttp.DefaultMaxBody/12-1) + `"}`},
-	} {
-		b.Run(bm.name, func(b *testing.B) {
-			r := request(b, "POST", "/", bm.body)
-			w := &sink{header: make(http.Header)}
-			var f form
-			fields := append(f.fields(), keyshttp.Others())
-			b.ReportAllocs()
-			b.SetBytes(int64(len(bm.body)))
-			for b.Loop() {
-				r.Body, _ = r.GetBody()
-				_ = keyshttp.ReadJSON(w, r, 0, fields...)
 			}
 		})
 	}

@@ -69,7 +69,7 @@ func TestChangeRefuses(t *testing.T) {
 		code   string
 	}{
 		{"owner", admin, `{"org":"evil"}`, 400, "invalid_request"},
-		{"expiry", admin, `{"expires_in":60}`, 400, "invalid_request"},
+		{"expiry as a time", admin, `{"expires_at":"2030-01-01T00:00:00.000Z"}`, 400, "invalid_request"},
 		{"environment", admin, `{"environment":"test"}`, 400, "invalid_request"},
 		{"revocation", admin, `{"revoked_at":null}`, 400, "invalid_request"},
 		{"null", admin, `{"scopes":null}`, 400, "invalid_request"},

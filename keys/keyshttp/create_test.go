@@ -2,6 +2,7 @@ package keyshttp_test
 
 import (
 	"maps"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -22,26 +23,19 @@ func (h *host) wantIssued(t *testing.T, a answer) map[string]any {
 		t.Fatalf("status %d, want 201; body %s", a.Status, a.Body)
 	}
 	o := a.object(t)
-	names := []string{"key", "key_id", "org", "label", "scopes", "rate_limit_per_minute", "created_at", "expires_at"}
-	for _, name := range names {
+	for _, name := range []string{
+		"key", "key_id", "org", "label", "scopes", "rate_limit_per_minute", "created_at", "expires_at", "environment", "created_by",
+	} {
 		if _, ok := o[name]; !ok {
 			t.Errorf("no member %s", name)
 		}
-	}
-	if len(o) != len(names) {
-		t.Errorf("members %v, want %v", o, names)
 	}
 	a.wantHeader(t, "Cache-Control", "no-store")
 	a.wantHeader(t, "Pragma", "no-cache")
 	a.wantHeader(t, "Content-Type", "application/json")
 	a.wantHeader(t, "Location", "/v1/keys/"+o["key_id"].(string))
 
-	verifier, err := keys.NewVerifier(h.store, &keys.Options{Format: keys.MustFormat("vck_", keys.Dotted,
-		&keys.FormatOptions{Environments: []string{"live", "test"}}), Catalog: catalog})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := verifier.Verify(t.Context(), o["key"].(string))
+	p, err := h.manager.Verifier().Verify(t.Context(), o["key"].(string))
 	if err != nil {
 		t.Fatalf("the new key is not good: %v", err)
 	}
@@ -104,6 +98,7 @@ func TestCreate(t *testing.T) {
 				want := map[string]any{
 					"key": got["key"], "key_id": got["key_id"], "org": "acme", "label": "", "scopes": always,
 					"rate_limit_per_minute": 600.0, "created_at": "2000-01-01T00:00:00.001Z", "expires_at": nil,
+					"environment": strings.Split(tt.prefix, "_")[1], "created_by": "host:" + tt.caller.ID,
 				}
 				maps.Copy(want, tt.want)
 				if tt.expires > 0 {
@@ -138,6 +133,8 @@ func TestCreateRefuses(t *testing.T) {
 	t.Parallel()
 	noLimit := admin
 	noLimit.RateLimit = 0
+	rich := admin
+	rich.RateLimit = math.MaxInt
 	tests := []struct {
 		name   string
 		caller keys.Principal
@@ -186,6 +183,7 @@ func TestCreateRefuses(t *testing.T) {
 		{"limit above the caller's", admin, `{"rate_limit_per_minute":1001}`, 422, "invalid_value"},
 		{"default limit above the caller's, asked for", clerk, `{"rate_limit_per_minute":600}`, 422, "invalid_value"},
 		{"limit that overflows 32 bits", admin, `{"rate_limit_per_minute":4294967297}`, 422, "invalid_value"},
+		{"limit that no record can hold", rich, `{"rate_limit_per_minute":1000000001}`, 422, "invalid_value"},
 		{"caller without a limit", noLimit, ``, 403, "insufficient_scope"},
 		{"caller without a limit asks for one", noLimit, `{"rate_limit_per_minute":1}`, 422, "invalid_value"},
 	}
@@ -211,15 +209,22 @@ func TestDescriptions(t *testing.T) {
 	tests := []struct{ name, body, value string }{
 		{"label", `{"label":"` + strings.Repeat("zq", 200) + `"}`, "zq"},
 		{"environment", `{"environment":"zq"}`, "zq"},
-		{"expires_in", `{"expires_in":-77}`, "77"},
+		{"expires_in is not from 1 to 315360000 seconds", `{"expires_in":-77}`, "77"},
+		{"overlap is not from 0 to 315360000 seconds", `{"overlap":-77}`, "77"},
+		{"networks", `{"networks":["zq"]}`, "zq"},
+		{"metadata", `{"metadata":{"zq":"` + strings.Repeat("z", 5000) + `"}}`, "z"},
 		{"rate_limit_per_minute", `{"rate_limit_per_minute":7777}`, "77"},
 		{"scopes", `{"scopes":{"zq":1}}`, "zq"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got := h.do(admin, "POST", "/v1/keys", tt.body).object(t)["error_description"].(string)
-			if !strings.HasPrefix(got, tt.name+" ") || strings.Contains(got, tt.value) {
+			path := "/v1/keys"
+			if strings.HasPrefix(tt.name, "overlap") {
+				path += "/vck_live_x/rotate"
+			}
+			got := h.do(admin, "POST", path, tt.body).object(t)["error_description"].(string)
+			if !strings.HasPrefix(got+" ", tt.name+" ") || strings.Contains(got, tt.value) {
 				t.Errorf("description %q, want one of %s without the value", got, tt.name)
 			}
 		})
@@ -263,14 +268,7 @@ func TestCreateMediaTypes(t *testing.T) {
 
 func TestMaxBody(t *testing.T) {
 	t.Parallel()
-	h := newHost(t)
-	var err error
-	h.handler, err = keyshttp.NewHandler(h.manager, &keyshttp.Options{MaxBody: 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.mux = http.NewServeMux()
-	keyshttp.Mount(h.mux, keyshttp.Public, h.handler.Routes("/v1/keys")...)
+	h := newHostWith(t, keys.Options{}, keyshttp.Options{MaxBody: 20})
 	issued := h.wantIssued(t, h.do(admin, "POST", "/v1/keys", `{"label":"12345678"}`))
 	id := issued["key_id"].(string)
 	long := `{          "label":""}`
@@ -296,8 +294,16 @@ func TestLocation(t *testing.T) {
 			t.Parallel()
 			r := httptest.NewRequest("POST", "http://host"+tt.path, nil)
 			w := httptest.NewRecorder()
-			h.handler.Create(w, r.WithContext(keys.NewContext(r.Context(), admin)))
+			h.routes["POST /v1/keys"].ServeHTTP(w, r.WithContext(keys.NewContext(r.Context(), admin)))
 			a := answer{w.Code, w.Header(), w.Body.String()}
+			id := a.object(t)["key_id"].(string)
+			a.wantHeader(t, "Location", tt.want+id)
+
+			r = httptest.NewRequest("POST", "http://host"+strings.TrimSuffix(tt.path, "/")+"/"+id+"/rotate", nil)
+			r.SetPathValue("id", id)
+			w = httptest.NewRecorder()
+			h.routes["POST /v1/keys/{id}/rotate"].ServeHTTP(w, r.WithContext(keys.NewContext(r.Context(), admin)))
+			a = answer{w.Code, w.Header(), w.Body.String()}
 			a.wantHeader(t, "Location", tt.want+a.object(t)["key_id"].(string))
 		})
 	}

@@ -2,74 +2,100 @@ package keyshttp
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/keys/httpjson"
 	"github.com/claviger-auth/claviger/scopes"
 )
 
-// A document is an API key as answers show it. All members but the first and
-// the last two are always there; expires_at is null if the key does not expire.
+// A document is an API key as answers show it. The members from key_id to
+// expires_at are always there; expires_at is null if the key does not expire.
 type document struct {
-	Key       string     `json:"key,omitempty"` // in the answer that makes the key, never again
-	KeyID     string     `json:"key_id"`
-	Org       string     `json:"org"`
-	Label     string     `json:"label"`
-	Scopes    scopes.Set `json:"scopes"`
-	RateLimit int        `json:"rate_limit_per_minute"`
-	CreatedAt string     `json:"created_at"`
-	ExpiresAt *string    `json:"expires_at"`
-	RevokedAt string     `json:"revoked_at,omitempty"` // if it is revoked
-	// LastUsed is there if the key is known to have been used: in a store that
-	// keeps that, up to the host's interval late.
-	LastUsed string `json:"last_used_at,omitempty"`
+	Key         string          `json:"key,omitempty"` // in the answer that makes the key, never again
+	KeyID       string          `json:"key_id"`
+	Org         string          `json:"org"`
+	Label       string          `json:"label"`
+	Scopes      scopes.Set      `json:"scopes"`
+	RateLimit   int             `json:"rate_limit_per_minute"`
+	CreatedAt   string          `json:"created_at"`
+	ExpiresAt   *string         `json:"expires_at"`
+	RevokedAt   string          `json:"revoked_at,omitempty"`
+	LastUsed    string          `json:"last_used_at,omitempty"` // if the key is known to have been used
+	Environment string          `json:"environment,omitempty"`
+	CreatedBy   string          `json:"created_by,omitempty"`
+	Replaces    string          `json:"replaces,omitempty"`
+	ReplacedBy  string          `json:"replaced_by,omitempty"`
+	DisabledAt  string          `json:"disabled_at,omitempty"`
+	Networks    []string        `json:"networks,omitempty"`
+	Metadata    json.RawMessage `json:"metadata,omitempty"` // not in lists
 }
 
-// document returns a key as answers show it, with its last use.
+// document returns a key as answers show it, but for its last use. With an error,
+// which is that of the plan, it has the limit of the record.
 func (h *Handler) document(ctx context.Context, rec keys.Record) (document, error) {
-	docs := []document{documentOf(rec)}
-	err := h.addUses(ctx, docs)
-	return docs[0], err
-}
-
-// addUses adds the last uses of keys to their documents.
-func (h *Handler) addUses(ctx context.Context, docs []document) error {
-	ids := make([]string, len(docs))
-	for i := range docs {
-		ids[i] = docs[i].KeyID
+	limit, err := h.manager.RateLimit(ctx, rec)
+	if err != nil {
+		limit = rec.RateLimit
 	}
-	uses, err := h.manager.LastUses(ctx, ids...)
-	for i := range docs {
-		if last, ok := uses[docs[i].KeyID]; ok {
-			docs[i].LastUsed = timestamp(last)
-		}
-	}
-	return err
-}
-
-func documentOf(rec keys.Record) document {
 	d := document{
-		KeyID: rec.ID, Org: rec.Org, Label: rec.Label, Scopes: rec.Scopes, RateLimit: rec.RateLimit,
-		CreatedAt: timestamp(rec.CreatedAt),
+		KeyID: rec.ID, Org: rec.Org, Label: rec.Label, Scopes: rec.Scopes, RateLimit: limit,
+		CreatedAt: httpjson.Timestamp(rec.CreatedAt), RevokedAt: optional(rec.RevokedAt), DisabledAt: optional(rec.DisabledAt),
+		Environment: rec.Environment, CreatedBy: rec.CreatedBy, Replaces: rec.Replaces, ReplacedBy: rec.ReplacedBy,
+		Networks: rec.Networks.Strings(),
 	}
 	if !rec.ExpiresAt.IsZero() {
-		expires := timestamp(rec.ExpiresAt)
-		d.ExpiresAt = &expires
+		d.ExpiresAt = new(httpjson.Timestamp(rec.ExpiresAt))
 	}
-	if rec.Revoked() {
-		d.RevokedAt = timestamp(rec.RevokedAt)
+	// The host may keep text of another kind there.
+	if text := []byte(rec.Metadata); strings.HasPrefix(rec.Metadata, "{") && json.Valid(text) {
+		d.Metadata = text
 	}
-	return d
+	return d, err
+}
+
+// optional returns a time as answers show it, or "" for never.
+func optional(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return httpjson.Timestamp(t)
+}
+
+// documents returns keys as answers show them, with their last uses.
+func (h *Handler) documents(ctx context.Context, records []keys.Record) ([]document, error) {
+	ids := make([]string, len(records))
+	for i := range records {
+		ids[i] = records[i].ID
+	}
+	uses, err := h.manager.LastUses(ctx, ids...)
+	if err != nil {
+		return nil, err
+	}
+	docs := make([]document, len(records)) // never null
+	for i, rec := range records {
+		if docs[i], err = h.document(ctx, rec); err != nil {
+			return nil, err
+		}
+		docs[i].LastUsed = optional(uses[rec.ID])
+	}
+	return docs, nil
 }
 
 // writeIssued answers with a new key, which is under the given collection. It
-// is the one place where the package reveals a secret.
-func writeIssued(w http.ResponseWriter, collection string, issued keys.Issued) {
-	d := documentOf(issued.Record)
+// is the one place where the package reveals a secret. The key is good, and the
+// old one may have ended for it, so an error keeps nothing from the caller.
+func (h *Handler) writeIssued(w http.ResponseWriter, r *http.Request, collection string, issued keys.Issued) {
+	d, err := h.document(r.Context(), issued.Record)
+	if err != nil {
+		h.log(r, err)
+	}
 	d.Key = issued.Text.Reveal()
 	// One leading slash, so that the location is a path of this host.
 	w.Header().Set("Location", strings.TrimRight("/"+strings.Trim(collection, "/"), "/")+"/"+d.KeyID)
 	w.Header().Set("Pragma", "no-cache")
-	WriteJSON(w, http.StatusCreated, d)
+	httpjson.Write(w, http.StatusCreated, d)
 }

@@ -1,47 +1,53 @@
 package keyshttp_test
 
 import (
+	"context"
 	"fmt"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/keys/httpjson"
 	"github.com/claviger-auth/claviger/keys/keyshttp"
+	"github.com/claviger-auth/claviger/middleware"
+	"github.com/claviger-auth/claviger/ratelimit"
 	"github.com/claviger-auth/claviger/scopes"
+	"github.com/claviger-auth/claviger/store"
 )
 
-// signedIn stands for the host's authentication, here with one user.
-func signedIn(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p := keys.Principal{
-			Org: "acme", ID: "anna", RateLimit: 600,
-			Scopes: scopes.MustParse("identity:read webhooks:manage"),
-		}
-		next.ServeHTTP(w, r.WithContext(keys.NewContext(r.Context(), p)))
-	})
+// must is for examples, whose errors are mistakes in the example.
+func must[T any](v T, err error) T {
+	if err != nil {
+		log.Fatal(err)
+	}
+	return v
 }
 
 func Example() {
-	catalog := scopes.MustCatalog(
-		scopes.Scope{Name: "identity:read", Status: scopes.Always},
-		scopes.Scope{Name: "webhooks:manage"},
-		scopes.Scope{Name: "leads:read", Status: scopes.Reserved},
-	)
-	manager, err := keys.NewManager(newMapStore(), &keys.Options{Catalog: catalog})
-	if err != nil {
-		panic(err)
-	}
-	handler, err := keyshttp.NewHandler(manager, nil)
-	if err != nil {
-		panic(err)
-	}
-	mux := http.NewServeMux()
-	keyshttp.Mount(mux, signedIn, handler.Routes("/v1/keys")...)
-	mux.Handle("/", keyshttp.NotFound())
+	var db store.Memory
+	manager := must(keys.NewManager(&db, &keys.Options{
+		Catalog: scopes.MustCatalog(
+			scopes.Scope{Name: "keys:manage"},
+			scopes.Scope{Name: "webhooks:manage"},
+			scopes.Scope{Name: "leads:read", Status: scopes.Reserved},
+		),
+	}))
+	guard := must(middleware.NewGuard(manager.Verifier(), must(ratelimit.NewLimiter(&db.Memory, nil)), nil))
+	handler := must(keyshttp.NewHandler(manager, nil))
 
-	post := func(body string) {
+	mux := http.NewServeMux()
+	handler.Register(mux, "/v1/keys", guard.Manage("keys:manage"))
+	mux.Handle("/", httpjson.NotFound(nil))
+
+	// The first key is the host's to make. All others can be made with it.
+	first := must(manager.Create(context.Background(), "acme", keys.Spec{
+		Scopes: []string{"keys:manage", "webhooks:manage"}, CreatedBy: "host:bootstrap",
+	}))
+	post := func(key, body string) {
 		r := httptest.NewRequest("POST", "/v1/keys", strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer "+key)
 		r.Header.Set("Content-Type", "application/json")
 		w := httptest.NewRecorder()
 		mux.ServeHTTP(w, r)
@@ -51,50 +57,11 @@ func Example() {
 		}
 		fmt.Print(w.Code, " ", w.Body)
 	}
-	post(`{"label": "CI", "scopes": ["webhooks:manage"]}`)
-	post(`{"scopes": ["leads:read"]}`)
-	post(`{"org": "other"}`)
+	post(first.Text.Reveal(), `{"label": "CI", "scopes": ["webhooks:manage"]}`)
+	post(first.Text.Reveal(), `{"scopes": ["leads:read"]}`)
+	post(first.Text.Reveal(), `{"org": "other"}`)
 	// Output:
 	// 201 no-store
 	// 422 {"error":"invalid_scope","error_description":"some of the scopes cannot be granted","reserved":["leads:read"],"unknown":[]}
 	// 400 {"error":"invalid_request","error_description":"the body has a member that is not known here"}
-}
-
-func ExampleReadJSON() {
-	subscribe := func(w http.ResponseWriter, r *http.Request) {
-		var url *string
-		var events *[]string
-		err := keyshttp.ReadJSON(w, r, 0, keyshttp.Optional("url", &url), keyshttp.Optional("events", &events))
-		if err == nil && url == nil {
-			err = &keyshttp.Error{Status: http.StatusUnprocessableEntity, Code: "invalid_value", Description: "url is missing"}
-		}
-		if err != nil {
-			keyshttp.WriteError(w, err)
-			return
-		}
-		keyshttp.WriteJSON(w, http.StatusCreated, map[string]string{"url": *url})
-	}
-	for _, body := range []string{`{"url": "https://example.com/"}`, `{"events": []}`, `{"URL": "https://example.com/"}`} {
-		r := httptest.NewRequest("POST", "/webhooks", strings.NewReader(body))
-		r.Header.Set("Content-Type", "application/json; charset=utf-8")
-		w := httptest.NewRecorder()
-		subscribe(w, r)
-		fmt.Print(w.Code, " ", w.Body)
-	}
-	// Output:
-	// 201 {"url":"https://example.com/"}
-	// 422 {"error":"invalid_value","error_description":"url is missing"}
-	// 400 {"error":"invalid_request","error_description":"the body has a member that is not known here"}
-}
-
-func ExampleMethodNotAllowed() {
-	mux := http.NewServeMux()
-	keyshttp.Mount(mux, keyshttp.Public,
-		keyshttp.Route{Method: "GET", Path: "/healthz", Handler: http.NotFoundHandler()})
-	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, httptest.NewRequest("POST", "/healthz", nil))
-	fmt.Print(w.Code, " ", w.Header().Get("Allow"), "\n", w.Body)
-	// Output:
-	// 405 GET, HEAD
-	// {"error":"method_not_allowed","error_description":"this path has other methods, see Allow"}
 }

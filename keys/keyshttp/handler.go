@@ -1,24 +1,28 @@
 package keyshttp
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
 
 	"github.com/claviger-auth/claviger/keys"
-	"github.com/claviger-auth/claviger/scopes"
+	"github.com/claviger-auth/claviger/keys/httpjson"
 )
 
 // Options are the settings of a [Handler].
 type Options struct {
 	// MaxBody is how long a request's body may be, in bytes. If zero,
-	// DefaultMaxBody. It must not be negative.
+	// httpjson.DefaultMaxBody. It must not be negative.
 	MaxBody int64
 
-	// Logger is told, at level Error, of the errors behind answers of 503,
-	// which say nothing about them to the caller. If nil, they are dropped.
+	// WriteError writes the body of refusals. If nil, httpjson.WriteJSON.
+	WriteError httpjson.ErrorWriter
+
+	// Logger is told, at level Error, of what has failed: of the errors behind
+	// answers of 503, which say nothing about them to the caller, and of what else
+	// the host must know, such as a change that could not be taken back. It is not
+	// told of requests whose client has gone. If nil, errors are dropped.
 	Logger *slog.Logger
 }
 
@@ -28,23 +32,19 @@ type Options struct {
 //
 // A request whose context has no principal, or one without an organization,
 // came along a way that was not protected: it is answered 401. Whether the
-// principal may manage keys is not checked here. What it may hand on is:
-//
-//   - scopes that it holds itself, besides those that the catalog always
-//     grants; an empty set, as a host's own session may have, hands on none;
-//   - rate limits up to its own; a principal whose RateLimit is 0 can
-//     hand on none, and so make no key.
+// principal may manage keys is not checked here.
 //
 // Keys of other organizations, unknown keys, credentials that are not API keys
 // and text that is no ID at all are answered by the same bytes, 404.
 type Handler struct {
 	manager *keys.Manager
 	maxBody int64
+	write   httpjson.ErrorWriter
 	logger  *slog.Logger
 }
 
-// NewHandler returns a Handler over a Manager. A nil opts is the zero Options. The
-// error says what is missing or wrong.
+// NewHandler returns a Handler over a Manager. A nil opts is the zero Options.
+// The error says what is missing or wrong.
 func NewHandler(m *keys.Manager, opts *Options) (*Handler, error) {
 	if m == nil {
 		return nil, errors.New("keyshttp: NewHandler needs a manager")
@@ -55,109 +55,76 @@ func NewHandler(m *keys.Manager, opts *Options) (*Handler, error) {
 	if opts.MaxBody < 0 {
 		return nil, errors.New("keyshttp: MaxBody is negative")
 	}
-	h := &Handler{manager: m, maxBody: opts.MaxBody, logger: opts.Logger}
+	h := &Handler{manager: m, maxBody: opts.MaxBody, write: opts.WriteError, logger: opts.Logger}
 	if h.logger == nil {
 		h.logger = slog.New(slog.DiscardHandler)
 	}
 	return h, nil
 }
 
-// Routes returns the routes of h under path, such as "/v1/keys", for [Mount]:
+// Register registers the routes of h with mux, which is a [http.ServeMux] or
+// takes the same patterns, under a path such as "/v1/keys" and behind protect,
+// such as guard.Manage("keys:manage"). Other methods than those of the routes are
+// answered 405, before protect is asked. A router that does not know the patterns
+// of ServeMux is given a ServeMux for all that is under path, which must see the
+// whole path.
 //
-//	POST   /v1/keys              Create
-//	GET    /v1/keys              List
-//	GET    /v1/keys/{id}         Get
-//	PATCH  /v1/keys/{id}         Change
-//	DELETE /v1/keys/{id}         Revoke
-//	POST   /v1/keys/{id}/rotate  Rotate
-//
-// It panics if path does not begin with a slash, or ends in one.
-func (h *Handler) Routes(path string) []Route {
-	if !strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/") {
-		panic("keyshttp: the path of routes begins with a slash and does not end in one")
+// Register panics if protect is nil, if path does not begin with a slash or ends
+// in one, or as [http.ServeMux.Handle] does.
+func (h *Handler) Register(mux interface {
+	Handle(pattern string, handler http.Handler)
+}, path string, protect func(http.Handler) http.Handler) {
+	switch {
+	case protect == nil:
+		panic("keyshttp: Register without protection")
+	case !strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/"):
+		panic("keyshttp: the path of Register begins with a slash and does not end in one")
 	}
-	return []Route{
-		{http.MethodPost, path, http.HandlerFunc(h.Create)},
-		{http.MethodGet, path, http.HandlerFunc(h.List)},
-		{http.MethodGet, path + "/{id}", http.HandlerFunc(h.Get)},
-		{http.MethodPatch, path + "/{id}", http.HandlerFunc(h.Change)},
-		{http.MethodDelete, path + "/{id}", http.HandlerFunc(h.Revoke)},
-		{http.MethodPost, path + "/{id}/rotate", http.HandlerFunc(h.Rotate)},
+	route := func(pattern string, do action) httpjson.Route {
+		return httpjson.Route{Pattern: pattern, Handler: protect(h.handle(do))}
 	}
+	httpjson.Register(mux, h.write,
+		route("POST "+path, h.create),
+		route("GET "+path, h.list),
+		route("GET "+path+"/{id}", h.get),
+		route("PATCH "+path+"/{id}", h.change),
+		route("DELETE "+path+"/{id}", h.revoke),
+		route("POST "+path+"/{id}/rotate", h.rotate),
+	)
 }
 
-// caller returns the principal of a request. Without one that has an
-// organization it answers the request and returns false.
-func caller(w http.ResponseWriter, r *http.Request) (keys.Principal, bool) {
-	p, ok := keys.FromContext(r.Context())
-	if !ok || p.Org == "" {
-		// RFC 9110 §15.5.2 wants a challenge with every 401.
-		WriteError(w, &Error{http.StatusUnauthorized, "unauthorized", "credentials are required"})
-		return p, false
-	}
-	return p, true
-}
+// An action answers a request of a principal, or returns why it does not.
+type action func(w http.ResponseWriter, r *http.Request, p keys.Principal) error
 
-// key returns the API key of p's organization that the request's path names.
-// All that is no such key is keys.ErrNotFound.
-func (h *Handler) key(r *http.Request, p keys.Principal) (keys.Record, error) {
-	id := r.PathValue("id")
-	if !possibleID(id) {
-		return keys.Record{}, keys.ErrNotFound
-	}
-	rec, err := h.manager.Get(r.Context(), p.Org, id)
-	if err == nil && rec.Kind != keys.KindKey {
-		return keys.Record{}, keys.ErrNotFound
-	}
-	return rec, err
-}
-
-// possibleID reports whether a credential can have the public ID id: no
-// format makes or accepts other characters, so junk costs no store read.
-func possibleID(id string) bool {
-	for i := range len(id) {
-		c := id[i]
-		if c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
-			return false
+// handle returns the handler of an action.
+func (h *Handler) handle(do action) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p, ok := keys.FromContext(r.Context())
+		if !ok || p.Org == "" {
+			httpjson.Refuse(w, r, h.write, httpjson.Refusal{
+				Status: http.StatusUnauthorized, Code: "unauthorized", Description: "credentials are required",
+			})
+			return
 		}
-	}
-	return id != "" && len(id) <= 255
+		err := do(w, r, p)
+		if err == nil {
+			return
+		}
+		status := httpjson.Refuse(w, r, h.write, httpjson.RefusalOf(err))
+		// What was refused may also be there, because it could not be taken back.
+		if status == http.StatusServiceUnavailable || errors.Is(err, keys.ErrUnavailable) {
+			h.log(r, err)
+		}
+	})
 }
 
-// holds reports whether p holds all scopes of a set, not counting those that
-// everybody holds.
-func (h *Handler) holds(p keys.Principal, set scopes.Set) bool {
-	return p.Scopes.Union(h.manager.Catalog().Always()).ContainsAll(set)
-}
-
-// granted returns the set for the names in a request of p, or an error.
-func (h *Handler) granted(p keys.Principal, names []string) (scopes.Set, error) {
-	set, err := h.manager.Catalog().Grant(names...)
-	if err == nil && !h.holds(p, set) {
-		return scopes.Set{}, insufficientScope("the caller does not hold all of the scopes")
+// log logs an error that is the service's, unless the client has gone: then it is
+// not known whose it is.
+func (h *Handler) log(r *http.Request, err error) {
+	if httpjson.ClientGone(r.Context()) {
+		return
 	}
-	return set, err
-}
-
-// errGone answers callers whose credential ended while the request was read.
-var errGone = &Error{http.StatusUnauthorized, "invalid_token", "the credential has ended"}
-
-// Recheck returns nil if the credential of p is still good, and else an error
-// for [WriteError]. Handlers call it once the body is read: a caller could
-// hold the body back until its credential is revoked.
-func Recheck(ctx context.Context, m *keys.Manager, p keys.Principal) error {
-	err := m.Recheck(ctx, p)
-	if err == keys.ErrRevoked || err == keys.ErrExpired {
-		return errGone
-	}
-	return err
-}
-
-// fail answers a request with an error, and logs it if it is the service's.
-func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if WriteError(w, err) == http.StatusServiceUnavailable {
-		p, _ := keys.FromContext(r.Context())
-		h.logger.LogAttrs(r.Context(), slog.LevelError, "managing keys failed",
-			slog.String("method", r.Method), slog.Any("principal", p), slog.Any("error", err))
-	}
+	p, _ := keys.FromContext(r.Context())
+	h.logger.LogAttrs(r.Context(), slog.LevelError, "managing keys failed",
+		slog.String("method", r.Method), slog.Any("principal", p), slog.Any("error", err))
 }

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/keys/keyshttp"
@@ -39,7 +40,9 @@ func TestNew(t *testing.T) {
 	r := httptest.NewRequest("POST", "/keys", nil)
 	r = r.WithContext(keys.NewContext(r.Context(), admin))
 	w := httptest.NewRecorder()
-	h.Create(w, r)
+	routes := make(table)
+	h.Register(routes, "/keys", public)
+	routes["POST /keys"].ServeHTTP(w, r)
 	if w.Code != http.StatusCreated {
 		t.Errorf("nil options: status %d, want 201", w.Code)
 	}
@@ -49,8 +52,9 @@ func TestNew(t *testing.T) {
 // make, for the key id.
 func requests(h *host, id string) []*http.Request {
 	var all []*http.Request
-	for _, route := range h.handler.Routes("/v1/keys") {
-		all = append(all, httptest.NewRequest(route.Method, strings.Replace(route.Path, "{id}", id, 1), nil))
+	for _, pattern := range h.routes.patterns() {
+		method, path, _ := strings.Cut(pattern, " ")
+		all = append(all, httptest.NewRequest(method, strings.Replace(path, "{id}", id, 1), nil))
 	}
 	return all
 }
@@ -129,18 +133,20 @@ func TestPersistentConflict(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			h := newHost(t)
-			id := h.issue(t, "acme", keys.Spec{}).Record.ID
-			h.store.before = func(method string) error {
-				if method == "Update" {
-					return keys.ErrConflict
+			synctest.Test(t, func(t *testing.T) {
+				h := newHost(t)
+				id := h.issue(t, "acme", keys.Spec{}).Record.ID
+				h.store.before = func(method string) error {
+					if method == "Update" {
+						return keys.ErrConflict
+					}
+					return nil
 				}
-				return nil
-			}
-			h.do(admin, tt.method, "/v1/keys/"+id+tt.path, tt.body).wantError(t, http.StatusConflict, "conflict")
-			if h.log.Len() > 0 {
-				t.Errorf("a conflict was logged: %s", h.log)
-			}
+				h.do(admin, tt.method, "/v1/keys/"+id+tt.path, tt.body).wantError(t, http.StatusConflict, "conflict")
+				if h.log.Len() > 0 {
+					t.Errorf("a conflict was logged: %s", h.log)
+				}
+			})
 		})
 	}
 }
@@ -152,7 +158,7 @@ func TestNotFound(t *testing.T) {
 	h := newHost(t)
 	foreign := h.issue(t, "evil", keys.Spec{}).Record.ID
 	revoked := h.issue(t, "evil", keys.Spec{}).Record.ID
-	if err := h.manager.Revoke(t.Context(), "evil", revoked); err != nil {
+	if err := h.manager.Revoke(t.Context(), "evil", keys.KindKey, revoked); err != nil {
 		t.Fatal(err)
 	}
 	client := h.plant(t, keys.KindClient, "acme", "cc_0123456789abcdef", "")

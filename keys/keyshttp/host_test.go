@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/keys/httpjson"
 	"github.com/claviger-auth/claviger/keys/keyshttp"
 	"github.com/claviger-auth/claviger/scopes"
 	"github.com/google/go-cmp/cmp"
@@ -45,29 +47,64 @@ type host struct {
 	manager *keys.Manager
 	handler *keyshttp.Handler
 	mux     *http.ServeMux
+	routes  table
 	log     *bytes.Buffer
 }
 
+// newHost returns a host with the default settings.
 func newHost(tb testing.TB) *host {
 	tb.Helper()
-	h := &host{store: newMapStore(), log: new(bytes.Buffer), mux: http.NewServeMux()}
+	return newHostWith(tb, keys.Options{}, keyshttp.Options{})
+}
+
+// newHostWith returns a host with settings, which get the tests' own format,
+// catalog and logger.
+func newHostWith(tb testing.TB, o keys.Options, opts keyshttp.Options) *host {
+	tb.Helper()
+	h := &host{store: newMapStore(), log: new(bytes.Buffer)}
+	o.Format, o.Catalog = partner, catalog
 	var err error
-	h.manager, err = keys.NewManager(h.store, &keys.Options{
-		Format:  keys.MustFormat("vck_", keys.Dotted, &keys.FormatOptions{Environments: []string{"live", "test"}}),
-		Catalog: catalog,
-	})
-	if err != nil {
+	if h.manager, err = keys.NewManager(h.store, &o); err != nil {
 		tb.Fatal(err)
 	}
-	h.handler, err = keyshttp.NewHandler(h.manager, &keyshttp.Options{
-		Logger: slog.New(slog.NewTextHandler(h.log, nil)),
-	})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	keyshttp.Mount(h.mux, keyshttp.Public, h.handler.Routes("/v1/keys")...)
-	h.mux.Handle("/", keyshttp.NotFound())
+	h.serve(tb, opts)
 	return h
+}
+
+// serve makes the handler of a host and its routes.
+func (h *host) serve(tb testing.TB, opts keyshttp.Options) {
+	tb.Helper()
+	opts.Logger = slog.New(slog.NewTextHandler(h.log, nil))
+	var err error
+	if h.handler, err = keyshttp.NewHandler(h.manager, &opts); err != nil {
+		tb.Fatal(err)
+	}
+	h.mux, h.routes = http.NewServeMux(), make(table)
+	h.handler.Register(h.mux, "/v1/keys", public)
+	h.handler.Register(h.routes, "/v1/keys", public)
+	h.mux.Handle("/", httpjson.NotFound(opts.WriteError))
+}
+
+var partner = keys.MustFormat("vck_", keys.Dotted, &keys.FormatOptions{Environments: []string{"live", "test"}})
+
+// public protects nothing: the tests put principals into the contexts of
+// requests.
+func public(h http.Handler) http.Handler { return h }
+
+// A table is a router that keeps the table of routes, and routes nothing.
+type table map[string]http.Handler
+
+func (t table) Handle(pattern string, h http.Handler) { t[pattern] = h }
+
+// patterns returns those that have a method: "GET /v1/keys/{id}".
+func (t table) patterns() (all []string) {
+	for pattern := range t {
+		if strings.Contains(pattern, " ") {
+			all = append(all, pattern)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // do sends a request of p. A body that is not empty is JSON.

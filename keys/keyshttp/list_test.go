@@ -5,8 +5,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -137,7 +137,7 @@ func TestListPages(t *testing.T) {
 			var want []string
 			for i, id := range h.fill(t, tt.n) {
 				if tt.revoked != nil && tt.revoked(i) {
-					if err := h.manager.Revoke(t.Context(), "acme", id); err != nil {
+					if err := h.manager.Revoke(t.Context(), "acme", keys.KindKey, id); err != nil {
 						t.Fatal(err)
 					}
 					if !strings.Contains(tt.query, "include") {
@@ -163,6 +163,29 @@ func TestListPages(t *testing.T) {
 	}
 }
 
+func TestListStates(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	var want []string
+	for id, change := range map[string]func(*keys.Record){
+		"vck_live_expired":  func(r *keys.Record) { r.ExpiresAt = r.CreatedAt },
+		"vck_live_good":     func(*keys.Record) {},
+		"vck_live_paused":   func(r *keys.Record) { r.DisabledAt = r.CreatedAt },
+		"vck_live_replaced": func(r *keys.Record) { r.ReplacedBy = "vck_live_good" },
+		"vck_live_revoked":  func(r *keys.Record) { r.RevokedAt = r.CreatedAt },
+	} {
+		h.plant(t, keys.KindKey, "acme", id, "")
+		h.store.edit(id, change)
+		want = append(want, id)
+	}
+	slices.Sort(want)
+	for query, want := range map[string][]string{"": want[:4], "?include=revoked": want} {
+		if ids, _ := h.do(admin, "GET", "/v1/keys"+query, "").ids(t); !slices.Equal(ids, want) {
+			t.Errorf("%q lists %v, want %v", query, ids, want)
+		}
+	}
+}
+
 func TestListCursorOfAnotherOrganization(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -184,7 +207,10 @@ func TestListParameters(t *testing.T) {
 		status      int
 	}{
 		{"good cursor", "cursor=" + good, 200},
-		{"unknown parameter", "color=red&color=blue&Limit=0", 200},
+		{"unknown parameter", "color=red", 400},
+		{"unknown parameter beside a bad one", "color=red&limit=0", 400},
+		{"parameter in capitals", "Limit=1", 400},
+		{"empty parameter", "=", 400},
 		{"leading zeros", "limit=010", 200},
 		{"limit 0", "limit=0", 422},
 		{"limit 201", "limit=201", 422},
@@ -267,14 +293,9 @@ func TestListOfALeakyStore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			handler, err := keyshttp.NewHandler(manager, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r := httptest.NewRequest("GET", "/v1/keys", nil)
-			w := httptest.NewRecorder()
-			handler.List(w, r.WithContext(keys.NewContext(r.Context(), admin)))
-			a := answer{w.Code, w.Header(), w.Body.String()}
+			h.manager = manager
+			h.serve(t, keyshttp.Options{})
+			a := h.do(admin, "GET", "/v1/keys", "")
 			a.wantError(t, http.StatusServiceUnavailable, "temporarily_unavailable")
 			if strings.Contains(a.Body, "vck_live_x") {
 				t.Errorf("body %s shows the record", a.Body)

@@ -1,6 +1,7 @@
 package keyshttp_test
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -47,10 +48,14 @@ func TestRotate(t *testing.T) {
 					t.Errorf("ID %v, want one of the same environment", got["key_id"])
 				}
 				want["key"], want["key_id"] = got["key"], got["key_id"]
+				want["created_by"], want["replaces"] = "host:"+admin.ID, old.Record.ID
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
 				rec := h.record(t, old.Record.ID)
+				if rec.ReplacedBy != got["key_id"] {
+					t.Errorf("the old key names %q as its successor", rec.ReplacedBy)
+				}
 				if tt.end == never {
 					if !rec.ExpiresAt.IsZero() || rec.Revoked() {
 						t.Errorf("the old key ends at %v", rec.ExpiresAt)
@@ -67,6 +72,10 @@ func TestRotateRefuses(t *testing.T) {
 	t.Parallel()
 	slow := admin
 	slow.RateLimit = 499
+	tester := admin
+	tester.Environment = "test"
+	confined := admin
+	confined.Networks = elsewhere
 	tests := []struct {
 		name   string
 		caller keys.Principal
@@ -75,6 +84,9 @@ func TestRotateRefuses(t *testing.T) {
 		code   string
 	}{
 		{"label", admin, `{"label":"x"}`, 400, "invalid_request"},
+		{"no life", admin, `{"expires_in":0}`, 422, "invalid_value"},
+		{"life above ten years", admin, `{"expires_in":315360001}`, 422, "invalid_value"},
+		{"life as text", admin, `{"expires_in":"60"}`, 400, "invalid_request"},
 		{"scopes", admin, `{"scopes":[]}`, 400, "invalid_request"},
 		{"overlap as text", admin, `{"overlap":"60"}`, 400, "invalid_request"},
 		{"null", admin, `{"overlap":null}`, 400, "invalid_request"},
@@ -85,6 +97,8 @@ func TestRotateRefuses(t *testing.T) {
 		{"caller lacks a scope", clerk, ``, 403, "insufficient_scope"},
 		{"caller has no scopes", session, ``, 403, "insufficient_scope"},
 		{"limit above the caller's", slow, ``, 403, "insufficient_scope"},
+		{"networks beyond the caller's", confined, ``, 403, "insufficient_scope"},
+		{"another environment than the caller's", tester, ``, 403, "insufficient_scope"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -97,6 +111,63 @@ func TestRotateRefuses(t *testing.T) {
 				t.Errorf("a key was made or changed: %+v", after)
 			}
 		})
+	}
+}
+
+// TestRotateLifetimes rotates keys a quarter of an hour after they were made.
+func TestRotateLifetimes(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, body string
+		old, want  time.Duration // of the old key from when it was made, and of the new one from now; 0 for none
+	}{
+		{"as long as the old one had", `{}`, time.Hour, time.Hour},
+		{"without an end", `{}`, 0, 0},
+		{"a shorter life", `{"expires_in":60}`, time.Hour, time.Minute},
+		{"a longer life", `{"expires_in":86400}`, time.Hour, 24 * time.Hour},
+		{"an end where there was none", `{"expires_in":60}`, 0, time.Minute},
+		{"the longest life", `{"expires_in":315360000}`, time.Hour, 87600 * time.Hour},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := newHost(t)
+				old := h.issue(t, "acme", keys.Spec{Lifetime: tt.old}).Record
+				time.Sleep(15 * time.Minute) // on the test's own clock
+				want := any(nil)
+				if tt.want > 0 {
+					want = time.Now().UTC().Add(tt.want).Format("2006-01-02T15:04:05.000Z")
+				}
+				if o := h.wantIssued(t, h.do(admin, "POST", "/v1/keys/"+old.ID+"/rotate", tt.body)); o["expires_at"] != want {
+					t.Errorf("until %v, want %v", o["expires_at"], want)
+				}
+				if rec := h.record(t, old.ID); !rec.ExpiresAt.Equal(old.ExpiresAt) {
+					t.Errorf("the old key ends at %v, was %v", rec.ExpiresAt, old.ExpiresAt)
+				}
+			})
+		})
+	}
+}
+
+// TestRotateKeepsAll looks for all that a key has in its successor.
+func TestRotateKeepsAll(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	old := h.made(t, admin, `{"label":"CI","scopes":["webhooks:manage"],"rate_limit_per_minute":7,"environment":"test","networks":["10.0.0.0/8"],"metadata":{"a":1}}`)
+	id := old["key_id"].(string)
+	second := admin
+	second.ID = "second"
+	got := h.wantIssued(t, h.do(second, "POST", "/v1/keys/"+id+"/rotate", `{"overlap":60}`))
+	want := maps.Clone(old)
+	for _, name := range []string{"key", "key_id", "created_at"} {
+		want[name] = got[name]
+	}
+	want["replaces"], want["created_by"] = id, "host:second"
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if o := h.do(admin, "GET", "/v1/keys/"+id, "").object(t); o["replaced_by"] != got["key_id"] || o["created_by"] != "host:"+admin.ID || o["expires_at"] == nil {
+		t.Errorf("the old key is %v", o)
 	}
 }
 
@@ -135,18 +206,17 @@ func TestRotateOfAWidenedKey(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)
 			id := h.issue(t, "acme", keys.Spec{RateLimit: 100}).Record.ID
-			gets := 0
+			widened := false
 			h.store.before = func(method string) error {
-				if method == "Get" {
-					if gets++; gets == 2 {
-						h.store.edit(id, tt.widen)
-					}
+				if method == "Insert" && !widened {
+					widened = true
+					h.store.edit(id, tt.widen)
 				}
 				return nil
 			}
-			h.do(clerk, "POST", "/v1/keys/"+id+"/rotate", "").wantError(t, http.StatusConflict, "conflict")
-			if gets < 2 {
-				t.Fatal("the key was not widened")
+			h.do(clerk, "POST", "/v1/keys/"+id+"/rotate", "").wantError(t, http.StatusForbidden, "insufficient_scope")
+			if !widened || h.count() != 2 {
+				t.Fatalf("widened %t, %d keys", widened, h.count())
 			}
 			for successor, rec := range h.store.records {
 				if successor != id && !rec.Revoked() {

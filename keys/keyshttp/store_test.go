@@ -10,33 +10,52 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// mapStore is a keys.Store in memory, as small as the contract permits.
+// mapStore is a keys.Store in memory, as small as the contract permits, that
+// counts what is asked of it.
 type mapStore struct {
 	mu      sync.Mutex
 	records map[string]keys.Record
-	// before, if not nil, is called ahead of each method, outside the lock; its
-	// error is the method's.
+	calls   map[string]int // by method, and for Get also by the ID: "Get vck_live_x"
+	order   []string       // the keys of calls, in order
+	listed  int            // how many records List has returned
+	live    bool           // every Query was Live
+	// before and after, if not nil, are called ahead of each method and when it
+	// is done, outside the lock; the error of before is the method's.
 	before func(method string) error
+	after  func(method string)
 }
 
-func newMapStore() *mapStore { return &mapStore{records: make(map[string]keys.Record)} }
+func newMapStore() *mapStore {
+	return &mapStore{records: make(map[string]keys.Record), calls: make(map[string]int), live: true}
+}
 
-func (s *mapStore) enter(ctx context.Context, method string) error {
+// enter begins a method, and returns what ends it.
+func (s *mapStore) enter(ctx context.Context, method string) (leave func(), err error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, err
 	}
 	if s.before != nil {
-		return s.before(method)
+		if err := s.before(method); err != nil {
+			return nil, err
+		}
 	}
-	return nil
+	s.mu.Lock()
+	s.calls[method]++
+	s.order = append(s.order, method)
+	return func() {
+		s.mu.Unlock()
+		if s.after != nil {
+			s.after(method)
+		}
+	}, nil
 }
 
 func (s *mapStore) Insert(ctx context.Context, r keys.Record) error {
-	if err := s.enter(ctx, "Insert"); err != nil {
+	leave, err := s.enter(ctx, "Insert")
+	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer leave()
 	if err := r.Validate(); err != nil {
 		return err
 	}
@@ -47,56 +66,57 @@ func (s *mapStore) Insert(ctx context.Context, r keys.Record) error {
 	return nil
 }
 
-func (s *mapStore) Get(ctx context.Context, id string) (keys.Record, error) {
-	if err := s.enter(ctx, "Get"); err != nil {
-		return keys.Record{}, err
+func (s *mapStore) Get(ctx context.Context, id string) (rec, parent keys.Record, err error) {
+	leave, err := s.enter(ctx, "Get")
+	if err != nil {
+		return rec, parent, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r, ok := s.records[id]
+	defer leave()
+	s.calls["Get "+id]++
+	s.order[len(s.order)-1] = "Get " + id
+	rec, ok := s.records[id]
 	if !ok {
-		return keys.Record{}, keys.ErrNotFound
+		return rec, parent, keys.ErrNotFound
 	}
-	return r, nil
+	return rec, s.records[rec.Parent], nil
 }
 
 func (s *mapStore) Update(ctx context.Context, r keys.Record) error {
-	if err := s.enter(ctx, "Update"); err != nil {
+	leave, err := s.enter(ctx, "Update")
+	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer leave()
 	old, ok := s.records[r.ID]
-	switch {
-	case r.Validate() != nil:
-		return r.Validate()
-	case !ok || old.Org != r.Org:
+	if !ok {
 		return keys.ErrNotFound
-	case old.Version != r.Version, old.Revoked() && (!r.Revoked() || r.RevokedAt.After(old.RevokedAt)):
-		return keys.ErrConflict
 	}
-	r.Version++
-	s.records[r.ID] = r
-	return nil
+	next, err := keys.Next(old, r)
+	if err == nil {
+		s.records[r.ID] = next
+	}
+	return err
 }
 
 func (s *mapStore) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
-	if err := s.enter(ctx, "List"); err != nil {
+	leave, err := s.enter(ctx, "List")
+	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer leave()
 	if err := q.Validate(); err != nil {
 		return nil, err
 	}
 	var page []keys.Record
 	for _, r := range s.records {
-		if r.Org == q.Org && r.Kind == q.Kind && r.ID > q.After {
+		if r.Org == q.Org && r.Kind == q.Kind && r.ID > q.After && !(q.Live && r.Revoked()) {
 			page = append(page, r)
 		}
 	}
 	slices.SortFunc(page, func(a, b keys.Record) int { return strings.Compare(a.ID, b.ID) })
-	return page[:min(q.Limit, len(page))], nil
+	page = page[:min(q.Limit, len(page))]
+	s.listed, s.live = s.listed+len(page), s.live && q.Live
+	return page, nil
 }
 
 func (s *mapStore) Sweep(context.Context, time.Time, int) (int, error) { return 0, nil }
@@ -109,4 +129,13 @@ func (s *mapStore) edit(id string, change func(*keys.Record)) {
 	change(&r)
 	r.Version++
 	s.records[id] = r
+}
+
+// reset forgets what was counted.
+func (s *mapStore) reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.calls)
+	s.order = nil
+	s.listed, s.live = 0, true
 }

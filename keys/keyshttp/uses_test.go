@@ -34,7 +34,11 @@ func (s *usedStore) LastUses(_ context.Context, ids []string) (map[string]time.T
 func TestLastUses(t *testing.T) {
 	t.Parallel()
 	s := &usedStore{Store: new(store.Memory), at: time.Date(2026, 1, 2, 3, 4, 5, 6_000_000, time.UTC)}
-	manager, err := keys.NewManager(s, &keys.Options{Catalog: catalog})
+	uses, err := keys.NewUses(s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manager, err := keys.NewManager(s, &keys.Options{Catalog: catalog, Uses: uses})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +51,7 @@ func TestLastUses(t *testing.T) {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	keyshttp.Mount(mux, keyshttp.Public, handler.Routes("/v1/keys")...)
+	handler.Register(mux, "/v1/keys", public)
 	p := keys.Principal{Org: "acme", RateLimit: 600}
 	for _, path := range []string{"/v1/keys", "/v1/keys/" + issued.Record.ID} {
 		s.err = nil

@@ -15,6 +15,8 @@ type statements struct {
 	insert, get, update, sweep               string
 	list, listLive, count, orgs              string
 	noteUses, lastUses                       string
+	announce, withdraw, markIdle, renew      string
+	lease, poll                              string
 	take, syncTake, joinedTake, sweepBuckets string
 	settings, version                        string
 }
@@ -45,6 +47,8 @@ func newStatements(schema string) *statements {
 		list: fill(listText("")), listLive: fill(listText("AND revoked_at IS NULL")),
 		count: fill(countText), orgs: fill(orgsText),
 		noteUses: fill(noteUsesText), lastUses: fill(lastUsesText),
+		announce: fill(announceText), withdraw: fill(withdrawText), markIdle: fill(markIdleText), renew: fill(renewText),
+		lease: fill(leaseText), poll: fill(pollText),
 		take:         fill(takeText("AND set_config('synchronous_commit', 'off', true) IS NOT NULL")),
 		syncTake:     fill(takeText("AND {durable} IS NOT NULL")),
 		joinedTake:   fill(takeText("")),

@@ -10,10 +10,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// What [Store.Check] finds.
+// What [Store.Check] and [Store.CheckLimits] find.
 var (
 	// ErrNotPrimary reports a server that is a replica. It refuses writes, and
-	// knows of revocations late.
+	// knows of revocations late. Calls of a Store fail with it too.
 	ErrNotPrimary = errors.New("redisstore: server is not a primary")
 	// ErrEvicts reports a server that drops keys when it is out of memory. It
 	// forgets what an organization has used up, credentials, and that IDs were
@@ -22,26 +22,50 @@ var (
 	// ErrNotDurable reports a server that loses acknowledged writes when it, or
 	// its machine, ends without warning.
 	ErrNotDurable = errors.New("redisstore: server does not sync each write")
+	// ErrNotTold reports a server that does not tell how it is set up, because
+	// it denies the commands INFO or CONFIG, as many managed servers do. It may
+	// be set up well.
+	ErrNotTold = errors.New("redisstore: server does not tell its settings")
 )
 
 // Check asks the server, or each primary of a cluster, whether it is set up to
 // keep the promises of a store. Hosts call it at start. The error wraps one or
-// more of [ErrNotPrimary], [ErrEvicts] (if maxmemory-policy is not noeviction),
-// [ErrNotDurable] (unless appendonly is yes and appendfsync always, or if the
-// server does not say) and [ErrReplicas] (if fewer replicas are connected than
-// [Options.Replicas]), or is that of the client. A host that accepts one of them
-// looks for the others by [errors.Is].
-func (s *Store) Check(ctx context.Context) error {
+// more of
+//
+//   - [ErrNotPrimary];
+//   - [ErrEvicts], if maxmemory-policy is not noeviction;
+//   - [ErrNotDurable], unless appendonly is yes and appendfsync is always;
+//   - [ErrReplicas], if fewer replicas are connected than [Options.Replicas];
+//   - [ErrNotTold], if one of these cannot be told;
+//
+// or is that of the client. A host that accepts one of them looks for the others
+// by [errors.Is].
+func (s *Store) Check(ctx context.Context) error { return s.eachPrimary(ctx, s.check) }
+
+// CheckLimits is [Store.Check] for a server that keeps nothing but buckets. They
+// may be lost with the server: limits then begin anew. So it looks for
+// [ErrNotPrimary] and [ErrEvicts] alone. On a server that denies both INFO and
+// CONFIG the error wraps [ErrNotTold]; then the host must know by other means
+// that maxmemory-policy is noeviction.
+func (s *Store) CheckLimits(ctx context.Context) error { return s.eachPrimary(ctx, s.checkLimits) }
+
+// eachPrimary calls check for the server, or for each primary of a cluster, and
+// returns the errors that are there.
+func (s *Store) eachPrimary(ctx context.Context, check func(context.Context, redis.Cmdable) error) error {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
+	// INFO may be denied; so the role is found out as it is by all that reads.
+	if err := s.read(ctx).exec(ctx); err != nil {
+		return err
+	}
 	cluster, ok := s.client.(*redis.ClusterClient)
 	if !ok {
-		return s.check(ctx, s.client)
+		return check(ctx, s.client)
 	}
 	var mu sync.Mutex
 	var found error
 	err := cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
-		err := s.check(ctx, node)
+		err := check(ctx, node)
 		mu.Lock()
 		defer mu.Unlock()
 		found = errors.Join(found, err)
@@ -52,40 +76,100 @@ func (s *Store) Check(ctx context.Context) error {
 
 // check is Check for one server.
 func (s *Store) check(ctx context.Context, node redis.Cmdable) error {
-	text, err := node.Info(ctx).Result()
+	info, err := askInfo(ctx, node)
 	if err != nil {
-		return failure(err)
+		return err
+	}
+	return errors.Join(checkPolicy(ctx, node, info), checkLog(ctx, node, info), s.checkReplicas(info))
+}
+
+// checkLimits is CheckLimits for one server.
+func (s *Store) checkLimits(ctx context.Context, node redis.Cmdable) error {
+	info, err := askInfo(ctx, node)
+	if err != nil {
+		return err
+	}
+	return checkPolicy(ctx, node, info)
+}
+
+// checkPolicy says what is wrong with what the server does when it is full.
+func checkPolicy(ctx context.Context, node redis.Cmdable, info map[string]string) error {
+	policy, told := info["maxmemory_policy"]
+	if !told {
+		var err error
+		if policy, err = askConfig(ctx, node, "maxmemory-policy"); err != nil {
+			return err
+		}
+	}
+	if policy != "noeviction" {
+		return fmt.Errorf("%w: maxmemory-policy is %q, want noeviction", ErrEvicts, policy)
+	}
+	return nil
+}
+
+// checkLog says what is wrong with the append-only file.
+func checkLog(ctx context.Context, node redis.Cmdable, info map[string]string) error {
+	enabled, told := info["aof_enabled"]
+	if !told {
+		answer, err := askConfig(ctx, node, "appendonly")
+		if err != nil {
+			return err
+		}
+		if answer == "yes" {
+			enabled = "1"
+		}
+	}
+	if enabled != "1" {
+		return fmt.Errorf("%w: appendonly is not yes", ErrNotDurable)
+	}
+	sync, err := askConfig(ctx, node, "appendfsync")
+	if err == nil && sync != "always" {
+		return fmt.Errorf("%w: appendfsync is %q, want always", ErrNotDurable, sync)
+	}
+	return err
+}
+
+// checkReplicas says whether there are too few replicas.
+func (s *Store) checkReplicas(info map[string]string) error {
+	switch n := online(info); {
+	case s.replicas == 0 || n >= s.replicas:
+		return nil
+	case len(info) == 0:
+		return fmt.Errorf("%w: how many replicas are connected", ErrNotTold)
+	default:
+		return fmt.Errorf("%w: %d of %d are connected", ErrReplicas, n, s.replicas)
+	}
+}
+
+// askInfo returns the answer to INFO, or nothing if the server denies that.
+func askInfo(ctx context.Context, node redis.Cmdable) (map[string]string, error) {
+	text, err := node.Info(ctx).Result()
+	switch {
+	case denied(err):
+		return nil, nil
+	case err != nil:
+		return nil, failure(err)
 	}
 	info := parseInfo(text)
 	if role := info["role"]; role != "master" {
-		// The rest matters little, and differs between primary and replica.
-		return fmt.Errorf("%w: its role is %q", ErrNotPrimary, role)
+		return nil, fmt.Errorf("%w: its role is %q", ErrNotPrimary, role)
 	}
-	var problems []error
-	if policy := info["maxmemory_policy"]; policy != "noeviction" {
-		problems = append(problems, fmt.Errorf("%w: maxmemory-policy is %q, want noeviction", ErrEvicts, policy))
-	}
-	if info["aof_enabled"] != "1" {
-		problems = append(problems, fmt.Errorf("%w: appendonly is not yes", ErrNotDurable))
-	} else if err := checkSync(ctx, node); err != nil {
-		problems = append(problems, err)
-	}
-	if n := online(info); n < s.replicas {
-		problems = append(problems, fmt.Errorf("%w: %d of %d are connected", ErrReplicas, n, s.replicas))
-	}
-	return errors.Join(problems...)
+	return info, nil
 }
 
-// checkSync says what is wrong with appendfsync.
-func checkSync(ctx context.Context, node redis.Cmdable) error {
-	settings, err := node.ConfigGet(ctx, "appendfsync").Result()
-	switch value := settings["appendfsync"]; {
-	case err != nil:
-		return fmt.Errorf("%w: appendfsync is unknown: %w", ErrNotDurable, err)
-	case value != "always":
-		return fmt.Errorf("%w: appendfsync is %q, want always", ErrNotDurable, value)
+// askConfig returns the value of a setting.
+func askConfig(ctx context.Context, node redis.Cmdable, name string) (string, error) {
+	settings, err := node.ConfigGet(ctx, name).Result()
+	value, ok := settings[name]
+	if denied(err) || err == nil && !ok {
+		return "", fmt.Errorf("%w: %s", ErrNotTold, name)
 	}
-	return nil
+	return value, failure(err)
+}
+
+// denied reports whether a server has no such command for this client.
+func denied(err error) bool {
+	return redis.HasErrorPrefix(err, "NOPERM") || answered(err) && strings.Contains(err.Error(), "unknown command")
 }
 
 // parseInfo reads the answer to INFO.

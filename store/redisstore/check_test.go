@@ -2,62 +2,142 @@ package redisstore_test
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/claviger-auth/claviger/store/redisstore"
 )
 
+// findings are what the checks of a server can find.
+var findings = []error{
+	redisstore.ErrNotPrimary, redisstore.ErrEvicts, redisstore.ErrNotDurable, redisstore.ErrReplicas, redisstore.ErrNotTold,
+}
+
+// finds fails the test unless an error wraps just the given findings.
+func finds(t *testing.T, what string, err error, want ...error) {
+	t.Helper()
+	if (err == nil) != (len(want) == 0) {
+		t.Errorf("%s: %v, want %v", what, err, want)
+	}
+	for _, f := range findings {
+		if errors.Is(err, f) != slices.Contains(want, f) {
+			t.Errorf("%s: %v; that it wraps %q is %t", what, err, f, errors.Is(err, f))
+		}
+	}
+}
+
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	problems := []error{redisstore.ErrNotPrimary, redisstore.ErrEvicts, redisstore.ErrNotDurable, redisstore.ErrReplicas}
+	evicts, undurable, untold := redisstore.ErrEvicts, redisstore.ErrNotDurable, redisstore.ErrNotTold
+	noConfig, noInfo := []string{"--rename-command", "CONFIG", ""}, []string{"--rename-command", "INFO", ""}
 	for _, row := range []struct {
 		name     string
 		settings []string
 		opts     redisstore.Options
-		want     []error
+		want     []error // of Check
+		limits   []error // of CheckLimits
 	}{
-		{"durable", nil, redisstore.Options{}, nil},
-		{"bounded memory", []string{"--maxmemory", "100mb"}, redisstore.Options{}, nil},
-		{"evicts all", []string{"--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"}, redisstore.Options{}, []error{redisstore.ErrEvicts}},
-		{"evicts what expires", []string{"--maxmemory-policy", "volatile-ttl"}, redisstore.Options{}, []error{redisstore.ErrEvicts}},
-		{"no log", []string{"--appendonly", "no"}, redisstore.Options{}, []error{redisstore.ErrNotDurable}},
-		{"syncs each second", []string{"--appendfsync", "everysec"}, redisstore.Options{}, []error{redisstore.ErrNotDurable}},
-		{"never syncs", []string{"--appendfsync", "no"}, redisstore.Options{}, []error{redisstore.ErrNotDurable}},
-		{"no replica", nil, redisstore.Options{Replicas: 1}, []error{redisstore.ErrReplicas}},
-		{"a replica", []string{"--replicaof", "127.0.0.1 1"}, redisstore.Options{}, []error{redisstore.ErrNotPrimary}},
-		{"does not tell", []string{"--rename-command", "CONFIG", ""}, redisstore.Options{}, []error{redisstore.ErrNotDurable}},
+		{"durable", nil, redisstore.Options{}, nil, nil},
+		{"bounded memory", []string{"--maxmemory", "100mb"}, redisstore.Options{}, nil, nil},
+		{
+			"evicts all",
+			[]string{"--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"},
+			redisstore.Options{}, []error{evicts}, []error{evicts},
+		},
+		{"evicts what expires", []string{"--maxmemory-policy", "volatile-ttl"}, redisstore.Options{}, []error{evicts}, []error{evicts}},
+		{"no log", []string{"--appendonly", "no"}, redisstore.Options{}, []error{undurable}, nil},
+		{"syncs each second", []string{"--appendfsync", "everysec"}, redisstore.Options{}, []error{undurable}, nil},
+		{"never syncs", []string{"--appendfsync", "no"}, redisstore.Options{}, []error{undurable}, nil},
+		{"no replica", nil, redisstore.Options{Replicas: 1}, []error{redisstore.ErrReplicas}, nil},
+		{
+			"a replica", []string{"--replicaof", "127.0.0.1 1"}, redisstore.Options{},
+			[]error{redisstore.ErrNotPrimary}, []error{redisstore.ErrNotPrimary},
+		},
+		{"no CONFIG", noConfig, redisstore.Options{}, []error{untold}, nil},
+		{"no CONFIG and no log", append([]string{"--appendonly", "no"}, noConfig...), redisstore.Options{}, []error{undurable}, nil},
+		{"no INFO", noInfo, redisstore.Options{}, nil, nil},
+		{"no INFO and no log", append([]string{"--appendonly", "no"}, noInfo...), redisstore.Options{}, []error{undurable}, nil},
+		{"no INFO and everysec", append([]string{"--appendfsync", "everysec"}, noInfo...), redisstore.Options{}, []error{undurable}, nil},
+		{
+			"no INFO and it evicts", append([]string{"--maxmemory-policy", "allkeys-lfu"}, noInfo...), redisstore.Options{},
+			[]error{evicts}, []error{evicts},
+		},
+		{"no INFO and a replica wanted", noInfo, redisstore.Options{Replicas: 1}, []error{untold}, nil},
+		{"no INFO and no CONFIG", append(noConfig, noInfo...), redisstore.Options{}, []error{untold}, []error{untold}},
+		{
+			"no INFO, no CONFIG and a replica",
+			slices.Concat([]string{"--replicaof", "127.0.0.1 1"}, noConfig, noInfo), redisstore.Options{},
+			[]error{redisstore.ErrNotPrimary}, []error{redisstore.ErrNotPrimary},
+		},
 		{
 			"nearly all",
 			[]string{"--appendonly", "no", "--maxmemory-policy", "allkeys-random"},
 			redisstore.Options{Replicas: 1},
-			[]error{redisstore.ErrEvicts, redisstore.ErrNotDurable, redisstore.ErrReplicas},
+			[]error{evicts, undurable, redisstore.ErrReplicas}, []error{evicts},
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, connect(t, private(t, row.settings...).Socket), row.opts)
-			err := s.Check(t.Context())
-			if (err == nil) != (row.want == nil) {
-				t.Fatal(err)
-			}
-			for _, problem := range problems {
-				wanted := false
-				for _, w := range row.want {
-					wanted = wanted || w == problem
-				}
-				if errors.Is(err, problem) != wanted {
-					t.Errorf("%v: %v is %t, want %t", err, problem, !wanted, wanted)
-				}
-			}
+			finds(t, "Check", s.Check(t.Context()), row.want...)
+			finds(t, "CheckLimits", s.CheckLimits(t.Context()), row.limits...)
 		})
 	}
+}
+
+// TestCheckAsUser asks as a user who may use the store and look at no settings,
+// as managed servers have it.
+func TestCheckAsUser(t *testing.T) {
+	t.Parallel()
+	srv := private(t, "--appendonly", "no")
+	admin := connect(t, srv.Socket)
+	must(t, admin.Do(t.Context(), "ACL", "SETUSER", "app", "on", ">app's password", "~*", "+@all", "-@admin", "-@dangerous").Err())
+	set := settings(srv.Socket)
+	set.Username, set.Password = "app", "app's password"
+	c := redis.NewClient(set)
+	t.Cleanup(func() { _ = c.Close() })
+	s := open(t, c, redisstore.Options{})
+	finds(t, "Check", s.Check(t.Context()), redisstore.ErrNotTold)
+	finds(t, "CheckLimits", s.CheckLimits(t.Context()), redisstore.ErrNotTold)
+	checkUses(t, s) // all but Migrate, which scans, needs no more
+	checkFamilies(t, s)
 }
 
 func TestCheckOfNobody(t *testing.T) {
 	t.Parallel()
 	s := open(t, connect(t, "/nowhere"), redisstore.Options{})
-	err := s.Check(t.Context())
-	if err == nil || errors.Is(err, redisstore.ErrNotDurable) {
-		t.Error(err)
+	for _, err := range []error{s.Check(t.Context()), s.CheckLimits(t.Context())} {
+		if err == nil {
+			t.Error("no error")
+		}
+		for _, f := range findings {
+			if errors.Is(err, f) {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// TestErrorsHoldNoPassword looks for the password in the errors of all calls, of a
+// server that refuses it, and of one that is not there.
+func TestErrorsHoldNoPassword(t *testing.T) {
+	t.Parallel()
+	const password = "correct horse battery staple"
+	refuses := private(t, "--requirepass", "another")
+	for _, socket := range []string{refuses.Socket, "/nowhere"} {
+		set := settings(socket)
+		set.Username, set.Password = "default", password
+		c := redis.NewClient(set)
+		t.Cleanup(func() { _ = c.Close() })
+		s := open(t, c, redisstore.Options{})
+		for name, call := range calls(t.Context(), s) {
+			err := call()
+			if err == nil || strings.Contains(err.Error(), password) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/claviger-auth/claviger/keys"
-	"github.com/claviger-auth/claviger/store"
+	"github.com/claviger-auth/claviger/ratelimit"
 	"github.com/claviger-auth/claviger/store/redisstore"
 	"github.com/claviger-auth/claviger/store/storetest"
 	"github.com/claviger-auth/claviger/store/storetest/servers"
@@ -152,12 +152,29 @@ func clustered(t testing.TB) (*cluster, *redis.ClusterClient) {
 	return c, client
 }
 
+// TestClusterConformance is TestConformance over a cluster. A page of List is not
+// of one moment there, since no command reads what is on two nodes.
 func TestClusterConformance(t *testing.T) {
 	t.Parallel()
 	_, client := clustered(t)
-	storetest.Test(t, func(t testing.TB) store.Store {
-		return open(t, client, redisstore.Options{Prefix: prefix(), Timeout: 10 * time.Second})
-	})
+	open := func(t testing.TB) judged {
+		name := prefix()
+		return judged{
+			Store: open(t, client, redisstore.Options{Prefix: name, Timeout: 10 * time.Second}),
+			second: func(t testing.TB) redis.UniversalClient {
+				_, other := clustered(t)
+				return other
+			},
+			prefix: name,
+		}
+	}
+	violations := storetest.CheckRecords(t, func(t testing.TB) keys.Store { return open(t) }, &storetest.Options[keys.Store]{Second: another[keys.Store]})
+	for _, v := range violations {
+		if v.Clause != "concurrent-lists-are-one-moment" {
+			t.Error(v)
+		}
+	}
+	storetest.TestLimits(t, func(t testing.TB) ratelimit.Store { return open(t) }, &storetest.Options[ratelimit.Store]{Second: another[ratelimit.Store]})
 }
 
 // TestClusterSpread checks that each node has its share of the records, and of
@@ -194,6 +211,44 @@ func TestClusterFamily(t *testing.T) {
 	_, client := clustered(t)
 	s := open(t, client, redisstore.Options{Prefix: prefix(), Timeout: 10 * time.Second})
 	checkFamilies(t, s)
+}
+
+func TestClusterLists(t *testing.T) {
+	t.Parallel()
+	_, client := clustered(t)
+	checkListsFollow(t, open(t, client, redisstore.Options{Prefix: prefix(), Timeout: 10 * time.Second}), func(map[string]keys.Record) {})
+}
+
+// TestClusterMigrate checks that Migrate finds the records on all nodes.
+func TestClusterMigrate(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	_, client := clustered(t)
+	p := prefix()
+	s := open(t, client, redisstore.Options{Prefix: p, Timeout: 10 * time.Second})
+	old := earlier{client, p}
+	const n = 60
+	for i := range n {
+		r := record(keys.KindKey, fmt.Sprint("key ", i))
+		must(t, old.insert(ctx, r).Err())
+		if i%2 == 0 {
+			r.RevokedAt = created
+			must(t, old.update(ctx, r).Err())
+		}
+	}
+	if got, err := s.Count(ctx, "acme", keys.KindKey, created, n); got != n || err != nil {
+		t.Errorf("Count before: %d, %v; want %d, as documented", got, err, n)
+	}
+	must(t, s.Migrate(ctx))
+	if got, err := s.Count(ctx, "acme", keys.KindKey, created, n); got != n/2 || err != nil {
+		t.Errorf("Count: %d, %v; want %d", got, err, n/2)
+	}
+	if got, err := s.Count(ctx, "acme", keys.KindKey, expires, n); got != 0 || err != nil {
+		t.Errorf("Count when all are over: %d, %v", got, err)
+	}
+	if orgs, err := s.Orgs(ctx, "", 9); len(orgs) != 1 || err != nil {
+		t.Errorf("Orgs: %q, %v", orgs, err)
+	}
 }
 
 func TestClusterUses(t *testing.T) {
@@ -251,7 +306,7 @@ func TestClusterMoves(t *testing.T) {
 	first := owner()
 	second := (first + 1) % 3
 	move(first, second)
-	r, err := plain.Get(t.Context(), id)
+	r, _, err := plain.Get(t.Context(), id)
 	must(t, err)
 	if diff := cmp.Diff(record(keys.KindKey, id), r, equal); diff != "" {
 		t.Error(diff)
@@ -259,7 +314,7 @@ func TestClusterMoves(t *testing.T) {
 	move(second, first)
 	// There are no replicas; but the right node was found, and has the write.
 	wants(t, "Update after a move", waiting.Update(t.Context(), r), redisstore.ErrReplicas)
-	if r, err = plain.Get(t.Context(), id); err != nil || r.Version != 2 {
+	if r, _, err = plain.Get(t.Context(), id); err != nil || r.Version != 2 {
 		t.Errorf("version %d, %v; want 2", r.Version, err)
 	}
 }

@@ -3,6 +3,7 @@ package redisstore_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -36,11 +37,23 @@ var damages = []struct {
 	{"scopes that are no text", put("scopes", "a\x00b")},
 	{"a label that is no text", put("label", "\xff")},
 	{"no rate", drop("rate")},
-	{"a rate of 0", put("rate", "0")},
+	{"an empty rate", put("rate", "")},
+	{"a rate above the largest", put("rate", "1000000001")},
 	{"a negative rate", put("rate", "-1")},
 	{"a rate out of range", put("rate", "9223372036854775808")},
 	{"a lifetime", put("life", "1000")},
 	{"a lifetime out of range", put("life", "9223372036854775807")},
+	{"an empty environment", put("env", "")},
+	{"an environment that is none", put("env", "Live")},
+	{"empty networks", put("networks", "")},
+	{"networks that are none", put("networks", "10.0.0.0/8 everywhere")},
+	{"metadata that is no text", put("metadata", "\xff")},
+	{"a maker that is no text", put("createdby", "a\x00")},
+	{"a predecessor that is no text", put("replaces", "\xff")},
+	{"a successor that is no text", put("replacedby", "\xff")},
+	{"a pause that is no number", put("disabled", "now")},
+	{"an empty label", put("label", "")},
+	{"a field of a later version", put("audience", "x")},
 	{"no creation time", drop("created")},
 	{"a negative creation time", put("created", "-1")},
 	{"a creation time after 9999", put("created", "253402300800000")},
@@ -54,6 +67,14 @@ var damages = []struct {
 	{"no version", drop("version")},
 	{"a version of 0", put("version", "0")},
 	{"a version that is no number", put("version", "one")},
+	{"the version above the last", put("version", "9223372036854775807")},
+	{"a later format", put("version", fmt.Sprintf("%d:1", keys.RecordFormat+1))},
+	{"format 0", put("version", "0:1")},
+	{"a format that is no number", put("version", "x:1")},
+	{"a format in another form", put("version", "01:1")},
+	{"a format without a version", put("version", "1:")},
+	{"a version of 0 after the format", put("version", "1:0")},
+	{"two formats", put("version", "1:1:1")},
 	{"all fields gone but one of no record", func(ctx context.Context, c *redis.Client, key string) error {
 		_, err := c.TxPipelined(ctx, func(tx redis.Pipeliner) error {
 			tx.Del(ctx, key)
@@ -93,20 +114,21 @@ func TestCorruptRecords(t *testing.T) {
 			}
 			must(t, damage.do(ctx, c, redisstore.RecordKey(p, bad.ID)))
 
-			r, err := s.Get(ctx, bad.ID)
+			r, _, err := s.Get(ctx, bad.ID)
 			wants(t, "Get", err, keys.ErrCorrupt)
 			if errors.Is(err, keys.ErrNotFound) || r.ID != "" {
 				t.Errorf("Get: %v, and %+v", err, r)
 			}
-			_, _, err = s.GetFamily(ctx, bad.ID)
-			wants(t, "GetFamily", err, keys.ErrCorrupt)
-			_, _, err = s.GetFamily(ctx, token.ID)
-			wants(t, "GetFamily of its token", err, keys.ErrCorrupt)
+			r, parent, err := s.Get(ctx, token.ID)
+			wants(t, "Get of its token", err, keys.ErrCorrupt)
+			if r.ID != "" || parent.ID != "" {
+				t.Errorf("Get of its token, beside an error: %+v, %+v", r, parent)
+			}
 			_, err = s.List(ctx, keys.Query{Org: "acme", Kind: keys.KindKey, Limit: 10})
 			wants(t, "List", err, keys.ErrCorrupt)
 			wants(t, "Insert of the same ID", s.Insert(ctx, bad), keys.ErrExists)
 
-			if _, err := s.Get(ctx, good.ID); err != nil {
+			if _, _, err := s.Get(ctx, good.ID); err != nil {
 				t.Errorf("another record: %v", err)
 			}
 			page, err := s.List(ctx, keys.Query{Org: "acme", Kind: keys.KindKey, After: bad.ID, Limit: 10})
@@ -116,6 +138,10 @@ func TestCorruptRecords(t *testing.T) {
 			must(t, s.NoteUses(ctx, map[string]time.Time{bad.ID: created, good.ID: created}))
 			if uses, err := s.LastUses(ctx, []string{good.ID}); err != nil || !uses[good.ID].Equal(created) {
 				t.Errorf("uses of another record: %v, %v", uses, err)
+			}
+			if damage.name == "another type of key" {
+				_, err := s.LastUses(ctx, []string{"nobody", bad.ID})
+				wants(t, "LastUses", err, keys.ErrCorrupt)
 			}
 		})
 	}
@@ -133,7 +159,11 @@ func TestUpdateOfCorruptRecord(t *testing.T) {
 		{"another type of key", func(ctx context.Context, c *redis.Client, key string) error {
 			return c.Set(ctx, key, "x", 0).Err()
 		}, keys.ErrCorrupt},
-		{"no version", drop("version"), keys.ErrConflict},
+		{"no version", drop("version"), keys.ErrCorrupt},
+		{"a later format", put("version", fmt.Sprintf("%d:1", keys.RecordFormat+1)), keys.ErrCorrupt},
+		{"another version and a field of a later version", func(ctx context.Context, c *redis.Client, key string) error {
+			return c.HSet(ctx, key, "version", "7", "audience", "x").Err()
+		}, keys.ErrCorrupt},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -176,13 +206,13 @@ func TestSweepPassesOverJunk(t *testing.T) {
 	if n, err := s.Sweep(ctx, expires, 10); n != 0 || err != nil {
 		t.Errorf("Sweep again: %d, %v", n, err)
 	}
-	if _, err := s.Get(ctx, key.ID); err != nil {
+	if _, _, err := s.Get(ctx, key.ID); err != nil {
 		t.Errorf("a key that stood among the deaths: %v", err)
 	}
-	_, err := s.Get(ctx, dead.ID)
+	_, _, err := s.Get(ctx, dead.ID)
 	wants(t, "Get of a dead token", err, keys.ErrNotFound)
 	for _, r := range []keys.Record{list, lost} {
-		_, err = s.Get(ctx, r.ID)
+		_, _, err = s.Get(ctx, r.ID)
 		wants(t, "Get of a damaged token", err, keys.ErrCorrupt)
 	}
 }
@@ -202,32 +232,43 @@ func TestListPassesOverAbsentRecords(t *testing.T) {
 	}
 }
 
+// TestListPassesOverOthers checks that a record that stands in the list of
+// another organization, or of another kind, is not shown there.
+func TestListPassesOverOthers(t *testing.T) {
+	t.Parallel()
+	s, c, p := fresh(t)
+	ctx := t.Context()
+	must(t, s.Insert(ctx, record(keys.KindKey, "mine")))
+	other, client := record(keys.KindKey, "other"), record(keys.KindClient, "client")
+	other.Org = "other"
+	must(t, s.Insert(ctx, other))
+	must(t, s.Insert(ctx, client))
+	for _, id := range []string{other.ID, client.ID} {
+		must(t, c.ZAdd(ctx, redisstore.ListKey(p, "i", keys.KindKey, "acme", id), redis.Z{Member: id}).Err())
+	}
+	for _, live := range []bool{false, true} {
+		page, err := s.List(ctx, keys.Query{Org: "acme", Kind: keys.KindKey, Limit: 10, Live: live})
+		if err != nil || len(page) != 1 || page[0].ID != "mine" {
+			t.Errorf("List, live %t: %v, %v", live, page, err)
+		}
+	}
+}
+
 func TestLastVersion(t *testing.T) {
 	t.Parallel()
 	s, _, _ := fresh(t)
 	r := record(keys.KindKey, "key")
-	r.Version = 1<<63 - 2
+	r.Version = 1<<63 - 3
 	must(t, s.Insert(t.Context(), r))
 	must(t, s.Update(t.Context(), r))
 	r.Version-- // differs by less than a double can tell
 	wants(t, "Update of the version before", s.Update(t.Context(), r), keys.ErrConflict)
 	r.Version += 2
 	wants(t, "Update of the last version", s.Update(t.Context(), r), keys.ErrInvalid)
+	got, _, err := s.Get(t.Context(), r.ID)
+	if err != nil || got.Version != 1<<63-2 {
+		t.Errorf("version %d, %v", got.Version, err)
+	}
 	r.Version--
 	wants(t, "Update of the version before the last", s.Update(t.Context(), r), keys.ErrConflict)
-}
-
-// TestUpdateAsAnotherKind checks that a record whose Update says that it is a
-// client gets no lifetime of tokens, with which it could not be read any more.
-func TestUpdateAsAnotherKind(t *testing.T) {
-	t.Parallel()
-	s, _, _ := fresh(t)
-	r := record(keys.KindKey, "key")
-	must(t, s.Insert(t.Context(), r))
-	r.Kind, r.TokenLifetime = keys.KindClient, time.Hour
-	must(t, s.Update(t.Context(), r))
-	got, err := s.Get(t.Context(), r.ID)
-	if err != nil || got.Kind != keys.KindKey || got.TokenLifetime != 0 || got.Version != 2 {
-		t.Errorf("%+v, %v", got, err)
-	}
 }

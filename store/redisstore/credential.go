@@ -4,19 +4,13 @@ import (
 	"context"
 	"math"
 	"strconv"
-
-	"github.com/redis/go-redis/v9"
+	"time"
 
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// What scripts that write answer.
-const (
-	absent   = 0 // there is no such record; to an insert, the ID is taken
-	written  = 1
-	conflict = 2
-	corrupt  = 3
-)
+// written is what scripts answer that wrote something.
+const written = int64(1)
 
 // Insert adds r, as [keys.Store] says, in one round trip. Errors of the client
 // leave open whether r was added; it is never added twice. [Options.Replicas]
@@ -29,18 +23,17 @@ func (s *Store) Insert(ctx context.Context, r keys.Record) error {
 	if err := r.Validate(); err != nil {
 		return err
 	}
-	end := ""
-	if r.Kind == keys.KindToken {
-		end = death(&r)
+	set, _ := split(append(fixed(&r), variable(&r)...))
+	args := append([]any{r.ID, r.Org, liveEnd(&r), death(&r)}, set...)
+	args = append(args, fieldVersion, versionText(format(&r), r.Version))
+	home, listed := shardOf(r.ID), listLive
+	if r.Revoked() {
+		listed = listRevoked
 	}
-	set, _ := variable(&r, r.Version)
-	args := append([]any{r.ID, end}, fixed(&r)...)
-	args = append(args, set...)
-	if life := lifetime(&r); life != "" {
-		args = append(args, fieldLife, life)
+	names := []string{
+		s.names.record(r.ID), s.names.list(listed, home, r.Kind, r.Org), s.names.list(listEnds, home, r.Kind, r.Org),
+		s.names.deaths(home), s.names.orgs(home),
 	}
-	home := shardOf(r.ID)
-	names := []string{s.names.record(r.ID), s.names.index(home, r.Kind, r.Org), s.names.deaths(home)}
 	answer, err := s.write(ctx, insertScript, names, args...)
 	if err == nil && answer != written {
 		return keys.ErrExists
@@ -48,84 +41,94 @@ func (s *Store) Insert(ctx context.Context, r keys.Record) error {
 	return err
 }
 
-// Get returns the record with the given ID, as [keys.Store] says, in one round
-// trip. A record that cannot be read fails with an error that wraps
-// [keys.ErrCorrupt].
-//
-// With [Options.Replicas], a record that was revoked while replicas were missing
-// is returned only once they have the revocation, and fails with [ErrReplicas]
-// till then. So a caller that tries a revocation again is not told that it is
-// done before it is.
-func (s *Store) Get(ctx context.Context, id string) (keys.Record, error) {
-	if err := ctx.Err(); err != nil {
-		return keys.Record{}, err
+// liveEnd returns when r expires if that is in the list of ends, or "".
+func liveEnd(r *keys.Record) string {
+	if r.Revoked() {
+		return ""
 	}
-	if !possible(id) {
-		return keys.Record{}, keys.ErrNotFound
-	}
-	ctx, cancel := s.bound(ctx)
-	defer cancel()
-	fields, err := s.client.HGetAll(ctx, s.names.record(id)).Result()
-	if err != nil {
-		return keys.Record{}, failure(err)
-	}
-	r, err := decode(id, fields)
-	if err != nil {
-		return keys.Record{}, err
-	}
-	if _, pending := fields[fieldPending]; pending && s.replicas > 0 {
-		if err := s.confirm(ctx, id); err != nil {
-			return keys.Record{}, err
-		}
-	}
-	return r, nil
+	return milli(r.ExpiresAt)
 }
 
+// death returns when r ends if it is a token, or "".
+func death(r *keys.Record) string {
+	if r.Kind != keys.KindToken {
+		return ""
+	}
+	return milli(r.Ends())
+}
+
+// maxSwaps bounds how often an Update tries to write. It tries again only if the
+// record differs in what it keeps from what the caller takes it for, or is gone
+// and there again meanwhile.
+const maxSwaps = 4
+
 // Update writes r over an older version of it, as [keys.Store] says, in one
-// round trip. Errors of the client leave open whether it was written.
+// round trip, or in two if r has another kind or time of revocation than the
+// record. Errors of the client leave open whether it was written.
 // [Options.Replicas] take another round trip, and one more for revocations; an
 // error that wraps [ErrReplicas] says that r was written.
 //
-// A server that is out of memory refuses all updates but revocations, which
-// need hardly any. Servers before Redis 7 refuse those too.
+// A server that is out of memory may refuse updates, but not revocations, which
+// need hardly any.
 func (s *Store) Update(ctx context.Context, r keys.Record) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := r.Validate(); err != nil {
-		return err
+	// Most callers have read the record, and it was not revoked then.
+	old := r
+	old.RevokedAt = time.Time{}
+	for range maxSwaps {
+		next, err := keys.Next(old, r)
+		if err != nil {
+			return err
+		}
+		if next.Version == math.MaxInt64 {
+			return &keys.InvalidError{Field: keys.FieldVersion, Reason: "has none after it"}
+		}
+		found, err := s.swap(ctx, &old, &next)
+		if err != nil || found == nil {
+			return err
+		}
+		if old, err = decode(r.ID, found); err != nil {
+			return err
+		}
 	}
-	if r.Version == math.MaxInt64 {
-		return &keys.InvalidError{Field: "version", Reason: "has none after it"}
+	return keys.ErrConflict
+}
+
+// swap writes next in the place of old, if the record is still old in all that
+// an update goes by, and returns nil. Else it returns the fields of the record.
+func (s *Store) swap(ctx context.Context, old, next *keys.Record) (found map[string]string, err error) {
+	set, drop := split(variable(next))
+	revoked := ""
+	if next.Revoked() {
+		revoked = "1"
+		if s.replicas > 0 {
+			set = append(set, fieldPending, "1")
+		}
 	}
-	set, drop := variable(&r, r.Version+1)
-	if s.replicas > 0 && r.Revoked() {
-		set = append(set, fieldPending, "1")
-	}
-	args := []any{
-		r.ID, r.Org, strconv.FormatInt(r.Version, 10), milli(r.RevokedAt), death(&r), lifetime(&r), strconv.Itoa(len(set)),
-	}
-	args = append(append(args, set...), drop...)
-	names := []string{s.names.record(r.ID), s.names.deaths(shardOf(r.ID))}
+	// A record that says that it is of format 1 goes on saying so: old may lack
+	// a field that next has not either, since the caller did not know of it.
+	plain := versionText(format(next), next.Version)
+	args := append([]any{
+		next.ID, old.Org, string(old.Kind), milli(old.RevokedAt),
+		versionText(0, old.Version), versionText(keys.RecordFormat, old.Version),
+		plain, versionText(keys.RecordFormat, next.Version),
+		revoked, liveEnd(next), death(next), strconv.Itoa(len(set)),
+	}, set...)
+	args = append(args, drop...)
+	home := shardOf(next.ID)
+	names := append([]string{s.names.record(next.ID)}, s.names.lists(home, old.Kind, old.Org)...)
+	names = append(names, s.names.deaths(home))
 	answer, err := s.write(ctx, updateScript, names, args...)
-	if r.Revoked() && redis.HasErrorPrefix(err, "OOM") {
-		if again, failed := s.write(ctx, updateFullScript, names, args...); failed == nil {
-			answer, err = again, nil
-		}
-	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	switch answer {
-	case written:
-		if s.replicas > 0 && r.Revoked() {
-			s.settle(ctx, r.ID)
-		}
-		return nil
-	case conflict:
-		return keys.ErrConflict
-	case corrupt:
-		return corruptRecord(r.ID)
+	if answer != written {
+		return pairs(answer), nil
 	}
-	return keys.ErrNotFound
+	if s.replicas > 0 && next.Revoked() {
+		s.settle(ctx, next.ID)
+	}
+	return nil, nil
 }

@@ -9,17 +9,18 @@
 //	if err != nil { … }
 //	if err := s.Check(ctx); err != nil { … } // is the server set up to keep things?
 //
-// A [Store] is a [store.Store], a [keys.FamilyStore] and a [keys.UseStore].
+// A [Store] is a [store.Store], and has the optional interfaces [keys.UseStore],
+// [keys.CountStore] and [keys.OrgStore].
 //
 // # What holds, and what it takes
 //
-// Whatever the settings: each write is one script, done in full or not at all.
-// Gets ask the primary and no cache, so a revocation that was acknowledged is
-// seen at once by all processes. What is not there is denied. A server that
-// does not answer, is loading, or says something else than it should is an
-// error, and never the verdict that a credential does not exist.
+// These hold whatever the settings are. Each write is one script, which is done in
+// full or not at all. All reads go to the primary, so that every process sees a
+// revocation as soon as it was acknowledged. What is not there is denied. If a
+// server does not answer, is loading, is no primary, or answers in a form that it
+// should not, the call fails with an error that is not [keys.ErrNotFound].
 //
-// What of acknowledged writes is lost depends on the server:
+// Which acknowledged writes can be lost depends on the server:
 //
 //	                                       process killed   machine lost power   failover
 //	appendonly yes, appendfsync always     nothing          nothing              what replicas lack
@@ -31,51 +32,63 @@
 //	maxmemory-policy not noeviction        anything at any time: limits are given back,
 //	                                       credentials and the memory of used IDs vanish
 //
-// [Store.Check] refuses all but the first line with noeviction, each by an error
-// of its own.
+// [Store.Check] accepts the first line alone, and only with noeviction. It reports
+// each of the others by an error of its own.
 //
-// Replication is asynchronous. A primary that is lost takes along what it
+// Replication is asynchronous. When a primary is lost, so are the writes that it
 // acknowledged and had not yet passed on: keys that were just made are unknown
 // afterwards, and a key that was just revoked is good again. With
 // [Options.Replicas], Insert and Update wait until so many replicas have the
-// write, and a revocation is not said to be done before that, however often it
-// is tried. A replica has it in memory then, and not yet on its disk. Sentinel
-// and clusters may promote another replica than one that has the write if there
-// are more than n; so n should be their number. Buckets never wait: after a
-// failover, limits give back what was taken last.
+// write in memory, and no call says before that that a revocation is done.
+// Sentinel and clusters choose which replica to promote; if there are more than n,
+// it may be one that lacks the write. So n should be their number. Buckets never
+// wait: after a failover, limits give back what was taken last.
 //
-// An old primary that is cut off from its replicas may go on for a while and
-// serve those who still reach it. It does not know what is revoked on the new
-// one. The server's settings min-replicas-to-write and min-replicas-max-lag end
-// its writes, but not its reads.
+// After a failover the old primary may still run, and be reached by some clients.
+// It does not know what is revoked on the new one. A server that was told to be a
+// replica answers nothing: calls fail with [ErrNotPrimary]. But until it is told,
+// which Sentinel does some seconds later, it takes itself for the primary.
+// The server's setting min-replicas-to-write ends that: a primary that has lost its
+// replicas then refuses both writes and, to this package, reads, after
+// min-replicas-max-lag seconds at the latest. The price is that a primary whose
+// replicas fail refuses them too.
 //
-// A restored backup is as old as it is: what was revoked since is good again.
+// When a backup is restored, what was revoked after it was made is good again.
+//
+// # Limits alone
+//
+// A server that keeps nothing but buckets needs no append-only file and no
+// replicas. If it is lost, limits begin anew. It must not evict: maxmemory-policy
+// must be noeviction. [Store.CheckLimits] asks for this alone. Many managed
+// servers deny INFO and CONFIG; both checks then report [ErrNotTold] for what they
+// could not learn.
 //
 // # Out of memory
 //
 // With noeviction, a server that is full refuses writes. Keys are neither made
-// nor changed, and buckets fail, for which a [ratelimit.Limiter] has its
-// [ratelimit.FailurePolicy]. Credentials are checked as before, and Sweep makes room.
-// From Redis 7 on, revoking works too.
+// nor changed. Take fails, and the [ratelimit.FailurePolicy] of the limiter
+// decides. Credentials are checked and revoked as before, and Sweep makes room.
 //
 // # Time
 //
-// Calls end when their contexts do, and after [Options.Timeout] at the latest;
-// a context that is cancelled while the server is waited for may be noticed as
-// late as that. The client's own time limits work too, if they are shorter.
+// A call ends at the deadline of its context, and each of its round trips after
+// [Options.Timeout] at the latest. If a context is cancelled before its deadline
+// while the server is waited for, the call may end as late as that. The client's
+// own time limits work too, if they are shorter. When a server hangs, no more
+// connections are made than the client's pool has.
 //
 // Limits go by the server's clock, the same for all processes. If it jumps, or a
 // replica whose clock differs takes over, no bucket locks out for longer than its
 // window, nor admits more than a burst at once.
 //
 // With appendfsync always, each request that is admitted waits for the disk,
-// since its bucket is a write. Buckets need not last that long: a second server
-// that syncs each second, and a second Store over it for the limits, makes Take
-// as fast as the network.
+// since its bucket is a write. Buckets need not last that long. A second server
+// without an append-only file, and a second Store over it for the limits, makes
+// Take as fast as the network.
 //
-// The client may repeat reads, as its settings say. Writes are sent once,
-// whatever they say: a request does not pay twice, and a new ID is not found to
-// be taken. An error of the client's leaves open whether a write was done.
+// The client may send reads again, as its settings say. It sends writes once,
+// whatever they say. So no request pays twice, and no new ID is found to be
+// taken. After an error of the client's it is not known whether a write was done.
 //
 // # Layout
 //
@@ -84,22 +97,33 @@
 // one slot of a cluster.
 //
 //	claviger:{tag}:r:ID          a record: a hash
-//	claviger:{tag}:i:KIND:ORG    the IDs of one kind of an organization: a sorted set
-//	claviger:{tag}:d             the IDs of tokens, by when they are over: a sorted set
+//	claviger:{tag}:i:KIND:ORG    the IDs of records that are not revoked: a sorted set
+//	claviger:{tag}:x:KIND:ORG    the IDs of revoked records: a sorted set
+//	claviger:{tag}:e:KIND:ORG    the IDs in i whose records expire, by when they do: a sorted set
+//	claviger:{tag}:d             the IDs of tokens that end, by when they do: a sorted set
+//	claviger:{tag}:o             the organizations that have a record: a sorted set
 //	claviger:b:BUCKET            a bucket: Unix nanoseconds at which it is full; expires
 //
-// A record has the fields org, kind, parent, label, scopes, rate, life, digest,
-// before, until, created, expires, revoked and version, and beside them used and
-// pending. Times are in Unix milliseconds; what is empty is absent. Records hold
-// digests, and no secrets. Nothing but buckets expires by itself: Sweep removes
-// tokens, and keys and clients stay, so that their IDs are not used again.
+// A record has the fields org, kind, parent, env, createdby, replaces, created,
+// label, scopes, rate, life, networks, metadata, replacedby, digest, before,
+// until, expires, revoked, disabled and version, and beside them used and pending.
+// Times are in Unix milliseconds. A field that would be empty is absent. Records
+// hold digests, and no secrets. Nothing but buckets expires by itself: Sweep
+// removes tokens, and keys and clients stay, so that their IDs are not used again.
 //
-// There is nothing to set up. Releases to come read what this one writes: they
-// may add fields, which this one leaves alone, and will not change the meaning
-// of those above, nor the number of tags. Keys can be copied to another server
-// one by one; a cluster and a single server have the same.
+// There is nothing to set up. Keys can be copied to another server one by one; a
+// cluster and a single server have the same. While a slot of a cluster is moved
+// to another node, writes to it may fail and should be tried again.
 //
-// In a cluster, a token and its client are read in two round trips, on one
-// server in one. While a slot is moved to another node, writes to it may fail
-// and should be tried again.
+// # Other releases
+//
+// A record that has a field which an earlier release does not know names its
+// format in its version: "1:7" is version 7 of format 1. Processes that do not know
+// the format refuse to read the record, with [keys.ErrCorrupt], and cannot write
+// to it. So a restriction is never passed over, and during an upgrade such
+// credentials are good in the new processes alone. This release does the same
+// with formats and fields that it does not know.
+//
+// Records of the release before format 1 are read and updated as they are. Once no
+// process of that release is left, call [Store.Migrate].
 package redisstore

@@ -3,6 +3,7 @@ package redisstore_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"sync"
@@ -22,8 +23,6 @@ import (
 // prefix of its own.
 var shared = sync.OnceValues(func() (*servers.Server, error) { return servers.Redis() })
 
-var started atomic.Bool
-
 // silence keeps the client from logging each connection that a test breaks.
 type silence struct{}
 
@@ -31,11 +30,14 @@ func (silence) Printf(context.Context, string, ...any) {}
 
 func TestMain(m *testing.M) {
 	redis.SetLogger(silence{})
+	flag.Parse()
+	if _, err := shared(); errors.Is(err, servers.ErrNotInstalled) && os.Getenv("CI") == "" {
+		// Examples cannot skip themselves, as tests do.
+		_ = flag.Set("test.skip", "^Example")
+	}
 	code := m.Run()
-	if started.Load() {
-		if s, err := shared(); err == nil {
-			_ = s.Close()
-		}
+	if s, err := shared(); err == nil {
+		_ = s.Close()
 	}
 	closeCluster()
 	os.Exit(code)
@@ -44,7 +46,6 @@ func TestMain(m *testing.M) {
 // server returns the shared server.
 func server(t testing.TB) *servers.Server {
 	t.Helper()
-	started.Store(true)
 	s, err := shared()
 	servers.Require(t, err)
 	return s

@@ -1,6 +1,9 @@
 package redisstore
 
-import "github.com/claviger-auth/claviger/ratelimit"
+import (
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/ratelimit"
+)
 
 // What the tests of this package look at from within.
 var ParseInfo = parseInfo
@@ -23,6 +26,14 @@ func Tags() []string {
 
 // RecordKey returns the key of a record.
 func RecordKey(prefix, id string) string { return names(prefix).record(id) }
+
+// ListKey returns the key of the list of an ID's shard.
+func ListKey(prefix, l string, kind keys.Kind, org, id string) string {
+	return names(prefix).list(list(l), shardOf(id), kind, org)
+}
+
+// OrgsKey returns the key of the organizations of an ID's shard.
+func OrgsKey(prefix, id string) string { return names(prefix).orgs(shardOf(id)) }
 
 // DeathsKey returns the key of the deaths of an ID's shard.
 func DeathsKey(prefix, id string) string { return names(prefix).deaths(shardOf(id)) }

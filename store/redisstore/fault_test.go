@@ -47,7 +47,7 @@ func TestOutOfMemory(t *testing.T) {
 		r.ExpiresAt = created
 		must(t, s.Insert(ctx, r))
 	}
-	must(t, c.ConfigSet(ctx, "maxmemory", "1mb").Err()) // less than it has
+	must(t, c.ConfigSet(ctx, "maxmemory", "1").Err()) // a byte
 
 	for _, f := range []func() error{
 		func() error { _, err := sv.Create(ctx, "acme", keys.Spec{}); return err },
@@ -58,19 +58,19 @@ func TestOutOfMemory(t *testing.T) {
 			t.Errorf("a write without memory: %v", err)
 		}
 	}
-	_, err = s.Get(ctx, "new")
+	_, _, err = s.Get(ctx, "new")
 	wants(t, "Get of what was not made", err, keys.ErrNotFound)
 	if d, err := sv.limiter.Take(ctx, "acme", daily(1), 1); err != nil || !d.Fallback || sv.failures.Load() != 1 {
 		t.Errorf("the limiter: %+v, %v, %d failures", d, err, sv.failures.Load())
 	}
 	must(t, sv.verify(ctx, text))
 	must(t, sv.verify(ctx, token.Text.Reveal()))
-	must(t, sv.Revoke(ctx, "acme", id))
+	must(t, sv.Revoke(ctx, "acme", keys.KindKey, id))
 	wants(t, "a revoked key", sv.verify(ctx, text), keys.ErrRevoked)
-	must(t, sv.Revoke(ctx, "acme", client.Record.ID))
+	must(t, sv.Revoke(ctx, "acme", keys.KindClient, client.Record.ID))
 	wants(t, "a token of a revoked client", sv.verify(ctx, token.Text.Reveal()), keys.ErrRevoked)
 	label := "other"
-	if _, err := sv.Change(ctx, "acme", client.Record.ID, keys.Change{Label: &label}); !errors.Is(err, keys.ErrRevoked) {
+	if _, err := sv.Change(ctx, "acme", keys.KindClient, client.Record.ID, keys.Change{Label: &label}); !errors.Is(err, keys.ErrRevoked) {
 		t.Errorf("a change of a revoked client: %v", err)
 	}
 	if n, err := sv.Sweep(ctx, created.Add(time.Hour)); n != 200 || err != nil {
@@ -93,17 +93,20 @@ func TestReadOnly(t *testing.T) {
 	if _, err := sv.Create(ctx, "acme", keys.Spec{}); !redis.IsReadOnlyError(err) {
 		t.Errorf("Create: %v", err)
 	}
-	if err := sv.Revoke(ctx, "acme", id); !redis.IsReadOnlyError(err) {
+	if err := sv.Revoke(ctx, "acme", keys.KindKey, id); !redis.IsReadOnlyError(err) {
 		t.Errorf("Revoke: %v", err)
 	}
 	if d, err := sv.limiter.Take(ctx, "acme", daily(1), 1); err != nil || !d.Fallback || sv.failures.Load() != 1 {
 		t.Errorf("the limiter: %+v, %v, %d failures", d, err, sv.failures.Load())
 	}
-	must(t, sv.verify(ctx, text))
+	err := sv.verify(ctx, text)
+	wants(t, "a key meanwhile", err, keys.ErrUnavailable)
+	wants(t, "a key meanwhile", err, redisstore.ErrNotPrimary)
 	wants(t, "Check", s.Check(ctx), redisstore.ErrNotPrimary)
+	wants(t, "CheckLimits", s.CheckLimits(ctx), redisstore.ErrNotPrimary)
 
 	must(t, c.Do(ctx, "REPLICAOF", "NO", "ONE").Err())
-	recovers(t, "Revoke", func() error { return sv.Revoke(ctx, "acme", id) })
+	recovers(t, "Revoke", func() error { return sv.Revoke(ctx, "acme", keys.KindKey, id) })
 	wants(t, "a revoked key", sv.verify(ctx, text), keys.ErrRevoked)
 	must(t, s.Check(ctx))
 }
@@ -132,7 +135,7 @@ func TestStalled(t *testing.T) {
 	p, s, sv, straight := behind(t, server(t), 3, redisstore.Options{Timeout: 100 * time.Millisecond})
 	id, text := straight.issue(t)
 	deadID, dead := straight.issue(t)
-	must(t, straight.Revoke(ctx, "acme", deadID))
+	must(t, straight.Revoke(ctx, "acme", keys.KindKey, deadID))
 	recovers(t, "verification", func() error { return sv.verify(ctx, text) })
 
 	// The server does what it is told meanwhile: this must be a conflict to it.
@@ -140,31 +143,18 @@ func TestStalled(t *testing.T) {
 	stale.Version = 99
 
 	p.stall()
-	calls := map[string]func() error{
-		"Verify":              func() error { return sv.verify(ctx, text) },
-		"Verify of a revoked": func() error { return sv.verify(ctx, dead) },
-		"Get":                 func() error { _, err := s.Get(ctx, id); return err },
-		"GetFamily":           func() error { _, _, err := s.GetFamily(ctx, id); return err },
-		"Get with a distant end": func() error {
-			ctx, cancel := context.WithTimeout(ctx, time.Hour)
-			defer cancel()
-			_, err := s.Get(ctx, id)
-			return err
-		},
-		"Insert":   func() error { return s.Insert(ctx, record(keys.KindKey, "slow")) },
-		"Revoke":   func() error { return sv.Revoke(ctx, "acme", id) },
-		"Sweep":    func() error { _, err := s.Sweep(ctx, created, 1); return err },
-		"Take":     func() error { _, err := s.Take(ctx, acme, daily(1), time.Time{}, 1); return err },
-		"Update":   func() error { return s.Update(ctx, stale) },
-		"NoteUses": func() error { return s.NoteUses(ctx, map[string]time.Time{id: created}) },
-		"LastUses": func() error { _, err := s.LastUses(ctx, []string{id}); return err },
-		"List": func() error {
-			_, err := s.List(ctx, keys.Query{Org: "acme", Kind: keys.KindKey, Limit: 1})
-			return err
-		},
-		"Check": func() error { return s.Check(ctx) },
+	all := calls(ctx, s)
+	all["Verify"] = func() error { return sv.verify(ctx, text) }
+	all["Verify of a revoked"] = func() error { return sv.verify(ctx, dead) }
+	all["Revoke"] = func() error { return sv.Revoke(ctx, "acme", keys.KindKey, id) }
+	all["Update"] = func() error { return s.Update(ctx, stale) }
+	all["Get with a distant end"] = func() error {
+		ctx, cancel := context.WithTimeout(ctx, time.Hour)
+		defer cancel()
+		_, _, err := s.Get(ctx, id)
+		return err
 	}
-	for name, call := range calls {
+	for name, call := range all {
 		err := call()
 		if !late(err) {
 			t.Errorf("%s: %v, want a timeout", name, err)
@@ -197,6 +187,26 @@ func TestStalled(t *testing.T) {
 	})
 }
 
+// calls are those of all methods that ask the server.
+func calls(ctx context.Context, s *redisstore.Store) map[string]func() error {
+	r := record(keys.KindKey, "it")
+	return map[string]func() error{
+		"Insert":      func() error { return s.Insert(ctx, record(keys.KindKey, "new")) },
+		"Get":         func() error { _, _, err := s.Get(ctx, r.ID); return err },
+		"Update":      func() error { return s.Update(ctx, r) },
+		"List":        func() error { _, err := s.List(ctx, keys.Query{Org: "acme", Kind: keys.KindKey, Limit: 1}); return err },
+		"Count":       func() error { _, err := s.Count(ctx, "acme", keys.KindKey, created, 1); return err },
+		"Orgs":        func() error { _, err := s.Orgs(ctx, "", 1); return err },
+		"Sweep":       func() error { _, err := s.Sweep(ctx, created, 1); return err },
+		"NoteUses":    func() error { return s.NoteUses(ctx, map[string]time.Time{r.ID: created}) },
+		"LastUses":    func() error { _, err := s.LastUses(ctx, []string{r.ID}); return err },
+		"Take":        func() error { _, err := s.Take(ctx, acme, daily(1), time.Time{}, 1); return err },
+		"Migrate":     func() error { return s.Migrate(ctx) },
+		"Check":       func() error { return s.Check(ctx) },
+		"CheckLimits": func() error { return s.CheckLimits(ctx) },
+	}
+}
+
 // late reports whether a call failed because its time was over.
 func late(err error) bool {
 	var timeout interface{ Timeout() bool }
@@ -210,12 +220,12 @@ func TestCutMidReply(t *testing.T) {
 	p, s, sv, straight := behind(t, server(t), -1, redisstore.Options{Timeout: 5 * time.Second})
 	_, text := straight.issue(t)
 	deadID, dead := straight.issue(t)
-	must(t, straight.Revoke(ctx, "acme", deadID))
+	must(t, straight.Revoke(ctx, "acme", keys.KindKey, deadID))
 	client, err := straight.Create(ctx, "acme", keys.Spec{Kind: keys.KindClient})
 	must(t, err)
 	token, err := straight.IssueToken(ctx, client.Record, client.Record.Scopes, time.Hour)
 	must(t, err)
-	must(t, straight.Revoke(ctx, "acme", client.Record.ID))
+	must(t, straight.Revoke(ctx, "acme", keys.KindClient, client.Record.ID))
 
 	cut := 0
 	for n := 0; n < 500; n += 7 {
@@ -227,7 +237,7 @@ func TestCutMidReply(t *testing.T) {
 			{"a revoked key", dead, keys.ErrRevoked},
 			{"a token of a revoked client", token.Text.Reveal(), keys.ErrRevoked},
 		} {
-			recovers(t, "the connection", func() error { _, err := s.Get(ctx, deadID); return err })
+			recovers(t, "the connection", func() error { _, _, err := s.Get(ctx, deadID); return err })
 			p.cutAfter(n)
 			err := sv.verify(ctx, row.text)
 			p.heal()
@@ -256,7 +266,14 @@ func TestLostReplies(t *testing.T) {
 	lost := func(what string, f func() error) {
 		t.Helper()
 		recovers(t, "the connection", func() error { _, err := s.LastUses(ctx, []string{"x"}); return err })
-		recovers(t, "the connection", func() error { _, _, err := s.GetFamily(ctx, "warm"); return err })
+		recovers(t, "the connection", func() error {
+			stale := record(keys.KindKey, "warm")
+			stale.Version = 99
+			if err := s.Update(ctx, stale); !errors.Is(err, keys.ErrConflict) {
+				return errors.Join(err, errors.New("no conflict"))
+			}
+			return nil
+		})
 		p.cutOnce()
 		err := f()
 		p.heal()
@@ -278,10 +295,10 @@ func TestLostReplies(t *testing.T) {
 
 	// Reads are sent again, as the client's settings say: so writes would be, if
 	// they did not say otherwise.
-	recovers(t, "the connection", func() error { _, _, err := s.GetFamily(ctx, "warm"); return err })
+	recovers(t, "the connection", func() error { _, _, err := s.Get(ctx, "warm"); return err })
 	p.cutOnce()
-	if _, _, err := s.GetFamily(ctx, "warm"); err != nil {
-		t.Errorf("GetFamily whose reply was lost: %v", err)
+	if _, _, err := s.Get(ctx, "warm"); err != nil {
+		t.Errorf("Get whose reply was lost: %v", err)
 	}
 	lost("Take", func() error { _, err := s.Take(ctx, acme, daily(9), time.Time{}, 2); return err })
 	if d, err := straight.Take(ctx, acme, daily(9), time.Time{}, 1); err != nil || d.Remaining != 6 {
@@ -291,7 +308,7 @@ func TestLostReplies(t *testing.T) {
 	lost("Insert", func() error { return s.Insert(ctx, r) })
 	wants(t, "Insert after a lost one", straight.Insert(ctx, r), keys.ErrExists)
 	lost("Update", func() error { return s.Update(ctx, r) })
-	if got, err := straight.Get(ctx, r.ID); err != nil || got.Version != 2 {
+	if got, _, err := straight.Get(ctx, r.ID); err != nil || got.Version != 2 {
 		t.Errorf("after a lost Update: version %d, %v", got.Version, err)
 	}
 }
@@ -308,7 +325,7 @@ func TestTwoClients(t *testing.T) {
 	for range 50 {
 		id, text := services[0].issue(t)
 		must(t, services[1].verify(ctx, text))
-		must(t, services[0].Revoke(ctx, "acme", id))
+		must(t, services[0].Revoke(ctx, "acme", keys.KindKey, id))
 		wants(t, "a key that another process revoked", services[1].verify(ctx, text), keys.ErrRevoked)
 	}
 }

@@ -60,15 +60,41 @@ func (n names) shard(s shard) string { return string(n) + ":{" + string(s) + "}:
 // record returns the key of a record, a hash.
 func (n names) record(id string) string { return n.shard(shardOf(id)) + "r:" + id }
 
-// index returns the key of the IDs in a shard that one organization has of one
-// kind: a sorted set in which all scores are 0, which orders it bytewise.
-func (n names) index(s shard, kind keys.Kind, org string) string {
-	return n.shard(s) + "i:" + string(kind) + ":" + org
+// A list is one of the sorted sets that have the IDs of a shard of one
+// organization and kind.
+type list string
+
+const (
+	// listLive has the IDs of records that are not revoked. All scores are 0,
+	// which orders it bytewise. Releases before format 1 have no other list, and
+	// leave the IDs of revoked records there.
+	listLive list = "i"
+	// listRevoked has the IDs of revoked records. All scores are 0.
+	listRevoked list = "x"
+	// listEnds has those of listLive whose records expire, by when they do.
+	listEnds list = "e"
+)
+
+// list returns the key of a list.
+func (n names) list(l list, s shard, kind keys.Kind, org string) string {
+	return n.shard(s) + string(l) + ":" + string(kind) + ":" + org
+}
+
+// lists returns the keys of all lists of an organization and kind.
+func (n names) lists(s shard, kind keys.Kind, org string) []string {
+	return []string{n.list(listLive, s, kind, org), n.list(listRevoked, s, kind, org), n.list(listEnds, s, kind, org)}
 }
 
 // deaths returns the key of the IDs of a shard's tokens, sorted by when they
 // expire or were revoked.
 func (n names) deaths(s shard) string { return n.shard(s) + "d" }
+
+// orgs returns the key of the organizations that have a record in a shard: a
+// sorted set in which all scores are 0.
+func (n names) orgs(s shard) string { return n.shard(s) + "o" }
+
+// nothing returns a key that is never there.
+func (n names) nothing() string { return n.shard(shardAt(0)) + "n" }
 
 // bucket returns the key of a bucket, a string.
 func (n names) bucket(b ratelimit.Bucket) string {

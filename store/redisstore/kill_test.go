@@ -93,7 +93,7 @@ func (l *ledger) work(ctx context.Context, t *testing.T, sv *service) {
 		if err := sv.verify(ctx, text); err != nil && !errors.Is(err, keys.ErrUnavailable) {
 			t.Errorf("a live key: %v", err)
 		}
-		if err := sv.Revoke(ctx, "acme", i.Record.ID); err != nil {
+		if err := sv.Revoke(ctx, "acme", keys.KindKey, i.Record.ID); err != nil {
 			continue // unknown
 		}
 		if err := sv.verify(ctx, text); !errors.Is(err, keys.ErrRevoked) && !errors.Is(err, keys.ErrUnavailable) {

@@ -10,13 +10,22 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// pageSize is how many records List reads at once.
-const pageSize = 256
+const (
+	// pageSize bounds how many records List reads at once.
+	pageSize = 1000
+	// maxLooks bounds how often List reads a page again because records came or
+	// went meanwhile.
+	maxLooks = 10
+)
 
 // List returns the records that q asks for, as [keys.Store] says, in two round
-// trips for each 256 of them: one asks all shards for IDs, one reads the
-// records. If one of those is corrupt, it fails with an error that wraps
-// [keys.ErrCorrupt].
+// trips for each 1,000 of them: one asks all shards for IDs, one reads the
+// records. It takes more if records are added or revoked at the same time. If one
+// of the records is corrupt, the error wraps [keys.ErrCorrupt].
+//
+// The records are those of one moment only if there are up to 1,000 of them, and
+// not over a cluster. With Query.Live, it reads as many records as it returns,
+// unless an earlier release wrote them: see [Store.Migrate].
 func (s *Store) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -24,76 +33,148 @@ func (s *Store) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
 	if err := q.Validate(); err != nil {
 		return nil, err
 	}
-	var page []keys.Record
-	for len(page) < q.Limit {
-		want := min(q.Limit-len(page), pageSize)
-		ids, err := s.ids(ctx, q, want)
+	var all []keys.Record
+	for want := q.Limit; len(all) < q.Limit; want = max(q.Limit-len(all), 2*want) {
+		want = min(want, pageSize)
+		page, last, err := s.page(ctx, q, want)
 		if err != nil {
 			return nil, err
 		}
-		if page, err = s.append(ctx, page, ids); err != nil {
-			return nil, err
-		}
-		if len(ids) < want {
+		all = append(all, page...)
+		if last == "" {
 			break
 		}
-		q.After = ids[len(ids)-1]
+		q.After = last
 	}
-	return page, nil
+	return all[:min(len(all), q.Limit)], nil
 }
 
-// ids returns the first IDs after the cursor of q, in order: fewer than wanted
-// only if there are no more.
-func (s *Store) ids(ctx context.Context, q keys.Query, want int) ([]string, error) {
+// page returns those of the next IDs whose records q asks for, and the last ID
+// that it looked at, or "" if there are no more.
+func (s *Store) page(ctx context.Context, q keys.Query, want int) (page []keys.Record, last string, err error) {
+	for range maxLooks {
+		var found []listed
+		if found, last, err = s.listed(ctx, q, want); err != nil {
+			return nil, "", err
+		}
+		var settled bool
+		if page, settled, err = s.records(ctx, q, found, last); err != nil || settled {
+			break
+		}
+	}
+	return page, last, err
+}
+
+// listed is what one sorted set has to give to a page.
+type listed struct {
+	name string
+	ids  []string
+}
+
+// after returns the first IDs that q asks for.
+func after(q keys.Query) string {
+	if q.After == "" {
+		return "-"
+	}
+	return "(" + q.After
+}
+
+// listed asks all lists for the next IDs, up to as many as wanted. It returns the
+// last of them too, or "" if there are no more.
+func (s *Store) listed(ctx context.Context, q keys.Query, want int) (found []listed, last string, err error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	after := "-"
-	if q.After != "" {
-		after = "(" + q.After
+	lists := []list{listLive, listRevoked}
+	if q.Live {
+		lists = lists[:1]
 	}
-	pipe := s.client.Pipeline()
-	var answers [shardCount]*redis.StringSliceCmd
-	for i := range answers {
-		name := s.names.index(shardAt(i), q.Kind, q.Org)
-		answers[i] = pipe.ZRangeByLex(ctx, name, &redis.ZRangeBy{Min: after, Max: "+", Count: int64(want)})
+	var names []string
+	for i := range shardCount {
+		for _, l := range lists {
+			names = append(names, s.names.list(l, shardAt(i), q.Kind, q.Org))
+		}
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, failure(err)
+	// Each shard has about a sixteenth of all IDs.
+	share := min(want, want/8+8)
+	pipe := s.read(ctx)
+	answers := make([]*redis.StringSliceCmd, len(names))
+	for i, name := range names {
+		answers[i] = pipe.ZRangeByLex(ctx, name, &redis.ZRangeBy{Min: after(q), Max: "+", Count: int64(share)})
 	}
-	// Each shard gave its first ones; so the first of all are among them.
+	if err := pipe.exec(ctx); err != nil {
+		return nil, "", err
+	}
+	// A list that gave as many as it was asked for may have more. So all that is
+	// known to be complete are the IDs up to the last one that it gave.
 	var ids []string
 	for _, a := range answers {
-		ids = append(ids, a.Val()...)
+		these := a.Val()
+		ids = append(ids, these...)
+		if n := len(these); n == share && (last == "" || these[n-1] < last) {
+			last = these[n-1]
+		}
 	}
 	slices.Sort(ids)
-	return ids[:min(want, len(ids))], nil
+	if len(ids) >= want && (last == "" || ids[want-1] < last) {
+		last = ids[want-1]
+	}
+	for i, a := range answers {
+		these := a.Val()
+		if last != "" {
+			n, _ := slices.BinarySearch(these, last+"\x00")
+			these = these[:n]
+		}
+		found = append(found, listed{names[i], these})
+	}
+	return found, last, nil
 }
 
-// append appends the records with the given IDs to a page. Tokens may have been
-// swept since the IDs were read.
-func (s *Store) append(ctx context.Context, page []keys.Record, ids []string) ([]keys.Record, error) {
-	if len(ids) == 0 {
-		return page, nil
+// records returns those records with the given IDs that q asks for. It reports
+// whether the lists still have these IDs and no others up to the last, at the
+// moment of which the records are.
+func (s *Store) records(ctx context.Context, q keys.Query, found []listed, last string) (page []keys.Record, settled bool, err error) {
+	var ids []string
+	for _, l := range found {
+		ids = append(ids, l.ids...)
 	}
+	if len(ids) == 0 {
+		return nil, true, nil
+	}
+	slices.Sort(ids)
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	pipe := s.client.Pipeline()
+	if s.together {
+		pipe = s.client.TxPipeline()
+	}
+	until := "+"
+	if last != "" {
+		until = "[" + last
+	}
+	counts := make([]*redis.IntCmd, len(found))
+	for i, l := range found {
+		counts[i] = pipe.ZLexCount(ctx, l.name, after(q), until)
+	}
 	answers := make([]*redis.MapStringStringCmd, len(ids))
 	for i, id := range ids {
 		answers[i] = pipe.HGetAll(ctx, s.names.record(id))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, failure(err)
+		return nil, false, failure(err)
+	}
+	settled = true
+	for i, l := range found {
+		settled = settled && counts[i].Val() == int64(len(l.ids))
 	}
 	for i, id := range ids {
 		r, err := decode(id, answers[i].Val())
-		if errors.Is(err, keys.ErrNotFound) {
-			continue
+		switch {
+		case errors.Is(err, keys.ErrNotFound): // a token that was swept
+		case err != nil:
+			return nil, false, err
+		case r.Org == q.Org && r.Kind == q.Kind && !(q.Live && r.Revoked()):
+			page = append(page, r)
 		}
-		if err != nil {
-			return nil, err
-		}
-		page = append(page, r)
 	}
-	return page, nil
+	return page, settled, nil
 }

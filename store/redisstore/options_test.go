@@ -1,13 +1,16 @@
 package redisstore_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/scopes"
 	"github.com/claviger-auth/claviger/store/redisstore"
 )
 
@@ -83,7 +86,7 @@ func TestPrefixes(t *testing.T) {
 	p := prefix()
 	a, b := open(t, c, redisstore.Options{Prefix: p}), open(t, c, redisstore.Options{Prefix: p + ".b"})
 	must(t, a.Insert(t.Context(), record(keys.KindKey, "key")))
-	_, err := b.Get(t.Context(), "key")
+	_, _, err := b.Get(t.Context(), "key")
 	wants(t, "Get in another store", err, keys.ErrNotFound)
 	must(t, b.Insert(t.Context(), record(keys.KindKey, "key")))
 	for _, s := range []*redisstore.Store{a, b} {
@@ -97,21 +100,59 @@ func TestPrefixes(t *testing.T) {
 	}
 }
 
-// TestDefaultPrefix pins where data is: a change would lose it.
-func TestDefaultPrefix(t *testing.T) {
+// TestLayout pins where data is, and in what form: a change would lose it.
+func TestLayout(t *testing.T) {
 	t.Parallel()
+	ctx := t.Context()
 	c := connect(t, private(t).Socket)
 	s := open(t, c, redisstore.Options{})
-	must(t, s.Insert(t.Context(), record(keys.KindToken, "token")))
-	must(t, s.Insert(t.Context(), record(keys.KindKey, "key")))
-	_, err := s.Take(t.Context(), acme, daily(1), time.Time{}, 1)
+	full := keys.Record{
+		ID: "key", Kind: keys.KindKey, Org: "acme", Label: "a label", Scopes: scopes.MustParse("a b"), RateLimit: 600,
+		Environment: "test", Networks: mustNetworks("10.0.0.0/8 2001:db8::/32"), Metadata: `{"a":1}`, CreatedBy: "host:bootstrap",
+		Replaces: "old", ReplacedBy: "new", Digest: digest, Previous: digest, PreviousExpiresAt: created, CreatedAt: created,
+		ExpiresAt: expires, DisabledAt: created, Version: 7,
+	}
+	client := keys.Record{ID: "client", Kind: keys.KindClient, Org: "acme", RateLimit: 1, TokenLifetime: time.Hour, Digest: digest, CreatedAt: created, Version: 1}
+	revoked := record(keys.KindKey, "revoked")
+	revoked.RevokedAt = created
+	for _, r := range []keys.Record{full, client, revoked, record(keys.KindToken, "token")} {
+		must(t, s.Insert(ctx, r))
+	}
+	_, err := s.Take(ctx, acme, daily(1), time.Time{}, 1)
 	must(t, err)
-	for _, key := range []string{
-		"claviger:{dt}:r:token", "claviger:{dt}:i:token:acme", "claviger:{dt}:d", "claviger:{uv}:r:key", "claviger:{uv}:i:key:acme", "claviger:b:3:org:acme",
+	names, err := c.Keys(ctx, "*").Result()
+	must(t, err)
+	slices.Sort(names)
+	if diff := cmp.Diff([]string{
+		"claviger:b:3:org:acme",
+		"claviger:{5f}:i:client:acme", "claviger:{5f}:o", "claviger:{5f}:r:client",
+		"claviger:{dt}:d", "claviger:{dt}:e:token:acme", "claviger:{dt}:i:token:acme", "claviger:{dt}:o", "claviger:{dt}:r:token",
+		"claviger:{ly}:o", "claviger:{ly}:r:revoked", "claviger:{ly}:x:key:acme",
+		"claviger:{uv}:e:key:acme", "claviger:{uv}:i:key:acme", "claviger:{uv}:o", "claviger:{uv}:r:key",
+	}, names); diff != "" {
+		t.Errorf("keys (-want +got):\n%s", diff)
+	}
+	const sum = "$sha256$v=1$MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE"
+	for id, want := range map[string]map[string]string{
+		full.ID: {
+			"org": "acme", "kind": "key", "label": "a label", "scopes": "a b", "rate": "600", "env": "test", "networks": "10.0.0.0/8 2001:db8::/32",
+			"metadata": `{"a":1}`, "createdby": "host:bootstrap", "replaces": "old", "replacedby": "new", "digest": sum, "before": sum,
+			"until": "1700000000001", "created": "1700000000001", "expires": "4000000000002", "disabled": "1700000000001", "version": "1:7",
+		},
+		client.ID: {"org": "acme", "kind": "client", "rate": "1", "life": "3600000", "digest": sum, "created": "1700000000001", "version": "1"},
+		revoked.ID: {
+			"org": "acme", "kind": "key", "label": "a label", "scopes": "a b", "rate": "600", "digest": sum, "created": "1700000000001",
+			"expires": "4000000000002", "revoked": "1700000000001", "version": "1",
+		},
+		"token": {
+			"org": "acme", "kind": "token", "parent": "client of token", "label": "a label", "scopes": "a b", "rate": "600", "digest": sum,
+			"created": "1700000000001", "expires": "4000000000002", "version": "1",
+		},
 	} {
-		if n, err := c.Exists(t.Context(), key).Result(); n != 1 || err != nil {
-			all, _ := c.Keys(t.Context(), "*").Result()
-			t.Fatalf("no key %s among %q, %v", key, all, err)
+		got, err := c.HGetAll(ctx, redisstore.RecordKey(redisstore.DefaultPrefix, id)).Result()
+		must(t, err)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", id, diff)
 		}
 	}
 }

@@ -5,57 +5,89 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
-	"github.com/claviger-auth/claviger/scopes"
 )
 
-// Fields of the hash that is a record. Those that are empty are absent: an
-// absent time is never, and one of 0 is the beginning of 1970.
+// Fields of the hash that is a record. A field that would be empty is absent: an
+// absent time is never, and the time 0 is the beginning of 1970. All times are in
+// Unix milliseconds.
 const (
-	fieldOrg     = "org"
-	fieldKind    = "kind"
-	fieldParent  = "parent"
-	fieldLabel   = "label"
-	fieldScopes  = "scopes"  // separated by spaces
-	fieldRate    = "rate"    // requests a minute
-	fieldLife    = "life"    // milliseconds
-	fieldDigest  = "digest"  // Digest.Text
-	fieldBefore  = "before"  // the previous digest
-	fieldUntil   = "until"   // when that ends; this and all times in Unix milliseconds
-	fieldCreated = "created" // never changes, as org, kind and parent
-	fieldExpires = "expires"
-	fieldRevoked = "revoked"
-	fieldVersion = "version"
-	fieldUsed    = "used"    // when the credential was last used; no part of the record
+	// These are written once.
+	fieldOrg         = "org"
+	fieldKind        = "kind"
+	fieldParent      = "parent"
+	fieldEnvironment = "env"
+	fieldCreatedBy   = "createdby"
+	fieldReplaces    = "replaces"
+	fieldCreated     = "created"
+
+	// These are written by updates too.
+	fieldLabel      = "label"
+	fieldScopes     = "scopes"   // separated by spaces
+	fieldRate       = "rate"     // requests a minute
+	fieldLife       = "life"     // milliseconds
+	fieldNetworks   = "networks" // separated by spaces
+	fieldMetadata   = "metadata"
+	fieldReplacedBy = "replacedby"
+	fieldDigest     = "digest" // Digest.Text
+	fieldBefore     = "before" // the previous digest
+	fieldUntil      = "until"  // when that ends
+	fieldExpires    = "expires"
+	fieldRevoked    = "revoked"
+	fieldDisabled   = "disabled"
+	fieldVersion    = "version" // see versionText
+
+	// These are beside the record.
+	fieldUsed    = "used"    // when the credential was last used
 	fieldPending = "pending" // a revocation that replicas may lack; see Options.Replicas
 )
 
-// fixed returns the fields of r that are written once, and their values.
-func fixed(r *keys.Record) []any {
-	all := []any{fieldOrg, r.Org, fieldKind, string(r.Kind), fieldCreated, milli(r.CreatedAt)}
-	if r.Parent != "" {
-		all = append(all, fieldParent, r.Parent)
+// A field is the name of one and its value.
+type field struct{ name, value string }
+
+// fixed returns the fields of r that are written once.
+func fixed(r *keys.Record) []field {
+	return []field{
+		{fieldOrg, r.Org},
+		{fieldKind, string(r.Kind)},
+		{fieldParent, r.Parent},
+		{fieldEnvironment, r.Environment},
+		{fieldCreatedBy, r.CreatedBy},
+		{fieldReplaces, r.Replaces},
+		{fieldCreated, milli(r.CreatedAt)},
 	}
-	return all
 }
 
-// variable returns the fields of r that updates write, and their values, and
-// those that are empty. The lifetime, which a client alone has, is not among
-// them.
-func variable(r *keys.Record, version int64) (set, drop []any) {
-	set = []any{
-		fieldRate, strconv.Itoa(r.RateLimit), fieldDigest, r.Digest.Text(), fieldVersion, strconv.FormatInt(version, 10),
+// variable returns the fields of r that updates write too, but for the version.
+func variable(r *keys.Record) []field {
+	life := ""
+	if r.TokenLifetime != 0 {
+		life = strconv.FormatInt(r.TokenLifetime.Milliseconds(), 10)
 	}
-	for _, f := range [...]struct{ name, value string }{
+	return []field{
 		{fieldLabel, r.Label},
 		{fieldScopes, r.Scopes.String()},
+		{fieldRate, strconv.Itoa(r.RateLimit)},
+		{fieldLife, life},
+		{fieldNetworks, r.Networks.String()},
+		{fieldMetadata, r.Metadata},
+		{fieldReplacedBy, r.ReplacedBy},
+		{fieldDigest, r.Digest.Text()},
 		{fieldBefore, r.Previous.Text()},
 		{fieldUntil, milli(r.PreviousExpiresAt)},
 		{fieldExpires, milli(r.ExpiresAt)},
 		{fieldRevoked, milli(r.RevokedAt)},
-	} {
+		{fieldDisabled, milli(r.DisabledAt)},
+	}
+}
+
+// split returns the names and values of the fields that are not empty, and the
+// names of those that are.
+func split(fields []field) (set, drop []any) {
+	for _, f := range fields {
 		if f.value == "" {
 			drop = append(drop, f.name)
 		} else {
@@ -65,12 +97,26 @@ func variable(r *keys.Record, version int64) (set, drop []any) {
 	return set, drop
 }
 
-// lifetime returns the lifetime of r's tokens, or "".
-func lifetime(r *keys.Record) string {
-	if r.TokenLifetime == 0 {
-		return ""
+// versionText returns a version as it stands in a record. Records that have a
+// field of format 1 or later have the format before it, with a colon. Releases
+// that do not know the format take that for no version: they refuse to read the
+// record, and no update of theirs fits it. Other records have the version alone,
+// as releases before format 1 wrote it, which can still read and update them.
+func versionText(format int, version int64) string {
+	text := strconv.FormatInt(version, 10)
+	if format > 0 {
+		text = strconv.Itoa(format) + ":" + text
 	}
-	return strconv.FormatInt(r.TokenLifetime.Milliseconds(), 10)
+	return text
+}
+
+// format returns the format of r: 0 if releases before format 1 can read all of it.
+func format(r *keys.Record) int {
+	if r.Environment == "" && r.Networks.IsEmpty() && r.Metadata == "" && r.CreatedBy == "" && r.Replaces == "" &&
+		r.ReplacedBy == "" && r.DisabledAt.IsZero() && r.RateLimit != 0 && r.FormatNumber() == 1 {
+		return 0
+	}
+	return r.FormatNumber()
 }
 
 // milli returns a time in Unix milliseconds, or "" for never.
@@ -81,103 +127,124 @@ func milli(t time.Time) string {
 	return strconv.FormatInt(t.UnixMilli(), 10)
 }
 
-// death returns when r expires or was revoked, whichever is first, or "".
-func death(r *keys.Record) string {
-	t := r.ExpiresAt
-	if t.IsZero() || r.Revoked() && r.RevokedAt.Before(t) {
-		t = r.RevokedAt
-	}
-	return milli(t)
-}
-
-// decode returns the record whose fields are given. It fails with an error that
-// wraps ErrNotFound if there are none, and ErrCorrupt if they are no record.
-func decode(id string, f map[string]string) (keys.Record, error) {
-	if len(f) == 0 {
+// decode returns the record whose fields are given. The error wraps ErrNotFound
+// if there are none, and ErrCorrupt if they are not exactly those of a record.
+func decode(id string, fields map[string]string) (keys.Record, error) {
+	if len(fields) == 0 {
 		return keys.Record{}, keys.ErrNotFound
 	}
-	d := decoder{fields: f}
-	r := keys.Record{
-		ID: id, Org: f[fieldOrg], Kind: keys.Kind(f[fieldKind]), Parent: f[fieldParent], Label: f[fieldLabel],
-		Scopes:            d.scopes(fieldScopes),
-		RateLimit:         int(d.number(fieldRate, math.MaxInt)),
-		TokenLifetime:     time.Duration(d.number(fieldLife, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond,
-		Digest:            d.digest(fieldDigest),
-		Previous:          d.digest(fieldBefore),
-		PreviousExpiresAt: d.time(fieldUntil),
-		CreatedAt:         d.time(fieldCreated),
-		ExpiresAt:         d.time(fieldExpires),
-		RevokedAt:         d.time(fieldRevoked),
-		Version:           d.number(fieldVersion, math.MaxInt64),
+	r := keys.Record{ID: id}
+	if fields[fieldRate] == "" {
+		return keys.Record{}, corruptRecord(id, errors.New("no "+fieldRate))
 	}
-	if d.err == nil {
-		d.err = r.Validate()
+	for name, text := range fields {
+		err := errEmpty
+		if text != "" {
+			err = decodeField(&r, name, text)
+		}
+		if err != nil {
+			return keys.Record{}, corruptRecord(id, fmt.Errorf("field %.20q: %w", name, err))
+		}
 	}
-	if d.err != nil {
-		return keys.Record{}, fmt.Errorf("redisstore: record %q: %w: %w", id, keys.ErrCorrupt, d.err)
+	if err := r.Validate(); err != nil {
+		return keys.Record{}, corruptRecord(id, err)
 	}
 	return r, nil
 }
 
-// corruptRecord is the error of a record whose fields a script cannot read.
-func corruptRecord(id string) error {
-	return fmt.Errorf("redisstore: record %q: %w", id, keys.ErrCorrupt)
+// corruptRecord returns the error of a record that is there and cannot be read.
+func corruptRecord(id string, why error) error {
+	return fmt.Errorf("redisstore: record %q: %w: %w", id, keys.ErrCorrupt, why)
 }
 
-// A decoder reads fields until one is wrong. Fields that are absent are zero.
-type decoder struct {
-	fields map[string]string
-	err    error
-}
+var (
+	errEmpty   = errors.New("empty")
+	errNumber  = errors.New("not a number in range")
+	errUnknown = errors.New("not known to this version")
+)
 
-func (d *decoder) fail(field string, err error) {
-	if d.err == nil {
-		d.err = fmt.Errorf("field %s: %w", field, err)
+// decodeField reads one field into r.
+func decodeField(r *keys.Record, name, text string) (err error) {
+	switch name {
+	case fieldOrg:
+		r.Org = text
+	case fieldKind:
+		r.Kind = keys.Kind(text)
+	case fieldParent:
+		r.Parent = text
+	case fieldEnvironment:
+		r.Environment = text
+	case fieldCreatedBy:
+		r.CreatedBy = text
+	case fieldReplaces:
+		r.Replaces = text
+	case fieldCreated:
+		r.CreatedAt, err = instant(text)
+	case fieldLabel:
+		r.Label = text
+	case fieldScopes:
+		err = r.Scopes.UnmarshalText([]byte(text))
+	case fieldRate:
+		r.RateLimit, err = integer[int](text, keys.MaxRateLimit)
+	case fieldLife:
+		var ms int64
+		ms, err = integer[int64](text, keys.MaxTokenLifetime.Milliseconds())
+		r.TokenLifetime = time.Duration(ms) * time.Millisecond
+	case fieldNetworks:
+		r.Networks, err = keys.ParseNetworks(text)
+	case fieldMetadata:
+		r.Metadata = text
+	case fieldReplacedBy:
+		r.ReplacedBy = text
+	case fieldDigest:
+		r.Digest, err = keys.ParseDigest(text)
+	case fieldBefore:
+		r.Previous, err = keys.ParseDigest(text)
+	case fieldUntil:
+		r.PreviousExpiresAt, err = instant(text)
+	case fieldExpires:
+		r.ExpiresAt, err = instant(text)
+	case fieldRevoked:
+		r.RevokedAt, err = instant(text)
+	case fieldDisabled:
+		r.DisabledAt, err = instant(text)
+	case fieldVersion:
+		r.Version, err = version(text)
+	case fieldUsed, fieldPending:
+	default:
+		err = errUnknown
 	}
+	return err
 }
 
-var errNumber = errors.New("not a number in range")
-
-// number reads a number from 0 to the largest that is allowed, in the one form
-// that this package writes.
-func (d *decoder) number(field string, most int64) int64 {
-	text, ok := d.fields[field]
+// version reads what versionText wrote.
+func version(text string) (int64, error) {
+	before, after, ok := strings.Cut(text, ":")
 	if !ok {
-		return 0
+		return integer[int64](text, math.MaxInt64)
 	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < 0 || n > most || strconv.FormatInt(n, 10) != text {
-		d.fail(field, errNumber)
+	if n, err := integer[int](before, math.MaxInt); err != nil || n < 1 {
+		return 0, errNumber
+	} else if n > keys.RecordFormat {
+		return 0, fmt.Errorf("format %d, of which this version knows 1 to %d", n, keys.RecordFormat)
 	}
-	return n
+	return integer[int64](after, math.MaxInt64)
 }
 
-func (d *decoder) time(field string) time.Time {
-	if _, ok := d.fields[field]; !ok {
-		return time.Time{}
+// integer reads a number from 0 to the largest that is allowed, in the one form
+// that this package writes.
+func integer[T int | int64](text string, most T) (T, error) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 || n > int64(most) || strconv.FormatInt(n, 10) != text {
+		return 0, errNumber
 	}
-	return time.UnixMilli(d.number(field, maxMilli)).UTC()
+	return T(n), nil
 }
 
 // maxMilli is the last millisecond of the year 9999.
 const maxMilli = 253402300799999
 
-func (d *decoder) digest(field string) keys.Digest {
-	text, ok := d.fields[field]
-	if !ok {
-		return keys.Digest{}
-	}
-	digest, err := keys.ParseDigest(text)
-	if err != nil {
-		d.fail(field, err)
-	}
-	return digest
-}
-
-func (d *decoder) scopes(field string) scopes.Set {
-	set, err := scopes.Parse(d.fields[field])
-	if err != nil {
-		d.fail(field, err)
-	}
-	return set
+func instant(text string) (time.Time, error) {
+	ms, err := integer[int64](text, maxMilli)
+	return time.UnixMilli(ms).UTC(), err
 }

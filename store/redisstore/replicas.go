@@ -18,8 +18,8 @@ import (
 var ErrReplicas = errors.New("redisstore: too few replicas have the write")
 
 // write runs a script that writes to a record, and returns its answer. If that
-// is that it was written, it waits for the replicas.
-func (s *Store) write(ctx context.Context, sc *script, names []string, args ...any) (int64, error) {
+// is written, it waits for the replicas.
+func (s *Store) write(ctx context.Context, sc *script, names []string, args ...any) (any, error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	if s.replicas > 0 {
@@ -27,10 +27,9 @@ func (s *Store) write(ctx context.Context, sc *script, names []string, args ...a
 	}
 	c, err := run(ctx, s.client, sc, names, args...)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	answer, err := c.Int64()
-	return answer, failure(err)
+	return c.Val(), nil
 }
 
 // maxMoves bounds how often a write follows a slot that moves.
@@ -39,10 +38,10 @@ const maxMoves = 3
 // writeAndWait is write with the command WAIT after the script, if that wrote
 // something. It takes two round trips, on one connection: the server waits for
 // what was written on the connection that asks.
-func (s *Store) writeAndWait(ctx context.Context, sc *script, names []string, args []any) (int64, error) {
+func (s *Store) writeAndWait(ctx context.Context, sc *script, names []string, args []any) (any, error) {
 	node, err := s.node(ctx, names[0])
 	if err != nil {
-		return 0, failure(err)
+		return nil, failure(err)
 	}
 	for moves := 0; ; moves++ {
 		answer, err := s.writeOn(ctx, node, sc, names, args)
@@ -58,25 +57,21 @@ func (s *Store) writeAndWait(ctx context.Context, sc *script, names []string, ar
 }
 
 // writeOn is writeAndWait on one node.
-func (s *Store) writeOn(ctx context.Context, node *redis.Client, sc *script, names []string, args []any) (int64, error) {
+func (s *Store) writeOn(ctx context.Context, node *redis.Client, sc *script, names []string, args []any) (any, error) {
 	conn := node.Conn()
 	defer conn.Close()
 	c, err := run(ctx, conn, sc, names, args...)
-	if err != nil {
-		return 0, err
-	}
-	answer, err := c.Int64()
-	if err != nil || answer != written {
-		return answer, failure(err)
+	if err != nil || c.Val() != written {
+		return c.Val(), err
 	}
 	wait := once{redis.NewCmd(ctx, "wait", s.replicas, patience(ctx, node).Milliseconds())}
 	if err := conn.Process(ctx, wait); err != nil {
-		return 0, fmt.Errorf("%w: %w", ErrReplicas, err)
+		return nil, fmt.Errorf("%w: %w", ErrReplicas, err)
 	}
 	if n, err := wait.Int(); err != nil || n < s.replicas {
-		return 0, fmt.Errorf("%w: %d of %d", ErrReplicas, n, s.replicas)
+		return nil, fmt.Errorf("%w: %d of %d", ErrReplicas, n, s.replicas)
 	}
-	return answer, nil
+	return written, nil
 }
 
 // node returns a client for the one server that has a key.

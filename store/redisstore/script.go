@@ -19,17 +19,25 @@ func newScript(source string, reads bool) *script {
 	return &script{source, redis.NewScript(source).Hash(), reads}
 }
 
+// onPrimary is newScript for one that can answer without a write. If the server
+// is no primary, it does not answer.
+func onPrimary(source string, reads bool) *script { return newScript(primarySource+source, reads) }
+
 var (
+	//go:embed scripts/primary.lua
+	primarySource string
 	//go:embed scripts/insert.lua
 	insertSource string
 	//go:embed scripts/update.lua
 	updateSource string
 	//go:embed scripts/confirm.lua
 	confirmSource string
-	//go:embed scripts/family.lua
-	familySource string
+	//go:embed scripts/get.lua
+	getSource string
 	//go:embed scripts/sweep.lua
 	sweepSource string
+	//go:embed scripts/tidy.lua
+	tidySource string
 	//go:embed scripts/use.lua
 	useSource string
 	//go:embed scripts/take.lua
@@ -37,18 +45,15 @@ var (
 	//go:embed scripts/takelong.lua
 	takeLongSource string
 
-	insertScript   = newScript(insertSource, false)
-	updateScript   = newScript(updateSource, false)
+	insertScript   = onPrimary(insertSource, false)
+	updateScript   = onPrimary(updateSource, false)
 	confirmScript  = newScript(confirmSource, false)
-	familyScript   = newScript(familySource, true)
+	getScript      = onPrimary(getSource, true)
 	sweepScript    = newScript(sweepSource, false)
+	tidyScript     = newScript(tidySource, false)
 	useScript      = newScript(useSource, false)
 	takeScript     = newScript(takeSource, false)
 	takeLongScript = newScript(takeLongSource, false)
-
-	// updateFullScript is updateScript for servers that are out of memory. It
-	// takes Redis 7; servers before it do not know the first line.
-	updateFullScript = newScript("#!lua flags=allow-oom\n"+updateSource, false)
 )
 
 // once is a command that clients do not send again when they do not know
@@ -62,10 +67,10 @@ func (once) NoRetry() bool { return true }
 // A call is a command that runs a script.
 type call interface {
 	redis.Cmder
+	Val() any
 	Text() (string, error)
 	Slice() ([]any, error)
 	Int64() (int64, error)
-	Int64Slice() ([]int64, error)
 }
 
 // call returns the command that runs a script by its hash, or by its whole text.

@@ -48,7 +48,7 @@ func TestNoSecretIsStored(t *testing.T) {
 		rotated, err := m.RotateSecret(ctx, "acme", client.Record.ID, time.Hour)
 		must(t, err)
 		note(rotated)
-		must(t, m.Revoke(ctx, "acme", key.Record.ID))
+		must(t, m.Revoke(ctx, "acme", keys.KindKey, key.Record.ID))
 	}
 	for name, text := range map[string]string{"memory": dump(t, ctx, c), "disk": files(t, srv.Dir)} {
 		if !strings.Contains(text, ids[0]) {

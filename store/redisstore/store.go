@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/redis/go-redis/v9"
 
@@ -52,9 +51,10 @@ type Store struct {
 }
 
 var (
-	_ store.Store      = (*Store)(nil)
-	_ keys.FamilyStore = (*Store)(nil)
-	_ keys.UseStore    = (*Store)(nil)
+	_ store.Store     = (*Store)(nil)
+	_ keys.UseStore   = (*Store)(nil)
+	_ keys.CountStore = (*Store)(nil)
+	_ keys.OrgStore   = (*Store)(nil)
 )
 
 // New returns a Store over a client, which stays the caller's to close. It
@@ -153,6 +153,8 @@ func failure(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case redis.IsReadOnlyError(err):
+		return fmt.Errorf("%w: %w", ErrNotPrimary, err)
 	case answered(err) && (strings.Contains(err.Error(), "WRONGTYPE") || strings.Contains(err.Error(), "CORRUPT bucket")):
 		return fmt.Errorf("redisstore: %w: %w", keys.ErrCorrupt, err)
 	}
@@ -164,9 +166,4 @@ func failure(err error) error {
 func answered(err error) bool {
 	var server redis.Error
 	return errors.As(err, &server)
-}
-
-// possible reports whether a record can have the ID.
-func possible(id string) bool {
-	return id != "" && len(id) <= 255 && utf8.ValidString(id) && strings.IndexByte(id, 0) < 0
 }

@@ -19,16 +19,16 @@ const sweepSize = 250
 // or not at all. Several processes may sweep at once; they share the work.
 func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
 	if limit < 1 {
-		return 0, &keys.InvalidError{Field: "limit", Reason: "is less than 1"}
+		return 0, &keys.InvalidError{Field: keys.FieldLimit, Reason: "is less than 1"}
 	}
 	bound := ceil(before)
 	for n := 0; ; {
 		if err := ctx.Err(); err != nil {
 			return n, err
 		}
-		removed, dropped, err := s.sweep(ctx, bound, limit-n)
+		removed, more, err := s.sweep(ctx, bound, limit-n)
 		n += removed
-		if err != nil || removed+dropped == 0 || n == limit {
+		if err != nil || !more || n == limit {
 			return n, err
 		}
 	}
@@ -53,24 +53,25 @@ type doomed struct {
 	org *redis.StringCmd
 }
 
-// sweep takes a step. It returns how many tokens it removed, and of how many
-// other things it rid the lists of deaths.
-func (s *Store) sweep(ctx context.Context, bound int64, limit int) (removed, dropped int, err error) {
+// sweep takes a step. It returns how many tokens it removed, and whether it found
+// any that are dead.
+func (s *Store) sweep(ctx context.Context, bound int64, limit int) (removed int, more bool, err error) {
 	found, err := s.dead(ctx, bound, limit)
 	if err != nil {
-		return 0, 0, err
+		return 0, false, err
 	}
 	for i, dead := range found {
 		if len(dead) == 0 {
 			continue
 		}
-		r, d, err := s.bury(ctx, shardAt(i), bound, dead)
-		removed, dropped = removed+r, dropped+d
+		more = true
+		n, err := s.bury(ctx, shardAt(i), bound, dead)
+		removed += n
 		if err != nil {
-			return removed, dropped, err
+			return removed, true, err
 		}
 	}
-	return removed, dropped, nil
+	return removed, more, nil
 }
 
 // dead returns up to limit dead tokens of all shards, about as many of each, and
@@ -79,58 +80,65 @@ func (s *Store) dead(ctx context.Context, bound int64, limit int) (found [shardC
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	share := min((limit-1)/shardCount+1, sweepSize)
-	pipe := s.client.Pipeline()
+	pipe := s.read(ctx)
 	var answers [shardCount]*redis.StringSliceCmd
 	for i := range answers {
 		answers[i] = pipe.ZRangeByScore(ctx, s.names.deaths(shardAt(i)), &redis.ZRangeBy{
 			Min: "-inf", Max: "(" + strconv.FormatInt(bound, 10), Count: int64(share),
 		})
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return found, failure(err)
+	if err := pipe.exec(ctx); err != nil {
+		return found, err
 	}
-	pipe = s.client.Pipeline()
+	orgs := s.client.Pipeline()
 	for i, a := range answers {
 		for _, id := range a.Val() {
 			if limit == 0 {
 				break
 			}
 			limit--
-			found[i] = append(found[i], doomed{id, pipe.HGet(ctx, s.names.record(id), fieldOrg)})
+			found[i] = append(found[i], doomed{id, orgs.HGet(ctx, s.names.record(id), fieldOrg)})
 		}
 	}
-	if pipe.Len() == 0 {
+	if orgs.Len() == 0 {
 		return found, nil
 	}
 	// What the server says of one record is for the script to judge; what is
 	// said of none of them is an error.
-	if _, err := pipe.Exec(ctx); err != nil && !answered(err) {
+	if _, err := orgs.Exec(ctx); err != nil && !answered(err) {
 		return found, failure(err)
 	}
 	return found, nil
 }
 
-// bury removes dead tokens of one shard.
-func (s *Store) bury(ctx context.Context, home shard, bound int64, dead []doomed) (removed, dropped int, err error) {
+// bury removes dead tokens of one shard, and returns how many.
+func (s *Store) bury(ctx context.Context, home shard, bound int64, dead []doomed) (int, error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	names := []string{s.names.deaths(home)}
-	args := []any{strconv.FormatInt(bound, 10)}
+	numbers := make(map[string]int) // of the organizations, from 1
+	names := []string{s.names.deaths(home), s.names.orgs(home)}
+	args := []any{strconv.FormatInt(bound, 10), 0}
 	for _, d := range dead {
 		org := d.org.Val()
-		names = append(names, s.names.record(d.id), s.names.index(home, keys.KindToken, org))
-		args = append(args, d.id, org)
+		if numbers[org] > 0 {
+			continue
+		}
+		numbers[org] = len(numbers) + 1
+		args = append(args, org)
+		names = append(names, s.names.lists(home, keys.KindToken, org)...)
+		for _, kind := range []keys.Kind{keys.KindKey, keys.KindClient} {
+			names = append(names, s.names.list(listLive, home, kind, org), s.names.list(listRevoked, home, kind, org))
+		}
+	}
+	args[1] = len(numbers)
+	for _, d := range dead {
+		names = append(names, s.names.record(d.id))
+		args = append(args, d.id, numbers[d.org.Val()])
 	}
 	c, err := run(ctx, s.client, sweepScript, names, args...)
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
-	counts, err := c.Int64Slice()
-	if err == nil && len(counts) != 2 {
-		err = errAnswer
-	}
-	if err != nil {
-		return 0, 0, failure(err)
-	}
-	return int(counts[0]), int(counts[1]), nil
+	n, err := c.Int64()
+	return int(n), failure(err)
 }

@@ -2,6 +2,8 @@ package redisstore_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -20,6 +22,7 @@ import (
 type log struct {
 	mu    sync.Mutex
 	trips []string
+	calls map[string]int // of each command
 }
 
 func (l *log) DialHook(next redis.DialHook) redis.DialHook {
@@ -36,10 +39,18 @@ func (l *log) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func (l *log) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		var names []string
+		l.mu.Lock()
 		for _, cmd := range cmds {
-			names = append(names, cmd.Name())
+			if name := strings.ToLower(cmd.Name()); !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+			if l.calls == nil {
+				l.calls = make(map[string]int)
+			}
+			l.calls[cmd.Name()]++
 		}
-		l.note(strings.Join(slices.Compact(names), "+"))
+		l.mu.Unlock()
+		l.note(strings.Join(names, "+"))
 		return next(ctx, cmds)
 	}
 }
@@ -51,6 +62,13 @@ func (l *log) note(trip string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.trips = append(l.trips, trip)
+}
+
+// count returns how often pipelines had a command.
+func (l *log) count(name string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.calls[name]
 }
 
 // take returns the trips so far, and forgets them.
@@ -79,24 +97,48 @@ func TestRoundTrips(t *testing.T) {
 	}{
 		{"Insert", func() error { return s.Insert(ctx, client) }, []string{"evalsha"}},
 		{"Insert of a token", func() error { return s.Insert(ctx, token) }, []string{"evalsha"}},
-		{"Get", func() error { _, err := s.Get(ctx, client.ID); return err }, []string{"hgetall"}},
-		{"Get of junk", func() error { _, _ = s.Get(ctx, "\x00"); return nil }, nil},
-		{"Get of what is no text", func() error { _, _ = s.Get(ctx, "\xff"); return nil }, nil},
-		{"GetFamily", func() error { _, _, err := s.GetFamily(ctx, token.ID); return err }, []string{"evalsha"}},
+		{"Get", func() error { _, _, err := s.Get(ctx, client.ID); return err }, []string{"evalsha"}},
+		{"Get of junk", func() error { _, _, _ = s.Get(ctx, "\x00"); return nil }, nil},
+		{"Get of what is no text", func() error { _, _, _ = s.Get(ctx, "\xff"); return nil }, nil},
+		{"Get of a token", func() error { _, _, err := s.Get(ctx, token.ID); return err }, []string{"evalsha"}},
 		{"Update", func() error { return s.Update(ctx, client) }, []string{"evalsha"}},
+		{"Update as another kind", func() error {
+			r := client
+			r.Version, r.Kind = 2, keys.KindKey
+			return s.Update(ctx, r)
+		}, []string{"evalsha", "evalsha"}},
+		{"Update of an old version", func() error {
+			if err := s.Update(ctx, client); !errors.Is(err, keys.ErrConflict) {
+				return fmt.Errorf("%w, want a conflict", err)
+			}
+			return nil
+		}, []string{"evalsha"}},
+		{"Update that revokes", func() error {
+			r := client
+			r.Version, r.RevokedAt = 3, created
+			return s.Update(ctx, r)
+		}, []string{"evalsha"}},
+		{"Count", func() error { _, err := s.Count(ctx, "acme", keys.KindKey, created, 10); return err }, []string{"hdel+zcard+zcount"}},
+		{"Orgs", func() error { _, err := s.Orgs(ctx, "", 10); return err }, []string{"hdel+zrangebylex"}},
 		{"List", func() error {
 			_, err := s.List(ctx, keys.Query{Org: "acme", Kind: keys.KindKey, Limit: 100})
 			return err
-		}, []string{"zrangebylex"}},
+		}, []string{"hdel+zrangebylex"}},
 		{"List of tokens", func() error {
 			_, err := s.List(ctx, keys.Query{Org: "acme", Kind: keys.KindToken, Limit: 100})
 			return err
-		}, []string{"zrangebylex", "hgetall"}},
+		}, []string{"hdel+zrangebylex", "multi+zlexcount+hgetall+exec"}},
+		{"List of a full page", func() error {
+			_, err := s.List(ctx, keys.Query{Org: "acme", Kind: keys.KindToken, Limit: 1})
+			return err
+		}, []string{"hdel+zrangebylex", "multi+zlexcount+hgetall+exec"}},
 		{"NoteUses", func() error { return s.NoteUses(ctx, map[string]time.Time{token.ID: created}) }, []string{"evalsha"}},
-		{"LastUses", func() error { _, err := s.LastUses(ctx, []string{"a", "b"}); return err }, []string{"hget"}},
+		{"LastUses of junk", func() error { _, err := s.LastUses(ctx, []string{"", "\xff"}); return err }, nil},
+		{"NoteUses of junk", func() error { return s.NoteUses(ctx, map[string]time.Time{"\x00": created}) }, nil},
+		{"LastUses", func() error { _, err := s.LastUses(ctx, []string{"a", "b"}); return err }, []string{"hdel+hget"}},
 		{"Take", func() error { _, err := s.Take(ctx, acme, daily(9), time.Time{}, 1); return err }, []string{"evalsha"}},
 		{"Take of nothing", func() error { _, _ = s.Take(ctx, acme, daily(9), time.Time{}, 0); return nil }, nil},
-		{"Sweep", func() error { _, err := s.Sweep(ctx, expires.Add(time.Hour), 1); return err }, []string{"zrangebyscore", "hget", "evalsha"}},
+		{"Sweep", func() error { _, err := s.Sweep(ctx, expires.Add(time.Hour), 1); return err }, []string{"hdel+zrangebyscore", "hget", "evalsha"}},
 	}
 	for _, warm := range []bool{false, true} {
 		c, l = connect(t, srv.Socket), new(log)

@@ -2,9 +2,8 @@ package redisstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strconv"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -27,7 +26,7 @@ func (s *Store) NoteUses(ctx context.Context, uses map[string]time.Time) error {
 		if at.Year() < 1970 || at.Year() > 9999 {
 			return &keys.InvalidError{Field: "time of use", Reason: "is not between 1970 and 9999"}
 		}
-		if possible(id) {
+		if keys.PossibleID(id) {
 			i := numberOf(id)
 			names[i] = append(names[i], s.names.record(id))
 			times[i] = append(times[i], milli(at))
@@ -58,33 +57,29 @@ func (s *Store) LastUses(ctx context.Context, ids []string) (map[string]time.Tim
 	}
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	pipe := s.client.Pipeline()
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !keys.PossibleID(id) })
+	uses := make(map[string]time.Time)
+	if len(ids) == 0 {
+		return uses, nil
+	}
+	pipe := s.read(ctx)
 	answers := make(map[string]*redis.StringCmd, len(ids))
 	for _, id := range ids {
-		if possible(id) {
-			answers[id] = pipe.HGet(ctx, s.names.record(id), fieldUsed)
-		}
+		answers[id] = pipe.HGet(ctx, s.names.record(id), fieldUsed)
 	}
-	if len(answers) == 0 {
-		return map[string]time.Time{}, nil
+	if err := pipe.exec(ctx); err != nil {
+		return nil, err
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !answered(err) {
-		return nil, failure(err)
-	}
-	uses := make(map[string]time.Time)
 	for id, a := range answers {
-		text, err := a.Result()
-		if errors.Is(err, redis.Nil) {
+		text := a.Val()
+		if text == "" {
 			continue
 		}
+		at, err := instant(text)
 		if err != nil {
-			return nil, failure(err)
+			return nil, corruptRecord(id, fmt.Errorf("field %q: %w", fieldUsed, err))
 		}
-		ms, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("redisstore: record %q: %w: field %s: %w", id, keys.ErrCorrupt, fieldUsed, errNumber)
-		}
-		uses[id] = time.UnixMilli(ms).UTC()
+		uses[id] = at
 	}
 	return uses, nil
 }

@@ -58,7 +58,7 @@ func checkUses(t *testing.T, s *redisstore.Store) {
 
 	// Neither undoes the other, and records are as they were.
 	for i, id := range ids {
-		r, err := s.Get(ctx, id)
+		r, _, err := s.Get(ctx, id)
 		must(t, err)
 		if diff := cmp.Diff(record(keys.KindKey, fmt.Sprint("key ", i)), r, equal); diff != "" {
 			t.Errorf("the record after uses were noted:\n%s", diff)
@@ -67,7 +67,7 @@ func checkUses(t *testing.T, s *redisstore.Store) {
 		must(t, s.Update(ctx, r))
 	}
 	check("after updates")
-	if _, err := s.Get(ctx, "nobody"); err == nil {
+	if _, _, err := s.Get(ctx, "nobody"); err == nil {
 		t.Error("noting a use made a record")
 	}
 	none, err := s.LastUses(ctx, nil)

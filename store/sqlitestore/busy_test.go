@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -30,11 +32,61 @@ func locked(t testing.TB, path string) (unlock func()) {
 }
 
 // TestContextEndsWhileLocked would run for an hour if a call did not heed its
-// context while it waits.
+// context while it waits, here or inside SQLite.
 func TestContextEndsWhileLocked(t *testing.T) {
 	t.Parallel()
+	opts := &sqlitestore.Options{BusyTimeout: time.Hour}
+	t.Run("Open", func(t *testing.T) {
+		t.Parallel()
+		path := file(t)
+		testContextEnds(t, path, openWith(t, path, opts))
+	})
+	t.Run("New", func(t *testing.T) {
+		t.Parallel()
+		path := file(t)
+		db := database(t, strings.Replace(hostDSN(path), "_busy_timeout=5000", "_busy_timeout=3600000", 1))
+		if err := sqlitestore.Migrate(t.Context(), db); err != nil {
+			t.Fatal(err)
+		}
+		s, err := sqlitestore.New(t.Context(), db, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		testContextEnds(t, path, s)
+	})
+}
+
+// TestHostsBusyTimeoutStays looks at the one connection of a host after writes
+// that went well and that did not.
+func TestHostsBusyTimeoutStays(t *testing.T) {
+	t.Parallel()
 	path := file(t)
-	s := openWith(t, path, &sqlitestore.Options{BusyTimeout: time.Hour})
+	db := database(t, strings.Replace(hostDSN(path), "_busy_timeout=5000", "_busy_timeout=1234", 1))
+	db.SetMaxOpenConns(1)
+	if err := sqlitestore.Migrate(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	s, err := sqlitestore.New(t.Context(), db, &sqlitestore.Options{BusyTimeout: 20 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(when string) {
+		t.Helper()
+		var timeout int
+		if err := db.QueryRowContext(t.Context(), "PRAGMA busy_timeout").Scan(&timeout); err != nil || timeout != 1234 {
+			t.Errorf("%s: the busy timeout is %d ms, %v; want 1234", when, timeout, err)
+		}
+	}
+	insert(t, s, record(t, keys.KindKey, "key_1"))
+	check("after a write")
+	defer locked(t, path)()
+	if err := s.Insert(t.Context(), record(t, keys.KindKey, "key_2")); !errors.Is(err, sqlitestore.ErrBusy) {
+		t.Error(err)
+	}
+	check("after a write that failed")
+}
+
+func testContextEnds(t *testing.T, path string, s *sqlitestore.Store) {
 	r, dead := record(t, keys.KindKey, "key_1"), record(t, keys.KindToken, "token")
 	dead.ExpiresAt = start
 	insert(t, s, r, dead)
@@ -46,6 +98,7 @@ func TestContextEndsWhileLocked(t *testing.T) {
 		"Update":   func(ctx context.Context) error { return s.Update(ctx, next) },
 		"Sweep":    func(ctx context.Context) error { _, err := s.Sweep(ctx, never, 10); return err },
 		"NoteUses": func(ctx context.Context) error { return s.NoteUses(ctx, map[string]time.Time{"key_1": start}) },
+		"Take":     func(ctx context.Context) error { return second(s.Take(ctx, acme, daily(1), start, 1)) },
 	}
 	check := func(waiting string) {
 		t.Helper()
@@ -70,25 +123,22 @@ func TestContextEndsWhileLocked(t *testing.T) {
 	check("its turn")
 	cancel()
 	wg.Wait()
-	if got, err := s.Get(t.Context(), r.ID); err != nil || got.Revoked() {
+	if got, _, err := s.Get(t.Context(), r.ID); err != nil || got.Revoked() {
 		t.Errorf("after an Update that failed: revoked %v, %v", got.Revoked(), err)
 	}
-	if _, err := s.Get(t.Context(), "key_2"); !errors.Is(err, keys.ErrNotFound) {
+	if _, _, err := s.Get(t.Context(), "key_2"); !errors.Is(err, keys.ErrNotFound) {
 		t.Errorf("after an Insert that failed: %v", err)
 	}
 }
 
-// TestReadersWaitForNobody reads while another process writes for ever.
+// TestReadersWaitForNobody reads while another process writes forever.
 func TestReadersWaitForNobody(t *testing.T) {
 	t.Parallel()
 	path := file(t)
 	s := openWith(t, path, &sqlitestore.Options{BusyTimeout: time.Hour})
 	insert(t, s, record(t, keys.KindKey, "key_1"))
 	defer locked(t, path)()
-	if _, err := s.Get(t.Context(), "key_1"); err != nil {
-		t.Error(err)
-	}
-	if _, _, err := s.GetFamily(t.Context(), "key_1"); err != nil {
+	if _, _, err := s.Get(t.Context(), "key_1"); err != nil {
 		t.Error(err)
 	}
 	if page, err := s.List(t.Context(), keys.Query{Org: "acme", Kind: keys.KindKey, Limit: 10}); len(page) != 1 || err != nil {
@@ -122,6 +172,48 @@ func TestBusy(t *testing.T) {
 	}
 }
 
+// TestBusyTimeoutIsSpentOnce has one call wait for the lock, and others wait for
+// their turn and then for the lock, in place of the one before. Each of them waits
+// as long as it may in all. The clock of the test stands still while anything is
+// done.
+func TestBusyTimeoutIsSpentOnce(t *testing.T) {
+	t.Parallel()
+	const timeout = 50 * time.Millisecond
+	path := file(t)
+	open(t, path)
+	opts := &sqlitestore.Options{BusyTimeout: timeout}
+	for name, makeStore := range map[string]func(t *testing.T) (*sqlitestore.Store, error){
+		"Open": func(t *testing.T) (*sqlitestore.Store, error) { return sqlitestore.Open(path, opts) },
+		"New": func(t *testing.T) (*sqlitestore.Store, error) {
+			return sqlitestore.New(t.Context(), database(t, hostDSN(path)), opts)
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s, err := makeStore(t)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = s.Close() })
+			unlock := locked(t, path)
+			defer unlock()
+			var wg sync.WaitGroup
+			for i := range 4 {
+				wg.Go(func() {
+					time.Sleep(time.Duration(i) * timeout / 4)
+					begun := time.Now()
+					if err := s.Insert(t.Context(), record(t, keys.KindKey, fmt.Sprint(i))); !errors.Is(err, sqlitestore.ErrBusy) {
+						t.Errorf("%s: Insert: %v", name, err)
+					}
+					if waited := time.Since(begun); waited < timeout || waited > timeout+2*time.Millisecond {
+						t.Errorf("%s: call %d waited for %v, want %v", name, i, waited, timeout)
+					}
+				})
+			}
+			wg.Wait()
+		})
+	}
+}
+
 // TestWaitsForTheLock has a write wait, and go on once the lock is free.
 func TestWaitsForTheLock(t *testing.T) {
 	t.Parallel()
@@ -133,7 +225,7 @@ func TestWaitsForTheLock(t *testing.T) {
 	select {
 	case err := <-done:
 		t.Errorf("an Insert while another held the lock: %v", err)
-	case <-time.After(100 * time.Millisecond): // longer than SQLite itself waits
+	case <-time.After(30 * time.Millisecond): // longer than SQLite itself waits
 	}
 	unlock()
 	if err := <-done; err != nil {
@@ -147,7 +239,7 @@ func TestOpenWhileLocked(t *testing.T) {
 	path := file(t)
 	insert(t, open(t, path), record(t, keys.KindKey, "key_1"))
 	defer locked(t, path)()
-	if _, err := open(t, path).Get(t.Context(), "key_1"); err != nil {
+	if _, _, err := open(t, path).Get(t.Context(), "key_1"); err != nil {
 		t.Error(err)
 	}
 	fresh := file(t)
@@ -199,7 +291,7 @@ func TestBesideTheHost(t *testing.T) {
 	if err := db.QueryRowContext(t.Context(), "SELECT n FROM counters").Scan(&n); err != nil || n != each {
 		t.Errorf("the host counted %d, want %d; %v", n, each, err)
 	}
-	if got, err := s.Get(t.Context(), "counter"); err != nil || got.RateLimit != 1+2*each {
+	if got, _, err := s.Get(t.Context(), "counter"); err != nil || got.RateLimit != 1+2*each {
 		t.Errorf("the stores counted %d, want %d; %v", got.RateLimit, 1+2*each, err)
 	}
 }

@@ -22,7 +22,7 @@ func TestCloseTwice(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	_, err := s.Get(t.Context(), "key_1")
+	_, _, err := s.Get(t.Context(), "key_1")
 	if err == nil || !strings.HasPrefix(err.Error(), "sqlitestore: ") {
 		t.Errorf("Get after Close: %v", err)
 	}
@@ -36,11 +36,8 @@ func TestJunkIsNeverSentToTheDriver(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, id := range []string{"", "a\x00b", "a\xff", strings.Repeat("x", 256)} {
-		if _, err := s.Get(t.Context(), id); !errors.Is(err, keys.ErrNotFound) {
+		if _, _, err := s.Get(t.Context(), id); !errors.Is(err, keys.ErrNotFound) {
 			t.Errorf("Get(%q): %v", id, err)
-		}
-		if _, _, err := s.GetFamily(t.Context(), id); !errors.Is(err, keys.ErrNotFound) {
-			t.Errorf("GetFamily(%q): %v", id, err)
 		}
 		if err := s.NoteUses(t.Context(), map[string]time.Time{id: start}); err != nil {
 			t.Errorf("NoteUses(%q): %v", id, err)
@@ -49,7 +46,7 @@ func TestJunkIsNeverSentToTheDriver(t *testing.T) {
 			t.Errorf("LastUses(%q): %v, %v", id, uses, err)
 		}
 	}
-	if _, err := s.Get(t.Context(), strings.Repeat("x", 255)); err == nil || verdict(err) {
+	if _, _, err := s.Get(t.Context(), strings.Repeat("x", 255)); err == nil || verdict(err) {
 		t.Errorf("Get of what a record could have: %v", err)
 	}
 }
@@ -76,7 +73,7 @@ func TestCloseLeavesTheHostsDatabaseOpen(t *testing.T) {
 // none is told that a record is not there.
 func TestCloseDuringCalls(t *testing.T) {
 	t.Parallel()
-	for range 10 {
+	for range rounds(10, 2) {
 		s := open(t, file(t))
 		r := record(t, keys.KindKey, "key_1")
 		insert(t, s, r)
@@ -90,7 +87,7 @@ func TestCloseDuringCalls(t *testing.T) {
 						err = s.Update(t.Context(), r)
 						r.Version++
 					} else {
-						_, err = s.Get(t.Context(), "key_1")
+						_, _, err = s.Get(t.Context(), "key_1")
 					}
 					if n == 0 {
 						running.Done()
@@ -120,7 +117,7 @@ func TestCloseLeavesNoGoroutine(t *testing.T) {
 			t.Fatal(err)
 		}
 		insert(t, s, record(t, keys.KindKey, "key_1"))
-		if _, err := s.Get(t.Context(), "key_1"); err != nil {
+		if _, _, err := s.Get(t.Context(), "key_1"); err != nil {
 			t.Error(err)
 		}
 		if err := s.Close(); err != nil {

@@ -62,7 +62,7 @@ func TestDiskFull(t *testing.T) {
 			}
 		}
 		n := 0
-		for _, err := range manager.List(t.Context(), "acme", keys.KindKey, "") {
+		for _, err := range manager.List(t.Context(), keys.Query{Org: "acme", Kind: keys.KindKey}) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -81,7 +81,7 @@ func TestDiskFull(t *testing.T) {
 	}
 	made = append(made, issued)
 	check("when there is room again")
-	if err := manager.Revoke(t.Context(), "acme", made[0].Record.ID); err != nil {
+	if err := manager.Revoke(t.Context(), "acme", keys.KindKey, made[0].Record.ID); err != nil {
 		t.Error(err)
 	}
 }
@@ -108,7 +108,7 @@ func TestReadOnly(t *testing.T) {
 		if _, err := manager.Verifier().Verify(t.Context(), issued.Text.Reveal()); err != nil {
 			t.Errorf("a check: %v", err)
 		}
-		if err := manager.Revoke(t.Context(), "acme", issued.Record.ID); err == nil || verdict(err) {
+		if err := manager.Revoke(t.Context(), "acme", keys.KindKey, issued.Record.ID); err == nil || verdict(err) {
 			t.Errorf("a revocation: %v", err)
 		}
 		if _, err := manager.Create(t.Context(), "acme", keys.Spec{}); err == nil || verdict(err) {
@@ -142,7 +142,7 @@ func TestTablesGone(t *testing.T) {
 	for name, err := range map[string]error{
 		"Insert":   s.Insert(t.Context(), r),
 		"Update":   s.Update(t.Context(), r),
-		"Get":      second(s.Get(t.Context(), r.ID)),
+		"Get":      third(s.Get(t.Context(), r.ID)),
 		"List":     second(s.List(t.Context(), keys.Query{Org: "acme", Kind: keys.KindKey, Limit: 1})),
 		"Sweep":    second(s.Sweep(t.Context(), never, 1)),
 		"NoteUses": s.NoteUses(t.Context(), map[string]time.Time{r.ID: start}),
@@ -154,3 +154,5 @@ func TestTablesGone(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+func third[T, U any](_ T, _ U, err error) error { return err }

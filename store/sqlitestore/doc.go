@@ -1,6 +1,7 @@
-// Package sqlitestore keeps records in SQLite: a file on one machine, which any
-// number of its processes can share. It is a [keys.Store], and also a
-// [keys.FamilyStore] and a [keys.UseStore]. It needs no C compiler.
+// Package sqlitestore keeps credentials and rate limits in SQLite: in a file on
+// one machine, which any number of its processes can share. Its [Store] is a
+// [store.Store], and also a [keys.UseStore], a [keys.CountStore] and a
+// [keys.OrgStore]. The package needs no C compiler.
 //
 //	s, err := sqlitestore.Open("/var/lib/host/claviger.db", nil)
 //	if err != nil {
@@ -9,72 +10,94 @@
 //	defer s.Close()
 //	manager, err := keys.NewManager(s, &keys.Options{Catalog: catalog})
 //
-// Limits are not kept: a write to the disk for each request would cost more
-// than the request. The store of limits for one process is [ratelimit.Memory];
-// the packages ask for either half by itself, and the example of [Store] joins
-// the two.
-//
-// # What holds
+// # Guarantees
 //
 // A write that was acknowledged is on the disk. It survives the end of the
-// process at any instant and, as far as the disk does what it says, a power cut.
-// A write that was not acknowledged is there in full or not at all. When a
+// process at any instant and, if the disk keeps its promises, a power cut. A
+// write that was not acknowledged is there in full or not at all. When a
 // revocation has returned, every check that starts later fails, in every
 // process.
 //
-// That rests on settings of each connection, which [Open] makes and [New] looks
-// for: a write-ahead log (journal_mode=WAL), which is flushed at each commit
-// (synchronous=FULL); and foreign keys, by which a token's last use goes when
-// the token does.
+// The guarantees depend on settings of each connection. [Open] makes them, and
+// [New] checks them: a write-ahead log (journal_mode=WAL), which is flushed at
+// each commit (synchronous=FULL), and foreign keys, which remove a token's last
+// use with the token.
 //
-// The file has to be on a local disk. SQLite's processes share memory and file
-// locks, which network file systems do not do well or at all.
+// The file must be on a local disk. SQLite's processes share memory and file
+// locks, and network file systems do these badly or not at all.
 //
-// # What is lost
+// # Limits
 //
-// There is one copy, and nothing to fail over to. Whoever goes back to a backup
-// or to a copy that lags goes back in time: credentials that were revoked since
-// are good again, and secrets that were rotated away. Revoke them again, or
-// [keys.Manager.RevokeAll] of whom it concerns.
+// Limits are exact over all processes that share the file. They go by the clock
+// of the machine. A request that is admitted is a write, and takes turns with all
+// other writes; one that is refused only reads. A host of one process is faster
+// with a [ratelimit.Memory], which the example of [Store] puts beside the
+// records.
 //
-// Take backups with VACUUM INTO, or with SQLite's own tools. A copy of the file
-// alone lacks what is in the log. Never open the file in the process by other
-// means than SQLite, not even to read it: when any descriptor of it is closed,
-// the system drops the locks of all of them.
+// With a store that Open made, a take is acknowledged before it is on the disk. A
+// power cut forgets those of the last moments, which gives back what they took. A
+// crash of the process forgets none. Over a database of the host's, each take
+// waits for the disk.
 //
-// What [Store.Sweep] removes makes room for new records; the file does not get
-// smaller.
+// # What a backup loses
+//
+// There is one copy of the data. Whoever restores a backup goes back in time:
+// credentials that were revoked since then are good again, and so are secrets
+// that were rotated since then. Revoke them again, or call
+// [keys.Manager.RevokeAll] for the organizations that are affected.
+//
+// Make backups with VACUUM INTO or with SQLite's own tools. A copy of the file
+// lacks what is in the log. The process that has the file open must not open it
+// by other means than SQLite, not even to read it: when any descriptor of the
+// file is closed, the system drops all locks that the process has on it.
+//
+// Space that [Store.Sweep] and [Store.SweepBuckets] free is used for new rows.
+// The file does not get smaller.
 //
 // # Waiting
 //
-// Readers wait for nobody. Writers wait for each other: those of one store take
-// turns, and those of other processes are asked again and again. That ends when
-// the caller's context does, or with [ErrBusy] after [Options.BusyTimeout].
+// Reads wait for nobody. Writes wait for each other. Those of one store take
+// turns in the order in which they came. Those of other processes look every
+// millisecond or two whether they can begin. The wait ends when the caller's
+// context ends, or with [ErrBusy] after [Options.BusyTimeout]. Sweeps remove rows
+// in steps of 50, and let others write between two steps.
 //
-// # Beside the host's tables
+// # Using the host's database
 //
 // [New] takes a database that the host has opened, with the driver "sqlite" of
-// modernc.org/sqlite. All connections need these settings, so they belong into
-// the DSN:
+// modernc.org/sqlite. All connections need the same settings, so they belong
+// into the DSN:
 //
 //	file:/var/lib/host/host.db?_busy_timeout=5000&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=on&_txlock=immediate
 //
-// The last is for the host's own transactions. One that reads before it writes
-// fails at once, whatever the timeout, if another writes in between, unless it
-// takes its lock at the start. A call whose context ends while another process
-// writes may come back later than it should, by the _busy_timeout at most: in
-// SQLite nobody looks at contexts. Do not use cache=shared, under which readers
-// and writers do wait for each other.
+// The store does not need the last setting, but the host's own transactions do. A
+// transaction that reads before it writes fails at once, whatever the timeout, if
+// another one writes in between, unless it takes its lock at the start. The store
+// lowers the _busy_timeout of a connection while it waits for the lock, since
+// SQLite looks at no context, and then sets it back. Do not use cache=shared:
+// then reads and writes wait for each other.
 //
 // # Tables and migrations
 //
-// The tables are claviger_records, claviger_uses and claviger_schema. The host
-// may read them; text and times stand in them as they are, times as milliseconds
-// since 1970. What it writes into them is at its own risk: a row that cannot be
-// read fails with an error that wraps [keys.ErrCorrupt], and admits nobody.
+// The names of all tables begin with claviger_. The host may read them: text is
+// kept as it is, times are in milliseconds since 1970, and those of buckets in
+// nanoseconds. A host that writes to them does so at its own risk. A row that
+// cannot be read lets nobody in, and fails with an error that wraps
+// [keys.ErrCorrupt].
 //
-// Migrations are numbered files ([Migrations]), which never change once they
-// were released. They are done by [Open], or by [Migrate], all that are missing
-// in one transaction. A database that is newer than the program is refused
-// ([ErrSchema]), so there is no way back but a backup.
+// The table claviger_changes lists the records that were changed or removed, by
+// whomever, in the order in which that happened: at least the last 16,384. It is
+// for caches of records, and so is claviger_announcements.
+//
+// Migrations are numbered files ([Migrations]). A file that was released never
+// changes. [Open] and [Migrate] run all that are missing in one transaction. For
+// 100,000 records the second one takes about a second, in which nobody else can
+// write. A database that is newer than the program is refused ([ErrSchema]), so
+// the only way back is a backup.
+//
+// A program that still runs when a later version of the package migrates its
+// database goes on with the records that it understands in full. It refuses the
+// others with [keys.ErrCorrupt]. Programs of before version 1 do not know that
+// rule. Once the database is of version 1 they fail to read and to write
+// records, and let nobody in. Stop them before, or replace them soon after.
 package sqlitestore

@@ -58,8 +58,35 @@ func Example() {
 	// acme <nil>
 }
 
-// Records in a file and limits in memory are one store.Store. The methods by
-// which the file does more than it must, such as GetFamily, stay in sight.
+// Records and limits can stand in one file, which several processes share.
+func ExampleStore_Take() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+
+	s, err := sqlitestore.Open(filepath.Join(dir, "claviger.db"), nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer s.Close()
+	limiter, err := ratelimit.NewLimiter(s, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	d, err := limiter.Take(context.Background(), "acme", ratelimit.MustPerMinute(600), 1)
+	fmt.Println(d.Allowed, d.Remaining, err)
+	// Output:
+	// true 599 <nil>
+}
+
+// Records in a file and limits in the memory of the process are one
+// [store.Store] too. The methods by which the file does more than it must, such
+// as Count, stay in sight.
 func ExampleStore() {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {
@@ -74,8 +101,7 @@ func ExampleStore() {
 		return
 	}
 	defer records.Close()
-	s := &joined{Store: records}
-	var _ store.Store = s
+	var s store.Store = &joined{Store: records}
 
 	limiter, err := ratelimit.NewLimiter(s, nil)
 	if err != nil {
@@ -85,8 +111,8 @@ func ExampleStore() {
 	d, err := limiter.Take(context.Background(), "acme", ratelimit.MustPerMinute(600), 1)
 	fmt.Println(d.Allowed, d.Remaining, err)
 
-	_, family := any(s).(keys.FamilyStore)
-	fmt.Println(family)
+	_, counts := s.(keys.CountStore)
+	fmt.Println(counts)
 	// Output:
 	// true 599 <nil>
 	// true
@@ -128,8 +154,46 @@ func ExampleNew() {
 		return
 	}
 	defer s.Close()
-	_, err = s.Get(ctx, "key_1")
+	_, _, err = s.Get(ctx, "key_1")
 	fmt.Println(err)
 	// Output:
 	// keys: no such credential
+}
+
+// Operators list organizations, and count what each has.
+func ExampleStore_Orgs() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	ctx := context.Background()
+	s, err := sqlitestore.Open(filepath.Join(dir, "claviger.db"), nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer s.Close()
+	manager, err := keys.NewManager(s, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, org := range []string{"globex", "acme", "acme"} {
+		if _, err := manager.Create(ctx, org, keys.Spec{}); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	orgs, err := s.Orgs(ctx, "", 100)
+	fmt.Println(orgs, err)
+	for _, org := range orgs {
+		n, err := s.Count(ctx, org, keys.KindKey, time.Now(), 1000)
+		fmt.Println(org, n, err)
+	}
+	// Output:
+	// [acme globex] <nil>
+	// acme 2 <nil>
+	// globex 1 <nil>
 }

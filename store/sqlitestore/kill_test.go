@@ -26,7 +26,7 @@ const hour = time.Hour
 // nobody comes in between.
 func addOne(s *sqlitestore.Store) error {
 	for {
-		r, err := s.Get(ctx, "counter")
+		r, _, err := s.Get(ctx, "counter")
 		if err != nil {
 			return err
 		}
@@ -109,7 +109,7 @@ func (w *worker) work() error {
 		})
 	case op == 2:
 		return w.take(step{Op: "token", ID: pick(&w.clients, false)}, func(st *step) (keys.Issued, error) {
-			client, err := w.manager.Get(ctx, w.org, st.ID)
+			client, err := w.manager.Get(ctx, w.org, keys.KindClient, st.ID)
 			if err != nil {
 				return keys.Issued{}, err
 			}
@@ -121,18 +121,18 @@ func (w *worker) work() error {
 		})
 	case op == 4:
 		return w.take(step{Op: "rotate", ID: pick(&w.keys, true)}, func(st *step) (keys.Issued, error) {
-			issued, err := w.manager.Rotate(ctx, w.org, st.ID, 0)
+			issued, err := w.manager.Rotate(ctx, w.org, st.ID, keys.Rotation{})
 			w.keys = append(w.keys, issued.Record.ID)
 			st.New = issued.Record.ID
 			return issued, err
 		})
 	}
-	ids := &w.keys
+	ids, kind := &w.keys, keys.KindKey
 	if rand.IntN(2) == 0 {
-		ids = &w.clients
+		ids, kind = &w.clients, keys.KindClient
 	}
 	return w.take(step{Op: "revoke", ID: pick(ids, true)}, func(st *step) (keys.Issued, error) {
-		return keys.Issued{}, w.manager.Revoke(ctx, w.org, st.ID)
+		return keys.Issued{}, w.manager.Revoke(ctx, w.org, kind, st.ID)
 	})
 }
 
@@ -170,7 +170,7 @@ func TestKill(t *testing.T) {
 			t.Parallel()
 			var path string
 			var past []*history
-			for round := range killRounds / killLanes {
+			for round := range rounds(killRounds/killLanes, 8) {
 				fresh := round%8 == 0
 				if fresh {
 					path, past = file(t), nil

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,53 +17,81 @@ import (
 )
 
 // Open opens the database in the file at path, makes its tables or brings them
-// up to date (see [Migrate]), and returns a Store over it. A file that is not
-// there is made, for its owner alone to read and write; its folder must be
-// there. Any number of processes can open one file at once.
+// up to date (see [Migrate]), and returns a Store over it. If there is no file,
+// Open makes one that only its owner can read and write. The folder must exist.
+// Any number of processes can open one file at once.
 //
-// The path is a name in the file system, not a DSN: for that there is [New]. A
-// relative one is resolved now, so that a later change of the working folder
-// does no harm. A nil opts is the zero Options. The error wraps [ErrSchema] if
-// the tables are newer than this version of the package, says which option is
-// wrong, or is that of the file system or the database.
+// The path is the name of a file, not a DSN; [New] takes a database that was
+// opened with a DSN. A relative path is resolved now, so that a later change of
+// the working folder does not matter. A nil opts is the zero Options. The error
+// wraps [ErrSchema] if the tables are newer than this version of the package,
+// names the option that is wrong, or is that of the file system or the database.
 func Open(path string, opts *Options) (*Store, error) {
 	o, err := opts.filled()
 	if err != nil {
 		return nil, err
 	}
-	dsn, err := dsnOf(path)
+	file, err := dsnOf(path)
 	if err != nil {
 		return nil, err
 	}
 	if err := create(path); err != nil {
 		return nil, fmt.Errorf("sqlitestore: %w", err)
 	}
-	connector, err := sqlite.NewConnector(dsn)
+	db, err := pool(file, "FULL", o.Connections)
 	if err != nil {
-		return nil, fmt.Errorf("sqlitestore: %w", err)
+		return nil, err
 	}
-	db := sql.OpenDB(connector)
-	db.SetMaxOpenConns(o.Connections)
-	db.SetMaxIdleConns(o.Connections) // a new connection costs more than a read
-	s, err := migrated(db, o)
+	// One connection is enough, since takes of one store take turns.
+	limits, err := pool(file, "NORMAL", 1)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
+	}
+	s, err := migrated(db, limits, o)
+	if err != nil {
+		return nil, errors.Join(err, limits.Close(), db.Close())
 	}
 	s.owns = true
 	return s, nil
 }
 
-// migrated returns a Store over db, whose tables it makes. While a new file is
-// switched to WAL, SQLite fails other processes without waiting: two that both
-// read and both want to write would wait for each other. So this waits for them.
-func migrated(db *sql.DB, o Options) (*Store, error) {
+// pool returns a pool of connections, none of which is made yet. With the
+// setting FULL of synchronous a commit waits for the disk, with NORMAL for the
+// system alone.
+func pool(file url.URL, synchronous string, connections int) (*sql.DB, error) {
+	file.RawQuery = url.Values{
+		"mode":          {"rw"}, // the file is there; a link to nowhere is an error
+		"_busy_timeout": {strconv.Itoa(instant)},
+		"_journal_mode": {"WAL"},
+		"_synchronous":  {synchronous},
+		"_foreign_keys": {"on"},
+		"_txlock":       {"immediate"},
+		"_dqs":          {"false"},
+		"_defensive":    {"true"},
+		"_error_rc":     {"true"},
+	}.Encode()
+	connector, err := sqlite.NewConnector(file.String())
+	if err != nil {
+		return nil, fmt.Errorf("sqlitestore: %w", err)
+	}
+	db := sql.OpenDB(connector)
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections) // a new connection costs more than a read
+	return db, nil
+}
+
+// migrated returns a Store over a database, whose tables it makes. While a new
+// file is switched to WAL, SQLite fails other processes without waiting: two that
+// both read and both want to write would wait for each other. So this waits for
+// them.
+func migrated(db, limits *sql.DB, o Options) (*Store, error) {
 	ctx := context.Background()
 	deadline := time.Now().Add(o.BusyTimeout)
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		err := Migrate(ctx, db)
 		if err == nil {
 			var s *Store
-			if s, err = New(ctx, db, &o); err == nil {
+			if s, err = newStore(ctx, db, limits, o); err == nil {
 				return s, nil
 			}
 		}
@@ -87,30 +116,18 @@ func create(path string) error {
 	return f.Close()
 }
 
-// dsnOf returns the DSN of the file at path.
-func dsnOf(path string) (string, error) {
+// dsnOf returns the DSN of the file at path, without settings.
+func dsnOf(path string) (url.URL, error) {
 	if path == "" || path == ":memory:" || strings.HasPrefix(path, "file:") || strings.IndexByte(path, 0) >= 0 {
-		return "", errors.New("sqlitestore: Open needs the name of a file, and no DSN")
+		return url.URL{}, errors.New("sqlitestore: Open needs the name of a file, and no DSN")
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return "", fmt.Errorf("sqlitestore: %w", err)
+		return url.URL{}, fmt.Errorf("sqlitestore: %w", err)
 	}
 	path = filepath.ToSlash(path)
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path // C:/…
 	}
-	q := url.Values{
-		"mode":          {"rw"}, // the file is there; a link to nowhere is an error
-		"_busy_timeout": {"50"}, // milliseconds; see Store.patiently
-		"_journal_mode": {"WAL"},
-		"_synchronous":  {"FULL"},
-		"_foreign_keys": {"on"},
-		"_txlock":       {"immediate"},
-		"_dqs":          {"false"},
-		"_defensive":    {"true"},
-		"_error_rc":     {"true"},
-	}
-	u := url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}
-	return u.String(), nil
+	return url.URL{Scheme: "file", Path: path}, nil
 }

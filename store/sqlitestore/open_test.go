@@ -82,7 +82,7 @@ func storeAtOnce(t *testing.T, s *sqlitestore.Store) {
 		go func() {
 			issued, err := manager.Create(t.Context(), "acme", keys.Spec{})
 			if err == nil {
-				_, err = s.Get(t.Context(), issued.Record.ID)
+				_, _, err = s.Get(t.Context(), issued.Record.ID)
 			}
 			errs <- err
 		}()

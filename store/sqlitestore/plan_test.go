@@ -17,7 +17,7 @@ func TestPlans(t *testing.T) {
 	db := database(t, hostDSN(path))
 	var got [][]string
 	for _, text := range sqlitestore.Statements() {
-		rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, make([]any, 15)...)
+		rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, make([]any, 23)...)
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
@@ -35,21 +35,52 @@ func TestPlans(t *testing.T) {
 		}
 		got = append(got, steps)
 	}
+	byID := "SEARCH claviger_records USING PRIMARY KEY (id=?)"
 	want := [][]string{
-		nil, // insert
+		{"SEARCH claviger_uses USING PRIMARY KEY (id=?)"}, // insert
 		{"SEARCH r USING PRIMARY KEY (id=?)"},
-		{"SEARCH r USING PRIMARY KEY (id=?)", "SEARCH p USING PRIMARY KEY (id=?) LEFT-JOIN"},
-		{"SEARCH claviger_records USING PRIMARY KEY (id=?)"},
-		{"SEARCH claviger_records USING PRIMARY KEY (id=?)"},
+		{"SEARCH r USING PRIMARY KEY (id>?)", "SEARCH p USING PRIMARY KEY (id=?) LEFT-JOIN"},
+		{byID},
+		{byID},
 		{"SEARCH r USING INDEX claviger_records_by_owner (org=? AND kind=? AND id>?)"},
+		{"SEARCH r USING INDEX claviger_records_live (org=? AND kind=? AND id>?)"},
 		{
-			"SEARCH claviger_records USING PRIMARY KEY (id=?)",
+			byID,
 			"LIST SUBQUERY 1",
-			"SEARCH claviger_records USING INDEX claviger_records_by_end (ends_at<?)",
+			"SEARCH claviger_records USING INDEX claviger_records_by_end (ends_at>? AND ends_at<?)",
 			"SEARCH claviger_uses USING PRIMARY KEY (id=?)",
+		},
+		{
+			"CO-ROUTINE (subquery-2)",
+			"COMPOUND QUERY",
+			"LEFT-MOST SUBQUERY",
+			"SEARCH claviger_records USING COVERING INDEX claviger_records_in_use (org=? AND kind=? AND expires_at=? AND revoked_at=?)",
+			"UNION ALL",
+			"SEARCH claviger_records USING COVERING INDEX claviger_records_in_use (org=? AND kind=? AND expires_at>?)",
+			"SCAN (subquery-2)",
+		},
+		{
+			"CO-ROUTINE orgs",
+			"SETUP",
+			"SEARCH claviger_records USING COVERING INDEX claviger_records_by_owner (org>?)",
+			"RECURSIVE STEP",
+			"SCAN orgs",
+			"CORRELATED SCALAR SUBQUERY 2",
+			"SEARCH claviger_records USING COVERING INDEX claviger_records_by_owner (org>?)",
+			"SCAN orgs",
 		},
 		{"SCAN u VIRTUAL TABLE INDEX 1:", "SEARCH r USING PRIMARY KEY (id=?)"},
 		{"SCAN i VIRTUAL TABLE INDEX 1:", "SEARCH u USING PRIMARY KEY (id=?)"},
+		{"SCAN claviger_epoch"}, // which has one row
+		{"SEARCH claviger_buckets USING PRIMARY KEY (key=?)"},
+		{"SEARCH claviger_buckets USING PRIMARY KEY (key>?)"}, // the walk over all
+		{
+			"SEARCH claviger_buckets USING PRIMARY KEY (key=?)",
+			"LIST SUBQUERY 1",
+			"SCAN json_each VIRTUAL TABLE INDEX 1:",
+		},
+		{"SEARCH claviger_buckets USING PRIMARY KEY (key=?)"},
+		nil, // put
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)

@@ -119,8 +119,8 @@ func openWhenTold(path string, in *bufio.Scanner, out io.Writer) error {
 // TestOpenAtOnce has eight processes find no file at the same time.
 func TestOpenAtOnce(t *testing.T) {
 	t.Parallel()
-	const rounds, processes = 5, 8
-	for range rounds {
+	const processes = 8
+	for range rounds(5, 1) {
 		path := file(t)
 		var all []*process
 		for range processes {
@@ -153,7 +153,10 @@ func TestOpenAtOnce(t *testing.T) {
 
 // A request is what a checker is asked for: to check a credential or, if there
 // is an ID, to revoke it.
-type request struct{ Text, ID string }
+type request struct {
+	Text, ID string
+	Kind     keys.Kind
+}
 
 func checkAndRevoke(path string, in *bufio.Scanner, out io.Writer) error {
 	s, err := sqlitestore.Open(path, nil)
@@ -170,7 +173,7 @@ func checkAndRevoke(path string, in *bufio.Scanner, out io.Writer) error {
 			return err
 		}
 		if r.ID != "" {
-			fmt.Fprintln(out, manager.Revoke(ctx, "acme", r.ID))
+			fmt.Fprintln(out, manager.Revoke(ctx, "acme", r.Kind, r.ID))
 			continue
 		}
 		_, err := manager.Verifier().Verify(ctx, r.Text)
@@ -192,7 +195,7 @@ func TestRevocationIsSeenByOthers(t *testing.T) {
 	here := map[bool]func(request) string{
 		true: func(r request) string {
 			if r.ID != "" {
-				return fmt.Sprint(manager.Revoke(t.Context(), "acme", r.ID))
+				return fmt.Sprint(manager.Revoke(t.Context(), "acme", r.Kind, r.ID))
 			}
 			_, err := manager.Verifier().Verify(t.Context(), r.Text)
 			return fmt.Sprint(err)
@@ -205,13 +208,17 @@ func TestRevocationIsSeenByOthers(t *testing.T) {
 			return other.ask(t, string(line))
 		},
 	}
-	for i := range 100 {
-		id, text := credential(t, manager, i%4 < 2)
+	for i := range rounds(100, 20) {
+		kind := keys.KindKey
+		if i%4 < 2 {
+			kind = keys.KindClient
+		}
+		id, text := credential(t, manager, kind)
 		mine := i%2 == 0
 		if got := here[!mine](request{Text: text}); got != "<nil>" {
 			t.Fatalf("round %d: a live credential: %s", i, got)
 		}
-		if got := here[mine](request{ID: id}); got != "<nil>" {
+		if got := here[mine](request{ID: id, Kind: kind}); got != "<nil>" {
 			t.Fatalf("round %d: revoking: %s", i, got)
 		}
 		if got := here[!mine](request{Text: text}); got != keys.ErrRevoked.Error() {
@@ -221,15 +228,11 @@ func TestRevocationIsSeenByOthers(t *testing.T) {
 }
 
 // credential returns a new key, or a token and the ID of its client.
-func credential(t *testing.T, manager *keys.Manager, token bool) (id, text string) {
+func credential(t *testing.T, manager *keys.Manager, kind keys.Kind) (id, text string) {
 	t.Helper()
-	spec := keys.Spec{}
-	if token {
-		spec.Kind = keys.KindClient
-	}
-	issued, err := manager.Create(t.Context(), "acme", spec)
+	issued, err := manager.Create(t.Context(), "acme", keys.Spec{Kind: kind})
 	id, text = issued.Record.ID, issued.Text.Reveal()
-	if err == nil && token {
+	if err == nil && kind == keys.KindClient {
 		issued, err = manager.IssueToken(t.Context(), issued.Record, issued.Record.Scopes, hour)
 		text = issued.Text.Reveal()
 	}
@@ -293,7 +296,7 @@ func TestReadThenWrite(t *testing.T) {
 			t.Errorf("a process: %s", answer)
 		}
 	}
-	got, err := s.Get(t.Context(), "counter")
+	got, _, err := s.Get(t.Context(), "counter")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,57 +4,51 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"iter"
-	"time"
 
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// texts returns the text of each statement and where the statement is kept.
-func (s *statements) texts() iter.Seq2[string, **sql.Stmt] {
-	return func(yield func(string, **sql.Stmt) bool) {
-		_ = yield(insertText, &s.insert) &&
-			yield(getText, &s.get) &&
-			yield(familyText, &s.family) &&
-			yield(updateText, &s.update) &&
-			yield(thereText, &s.there) &&
-			yield(listText, &s.list) &&
-			yield(sweepText, &s.sweep) &&
-			yield(noteUsesText, &s.noteUses) &&
-			yield(lastUsesText, &s.lastUses)
-	}
-}
-
 const (
-	insertText = `INSERT INTO claviger_records (id, kind, org, parent, label, scopes, rate_limit, token_lifetime,
-	digest, previous, previous_expires_at, created_at, expires_at, revoked_at, version)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
+	insertText = `INSERT INTO claviger_records (id, kind, org, parent, environment, created_by, replaces, created_at,
+	label, scopes, rate_limit, token_lifetime, networks, metadata, replaced_by,
+	digest, previous_digest, previous_expires_at, disabled_at, version, format, expires_at, revoked_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
 
 	getText = "SELECT " + row + " FROM claviger_records r WHERE r.id = ?"
 
-	// matches is the condition under which an update is done. There are no
-	// other rules about conflicts.
-	matches = "id = ?1 AND org = ?2 AND version = ?3 AND (revoked_at IS NULL OR ?4 <= revoked_at)"
+	// updateText writes what can change of a record but for its end. Writing that
+	// means to write to all indexes, even if it stays the same.
+	updateText = `UPDATE claviger_records SET label = ?2, scopes = ?3, rate_limit = ?4, token_lifetime = ?5,
+	networks = ?6, metadata = ?7, replaced_by = ?8, digest = ?9, previous_digest = ?10, previous_expires_at = ?11,
+	disabled_at = ?12, version = ?13, format = ?14`
 
-	// The lifetime of tokens goes by the kind that is stored, as that is the
-	// one that stays: a key with a lifetime could not be read again.
-	updateText = `UPDATE claviger_records SET revoked_at = ?4, label = ?5, scopes = ?6, rate_limit = ?7,
-	token_lifetime = CASE kind WHEN 'client' THEN ?8 ELSE 0 END,
-	digest = ?9, previous = ?10, previous_expires_at = ?11, expires_at = ?12, version = version + 1
-WHERE ` + matches
+	where = " WHERE id = ?1"
+	ends  = ", expires_at = ?15, revoked_at = ?16"
 
-	// thereText says whether a record has the ID and the organization, and
-	// whether the update would be done.
-	thereText = "SELECT ifnull(" + matches + ", 0) FROM claviger_records WHERE id = ?1 AND org = ?2"
+	listText = "SELECT " + row + " FROM claviger_records r INDEXED BY claviger_records_by_owner " +
+		"WHERE r.org = ? AND r.kind = ? AND r.id > ? ORDER BY r.id LIMIT ?"
 
-	listText = "SELECT " + row + " FROM claviger_records r WHERE r.org = ? AND r.kind = ? AND r.id > ? ORDER BY r.id LIMIT ?"
-
-	sweepText = `DELETE FROM claviger_records WHERE id IN (
-	SELECT id FROM claviger_records WHERE kind = 'token' AND ends_at < ? ORDER BY ends_at LIMIT ?)`
+	// listLiveText names its index, since the one of listText would do as well
+	// for the planner, and lead over all that is revoked.
+	listLiveText = "SELECT " + row + " FROM claviger_records r INDEXED BY claviger_records_live " +
+		"WHERE r.org = ? AND r.kind = ? AND r.id > ? AND r.revoked_at IS NULL ORDER BY r.id LIMIT ?"
 )
 
+// familyText reads a record and its parent or, if no record has the ID, those of
+// the next ID. So the time of an answer does not tell an ID that nobody has from
+// one of another organization.
 var familyText = "SELECT " + row + ", " + parentRow +
-	" FROM claviger_records r LEFT JOIN claviger_records p ON p.id = r.parent WHERE r.id = ?"
+	" FROM claviger_records r LEFT JOIN claviger_records p ON p.id = r.parent WHERE r.id >= ? ORDER BY r.id LIMIT 1"
+
+// changing returns the values of what can change of a record, in the order of
+// the statements.
+func changing(r *keys.Record) []any {
+	return []any{
+		r.Label, r.Scopes.String(), r.RateLimit, r.TokenLifetime.Milliseconds(),
+		r.Networks.String(), r.Metadata, r.ReplacedBy, r.Digest.Text(), r.Previous.Text(), millis(r.PreviousExpiresAt),
+		millis(r.DisabledAt), r.Version, r.FormatNumber(), millis(r.ExpiresAt), millis(r.RevokedAt),
+	}
+}
 
 // Insert adds r, as [keys.Store] says.
 func (s *Store) Insert(ctx context.Context, r keys.Record) error {
@@ -64,50 +58,35 @@ func (s *Store) Insert(ctx context.Context, r keys.Record) error {
 	if err := r.Validate(); err != nil {
 		return err
 	}
-	n, err := s.write(ctx, s.stmts.insert,
-		r.ID, string(r.Kind), r.Org, r.Parent, r.Label, r.Scopes.String(), r.RateLimit, r.TokenLifetime.Milliseconds(),
-		r.Digest.Text(), r.Previous.Text(), millis(r.PreviousExpiresAt), r.CreatedAt.UnixMilli(), millis(r.ExpiresAt), millis(r.RevokedAt),
-		r.Version)
+	fixed := []any{r.ID, string(r.Kind), r.Org, r.Parent, r.Environment, r.CreatedBy, r.Replaces, r.CreatedAt.UnixMilli()}
+	n, err := s.write(ctx, s.stmts.insert, append(fixed, changing(&r)...)...)
 	if err == nil && n == 0 {
 		return fmt.Errorf("%w: %q", keys.ErrExists, r.ID)
 	}
 	return err
 }
 
-// Get returns the record with the given ID, as [keys.Store] says. A record that
-// cannot be read is an error that wraps [keys.ErrCorrupt].
-func (s *Store) Get(ctx context.Context, id string) (keys.Record, error) {
-	if err := ctx.Err(); err != nil {
-		return keys.Record{}, err
-	}
-	if !possible(id) {
-		return keys.Record{}, keys.ErrNotFound
-	}
-	var text string
-	err := s.patiently(func() error { return s.stmts.get.QueryRowContext(ctx, id).Scan(&text) })
-	if err != nil {
-		return keys.Record{}, err
-	}
-	return parse(text)
-}
-
-// GetFamily returns a record and its parent, as [keys.FamilyStore] says. Both
-// are of one moment. If either cannot be read the error wraps [keys.ErrCorrupt].
-func (s *Store) GetFamily(ctx context.Context, id string) (rec, parent keys.Record, err error) {
+// Get returns the record with the given ID and its parent, as [keys.Store] says.
+// Both are of one moment. The error wraps [keys.ErrCorrupt] if either cannot be
+// read, or only by a later version of the package.
+func (s *Store) Get(ctx context.Context, id string) (rec, parent keys.Record, err error) {
 	if err := ctx.Err(); err != nil {
 		return keys.Record{}, keys.Record{}, err
 	}
-	if !possible(id) {
+	if !keys.PossibleID(id) {
 		return keys.Record{}, keys.Record{}, keys.ErrNotFound
 	}
 	var text string
 	var parentText sql.NullString
-	err = s.patiently(func() error { return s.stmts.family.QueryRowContext(ctx, id).Scan(&text, &parentText) })
+	err = s.patiently(s.until(), func() error { return s.stmts.family.QueryRowContext(ctx, id).Scan(&text, &parentText) })
 	if err != nil {
 		return keys.Record{}, keys.Record{}, err
 	}
 	if rec, err = parse(text); err == nil && parentText.Valid {
 		parent, err = parse(parentText.String)
+	}
+	if !has(text, id) {
+		err = keys.ErrNotFound
 	}
 	if err != nil {
 		return keys.Record{}, keys.Record{}, err
@@ -115,7 +94,8 @@ func (s *Store) GetFamily(ctx context.Context, id string) (rec, parent keys.Reco
 	return rec, parent, nil
 }
 
-// Update writes r over an older version of it, as [keys.Store] says.
+// Update writes r over an older version of it, as [keys.Store] says. A record
+// that cannot be read is not written over: the error wraps [keys.ErrCorrupt].
 func (s *Store) Update(ctx context.Context, r keys.Record) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -123,40 +103,44 @@ func (s *Store) Update(ctx context.Context, r keys.Record) error {
 	if err := r.Validate(); err != nil {
 		return err
 	}
-	for {
-		n, err := s.write(ctx, s.stmts.update,
-			r.ID, r.Org, r.Version, millis(r.RevokedAt), r.Label, r.Scopes.String(), r.RateLimit, r.TokenLifetime.Milliseconds(),
-			r.Digest.Text(), r.Previous.Text(), millis(r.PreviousExpiresAt), millis(r.ExpiresAt))
-		if err != nil || n > 0 {
+	var refusal error
+	err := s.transact(ctx, s.db, func(tx *sql.Tx) error {
+		var text string
+		if err := tx.StmtContext(ctx, s.stmts.get).QueryRowContext(ctx, r.ID).Scan(&text); err != nil {
 			return err
 		}
-		again, err := s.refused(ctx, &r)
-		if !again {
-			return err
+		var old, next keys.Record
+		if old, next, refusal = replacement(text, r); refusal != nil {
+			return nil
 		}
-	}
-}
-
-// refused returns why an update of r was not done, which is asked for apart. If
-// by now it would be done, r was inserted in between, so neither of the two
-// errors was true at any moment, and the update is to be tried again.
-func (s *Store) refused(ctx context.Context, r *keys.Record) (again bool, err error) {
-	err = s.patiently(func() error {
-		return s.stmts.there.QueryRowContext(ctx, r.ID, r.Org, r.Version, millis(r.RevokedAt)).Scan(&again)
+		stmt, values := s.stmts.update, append([]any{r.ID}, changing(&next)...)
+		if next.ExpiresAt.Equal(old.ExpiresAt) && next.RevokedAt.Equal(old.RevokedAt) {
+			stmt, values = s.stmts.updateRest, values[:len(values)-2]
+		}
+		_, err := tx.StmtContext(ctx, stmt).ExecContext(ctx, values...)
+		return err
 	})
-	switch {
-	case err != nil:
-		return false, err
-	case !again:
-		return false, fmt.Errorf("%w: %q", keys.ErrConflict, r.ID)
+	if err != nil {
+		return err
 	}
-	return true, nil
+	return refusal
 }
 
-// List returns a page of records, as [keys.Store] says. The page is one
-// moment's. A record that cannot be read fails the page with an error that wraps
-// [keys.ErrCorrupt] and names it: a list that leaves it out would hide it from
-// those who can revoke it.
+// replacement returns the record of a row, and what takes its place when r is
+// written over it.
+func replacement(text string, r keys.Record) (old, next keys.Record, err error) {
+	if old, err = parse(text); err != nil {
+		return old, next, err
+	}
+	if next, err = keys.Next(old, r); err != nil {
+		return old, next, fmt.Errorf("%w: %q", err, r.ID)
+	}
+	return old, next, nil
+}
+
+// List returns a page of records, as [keys.Store] says. If one of them cannot be
+// read, List fails with an error that wraps [keys.ErrCorrupt] and names it: a
+// list that left it out would hide it from those who look for it.
 func (s *Store) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -164,9 +148,13 @@ func (s *Store) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
 	if err := q.Validate(); err != nil {
 		return nil, err
 	}
+	stmt := s.stmts.list
+	if q.Live {
+		stmt = s.stmts.listLive
+	}
 	var page []keys.Record
 	var text string
-	err := s.rows(ctx, s.stmts.list, []any{q.Org, string(q.Kind), q.After, q.Limit}, []any{&text}, func() error {
+	err := s.rows(ctx, stmt, []any{q.Org, string(q.Kind), q.After, q.Limit}, []any{&text}, func() error {
 		r, err := parse(text)
 		page = append(page, r)
 		return err
@@ -175,34 +163,4 @@ func (s *Store) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
 		return nil, err
 	}
 	return page, nil
-}
-
-// Sweep removes dead tokens, as [keys.Store] says, those that died first first,
-// and what was noted of their uses. It reads no others.
-func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	if limit < 1 {
-		return 0, &keys.InvalidError{Field: "limit", Reason: "is less than 1"}
-	}
-	n, err := s.write(ctx, s.stmts.sweep, sweepBound(before), limit)
-	return int(n), err
-}
-
-// sweepBound returns the millisecond before which tokens have died before t.
-// Records end in whole milliseconds from 1970 to 9999.
-func sweepBound(t time.Time) int64 {
-	first, last := time.UnixMilli(0), time.Date(10000, time.January, 1, 0, 0, 0, 0, time.UTC)
-	switch {
-	case t.Before(first):
-		t = first
-	case t.After(last):
-		t = last
-	}
-	ms := t.UnixMilli()
-	if time.UnixMilli(ms).Before(t) {
-		ms++
-	}
-	return ms
 }

@@ -17,9 +17,9 @@ import (
 var embedded embed.FS
 
 // Migrations returns the files of the migrations, numbered from 0001 without a
-// gap, for hosts that read them first or run them with a tool of their own. Such
-// a tool also has to do what [Migrate] does: keep the numbers in the table
-// claviger_schema (version INTEGER NOT NULL PRIMARY KEY).
+// gap, for hosts that read them first or run them with their own tool. Such a
+// tool must also do what [Migrate] does: keep the numbers of the files that were
+// run in the table claviger_schema (version INTEGER NOT NULL PRIMARY KEY).
 func Migrations() fs.FS {
 	sub, err := fs.Sub(embedded, "migrations")
 	if err != nil {
@@ -29,19 +29,18 @@ func Migrations() fs.FS {
 }
 
 // ErrSchema reports a database whose tables are not those of this version of the
-// package: they were never made, or by an older version ([Migrate] brings them
-// up to date), or by a newer one, in which case nothing is touched.
+// package. If they are missing or older, [Migrate] makes them or brings them up to
+// date. If they are newer, this version does not touch them.
 var ErrSchema = errors.New("sqlitestore: schema of another version")
 
-// Migrate makes the tables of the package in db, or brings them up to date. The
-// tables are named claviger_…; the host's own are left alone. All that is
-// missing is done in one transaction that no other process can come between, so
-// that any number of them can call Migrate at once, and a crash leaves nothing
-// half made. If nothing is missing nothing is written. The error wraps
-// [ErrSchema] if the tables are newer than this version of the package, or is
-// the database's.
+// Migrate makes the tables of the package in db, or brings them up to date. Their
+// names begin with claviger_, and no other table is touched. All that is missing
+// is done in one transaction, during which nobody else can write. So any number
+// of processes can call Migrate at once, and a crash leaves nothing half done. If
+// nothing is missing, nothing is written. The error wraps [ErrSchema] if the
+// tables are newer than this version of the package, or is the database's.
 //
-// [Open] calls it. Hosts that use [New] call it at start, or when they deploy.
+// [Open] calls Migrate. Hosts that use [New] call it when they start or deploy.
 func Migrate(ctx context.Context, db *sql.DB) error {
 	files, err := migrations()
 	if err != nil {

@@ -48,7 +48,7 @@ func TestMigrateAgainDoesNothing(t *testing.T) {
 	if after := schema(t, db); after != before {
 		t.Errorf("before:\n%s\nafter:\n%s", before, after)
 	}
-	if _, err := s.Get(t.Context(), "key_1"); err != nil {
+	if _, _, err := s.Get(t.Context(), "key_1"); err != nil {
 		t.Error(err)
 	}
 }
@@ -57,7 +57,7 @@ func TestMigrateAgainDoesNothing(t *testing.T) {
 // has no table yet.
 func TestMigrateAtOnce(t *testing.T) {
 	t.Parallel()
-	for range 5 {
+	for range rounds(5, 1) {
 		path := file(t)
 		execute(t, database(t, hostDSN(path)), "PRAGMA user_version = 1")
 		var wg sync.WaitGroup

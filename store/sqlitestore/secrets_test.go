@@ -75,8 +75,8 @@ func issueAll(t *testing.T, s *sqlitestore.Store, opts *keys.Options) (secrets [
 		return issued.Record
 	}
 	key := add(manager.Create(t.Context(), "acme", keys.Spec{Label: "a"}))
-	add(manager.Rotate(t.Context(), "acme", key.ID, keys.Forever))
-	add(manager.Rotate(t.Context(), "acme", key.ID, 0))
+	add(manager.Rotate(t.Context(), "acme", key.ID, keys.Rotation{Overlap: keys.Forever}))
+	add(manager.Rotate(t.Context(), "acme", key.ID, keys.Rotation{}))
 	client := add(manager.Create(t.Context(), "acme", keys.Spec{Kind: keys.KindClient}))
 	add(manager.RotateSecret(t.Context(), "acme", client.ID, time.Hour))
 	add(manager.RotateSecret(t.Context(), "acme", client.ID, 0))

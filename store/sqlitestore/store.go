@@ -8,17 +8,19 @@ import (
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/store"
 )
 
 // Options are the settings of a [Store]. The zero value is ready.
 type Options struct {
-	// BusyTimeout is how long a call waits at most for its turn to write, be it
-	// after other calls or after other processes. If zero, 5 seconds. A call
-	// whose context ends sooner waits no longer than that.
+	// BusyTimeout is how long a call waits to write while other calls or other
+	// processes do. Then it fails with ErrBusy. If zero, 5 seconds. A call whose
+	// context ends sooner fails when it does.
 	BusyTimeout time.Duration
 
-	// Connections is how many connections [Open] makes at most. If zero, 8. Each
-	// takes up to 2 MB of memory for its cache. [New] leaves the pool as it is.
+	// Connections is how many connections [Open] makes at most, besides one for
+	// buckets. If zero, 8. Each takes up to 2 MB of memory for its cache. [New]
+	// leaves the host's pool as it is.
 	Connections int
 }
 
@@ -49,42 +51,86 @@ func (opts *Options) filled() (Options, error) {
 	return o, nil
 }
 
-// A Store is a [keys.Store] over a SQLite database. It is also a
-// [keys.FamilyStore] and a [keys.UseStore]. It is safe for concurrent use, also
-// by several processes on one file.
+// A Store keeps records and buckets in a SQLite database. It is a [store.Store],
+// and also a [keys.UseStore], a [keys.CountStore] and a [keys.OrgStore]. It is
+// safe for concurrent use, also by several processes on one file.
 //
-// Errors are those of the contract, [ErrBusy], and else the driver's, wrapped.
+// Errors are those of the contracts, [ErrBusy], and else the driver's, wrapped.
 type Store struct {
-	db   *sql.DB
-	owns bool // whether Close closes db
-	busy time.Duration
+	db     *sql.DB
+	limits *sql.DB // for buckets; db, unless the Store is made by Open
+	owns   bool    // whether Close closes them
+	busy   time.Duration
 
-	// writer is held by the one call that writes; see write.
+	// writer is held by the one call that writes; see transact.
 	writer chan struct{}
 
 	stmts statements
 }
 
 var (
-	_ keys.Store       = (*Store)(nil)
-	_ keys.FamilyStore = (*Store)(nil)
-	_ keys.UseStore    = (*Store)(nil)
+	_ store.Store     = (*Store)(nil)
+	_ keys.UseStore   = (*Store)(nil)
+	_ keys.CountStore = (*Store)(nil)
+	_ keys.OrgStore   = (*Store)(nil)
 )
 
-// statements are all that a Store ever runs.
+// statements are all that a Store ever runs, but for the settings of begin.
 type statements struct {
-	insert, get, family, update, there, list, sweep, noteUses, lastUses *sql.Stmt
+	insert, get, family, update, updateRest, list, listLive, sweep *sql.Stmt
+	count, orgs                                                    *sql.Stmt
+	noteUses, lastUses                                             *sql.Stmt
+	announce, withdraw, mark, marked, lease, poll                  *sql.Stmt
+	lock, peek, idle, drop                                         *sql.Stmt
+	tat, put                                                       *sql.Stmt // on limits
+}
+
+// texts returns the text of each statement and where the statement is kept,
+// those for buckets last.
+func (s *statements) texts() (records, limits []prepared) {
+	records = []prepared{
+		{insertText, &s.insert},
+		{getText, &s.get},
+		{familyText, &s.family},
+		{updateText + ends + where, &s.update},
+		{updateText + where, &s.updateRest},
+		{listText, &s.list},
+		{listLiveText, &s.listLive},
+		{sweepText, &s.sweep},
+		{countText, &s.count},
+		{orgsText, &s.orgs},
+		{noteUsesText, &s.noteUses},
+		{lastUsesText, &s.lastUses},
+		{announceText, &s.announce},
+		{withdrawText, &s.withdraw},
+		{markText, &s.mark},
+		{markedText, &s.marked},
+		{leaseText, &s.lease},
+		{pollText, &s.poll},
+		{lockText, &s.lock},
+		{tatText, &s.peek},
+		{idleText, &s.idle},
+		{dropText, &s.drop},
+	}
+	return records, []prepared{{tatText, &s.tat}, {putText, &s.put}}
+}
+
+// A prepared is a statement and its text.
+type prepared struct {
+	text string
+	stmt **sql.Stmt
 }
 
 // New returns a Store over a database that the host has opened with the driver
-// "sqlite" of modernc.org/sqlite, so that its records stand beside the host's
-// own tables. Nothing is written: the host calls [Migrate] first.
+// "sqlite" of modernc.org/sqlite. Its tables stand beside the host's own. New
+// writes nothing: call [Migrate] first.
 //
-// New looks at up to three connections of the pool at once, and refuses
-// settings with which a promise of the package would not hold: see the DSN in
-// the package documentation. What it cannot see is the host's to keep: settings
-// of connections are not changed later, and cache=shared is not used. The error
-// says which setting is wrong, wraps [ErrSchema], or is the database's.
+// New looks at up to three connections of the pool. It refuses settings under
+// which a guarantee of the package would not hold: see the DSN in the package
+// documentation. Two things it cannot see, and the host must see to them: that
+// nobody changes the settings of a connection later, and that cache=shared is not
+// used. The error names the setting that is wrong, wraps [ErrSchema], or is the
+// database's.
 //
 // A nil opts is the zero Options. Close leaves db open.
 func New(ctx context.Context, db *sql.DB, opts *Options) (*Store, error) {
@@ -95,40 +141,51 @@ func New(ctx context.Context, db *sql.DB, opts *Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newStore(ctx, db, db, o)
+}
+
+// newStore returns a Store over two pools of one database.
+func newStore(ctx context.Context, db, limits *sql.DB, o Options) (*Store, error) {
 	if err := checkSettings(ctx, db); err != nil {
 		return nil, err
 	}
 	if err := checkSchema(ctx, db); err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, busy: o.BusyTimeout, writer: make(chan struct{}, 1)}
+	s := &Store{db: db, limits: limits, busy: o.BusyTimeout, writer: make(chan struct{}, 1)}
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("sqlitestore: %w", err), s.Close())
 	}
 	return s, nil
 }
 
-func (s *Store) prepare(ctx context.Context) (err error) {
-	for query, stmt := range s.stmts.texts() {
-		if *stmt, err = s.db.PrepareContext(ctx, query); err != nil {
+func (s *Store) prepare(ctx context.Context) error {
+	records, limits := s.stmts.texts()
+	return errors.Join(prepare(ctx, s.db, records), prepare(ctx, s.limits, limits))
+}
+
+func prepare(ctx context.Context, db *sql.DB, all []prepared) (err error) {
+	for _, p := range all {
+		if *p.stmt, err = db.PrepareContext(ctx, p.text); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Close gives back what the Store holds. The file of a Store made by [Open] is
-// closed, after the calls that run; a database given to [New] stays open. Calls
-// made later fail. Closing again does nothing.
+// Close releases what the Store holds. It closes the file of a Store made by
+// [Open], after the calls that are running, and leaves a database that was given
+// to [New] open. Later calls fail. Closing again does nothing.
 func (s *Store) Close() error {
 	var errs []error
-	for _, stmt := range s.stmts.texts() {
-		if *stmt != nil {
-			errs = append(errs, (*stmt).Close())
+	records, limits := s.stmts.texts()
+	for _, p := range append(records, limits...) {
+		if *p.stmt != nil {
+			errs = append(errs, (*p.stmt).Close())
 		}
 	}
 	if s.owns {
-		errs = append(errs, s.db.Close())
+		errs = append(errs, s.limits.Close(), s.db.Close())
 	}
 	return errors.Join(errs...)
 }

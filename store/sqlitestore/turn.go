@@ -3,6 +3,7 @@ package sqlitestore
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"time"
@@ -17,37 +18,58 @@ import (
 // error also wraps the driver's.
 var ErrBusy = errors.New("sqlitestore: database is busy")
 
-// write runs a statement that writes and returns how many rows it changed. The
-// statement is its own transaction: when write returns nil, it is done, down to
-// the disk.
-//
-// Calls take turns. SQLite has one writer at a time, and those that wait for it
-// inside SQLite sleep and look again, in no order: of sixteen, some wait for a
-// second where they wait for 25 ms here, and all of them get less than half done.
+// until returns when a call that begins now stops to wait.
+func (s *Store) until() time.Time { return time.Now().Add(s.busy) }
+
+// write runs a statement that writes, and returns how many rows it changed. When
+// it returns nil the change is on the disk.
 func (s *Store) write(ctx context.Context, stmt *sql.Stmt, args ...any) (changed int64, err error) {
-	if err := s.turn(ctx); err != nil {
-		return 0, err
-	}
-	defer func() { <-s.writer }()
-	err = s.patiently(func() error {
+	run := func(stmt *sql.Stmt) error {
 		result, err := stmt.ExecContext(ctx, args...)
 		if err != nil {
 			return err
 		}
 		changed, err = result.RowsAffected()
 		return err
-	})
+	}
+	if s.owns { // a statement is a transaction by itself
+		err = s.alone(ctx, func() error { return run(stmt) })
+	} else {
+		err = s.transact(ctx, s.db, func(tx *sql.Tx) error { return run(tx.StmtContext(ctx, stmt)) })
+	}
 	return changed, err
 }
 
+// transact calls f in a transaction on db, and commits it. Nobody else writes
+// from before f is called. Each error of f undoes what it did; f may be called
+// again after it returned that the database is busy.
+func (s *Store) transact(ctx context.Context, db *sql.DB, f func(tx *sql.Tx) error) error {
+	return s.alone(ctx, func() error { return s.attempt(ctx, db, f) })
+}
+
+// alone calls f, which writes, while no other call of the store does, until it
+// is done, as patiently says.
+//
+// SQLite has one writer at a time, and those that wait for it inside SQLite sleep
+// and look again, in no order: of sixteen, some wait for a second where they wait
+// for 25 ms here, and all of them get less than half done.
+func (s *Store) alone(ctx context.Context, f func() error) error {
+	until := s.until()
+	if err := s.turn(ctx, until); err != nil {
+		return err
+	}
+	defer func() { <-s.writer }()
+	return s.patiently(until, f)
+}
+
 // turn waits until no other call writes.
-func (s *Store) turn(ctx context.Context) error {
+func (s *Store) turn(ctx context.Context, until time.Time) error {
 	select {
 	case s.writer <- struct{}{}:
 		return nil
 	default:
 	}
-	timeout := time.NewTimer(s.busy)
+	timeout := time.NewTimer(time.Until(until))
 	defer timeout.Stop()
 	select {
 	case s.writer <- struct{}{}:
@@ -59,10 +81,83 @@ func (s *Store) turn(ctx context.Context) error {
 	}
 }
 
+// attempt is transact for whoever has the turn. It waits for the lock for an
+// instant alone.
+func (s *Store) attempt(ctx context.Context, db *sql.DB, f func(tx *sql.Tx) error) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	tx, err := s.begin(ctx, conn)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // does nothing after the commit
+	if err := f(tx); err != nil {
+		return err
+	}
+	err = tx.Commit()
+	if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil {
+		return ctx.Err() // it ended, and so undid the transaction
+	}
+	return err
+}
+
+// begin starts a transaction that holds the lock of those who write.
+//
+// While SQLite waits for a lock, it looks at no context, and a host's connection
+// may have it wait for many seconds. So the connection waits for an instant
+// alone until it has the lock.
+func (s *Store) begin(ctx context.Context, conn *sql.Conn) (tx *sql.Tx, err error) {
+	if s.owns { // Open made the settings
+		return conn.BeginTx(ctx, nil)
+	}
+	// These wait for nobody. A statement whose context ends may be done or not.
+	setting := context.WithoutCancel(ctx)
+	var timeout int
+	if err := conn.QueryRowContext(setting, "PRAGMA busy_timeout").Scan(&timeout); err != nil {
+		return nil, err
+	}
+	if err := setBusyTimeout(setting, conn, instant); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if restored := setBusyTimeout(setting, conn, timeout); restored != nil {
+			if tx != nil {
+				restored = errors.Join(restored, tx.Rollback())
+			}
+			_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // nobody else gets it
+			tx, err = nil, errors.Join(err, restored)
+		}
+	}()
+	if tx, err = conn.BeginTx(ctx, nil); err != nil {
+		return nil, err
+	}
+	// A transaction that does not take the lock when it begins takes it for the
+	// first statement that could write.
+	if _, err = tx.StmtContext(ctx, s.stmts.lock).ExecContext(ctx); err != nil {
+		return nil, errors.Join(err, tx.Rollback())
+	}
+	return tx, nil
+}
+
+// lockText changes nothing.
+const lockText = "UPDATE claviger_epoch SET epoch = epoch WHERE false"
+
+// instant is for how long SQLite waits for a lock by itself, in milliseconds. It
+// looks again after one, and after two more.
+const instant = 3
+
+func setBusyTimeout(ctx context.Context, conn *sql.Conn, ms int) error {
+	_, err := conn.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", ms))
+	return err
+}
+
 // rows runs a query, and for each row stores the columns in dest and calls add.
 func (s *Store) rows(ctx context.Context, stmt *sql.Stmt, args, dest []any, add func() error) error {
 	var rows *sql.Rows
-	err := s.patiently(func() (err error) {
+	err := s.patiently(s.until(), func() (err error) {
 		rows, err = stmt.QueryContext(ctx, args...)
 		return err
 	})
@@ -82,18 +177,14 @@ func (s *Store) rows(ctx context.Context, stmt *sql.Stmt, args, dest []any, add 
 }
 
 // patiently calls f, which does nothing while another process holds a lock that
-// it needs, until it is done, or fails, as it does when its context ends, or has
-// waited for too long. The error is the one to return to the caller.
-//
-// SQLite waits too, but knows no context: with a busy timeout of five seconds a
-// request that has one second left comes back after five. So the connections of
-// Open wait in SQLite for an instant, and the rest of the time is spent here.
-func (s *Store) patiently(f func() error) error {
+// it needs, until it is done, or fails, as it does when its context ends, or the
+// time is over. The error is the one to return to the caller.
+func (s *Store) patiently(until time.Time, f func() error) error {
 	err := f()
 	if !isBusy(err) {
 		return wrap(err)
 	}
-	timeout := time.NewTimer(s.busy)
+	timeout := time.NewTimer(time.Until(until))
 	defer timeout.Stop()
 	pause := time.NewTicker(time.Millisecond)
 	defer pause.Stop()

@@ -28,9 +28,9 @@ func (s *Store) NoteUses(ctx context.Context, uses map[string]time.Time) error {
 	list := make(map[string]int64, len(uses)) // Unix milliseconds
 	for id, t := range uses {
 		if u := t.UTC(); u.Year() < 1970 || u.Year() > 9999 {
-			return &keys.InvalidError{Field: "time", Reason: "of a use is not between 1970 and 9999"}
+			return &keys.InvalidError{Field: keys.FieldTime, Reason: "of a use is not between 1970 and 9999"}
 		}
-		if possible(id) {
+		if keys.PossibleID(id) {
 			list[id] = t.UnixMilli()
 		}
 	}
@@ -52,7 +52,7 @@ func (s *Store) LastUses(ctx context.Context, ids []string) (map[string]time.Tim
 	}
 	list := make([]string, 0, len(ids))
 	for _, id := range ids {
-		if possible(id) {
+		if keys.PossibleID(id) {
 			list = append(list, id)
 		}
 	}

@@ -93,14 +93,14 @@ func TestUsesChangeNoRecord(t *testing.T) {
 	insert(t, s, r)
 	stale := r
 	note(t, s, map[string]time.Time{"a": start, "nobody": start})
-	got, err := s.Get(t.Context(), "a")
+	got, _, err := s.Get(t.Context(), "a")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if d := diff(r, got); d != "" {
 		t.Errorf("after a note (-want +got):\n%s", d)
 	}
-	if _, err := s.Get(t.Context(), "nobody"); !errors.Is(err, keys.ErrNotFound) {
+	if _, _, err := s.Get(t.Context(), "nobody"); !errors.Is(err, keys.ErrNotFound) {
 		t.Errorf("a record was made by a note: %v", err)
 	}
 	stale.RevokedAt = start.Add(time.Hour)
@@ -108,7 +108,7 @@ func TestUsesChangeNoRecord(t *testing.T) {
 		t.Fatalf("an update of the version read before the note: %v", err)
 	}
 	note(t, s, map[string]time.Time{"a": never})
-	if got, err := s.Get(t.Context(), "a"); err != nil || !got.Revoked() {
+	if got, _, err := s.Get(t.Context(), "a"); err != nil || !got.Revoked() {
 		t.Errorf("revoked and then used: revoked %v, %v", got.Revoked(), err)
 	}
 	if got := lastUses(t, s, "a"); !got["a"].Equal(never) {

@@ -12,7 +12,8 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-var recordDefects = slices.Concat(singleDefects, listDefects, contextDefects, raceDefects, historyDefects, parentDefects, useDefects)
+var recordDefects = slices.Concat(singleDefects, listDefects, contextDefects, raceDefects, historyDefects, parentDefects, useDefects,
+	freshDefects, extremeDefects, sweepDefects, reachDefects, countDefects)
 
 // listDefects are those of List and Sweep.
 var listDefects = []*defect{

@@ -35,7 +35,7 @@ func written(change func(was keys.Record, r *keys.Record)) broken {
 func folded(fold func(string) string) broken {
 	return broken{
 		insert: func(b *broken, ctx context.Context, r keys.Record) error {
-			for _, other := range b.noted() {
+			for _, other := range b.few() {
 				if ctx.Err() == nil && fold(other.ID) == fold(r.ID) {
 					return keys.ErrExists
 				}
@@ -43,7 +43,7 @@ func folded(fold func(string) string) broken {
 			return insertNoted(b, ctx, r)
 		},
 		get: func(b *broken, ctx context.Context, id string) (keys.Record, error) {
-			for _, other := range b.noted() {
+			for _, other := range b.few() {
 				if fold(other.ID) == fold(id) {
 					id = other.ID
 				}

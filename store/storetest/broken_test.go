@@ -211,6 +211,15 @@ func (o *overlay) noted() []keys.Record {
 	return o.seen[:len(o.seen):len(o.seen)]
 }
 
+// few is noted, if those are not so many that a search among them takes long.
+func (o *overlay) few() []keys.Record {
+	all := o.noted()
+	if len(all) > 200 {
+		return nil
+	}
+	return all
+}
+
 // insertNoted is an Insert that remembers what was inserted.
 func insertNoted(b *broken, ctx context.Context, r keys.Record) error {
 	err := b.Memory.Insert(ctx, r)

@@ -84,7 +84,11 @@ func (c *clause[S]) judge(t testing.TB, s S, opts *Options[S]) *Violation {
 	defer cancel()
 	p := &probe{ctx: ctx, clause: c.Name, racing: opts.race(), t: t, options: opts, calls: make(chan func())}
 	result := make(chan *Violation, 1)
-	go func() { result <- c.run(p, s) }()
+	id := make(chan string, 1)
+	go func() {
+		id <- goroutineID()
+		result <- c.run(p, s)
+	}()
 
 	timer := time.NewTimer(timeLimit)
 	defer timer.Stop()
@@ -95,7 +99,7 @@ func (c *clause[S]) judge(t testing.TB, s S, opts *Options[S]) *Violation {
 		case call := <-p.calls:
 			call()
 		case <-timer.C:
-			where := running()
+			where := running(<-id)
 			cancel() // what heeds its context ends now
 			select {
 			case <-result:

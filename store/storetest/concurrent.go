@@ -43,12 +43,12 @@ var concurrencyClauses = []clause[keys.Store]{
 	rule("concurrent-lists-are-one-moment",
 		"A page of List shows the records as they are at one moment: it never has a later write without one that had "+
 			"returned before that began. A page that is read in several steps breaks this.",
-		concurrentLists, concurrent, compares, ordered, listFresh),
+		concurrentLists, concurrent, compares, ordered, "list-live-sees-writes"),
 	rule("concurrent-sweep-spares-the-revived",
 		"Sweep looks at a token and removes it in one step. If an Update that gives the token a later end goes well, the token stays, and if "+
 			"the token is removed first, the Update fails with an error that wraps ErrNotFound. Of two Sweeps at once one removes "+
 			"the token and counts it. Reading which tokens are dead and deleting them then breaks this.",
-		concurrentSweep, concurrent, sweepFollows),
+		concurrentSweep, concurrent, sweepFollows, "update-not-found"),
 }
 
 // going returns a function for one racer that reports whether the race goes on. It
@@ -318,6 +318,9 @@ func concurrentSweep(p *probe, s keys.Store) {
 			r := p.sparse(keys.KindToken, fmt.Sprintf("%d-%d", i, n))
 			r.ExpiresAt = expired
 			p.insert(s, r)
+			if n%2 == 1 {
+				pause()
+			}
 			r.ExpiresAt = expires
 			err := s.Update(p.ctx, r)
 			if errors.Is(err, keys.ErrNotFound) {

@@ -23,14 +23,14 @@ var parentClauses = []clause[keys.Store]{
 		"The parent is looked for byte by byte: an ID that differs in case or in a trailing space is "+
 			"another client's. A collation that ignores such things breaks this where tables are joined.",
 		parentIDsAreBytes, withoutParent, idBytes),
+	rule(reaches,
+		"Update changes the record with its ID and no other: none of the organization, none whose ID begins alike or differs in case "+
+			"or a space, and none that has the ID as its parent, its maker or its successor.",
+		updateChangesOne, revokes, increments, "update-not-found", getsParent),
 	rule(parentFresh,
 		"Once an Insert or Update of the record or of its parent has returned, Get sees what it wrote. Tokens of "+
 			"a client that was revoked are accepted where the two are kept together and only one is written.",
-		parentIsFresh, withoutParent, "get-parent-includes-dead", revokes, increments),
-	rule("update-changes-one-record",
-		"Update changes the record with its ID and no other: none of the organization, none whose ID begins alike or differs in case "+
-			"or a space, and none that has the ID as its parent, its maker or its successor.",
-		updateChangesOne, revokes, increments, idBytes, getsParent),
+		parentIsFresh, withoutParent, "get-parent-includes-dead", reaches, seesInserts),
 }
 
 // family fails unless Get of an ID returns these two records.

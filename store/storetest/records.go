@@ -18,9 +18,9 @@ var recordClauses = slices.Concat(
 	revocationClauses,
 	parentClauses,
 	listClauses,
+	extremeClauses,
 	sweepClauses,
 	liveClauses,
-	extremeClauses,
 	contextClauses,
 	concurrencyClauses,
 	crowdClauses,
@@ -70,6 +70,7 @@ const (
 	writesAll      = "update-writes-all-fields"
 	keepsIdentity  = "update-keeps-identity"
 	increments     = "update-increments-the-version"
+	reaches        = "update-changes-one-record"
 	compares       = "update-compares-versions"
 	clears         = "update-clears-fields"
 	revokes        = "revocation-is-written"
@@ -97,6 +98,7 @@ const (
 	countsLiving   = "count-counts-the-living"
 	listsOrgs      = "orgs-are-listed"
 	secondFresh    = "second-handle-sees-writes"
+	inTime         = "broken-database-returns-in-time"
 	noAnswer       = "broken-database-is-no-answer"
 	passesOver     = "uses-unknown-ids-passed-over"
 )

@@ -37,10 +37,6 @@ var secondClauses = []clause[keys.Store]{
 		"Once an Update has returned, every Get that starts later, through another handle too, sees what it wrote, however "+
 			"many read the record meanwhile.",
 		func(p *probe, s, second keys.Store) { p.revokeMany(s, second) }, secondFresh, "concurrent-revoke-is-seen"),
-	secondRule("second-handle-histories-are-linearizable",
-		"Whatever is called at the same time through two handles, each call takes effect at one instant before it returns, "+
-			"as if all had come one after the other.",
-		func(p *probe, s, second keys.Store) { p.recordHistories(s, second) }, linearizable, "second-handle-one-wins", "second-handle-revoke-is-seen"),
 }
 
 func secondSeesWrites(p *probe, a, b keys.Store) {

@@ -51,7 +51,7 @@ var useClauses = []clause[keys.Store]{
 	useRule("uses-change-no-record",
 		"NoteUses changes nothing of a record: not its version, so that an Update of the version read before "+
 			"goes well, and no field, so that it never undoes a revocation.",
-		usesChangeNoRecord, usesRoundTrip, "revoked-records-can-be-updated", compares, listsDead),
+		usesChangeNoRecord, usesRoundTrip, listFresh, compares),
 	useRule("uses-survive-update",
 		"Updates leave the last use as it was, revocations too. An audit of a leaked key begins with when it was last used.",
 		usesSurviveUpdate, "uses-later-wins", "uses-change-no-record"),

@@ -23,7 +23,7 @@ var historyClauses = []clause[keys.Store]{
 		"Whatever is called at the same time, each call takes effect at one instant before it returns, and what it returns "+
 			"is what it would have if the calls had come one after the other. So nobody sees a write that is then "+
 			"refused, or an older version after a newer one, and no Update is lost or refused without cause.",
-		func(p *probe, s keys.Store) { p.recordHistories(s) }, afterDeath, "revoked-records-can-be-updated",
+		recordHistories, seesInserts, afterDeath, "revoked-records-can-be-updated",
 		"concurrent-insert-one-wins", "concurrent-update-one-wins", "concurrent-gets-are-whole", "concurrent-revoke-is-seen"),
 	rule("concurrent-parents-are-linearizable",
 		"Get, among Inserts and Updates of the record and of its parent, returns of each "+
@@ -32,13 +32,12 @@ var historyClauses = []clause[keys.Store]{
 }
 
 // recordHistories has several callers do random things to the same records, and
-// looks whether there is an order of their calls that explains all answers. The
-// callers use the stores in turn.
-func (p *probe) recordHistories(stores ...keys.Store) {
+// looks whether there is an order of their calls that explains all answers.
+func recordHistories(p *probe, s keys.Store) {
 	start := time.Now()
 	for n := 0; n < rounds || time.Since(start) < p.racing; n++ {
 		records := []keys.Record{p.full(keys.KindKey, fmt.Sprint("key ", n)), p.full(keys.KindClient, fmt.Sprint("client ", n))}
-		p.explain(stores, n, records, (*witness).get)
+		p.explain(s, n, records, (*witness).get)
 	}
 }
 
@@ -49,17 +48,17 @@ func parentHistories(p *probe, s keys.Store) {
 	for n := 0; n < rounds || time.Since(start) < p.racing; n++ {
 		client := p.full(keys.KindClient, fmt.Sprint("client ", n))
 		records := []keys.Record{client, p.tokenOf(client, fmt.Sprint("token ", n))}
-		p.explain([]keys.Store{s}, n, records, (*witness).getBoth)
+		p.explain(s, n, records, (*witness).getBoth)
 	}
 }
 
 // explain records the histories of a round, and fails if one of them cannot be.
-func (p *probe) explain(stores []keys.Store, round int, records []keys.Record, read func(*witness, string)) {
+func (p *probe) explain(s keys.Store, round int, records []keys.Record, read func(*witness, string)) {
 	var clock atomic.Int64
 	witnesses := make([]*witness, racers)
 	p.parallel(racers, func(i int) {
 		w := &witness{
-			probe: p, store: stores[i%len(stores)], clock: &clock, number: i, read: read,
+			probe: p, store: s, clock: &clock, number: i, read: read,
 			random: rand.New(rand.NewPCG(uint64(round), uint64(i))),
 			seen:   make(map[string]keys.Record), histories: make(map[string]history),
 		}

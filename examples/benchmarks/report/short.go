@@ -19,7 +19,7 @@ var selection = []struct {
 	{"`Guard.Check`: key, limit and scope", "Check", "claviger", nil},
 	{"`Guard.Require`: the same, principal in the context, quota fields", "Path", "claviger", authenticators},
 	{"`Guard.Require` without quota fields", "PathBare", "claviger", authenticators},
-	{"`Guard.RequireFunc` without quota fields", "PathBare", "claviger-typed", authenticators},
+	{"`Guard.Check` in a handler, without quota fields", "PathBare", "claviger-typed", authenticators},
 	{"a wrong secret refused, beside a request accepted", "Reject", "wrong_secret", nil},
 	{"the limit's refusal, beside a request accepted", "Reject", "limit", nil},
 	{"a request to a real server, beside the bare handler", "Server", "claviger", nil},

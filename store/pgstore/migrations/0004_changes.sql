@@ -36,7 +36,8 @@ CREATE UNLOGGED TABLE feed (
 	marked_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
-INSERT INTO feed DEFAULT VALUES;
+-- No process can have announced itself before, so nothing can have been lost.
+INSERT INTO feed (since) VALUES ('-infinity');
 
 -- The processes that keep copies, under random IDs, and for how many milliseconds
 -- at most they use one without a look at the feed. The epoch is the nonce under

@@ -1,29 +1,41 @@
--- Removes dead tokens of one shard. KEYS: the deaths, then for each token its
--- record and its index. ARGV: the first time of death to leave alone, then for
--- each token its ID and the organization that it had when it was looked up.
--- Returns how many were removed, and how many were taken off the list alone.
+-- Removes tokens of one shard that have ended. KEYS: the deaths and the
+-- organizations of the shard; then for each organization the three lists of its
+-- tokens, and the lists of its live and revoked keys and clients; then the
+-- records of the tokens. ARGV: the first time of death to leave alone, the number
+-- of organizations, their names, then for each token its ID and the number of the
+-- organization that it had when it was looked up. Returns how many were removed.
 --
 -- Each token is looked at again, since it may have been swept, and its ID used
 -- by others, meanwhile. What is there and is no token, or belongs to nobody,
--- would stand in the way of others for ever, and so it is taken off the list.
-local removed, dropped = 0, 0
-for i = 2, #ARGV, 2 do
-  local id, org, record, index = ARGV[i], ARGV[i + 1], KEYS[i], KEYS[i + 1]
+-- would stand in the way of others forever, and so it is taken off the deaths.
+local removed = 0
+local orgs = tonumber(ARGV[2])
+local record = 2 + 7 * orgs
+for i = 3 + orgs, #ARGV, 2 do
+  record = record + 1
+  local id, org = ARGV[i], tonumber(ARGV[i + 1])
   local death = redis.call('ZSCORE', KEYS[1], id)
   if death and tonumber(death) < tonumber(ARGV[1]) then
-    local type, now = redis.call('TYPE', record).ok, {}
-    if type == 'hash' then
-      now = redis.call('HMGET', record, 'org', 'kind')
+    local now = {}
+    if redis.call('TYPE', KEYS[record]).ok == 'hash' then
+      now = redis.call('HMGET', KEYS[record], 'org', 'kind')
     end
     if now[2] ~= 'token' or not now[1] then
       redis.call('ZREM', KEYS[1], id)
-      dropped = dropped + 1
-    elseif now[1] == org then
+    elseif now[1] == ARGV[2 + org] then
       redis.call('ZREM', KEYS[1], id)
-      redis.call('ZREM', index, id)
-      redis.call('DEL', record)
+      for list = 7 * org - 4, 7 * org - 2 do
+        redis.call('ZREM', KEYS[list], id)
+      end
+      redis.call('DEL', KEYS[record])
       removed = removed + 1
     end
   end
 end
-return {removed, dropped}
+for org = 1, orgs do
+  local first = 7 * org - 4
+  if redis.call('EXISTS', KEYS[first], KEYS[first + 1], unpack(KEYS, first + 3, first + 6)) == 0 then
+    redis.call('ZREM', KEYS[2], ARGV[2 + org])
+  end
+end
+return removed

@@ -1,43 +1,44 @@
--- Replaces what may change of a record. KEYS: the record, the deaths of its
--- shard, in one slot. ARGV: the ID, the organization, the version expected, the
--- time of revocation or '', the time of death or '', the lifetime of a client's
--- tokens or '', the length of the next part, fields and values to set, fields
--- to drop. Returns 0 if there is no such record, 1 if it was written, 2 on a
--- conflict, 3 if the record is corrupt.
-local old = redis.call('HMGET', KEYS[1], 'org', 'kind', 'version', 'revoked')
-if not old[1] then
-  return redis.call('EXISTS', KEYS[1]) == 1 and 3 or 0
-end
-if old[1] ~= ARGV[2] then
-  return 0
-end
--- Versions are compared as text: numbers here are exact only up to 2^53.
-if old[3] ~= ARGV[3] then
-  return 2
-end
-if old[4] then
-  local was, is = tonumber(old[4]), tonumber(ARGV[4])
-  if not was then
-    return 3
+-- Replaces what may change of a record, if the record is as expected. KEYS: the
+-- record, the lists of live ones, of revoked ones and of ends, and the deaths of
+-- its shard, all in one slot. ARGV: the ID; what is expected of the
+-- organization, the kind, the time of revocation ('' for none) and the version, in
+-- both of its forms; the version to write, for either of them; '1' if the record
+-- is revoked now; when it expires or ''; when a token ends or ''; the length of
+-- the next part, fields and values to set, fields to drop. Returns 1 if it was
+-- written, and else the record as it is, for the caller to say why it was not.
+local old = redis.call('HMGET', KEYS[1], 'org', 'kind', 'revoked', 'version')
+local version = nil
+if old[1] == ARGV[2] and old[2] == ARGV[3] and (old[3] or '') == ARGV[4] then
+  -- Versions are compared as text: numbers here are exact only up to 2^53.
+  if old[4] == ARGV[5] then
+    version = ARGV[7]
+  elseif old[4] == ARGV[6] then
+    version = ARGV[8]
   end
-  if not is or is > was then
-    return 2
-  end
+end
+if not version then
+  return refusal() or redis.call('HGETALL', KEYS[1])
+end
+if ARGV[9] == '1' then
+  -- A server that is out of memory lets a script do all if its first write needs
+  -- none.
+  redis.call('ZREM', KEYS[2], ARGV[1])
+  redis.call('ZADD', KEYS[3], 0, ARGV[1])
+  redis.call('ZREM', KEYS[4], ARGV[1])
+elseif ARGV[10] ~= '' then
+  redis.call('ZADD', KEYS[4], ARGV[10], ARGV[1])
+else
+  redis.call('ZREM', KEYS[4], ARGV[1])
 end
 if old[2] == 'token' then
-  if ARGV[5] == '' then
-    redis.call('ZREM', KEYS[2], ARGV[1])
+  if ARGV[11] ~= '' then
+    redis.call('ZADD', KEYS[5], ARGV[11], ARGV[1])
   else
-    redis.call('ZADD', KEYS[2], ARGV[5], ARGV[1])
+    redis.call('ZREM', KEYS[5], ARGV[1])
   end
 end
-local last = 7 + tonumber(ARGV[7])
-redis.call('HSET', KEYS[1], unpack(ARGV, 8, last))
-if old[2] == 'client' and ARGV[6] ~= '' then
-  redis.call('HSET', KEYS[1], 'life', ARGV[6])
-else
-  redis.call('HDEL', KEYS[1], 'life')
-end
+local last = 12 + tonumber(ARGV[12])
+redis.call('HSET', KEYS[1], 'version', version, unpack(ARGV, 13, last))
 if #ARGV > last then
   redis.call('HDEL', KEYS[1], unpack(ARGV, last + 1))
 end

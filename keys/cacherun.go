@@ -1,0 +1,146 @@
+package keys
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+)
+
+const (
+	// touchEvery is how often an announcement is written anew, idleAfter how long
+	// ago it was when another process takes it for that of a cache that is no more.
+	touchEvery = time.Minute
+	idleAfter  = 10 * time.Minute
+)
+
+// settleTime returns how long a change takes to be everywhere if the longest
+// lease is so long: a fifth more, for clocks that run at different speed.
+func settleTime(lease time.Duration) time.Duration { return lease + lease/5 }
+
+// Run announces the cache in the store, and asks for changes until ctx ends. Then
+// it stops the cache, takes the announcement back, and returns the error of that.
+// It runs once at a time. If the store fails, Run goes on trying, and checks read
+// the store meanwhile.
+func (c *Cache) Run(ctx context.Context) error {
+	if !c.running.CompareAndSwap(false, true) {
+		return errors.New("keys: Cache.Run is running already")
+	}
+	defer c.running.Store(false)
+	for ctx.Err() == nil {
+		// The ID is random, since two processes must not have one announcement.
+		id := rand.Text()
+		if err := c.call(ctx, func(ctx context.Context) error { return c.feed.Announce(ctx, id, c.opts.Lease) }); err != nil {
+			c.fail(ctx, err)
+			pause(ctx, c.opts.Lease)
+		} else {
+			c.run.Add(1)
+			c.follow(ctx, id)
+			c.began.Store(nil) // before the announcement is taken back
+		}
+		if err := c.withdraw(ctx, id); err != nil && ctx.Err() != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// call calls the store with a context that ends.
+func (c *Cache) call(ctx context.Context, do func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
+	defer cancel()
+	return do(ctx)
+}
+
+// fail counts and reports a failure, unless it is the end.
+func (c *Cache) fail(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	c.failed.Add(1)
+	if c.opts.OnError != nil {
+		c.opts.OnError(err)
+	}
+}
+
+// pause waits for a time, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+func (c *Cache) withdraw(ctx context.Context, ids ...string) error {
+	ctx, cancel := cleanUp(ctx)
+	defer cancel()
+	return c.feed.Withdraw(ctx, ids...)
+}
+
+// follow asks for changes until ctx ends, or until the announcement is not there
+// any more. It asks only after the announcement was answered.
+func (c *Cache) follow(ctx context.Context, id string) {
+	var at Position
+	var idle idleCaches
+	touched := time.Now()
+	for ctx.Err() == nil {
+		began := time.Now() // before the store is asked
+		changes, err := c.poll(ctx, id, at)
+		switch {
+		case errors.Is(err, ErrNotAnnounced):
+			c.fail(ctx, err)
+			return
+		case err != nil:
+			c.fail(ctx, err)
+		default:
+			// First the records are dropped, then the lease is extended.
+			number := c.polled.Load() + 1
+			c.drop(number, changes)
+			c.polled.Store(number)
+			at = changes.Next
+			c.began.Store(&began)
+		}
+		if since(touched) > touchEvery {
+			touched = time.Now()
+			if err := c.tidy(ctx, id, &idle); err != nil {
+				c.fail(ctx, err)
+			}
+		}
+		pause(ctx, c.opts.Lease/4-since(began))
+	}
+}
+
+func (c *Cache) poll(ctx context.Context, id string, at Position) (changes Changes, err error) {
+	err = c.call(ctx, func(ctx context.Context) error {
+		changes, err = c.feed.Poll(ctx, id, at)
+		return err
+	})
+	return changes, err
+}
+
+// idleCaches are announcements of caches that are no more, by all appearance.
+type idleCaches struct {
+	ids    []string
+	marked time.Time
+}
+
+// tidy writes the announcement anew, and removes those of processes that did not
+// take theirs back: they are marked, and removed when a cache that is in use all
+// the same must have seen the mark. No clock of the store's decides about that.
+func (c *Cache) tidy(ctx context.Context, id string, idle *idleCaches) error {
+	err := c.call(ctx, func(ctx context.Context) error { return c.feed.Announce(ctx, id, c.opts.Lease) })
+	if len(idle.ids) > 0 && time.Since(idle.marked) > settleTime(MaxLease) { // by the clock that may stand still
+		err = errors.Join(err, c.withdraw(ctx, idle.ids...))
+		*idle = idleCaches{}
+	}
+	if len(idle.ids) == 0 {
+		err = errors.Join(err, c.call(ctx, func(ctx context.Context) (err error) {
+			idle.ids, err = c.feed.MarkIdle(ctx, idleAfter)
+			return err
+		}))
+		idle.marked = time.Now()
+	}
+	return err
+}

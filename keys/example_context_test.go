@@ -1,0 +1,22 @@
+package keys_test
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/claviger-auth/claviger/keys"
+)
+
+// A host with sessions of its own hands on who they are of as a guard does that
+// has checked a key.
+func ExampleNewContext() {
+	ctx := keys.NewContext(context.Background(), keys.Principal{Org: "acme", ID: "user:anna"})
+
+	principal, ok := keys.FromContext(ctx)
+	fmt.Println(principal.Org, principal.ID, ok)
+	_, ok = keys.FromContext(context.Background())
+	fmt.Println(ok)
+	// Output:
+	// acme user:anna true
+	// false
+}

@@ -1,0 +1,38 @@
+package httpjson
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+)
+
+// TimeFormat is the layout of times in answers, for [time.Time.Format] of a
+// time in UTC: ISO 8601 with milliseconds, as in "2026-01-01T00:00:00.000Z".
+const TimeFormat = "2006-01-02T15:04:05.000Z"
+
+// Timestamp returns t as [TimeFormat] has it. Parts of a millisecond are cut off.
+func Timestamp(t time.Time) string { return t.UTC().Format(TimeFormat) }
+
+// Write answers with a status and the JSON text of v. The answer is not to be
+// cached or taken for another type. Headers that are set before stay, but for
+// Content-Type, Cache-Control and X-Content-Type-Options. If v cannot be encoded,
+// which is a mistake in the program, the answer is 500 server_error instead.
+func Write(w http.ResponseWriter, status int, v any) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		status = http.StatusInternalServerError
+		text = []byte(`{"error":"server_error","error_description":"the answer cannot be written"}`)
+	}
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Type", "application/json")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(text, '\n')) // a client that has gone needs no answer
+}
+
+// WriteNothing answers 204 without a body. The answer is not to be cached.
+func WriteNothing(w http.ResponseWriter) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusNoContent)
+}

@@ -1,0 +1,125 @@
+package httpjson
+
+import (
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/claviger-auth/claviger/keys"
+)
+
+// Bounds on the length of a list.
+const (
+	defaultPage = 100
+	maxPage     = 200
+)
+
+// ReadQuery returns the query parameters of a request, each of which must be
+// one of names and be there at most once. The error is a [*Refusal], ready for
+// [Refuse]: 400 invalid_request. Handlers that take no parameters give no names.
+func ReadQuery(r *http.Request, names ...string) (url.Values, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, invalidRequest("the query is malformed")
+	}
+	for name := range query {
+		if !slices.Contains(names, name) {
+			return nil, invalidRequest("the query has a parameter that is not known here")
+		}
+	}
+	for _, name := range names {
+		if len(query[name]) > 1 {
+			return nil, invalidRequest(name + " is there twice")
+		}
+	}
+	return query, nil
+}
+
+// A Page says which part of a list a request asks for. Its fields are those of
+// a [keys.Query].
+type Page struct {
+	After string // only IDs that come after this one; "" for all
+	Limit int    // at most so many, from 1 to 200
+	Live  bool   // revoked ones are left out
+}
+
+// ReadPage reads the query of a request for a list. The parameters, all
+// optional, are:
+//
+//   - limit: the length of the list, from 1 to 200, and 100 if absent;
+//   - cursor: what [Cursor] returned for the list before;
+//   - include=revoked: revoked ones are listed too.
+//
+// The error is a [*Refusal], ready for [Refuse]: 422 invalid_value for other values, and
+// 400 invalid_request as [ReadQuery] says.
+func ReadPage(r *http.Request) (Page, error) {
+	page := Page{Limit: defaultPage, Live: true}
+	query, err := ReadQuery(r, "limit", "cursor", "include")
+	if err != nil {
+		return Page{}, err
+	}
+	for _, name := range []string{"limit", "cursor", "include"} {
+		if query.Has(name) && !page.set(name, query.Get(name)) {
+			return Page{}, invalidValue(name + " is not valid here")
+		}
+	}
+	return page, nil
+}
+
+// set sets a parameter and reports whether its value is a good one.
+func (p *Page) set(name, value string) (ok bool) {
+	switch name {
+	case "limit":
+		n, err := strconv.ParseUint(value, 10, 16)
+		p.Limit = int(n)
+		return err == nil && n >= 1 && n <= maxPage
+	case "cursor":
+		p.After, ok = parseCursor(value)
+		return ok
+	default:
+		p.Live = false
+		return value == "revoked"
+	}
+}
+
+// cursorVersion marks cursors, so that their meaning can change one day
+// without old ones being taken for new.
+const cursorVersion = "1:"
+
+var cursorEncoding = base64.RawURLEncoding
+
+// Cursor returns the opaque text for the position after an ID, which [ReadPage]
+// reads. The ID must be one for which [keys.PossibleID] is true. The text holds
+// nothing that its reader was not shown.
+func Cursor(lastID string) string {
+	return cursorEncoding.EncodeToString([]byte(cursorVersion + lastID))
+}
+
+// parseCursor returns the ID in a text that Cursor returned.
+func parseCursor(text string) (lastID string, ok bool) {
+	data, err := cursorEncoding.DecodeString(text)
+	id, ok := strings.CutPrefix(string(data), cursorVersion)
+	// The decoder passes over line breaks and loose bits; cursors have none.
+	return id, err == nil && ok && keys.PossibleID(id) && Cursor(id) == text
+}
+
+// ReadBool returns the query parameter name of a request that may have no other:
+// true or false, and false if it is absent. The error is a [*Refusal], ready for
+// [Refuse]: 422 invalid_value for other values, and 400 invalid_request as
+// [ReadQuery] says.
+func ReadBool(r *http.Request, name string) (bool, error) {
+	query, err := ReadQuery(r, name)
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case !query.Has(name) || query.Get(name) == "false":
+		return false, nil
+	case query.Get(name) == "true":
+		return true, nil
+	}
+	return false, invalidValue(name + " is not true or false")
+}

@@ -1,0 +1,108 @@
+package keys
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// outageInterval is how often refusals for want of an answer are logged.
+const outageInterval = 10 * time.Second
+
+// LogEvents returns a hook that logs to logger: accepted requests and those
+// whose client has gone at level Debug, refused ones and changes at Info, and
+// failures at Error.
+//
+// While a store is down, every request is refused with [ReasonUnavailable]. The
+// first of these is logged. Of those that follow within ten seconds only the number
+// is, as "count" in a line at the next event after that time. Changes that failed
+// are always logged.
+//
+// Each call returns a hook that counts by itself. It is safe for concurrent use.
+func LogEvents(logger *slog.Logger) Hook {
+	return (&eventLog{logger: logger}).log
+}
+
+// An eventLog is the hook of LogEvents.
+type eventLog struct {
+	logger *slog.Logger
+	outage outage
+}
+
+func (l *eventLog) log(ctx context.Context, e Event) {
+	down := e.Type == Refused && e.Reason == ReasonUnavailable
+	count, log := l.outage.next(down)
+	if down && !log {
+		return
+	}
+	if !down && count > 0 { // what is left of an outage that is over
+		l.write(ctx, slog.LevelError, Event{Type: Refused, Reason: ReasonUnavailable}, count)
+		count = 0
+	}
+	level := slog.LevelInfo
+	switch {
+	case e.Reason == ReasonCanceled, e.Type == Accepted:
+		level = slog.LevelDebug
+	case e.Err != nil, down:
+		level = slog.LevelError
+	}
+	l.write(ctx, level, e, count)
+}
+
+// write logs an event, with the number of those that it stands for if that is not
+// zero.
+func (l *eventLog) write(ctx context.Context, level slog.Level, e Event, count int64) {
+	if !l.logger.Enabled(ctx, level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 7)
+	for _, a := range [...]slog.Attr{
+		slog.String("org", e.Org), slog.String("id", e.ID),
+		slog.String("kind", string(e.Kind)), slog.String("reason", e.Reason),
+	} {
+		if a.Value.String() != "" {
+			attrs = append(attrs, a)
+		}
+	}
+	if e.Err != nil {
+		attrs = append(attrs, slog.Any("error", e.Err))
+	}
+	if count > 0 {
+		attrs = append(attrs, slog.Int64("count", count))
+	}
+	if by, ok := FromContext(ctx); ok && by.ID != e.ID {
+		attrs = append(attrs, slog.String("by", by.ID))
+	}
+	l.logger.LogAttrs(ctx, level, "credential "+e.Type.String(), attrs...)
+}
+
+// An outage counts the requests that were refused for want of an answer.
+type outage struct {
+	count atomic.Int64 // since the last line
+
+	mu     sync.Mutex
+	logged time.Time // when the last line was written
+}
+
+// next counts an event, which is such a refusal if down is set. If log is set, a
+// line is due for the refusals that were counted. Count is their number, or 0 if
+// there is but this one.
+func (o *outage) next(down bool) (count int64, log bool) {
+	if down {
+		o.count.Add(1)
+	} else if o.count.Load() == 0 {
+		return 0, false // as it is almost always, so no lock is taken
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if time.Since(o.logged) < outageInterval {
+		return 0, false
+	}
+	o.logged = time.Now()
+	if count = o.count.Swap(0); count == 1 && down {
+		count = 0
+	}
+	return count, true
+}

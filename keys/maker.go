@@ -1,0 +1,214 @@
+package keys
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/claviger-auth/claviger/scopes"
+)
+
+// A maker is a principal as it is now, and when its lasting credential ends.
+type maker struct {
+	Principal
+	ends time.Time
+}
+
+// Recheck returns the principal as it is now. It is for handlers that let time
+// pass between the check of a request and its effect, as by reading a body:
+// whoever holds the body back must not act with rights that were taken away
+// meanwhile. A principal without a Kind, which is the host's own, is returned as
+// it is. The error is [ErrCallerEnded] or wraps [ErrUnavailable].
+func (m *Manager) Recheck(ctx context.Context, p Principal) (Principal, error) {
+	now, err := m.look(ctx, p)
+	return now.Principal, err
+}
+
+// look is Recheck that also says when the lasting credential ends.
+func (m *Manager) look(ctx context.Context, p Principal) (maker, error) {
+	if p.Kind == "" {
+		return maker{Principal: p}, nil
+	}
+	var buf, parentBuf Record
+	// Not from a cache: what is read here decides what is written.
+	rec, parent, err := &buf, &parentBuf, m.verifier.read(ctx, p.ID, &buf, &parentBuf)
+	if err == ErrUnknown {
+		err = ErrCallerEnded
+	}
+	if err != nil {
+		return maker{}, err
+	}
+	return m.standing(ctx, &p, rec, parent)
+}
+
+// standing is look for a record that was read, and its parent.
+func (m *Manager) standing(ctx context.Context, p *Principal, rec, parent *Record) (maker, error) {
+	now := time.Now()
+	if rec.Org != p.Org || rec.Kind != p.Kind || rec.Revoked() || rec.Expired(now) || rec.Disabled() {
+		return maker{}, ErrCallerEnded
+	}
+	var found maker
+	err := m.verifier.fill(ctx, &found.Principal, rec, parent, now)
+	if err == ErrRevoked || err == ErrPaused {
+		err = ErrCallerEnded
+	}
+	if err != nil {
+		return maker{}, err
+	}
+	if found.ends = rec.ExpiresAt; rec.Kind == KindToken {
+		found.ends = parent.ExpiresAt
+	}
+	return found, nil
+}
+
+// name returns what stands in CreatedBy of what a principal makes.
+func (p *Principal) name() string {
+	switch {
+	case p.Kind != "":
+		return p.LastingID()
+	case strings.Contains(p.ID, ":"):
+		return p.ID
+	}
+	return "host:" + p.ID
+}
+
+// holds says whether the principal holds all scopes of a set, not counting those
+// that everybody holds.
+func (m *Manager) holds(p *maker, set scopes.Set) error {
+	if !p.Scopes.Union(m.catalog.Always()).ContainsAll(set) {
+		return &BeyondError{FieldScopes}
+	}
+	return nil
+}
+
+// covers says whether the principal has all that a record has.
+func (m *Manager) covers(ctx context.Context, p *maker, rec *Record) error {
+	if err := m.holds(p, rec.Scopes); err != nil {
+		return err
+	}
+	if err := m.affords(ctx, p, rec); err != nil {
+		return err
+	}
+	switch {
+	case !p.Networks.Covers(rec.Networks):
+		return &BeyondError{FieldNetworks}
+	case !m.reaches(p, m.environment(rec)):
+		return &BeyondError{FieldEnvironment}
+	}
+	return nil
+}
+
+// affords says whether the principal's limit is no lower than that of a record.
+func (m *Manager) affords(ctx context.Context, p *maker, rec *Record) error {
+	limit, err := m.limit(ctx, rec.Org, rec.RateLimit)
+	if err == nil && limit > p.RateLimit {
+		err = &BeyondError{FieldRateLimit}
+	}
+	return err
+}
+
+// reaches reports whether the principal may make something in an environment.
+func (m *Manager) reaches(p *maker, environment string) bool {
+	all := m.key.Environments()
+	return p.Environment == "" || len(all) == 0 || p.Environment == all[0] || p.Environment == environment
+}
+
+// withinLife says whether a record ends no later than the principal.
+func withinLife(p *maker, rec *Record) error {
+	if !earlier(rec.ExpiresAt, p.ends).Equal(rec.ExpiresAt) {
+		return &BeyondError{FieldLifetime}
+	}
+	return nil
+}
+
+// mayHaveMade says whether the principal may have made what a record is of.
+func (m *Manager) mayHaveMade(ctx context.Context, p *maker, rec *Record) error {
+	if err := m.covers(ctx, p, rec); err != nil {
+		return err
+	}
+	return withinLife(p, rec)
+}
+
+// permits says whether the principal may make a change that leads to rec.
+func (m *Manager) permits(ctx context.Context, p *maker, rec *Record, c Change) error {
+	if c.Lifetime != nil {
+		if err := withinLife(p, rec); err != nil {
+			return err
+		}
+	}
+	if c.Disabled != nil && !*c.Disabled {
+		return m.covers(ctx, p, rec)
+	}
+	if c.Scopes != nil {
+		if err := m.holds(p, rec.Scopes); err != nil {
+			return err
+		}
+	}
+	if c.Networks != nil && !p.Networks.Covers(rec.Networks) {
+		return &BeyondError{FieldNetworks}
+	}
+	if c.RateLimit != nil {
+		return m.affords(ctx, p, rec)
+	}
+	return nil
+}
+
+// recordOf returns the record of what the principal makes.
+func (m *Manager) recordOf(ctx context.Context, p *maker, spec Spec) (Record, error) {
+	if spec.Kind == KindClient && spec.Scopes == nil {
+		spec.Scopes = p.Scopes.Intersect(m.catalog.Grantable()).Names()
+	}
+	if spec.Environment == "" {
+		spec.Environment = p.Environment
+	}
+	if spec.Networks.IsEmpty() {
+		spec.Networks = p.Networks
+	}
+	spec.CreatedBy = p.name()
+	rec, err := m.record(p.Org, spec)
+	if err != nil {
+		return Record{}, err
+	}
+	if spec.RateLimit == 0 {
+		if rec.RateLimit, err = m.figure(ctx, p); err != nil {
+			return Record{}, err
+		}
+	}
+	rec.ExpiresAt = earlier(rec.ExpiresAt, p.ends)
+	return rec, m.covers(ctx, p, &rec)
+}
+
+// figure returns the limit in the record of a new credential that asks for none:
+// what the plan gives if the principal has all of that, and else the default as
+// far as the principal has it.
+func (m *Manager) figure(ctx context.Context, p *maker) (int, error) {
+	switch {
+	case p.RateLimit < 1:
+		return 0, &BeyondError{FieldRateLimit}
+	case m.plan == nil:
+		return min(m.rateLimit, p.RateLimit), nil
+	}
+	plan, err := m.limit(ctx, p.Org, 0)
+	if err != nil || plan <= p.RateLimit {
+		return 0, err
+	}
+	return p.RateLimit, nil
+}
+
+// withinCap says whether an organization has no more keys or clients than it may
+// have, with a new one among them. Of several that are made at once, each counts
+// all the others, so there is never one too many.
+func (m *Manager) withinCap(ctx context.Context, rec *Record) error {
+	most := m.caps[rec.Kind]
+	if most < 0 {
+		return nil
+	}
+	n, err := m.Count(ctx, rec.Org, rec.Kind, most+1)
+	if err != nil {
+		return err
+	}
+	if n > most {
+		return ErrLimitReached
+	}
+	return nil
+}

@@ -1,0 +1,64 @@
+package keys
+
+import "context"
+
+// undo takes a change to a record back: the fields that the change touched, and no
+// others, get the values that they had before. Somebody may have changed them
+// again since, perhaps by the same rights, which are not there any more. Then a
+// field gets no more than it had before the change.
+func (m *Manager) undo(ctx context.Context, before, after *Record) error {
+	_, rec, err := m.update(ctx, before.Org, before.Kind, before.ID, true, func(rec *Record) error {
+		m.takeOut(rec, before, after)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	m.tell(ctx, Changed, &rec)
+	return nil
+}
+
+// takeOut is undo in a record that was read just now.
+func (m *Manager) takeOut(rec, before, after *Record) {
+	revert(&rec.Label, before.Label, after.Label)
+	revert(&rec.Metadata, before.Metadata, after.Metadata)
+	revert(&rec.ReplacedBy, before.ReplacedBy, after.ReplacedBy)
+	if before.Digest != after.Digest && rec.Digest == after.Digest {
+		rec.Digest, rec.Previous, rec.PreviousExpiresAt = before.Digest, before.Previous, before.PreviousExpiresAt
+	}
+	if !before.DisabledAt.Equal(after.DisabledAt) && rec.DisabledAt.Equal(after.DisabledAt) {
+		rec.DisabledAt = before.DisabledAt
+	}
+	if before.Scopes != after.Scopes {
+		revert(&rec.Scopes, before.Scopes, after.Scopes)
+		rec.Scopes = rec.Scopes.Intersect(before.Scopes)
+	}
+	if before.Networks != after.Networks {
+		revert(&rec.Networks, before.Networks, after.Networks)
+		if !before.Networks.Covers(rec.Networks) {
+			rec.Networks = before.Networks
+		}
+	}
+	if before.RateLimit != after.RateLimit {
+		revert(&rec.RateLimit, before.RateLimit, after.RateLimit)
+		if before.RateLimit != 0 {
+			rec.RateLimit = lower(rec.RateLimit, before.RateLimit)
+		} else if m.plan == nil && rec.RateLimit > m.rateLimit {
+			rec.RateLimit = 0
+		}
+	}
+	if !before.ExpiresAt.Equal(after.ExpiresAt) {
+		if rec.ExpiresAt.Equal(after.ExpiresAt) {
+			rec.ExpiresAt = before.ExpiresAt
+		}
+		rec.ExpiresAt = earlier(rec.ExpiresAt, before.ExpiresAt)
+	}
+}
+
+// revert gives a field that a change touched the value that it had before, unless
+// it has another one by now.
+func revert[T comparable](field *T, before, after T) {
+	if *field == after {
+		*field = before
+	}
+}

@@ -1,0 +1,216 @@
+package middleware
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/keys/httpjson"
+	"github.com/claviger-auth/claviger/ratelimit"
+)
+
+// Check decides whether r may go on to a handler that needs n. It takes the cost
+// from the quota, so call it once for each request. It writes nothing: give a
+// non-nil error to [Guard.Refuse], with the Access, which holds what was found
+// until then. For a request that goes on, [Access.SetHeader] writes the quota's
+// fields, and [NewContext] hands the Access on.
+//
+// If the context of r has the Access of an earlier check, as behind another guard,
+// the credential, its networks and its scopes are checked again. But the request
+// only pays what n costs above what it was charged before, if the limiter, the
+// space and the bucket are the same. So do not check several requests, such as the
+// messages of a stream, under a context with an Access.
+//
+// The error is [ErrNoCredential], [ErrSeveralCredentials], one of the [Verifier],
+// [ErrNetwork], [ErrOverLimit] or [ErrScope], or wraps [ErrUnavailable] or
+// [ErrClientGone]. A name in n that is no scope token is a scope that nobody holds,
+// and a cost below 1 is 1.
+func (g *Guard) Check(r *http.Request, n Need) (a Access, err error) {
+	err = g.check(r, &rule{need: n}, &a)
+	return a, err
+}
+
+// CheckText is [Guard.Check] for what is not an http.Request: text is the
+// credential alone, as [Bearer] returns it, and addr the address that the request
+// comes from. The zero Addr is one that is not known: it is outside of all
+// networks.
+func (g *Guard) CheckText(ctx context.Context, text string, addr netip.Addr, n Need) (a Access, err error) {
+	err = g.decide(&request{ctx: ctx, text: text, addr: addr}, &rule{need: n}, &a)
+	return a, err
+}
+
+// A request is what a decision is made on.
+type request struct {
+	ctx  context.Context
+	text string        // the credential
+	err  error         // why there is none
+	http *http.Request // nil if addr is set
+	addr netip.Addr
+
+	claim keys.Claim // what was presented, for the hook
+}
+
+// address returns the address that a request comes from. It is only asked where it
+// matters.
+func (q *request) address(p *Proxies) netip.Addr {
+	if q.http != nil {
+		return p.Addr(q.http)
+	}
+	return q.addr
+}
+
+// check decides about an HTTP request.
+func (g *Guard) check(r *http.Request, rule *rule, a *Access) error {
+	q := request{ctx: r.Context(), http: r}
+	q.text, q.err = g.sources.find(r.Header)
+	return g.decide(&q, rule, a)
+}
+
+// decide decides about a request, with what it finds out in a, which is zero. It
+// tells the hook.
+func (g *Guard) decide(q *request, rule *rule, a *Access) error {
+	now := time.Now()
+	a.guard, a.outer = g, accessOf(q.ctx)
+	err := g.examine(q, rule, now, a)
+	if err != nil && httpjson.ClientGone(q.ctx) && answerTo(err).answer == unavailable {
+		err = fmt.Errorf("%w: %w", ErrClientGone, err)
+	}
+	if g.hook != nil {
+		g.tell(q, a, now, err)
+	}
+	return err
+}
+
+// examine goes through the steps of a check. Their order is promised.
+func (g *Guard) examine(q *request, rule *rule, now time.Time, a *Access) (err error) {
+	if q.err != nil {
+		return q.err
+	}
+	if err := g.authenticate(q, now, a); err != nil {
+		return err
+	}
+	if networks := a.Principal.Networks; !networks.IsEmpty() && !networks.Allows(q.address(g.proxies)) {
+		return ErrNetwork
+	}
+	if err := g.charge(q, rule, now, a); err != nil {
+		return err
+	}
+	if !rule.need.met(&a.Principal) {
+		if a.Scope = rule.scope; a.Scope == "" {
+			a.Scope = rule.need.scope()
+		}
+		return ErrScope
+	}
+	return nil
+}
+
+// authenticate finds out who a request comes from.
+func (g *Guard) authenticate(q *request, now time.Time, a *Access) (err error) {
+	if g.failed == nil {
+		return verify(q.ctx, g.verifier, q.text, now, &a.Principal, &q.claim)
+	}
+	from := g.failed.bucket(q.address(g.proxies))
+	if d, err := g.failed.look(from, now); err != nil || !d.Allowed {
+		a.Quota, a.policy = d, failures
+		return notAdmitted(err)
+	}
+	err = verify(q.ctx, g.verifier, q.text, now, &a.Principal, &q.claim)
+	if err != nil && answerTo(err).answer == invalid {
+		g.failed.note(from, now)
+	}
+	return err
+}
+
+// charge takes what a request costs from the quota, but for what was taken
+// before.
+func (g *Guard) charge(q *request, rule *rule, now time.Time, a *Access) error {
+	if rule.manage {
+		a.policy = management
+	}
+	if a.limiter() == nil {
+		return nil
+	}
+	limit, err := g.limitOf(q, a)
+	if err != nil {
+		return notAdmitted(err)
+	}
+	cost := min(max(rule.need.Cost, 1), limit.Burst())
+	due := cost
+	if before := a.charged(); before != nil {
+		if due -= before.cost; due <= 0 {
+			a.Quota, a.cost = before.Quota, before.cost
+			return nil
+		}
+	}
+	a.Quota, err = a.limiter().TakeAt(q.ctx, a.bucket, limit, now, due)
+	if err != nil || !a.Quota.Allowed {
+		return notAdmitted(err)
+	}
+	a.cost = cost
+	return nil
+}
+
+// limitOf returns the limit of a request, and sets the name of its bucket.
+func (g *Guard) limitOf(q *request, a *Access) (ratelimit.Limit, error) {
+	if a.policy == management {
+		a.bucket = manageBucket(&a.Principal, q.address(g.proxies))
+		return ratelimit.PerMinute(a.Principal.RateLimit)
+	}
+	if a.bucket = a.Principal.Org; g.bucket != nil {
+		a.bucket = g.bucket(a.Principal)
+	}
+	if g.limit != nil {
+		return g.limit(a.Principal)
+	}
+	return ratelimit.PerMinute(a.Principal.RateLimit)
+}
+
+// manageBucket returns the name of the bucket for the management requests of a
+// lasting credential from an address. No name of an address has a space, and no
+// ID begins with one.
+func manageBucket(p *keys.Principal, addr netip.Addr) string {
+	id := p.LastingID()
+	if id == "" { // a session of the host's
+		id = " " + p.Org
+	}
+	return ratelimit.AddressName(addr) + " " + id
+}
+
+// notAdmitted returns the error for a limiter that did not admit a request, with
+// the limiter's own error or without.
+func notAdmitted(err error) error {
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return ErrOverLimit
+}
+
+// tell reports a decision to the hook.
+func (g *Guard) tell(q *request, a *Access, now time.Time, err error) {
+	e := keys.Event{Type: keys.Accepted, Time: now, Org: q.claim.Org, ID: q.claim.ID, Kind: q.claim.Kind}
+	if err != nil {
+		e.Type, e.Reason = keys.Refused, answerTo(err).reason
+		if e.Reason == keys.ReasonUnavailable {
+			e.Err = err
+		}
+		if e.Org == "" {
+			// It may be a part of a header, which a hook that keeps it must not
+			// keep in memory.
+			e.ID = strings.Clone(e.ID)
+		}
+		g.hook(q.ctx, e)
+		return
+	}
+	if a.told() {
+		return
+	}
+	g.hook(q.ctx, e)
+	if a.Principal.ReplacedBy != "" {
+		e.Type = keys.UsedReplaced
+		g.hook(q.ctx, e)
+	}
+}

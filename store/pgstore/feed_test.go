@@ -1,0 +1,237 @@
+package pgstore_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/store/pgstore"
+)
+
+// TestFeed goes through what a cache does.
+func TestFeed(t *testing.T) {
+	t.Parallel()
+	name := schema(t)
+	s := openIn(t, name, nil)
+	pool := connect(t, "search_path="+name)
+	ctx := t.Context()
+	if lease, err := s.LongestLease(ctx); lease != 0 || err != nil {
+		t.Errorf("before anything: %v, %v", lease, err)
+	}
+	if _, err := s.Poll(ctx, "one", ""); !errors.Is(err, keys.ErrNotAnnounced) {
+		t.Errorf("a poll without an announcement: %v", err)
+	}
+	if err := errors.Join(s.Announce(ctx, "one", time.Second), s.Announce(ctx, "two", 3*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if lease, err := s.LongestLease(ctx); lease != 3*time.Second || err != nil {
+		t.Errorf("the longest lease is %v, %v", lease, err)
+	}
+	poll := func(after keys.Position, all bool, want ...string) keys.Position {
+		t.Helper()
+		c, err := s.Poll(ctx, "one", after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.Sort(c.IDs); c.All != all || !slices.Equal(c.IDs, want) {
+			t.Errorf("after %q: %+v, want %v, all %t", after, c, want, all)
+		}
+		return c.Next
+	}
+	at := poll("", true)
+	rec := record(keys.KindKey, "r")
+	insert(t, s, rec)
+	at = poll(at, false)
+	if err := s.Update(ctx, rec); err != nil {
+		t.Fatal(err)
+	}
+	before := at
+	at = poll(at, false, "r")
+	poll(before, false, "r")
+	poll(at, false)
+	for _, bad := range []keys.Position{"junk", "a b c", "x" + at, "other 1:1:", " "} {
+		poll(bad, true)
+	}
+
+	// A transaction that is open for a while is named once it is committed, and
+	// others meanwhile are, too.
+	tx, err := pool.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(ctx)
+	if _, err := tx.Exec(ctx, "UPDATE records SET label = 'by hand' WHERE id = 'r'"); err != nil {
+		t.Fatal(err)
+	}
+	other := record(keys.KindClient, "other")
+	insert(t, s, other)
+	if err := s.Update(ctx, other); err != nil {
+		t.Fatal(err)
+	}
+	at = poll(at, false, "other")
+	at = poll(at, false)
+	if err := tx.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	at = poll(at, false, "r")
+
+	// Too many are as many as all.
+	execute(t, pool, "INSERT INTO changes (xid, id) SELECT pg_current_xact_id(), 'x' || n FROM generate_series(1, 10001) n")
+	at = poll(at, true)
+
+	// Within a transaction that has written, nothing is committed yet.
+	tx, err = pool.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(ctx)
+	inside := s.With(tx)
+	if lease, err := inside.LongestLease(ctx); lease != 3*time.Second || err != nil {
+		t.Errorf("in a transaction that has only read: %v, %v", lease, err)
+	}
+	if rec, _, err = s.Get(ctx, "r"); err != nil {
+		t.Fatal(err)
+	}
+	if err := inside.Update(ctx, rec); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := inside.LongestLease(ctx); !errors.Is(err, keys.ErrUncommitted) {
+		t.Errorf("in a transaction that has written: %v", err)
+	}
+	if err := tx.Rollback(ctx); err != nil {
+		t.Fatal(err)
+	}
+
+	// A mark stays, whatever the cache says, and ends its polls.
+	if ids, err := s.MarkIdle(ctx, time.Hour); len(ids) != 0 || err != nil {
+		t.Errorf("idle for an hour: %v, %v", ids, err)
+	}
+	if ids, err := s.MarkIdle(ctx, -time.Hour); len(ids) != 2 || err != nil {
+		t.Errorf("idle: %v, %v", ids, err)
+	}
+	if err := s.Announce(ctx, "one", time.Second); !errors.Is(err, keys.ErrNotAnnounced) {
+		t.Errorf("an announcement that is marked: %v", err)
+	}
+	if _, err := s.Poll(ctx, "one", at); !errors.Is(err, keys.ErrNotAnnounced) {
+		t.Errorf("a poll of one that is marked: %v", err)
+	}
+	if err := s.Withdraw(ctx, "one", "two", "three"); err != nil {
+		t.Error(err)
+	}
+	if lease, err := s.LongestLease(ctx); lease != 0 || err != nil {
+		t.Errorf("afterwards: %v, %v", lease, err)
+	}
+}
+
+// TestLostFeed takes away what a crash, a failover or a restore takes away.
+func TestLostFeed(t *testing.T) {
+	t.Parallel()
+	name := schema(t)
+	s := openIn(t, name, nil)
+	pool := connect(t, "search_path="+name)
+	ctx := t.Context()
+	if err := s.Announce(ctx, "one", time.Second); err != nil {
+		t.Fatal(err)
+	}
+	first, err := s.Poll(ctx, "one", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	execute(t, pool, "DELETE FROM feed")
+	if lease, err := s.LongestLease(ctx); lease != keys.MaxLease || err != nil {
+		t.Errorf("the longest lease is %v, %v", lease, err)
+	}
+	if c, err := s.Poll(ctx, "one", first.Next); err != nil || !c.All {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if lease, err := s.LongestLease(ctx); lease != keys.MaxLease || err != nil {
+		t.Errorf("the longest lease is %v, %v", lease, err)
+	}
+	execute(t, pool, "UPDATE feed SET since = since - interval '7 seconds'")
+	if lease, err := s.LongestLease(ctx); lease != time.Second || err != nil {
+		t.Errorf("some time later it is %v, %v", lease, err)
+	}
+	execute(t, pool, "UPDATE feed SET horizon = pg_snapshot_xmax(pg_current_snapshot())")
+	c, err := s.Poll(ctx, "one", first.Next)
+	if err != nil || !c.All {
+		t.Errorf("below the horizon: %+v, %v", c, err)
+	}
+}
+
+// TestCache revokes keys in one process, and checks them in another that has a
+// cache: none is accepted after the call has returned. A change in a transaction
+// of the host's does not wait, and is settled after the commit.
+func TestCache(t *testing.T) {
+	t.Parallel()
+	name := schema(t)
+	s := openIn(t, name, nil)
+	cache, err := keys.NewCache(s, &keys.CacheOptions{Lease: 200 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := cache.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	defer running.Wait()
+	defer stop()
+	here := manager(t, openIn(t, name, nil))
+	there, err := keys.NewVerifier(cache, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cache.Stats().Age < 0 {
+		time.Sleep(time.Millisecond) // until the cache is in use; the test's own clock is that of the server
+	}
+	for range 3 {
+		issued := create(t, here, keys.Spec{})
+		for range 100 {
+			if _, err := there.Verify(ctx, issued.Text.Reveal()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := here.Revoke(ctx, issued.Record.Org, keys.KindKey, issued.Record.ID); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := there.Verify(ctx, issued.Text.Reveal()); err != keys.ErrRevoked {
+			t.Errorf("after the call returned: %v", err)
+		}
+	}
+	if stats := cache.Stats(); stats.Hits < 100 {
+		t.Errorf("%+v", stats)
+	}
+
+	issued := create(t, here, keys.Spec{})
+	if _, err := there.Verify(ctx, issued.Text.Reveal()); err != nil {
+		t.Fatal(err)
+	}
+	pool := connect(t)
+	tx, err := pool.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(ctx)
+	inside := manager(t, openOn(t, tx, name, &pgstore.Options{Schema: name}))
+	if err := inside.Revoke(ctx, issued.Record.Org, keys.KindKey, issued.Record.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := inside.Settle(ctx); !errors.Is(err, keys.ErrUncommitted) {
+		t.Errorf("before the commit: %v", err)
+	}
+	if err := tx.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := here.Settle(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := there.Verify(ctx, issued.Text.Reveal()); err != keys.ErrRevoked {
+		t.Errorf("after the commit was settled: %v", err)
+	}
+}

@@ -1,0 +1,203 @@
+package storetest_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/ratelimit"
+	"github.com/claviger-auth/claviger/store"
+	"github.com/claviger-auth/claviger/store/storetest"
+)
+
+// A node is a process with a store in front of a database that others use too.
+type node struct {
+	store.Store // the database
+	all         *[]*node
+
+	mu      sync.Mutex
+	records map[string]keys.Record // what Get remembers
+	missing map[string]bool        // what Get remembers not to have found
+	lists   map[keys.Query][]keys.Record
+
+	own        ratelimit.Memory
+	remembers  bool          // records
+	misses     bool          // that there are none
+	listsOwn   bool          // remembers lists
+	lock       chan struct{} // keeps others of the process off, if it is there
+	late       bool          // remembers what it read before another process updated it
+	updates    int           // of this process
+	bucketsOwn bool          // keeps buckets in the process
+}
+
+func (n *node) Get(ctx context.Context, id string) (rec, parent keys.Record, err error) {
+	n.mu.Lock()
+	cached, known := n.records[id]
+	missing, updates := n.missing[id], n.updates
+	n.mu.Unlock()
+	switch {
+	case known && n.remembers && ctx.Err() == nil:
+		return cached, keys.Record{}, nil
+	case missing && n.misses && ctx.Err() == nil:
+		return rec, parent, keys.ErrNotFound
+	}
+	rec, parent, err = n.Store.Get(ctx, id)
+	if n.late {
+		latency(2)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err == nil && rec.Parent == "" && updates == n.updates {
+		n.records[id] = rec
+	}
+	if errors.Is(err, keys.ErrNotFound) {
+		n.missing[id] = true
+	}
+	return rec, parent, err
+}
+
+func (n *node) Insert(ctx context.Context, r keys.Record) error {
+	err := n.Store.Insert(ctx, r)
+	n.forget(r.ID)
+	return err
+}
+
+func (n *node) Update(ctx context.Context, r keys.Record) error {
+	if n.lock != nil {
+		n.lock <- struct{}{}
+		defer func() { <-n.lock }()
+		was, _, err := n.Store.Get(ctx, r.ID)
+		if err != nil {
+			return n.Store.Update(ctx, r)
+		}
+		if _, err := keys.Next(was, r); err != nil {
+			return err
+		}
+		latency(1)
+		if was, _, err = n.Store.Get(ctx, r.ID); err == nil && was.Version > r.Version {
+			r.Version = was.Version // over what the other process wrote
+		}
+		return n.Store.Update(ctx, r)
+	}
+	err := n.Store.Update(ctx, r)
+	if n.late { // and else nobody tells the others
+		for _, other := range *n.all {
+			other.forget(r.ID)
+		}
+	}
+	n.forget(r.ID)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.updates++
+	return err
+}
+
+func (n *node) forget(id string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.records, id)
+	delete(n.missing, id)
+	clear(n.lists)
+}
+
+func (n *node) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
+	n.mu.Lock()
+	page, known := n.lists[q]
+	n.mu.Unlock()
+	if known && n.listsOwn && ctx.Err() == nil {
+		return append([]keys.Record{}, page...), nil
+	}
+	page, err := n.Store.List(ctx, q)
+	if err == nil {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.lists[q] = append([]keys.Record{}, page...)
+	}
+	return page, err
+}
+
+func (n *node) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
+	swept, err := n.Store.Sweep(ctx, before, limit)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	clear(n.records)
+	clear(n.lists)
+	return swept, err
+}
+
+func (n *node) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit, now time.Time, cost int) (ratelimit.Decision, error) {
+	if n.bucketsOwn {
+		return n.own.Take(ctx, b, l, now, cost)
+	}
+	return n.Store.Take(ctx, b, l, now, cost)
+}
+
+// handleDefects show through a second handle alone.
+var handleDefects = []struct {
+	name, clause string
+	break_       func(*node)
+}{
+	{"each process remembers records", "second-handle-sees-writes", func(n *node) { n.remembers = true }},
+	{"each process remembers that there are none", "second-handle-sees-writes", func(n *node) { n.misses = true }},
+	{"each process remembers lists", "second-handle-sees-writes", func(n *node) { n.listsOwn = true }},
+	{"each process has a lock", "second-handle-one-wins", func(n *node) { n.lock = make(chan struct{}, 1) }},
+	{"a slow read is remembered after another process wrote", "second-handle-revoke-is-seen", func(n *node) { n.remembers, n.late = true, true }},
+	{"each process has its buckets", "second-handle-shares-buckets", func(n *node) { n.bucketsOwn = true }},
+}
+
+// nodes returns functions that open a store, and another process on its data.
+func nodes(break_ func(*node)) (open func(testing.TB) store.Store, second func(testing.TB, store.Store) store.Store) {
+	process := func(db store.Store, all *[]*node) *node {
+		n := &node{Store: db, all: all, records: map[string]keys.Record{}, missing: map[string]bool{}, lists: map[keys.Query][]keys.Record{}}
+		break_(n)
+		*all = append(*all, n)
+		return n
+	}
+	open = func(testing.TB) store.Store { return process(new(store.Memory), new([]*node)) }
+	second = func(_ testing.TB, s store.Store) store.Store {
+		return process(s.(*node).Store, s.(*node).all)
+	}
+	return open, second
+}
+
+func TestHandles(t *testing.T) {
+	t.Parallel()
+	for _, d := range handleDefects {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				if diff := cmp.Diff([]string{d.clause}, checkNodes(t, d.break_)); diff != "" {
+					t.Errorf("clauses reported (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+	t.Run("none", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			if names := checkNodes(t, func(*node) {}); names != nil {
+				t.Errorf("a sound store breaks %q", names)
+			}
+		})
+	})
+}
+
+// checkNodes judges both halves of a store that has a second handle.
+func checkNodes(t testing.TB, break_ func(*node)) []string {
+	open, second := nodes(break_)
+	records := storetest.CheckRecords(t, func(t testing.TB) keys.Store { return open(t) }, &storetest.Options[keys.Store]{
+		Race:   lap,
+		Second: func(t testing.TB, s keys.Store) keys.Store { return second(t, s.(store.Store)) },
+	})
+	limits := storetest.CheckLimits(t, func(t testing.TB) ratelimit.Store { return open(t) }, &storetest.Options[ratelimit.Store]{
+		Race:   lap,
+		Second: func(t testing.TB, s ratelimit.Store) ratelimit.Store { return second(t, s.(store.Store)) },
+	})
+	return append(names(records), names(limits)...)
+}

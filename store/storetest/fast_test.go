@@ -1,0 +1,117 @@
+package storetest_test
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/ratelimit"
+	"github.com/claviger-auth/claviger/store"
+	"github.com/claviger-auth/claviger/store/storetest"
+)
+
+// fastDefects have no delay anywhere, and a race that lasts some nanoseconds. No
+// bubble can stretch that: racers have to go on until it happens.
+var fastDefects = []*defect{
+	{"update reads and then writes", "concurrent-update-one-wins", broken{update: func(b *broken, ctx context.Context, r keys.Record) error {
+		was, err := b.one(ctx, r.ID)
+		if err != nil || was.Org != r.Org || was.Version != r.Version {
+			return b.Memory.Update(ctx, r)
+		}
+		for err = b.Memory.Update(ctx, r); err == keys.ErrConflict; err = b.Memory.Update(ctx, r) {
+			late, _ := b.one(ctx, r.ID) // somebody was faster, and loses the change
+			if late.Revoked() {
+				break
+			}
+			r.Version = late.Version
+		}
+		return err
+	}}},
+	{"get reads in two parts", "concurrent-gets-are-whole", broken{get: func(b *broken, ctx context.Context, id string) (keys.Record, error) {
+		first, err := b.one(ctx, id)
+		if err != nil {
+			return first, err
+		}
+		second, err := b.one(ctx, id)
+		second.Digest = first.Digest
+		return second, err
+	}}},
+}
+
+func TestFastStores(t *testing.T) {
+	t.Parallel()
+	for _, d := range fastDefects {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			for range 10 { // on one processor, or with others on it, it may take several
+				violations := storetest.CheckRecords(t, func(testing.TB) keys.Store { return d.clone() }, nil)
+				if got := names(violations); slices.Contains(got, d.clause) {
+					return
+				} else if len(got) > 0 {
+					t.Fatalf("clauses reported: %q, want %q", got, d.clause)
+				}
+			}
+			t.Errorf("%s was never reported", d.clause)
+		})
+	}
+}
+
+// A store that waits for itself is reported under the clause that it hangs in.
+func TestHangingStores(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		end := make(chan struct{})
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		defer close(end)
+		violations := checkRecords(t, func() *broken {
+			return &broken{update: func(b *broken, ctx context.Context, r keys.Record) error {
+				if was, err := b.one(ctx, r.ID); err == nil && was.Version != r.Version && r.Validate() == nil {
+					wg.Add(1)
+					defer wg.Done()
+					<-end
+				}
+				return b.Memory.Update(ctx, r)
+			}}
+		})
+		if diff := cmp.Diff([]string{"update-compares-versions"}, names(violations)); diff != "" {
+			t.Fatalf("clauses reported (-want +got):\n%s", diff)
+		}
+		for _, want := range []string{"no end after 30s", "updateCompares"} {
+			if detail := violations[0].Detail; !strings.Contains(detail, want) {
+				t.Errorf("the detail does not say %q: %s", want, detail)
+			}
+		}
+	})
+}
+
+// A function of the options may end the test, as any function of a test may.
+func TestOptionsThatFail(t *testing.T) {
+	t.Parallel()
+	open := func(testing.TB) ratelimit.Store { return new(store.Memory) }
+	second := func(t testing.TB, _ ratelimit.Store) ratelimit.Store {
+		t.FailNow()
+		return nil
+	}
+	done := make(chan bool)
+	go func() { // in the place of a test, which must not fail
+		defer close(done)
+		storetest.CheckLimits(quiet{t}, open, &storetest.Options[ratelimit.Store]{Second: second})
+		done <- true
+	}()
+	if <-done {
+		t.Error("the check went on after FailNow")
+	}
+}
+
+// quiet is a test that ends when it fails, and does not tell.
+type quiet struct{ *testing.T }
+
+func (q quiet) FailNow() { runtime.Goexit() }
