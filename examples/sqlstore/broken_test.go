@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/claviger-auth/claviger/examples/sqlstore"
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/ratelimit"
@@ -44,9 +42,6 @@ func (c conn) Prepare(query string) (driver.Stmt, error) {
 func (c conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	return c.Conn.(driver.ConnBeginTx).BeginTx(ctx, opts)
 }
-
-// locked are the clauses of both halves that a database breaks which is locked.
-const locked = "concurrent-calls-do-not-fail concurrent-takes-admit-the-burst"
 
 const (
 	source   = "_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)"
@@ -94,7 +89,7 @@ func TestMistakes(t *testing.T) {
 		{"sweep removes a thousand at most", "sweep-finds-all", source, "ends < ? LIMIT ?", "ends < ? LIMIT min(?, 1000)"},
 		{"sweep looks at a hundred rows", "sweep-finds-all", source, "SELECT id FROM records WHERE kind = 'token' AND ends < ?",
 			"SELECT id FROM (SELECT * FROM records WHERE kind = 'token' LIMIT 100) WHERE ends < ?"},
-		{"transactions that lock when they write", locked, deferred, "", ""},
+		{"transactions that lock when they write", "concurrent-calls-do-not-fail", deferred, "", ""},
 		{"buckets without regard to case", "take-isolates-buckets", source, "bucket TEXT PRIMARY KEY", "bucket TEXT COLLATE NOCASE PRIMARY KEY"},
 		{"a bucket is written once", "take-admits-the-burst", source, "REPLACE INTO", "INSERT OR IGNORE INTO"},
 	} {
@@ -121,11 +116,13 @@ func TestMistakes(t *testing.T) {
 				&storetest.Options[keys.Store]{Race: time.Millisecond}) {
 				found = append(found, v.Clause)
 			}
-			for _, v := range storetest.CheckLimits(t, func(t testing.TB) ratelimit.Store { return open(t) }, nil) {
-				found = append(found, v.Clause)
+			if tt.source == source { // and else both halves are broken
+				for _, v := range storetest.CheckLimits(t, func(t testing.TB) ratelimit.Store { return open(t) }, nil) {
+					found = append(found, v.Clause)
+				}
 			}
-			if tt.clause == "" && found != nil || tt.clause != "" && !cmp.Equal(found, strings.Fields(tt.clause)) {
-				t.Errorf("clauses reported: %q, want %q", found, tt.clause)
+			if got := strings.Join(found, " "); got != tt.clause {
+				t.Errorf("clauses reported: %q, want %q", got, tt.clause)
 			}
 		})
 	}
