@@ -168,7 +168,11 @@ func nodes(break_ func(*node)) (open func(testing.TB) store.Store, second func(t
 
 func TestHandles(t *testing.T) {
 	t.Parallel()
-	for _, d := range handleDefects {
+	defects := handleDefects
+	if testing.Short() {
+		defects = defects[:2]
+	}
+	for _, d := range defects {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

@@ -48,7 +48,11 @@ var fastDefects = []*defect{
 
 func TestFastStores(t *testing.T) {
 	t.Parallel()
-	for _, d := range fastDefects {
+	defects := fastDefects
+	if testing.Short() {
+		defects = defects[:1]
+	}
+	for _, d := range defects {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
 			for range 50 { // on one processor, or with others on it, it may take several
