@@ -45,39 +45,65 @@ func TestActorBounds(t *testing.T) {
 		lives  time.Duration
 		err    func(error) bool
 	}{
-		{name: "a key of everything", caller: admin, spec: admin,
-			want: keys.Record{Scopes: scopes.MustParse("identity:read keys:manage webhooks:manage"), RateLimit: 600, Environment: "live"}},
+		{
+			name: "a key of everything", caller: admin, spec: admin,
+			want: keys.Record{Scopes: scopes.MustParse("identity:read keys:manage webhooks:manage"), RateLimit: 600, Environment: "live"},
+		},
 		{name: "a key of nothing", caller: admin, want: keys.Record{Scopes: scopes.MustParse("identity:read"), RateLimit: 600, Environment: "live"}},
-		{name: "a client of what the caller has", caller: admin, spec: keys.Spec{Kind: keys.KindClient},
-			want: keys.Record{Scopes: scopes.MustParse("identity:read keys:manage webhooks:manage"), RateLimit: 600, Environment: "live"}},
-		{name: "scopes beyond the caller's", caller: keys.Spec{Scopes: []string{"keys:manage"}},
-			spec: keys.Spec{Scopes: []string{"webhooks:manage"}}, err: beyond(keys.FieldScopes)},
+		{
+			name: "a client of what the caller has", caller: admin, spec: keys.Spec{Kind: keys.KindClient},
+			want: keys.Record{Scopes: scopes.MustParse("identity:read keys:manage webhooks:manage"), RateLimit: 600, Environment: "live"},
+		},
+		{
+			name: "scopes beyond the caller's", caller: keys.Spec{Scopes: []string{"keys:manage"}},
+			spec: keys.Spec{Scopes: []string{"webhooks:manage"}}, err: beyond(keys.FieldScopes),
+		},
 		{name: "scopes that nobody has", caller: admin, spec: keys.Spec{Scopes: []string{"leads:read"}}, err: is(scopes.ErrGrant)},
 		{name: "a limit beyond the caller's", caller: keys.Spec{RateLimit: 5}, spec: keys.Spec{RateLimit: 6}, err: beyond(keys.FieldRateLimit)},
-		{name: "no limit, of a caller with a low one", caller: keys.Spec{RateLimit: 5},
-			want: keys.Record{Scopes: scopes.MustParse("identity:read"), RateLimit: 5, Environment: "live"}},
-		{name: "an end of its own", caller: admin, spec: keys.Spec{Lifetime: time.Hour}, lives: time.Hour,
-			want: keys.Record{Scopes: scopes.MustParse("identity:read"), RateLimit: 600, Environment: "live"}},
-		{name: "no end, of a caller with one", caller: keys.Spec{Lifetime: time.Minute}, lives: time.Minute,
-			want: keys.Record{Scopes: scopes.MustParse("identity:read"), RateLimit: 600, Environment: "live"}},
-		{name: "an end beyond the caller's", caller: keys.Spec{Lifetime: time.Minute}, spec: keys.Spec{Lifetime: time.Hour, Kind: keys.KindClient}, lives: time.Minute,
-			want: keys.Record{Scopes: scopes.MustParse("identity:read"), RateLimit: 600, Environment: "live"}},
-		{name: "another environment, from the first", caller: admin, spec: keys.Spec{Environment: "test"},
-			want: keys.Record{Scopes: scopes.MustParse("identity:read"), RateLimit: 600, Environment: "test"}},
-		{name: "the environment of the caller", caller: keys.Spec{Environment: "test"}, spec: keys.Spec{Kind: keys.KindClient},
-			want: keys.Record{Scopes: scopes.MustParse("identity:read"), RateLimit: 600, Environment: "test"}},
+		{
+			name: "no limit, of a caller with a low one", caller: keys.Spec{RateLimit: 5},
+			want: keys.Record{Scopes: scopes.MustParse("identity:read"), RateLimit: 5, Environment: "live"},
+		},
+		{
+			name: "an end of its own", caller: admin, spec: keys.Spec{Lifetime: time.Hour}, lives: time.Hour,
+			want: keys.Record{Scopes: scopes.MustParse("identity:read"), RateLimit: 600, Environment: "live"},
+		},
+		{
+			name: "no end, of a caller with one", caller: keys.Spec{Lifetime: time.Minute}, lives: time.Minute,
+			want: keys.Record{Scopes: scopes.MustParse("identity:read"), RateLimit: 600, Environment: "live"},
+		},
+		{
+			name: "an end beyond the caller's", caller: keys.Spec{Lifetime: time.Minute}, spec: keys.Spec{Lifetime: time.Hour, Kind: keys.KindClient}, lives: time.Minute,
+			want: keys.Record{Scopes: scopes.MustParse("identity:read"), RateLimit: 600, Environment: "live"},
+		},
+		{
+			name: "another environment, from the first", caller: admin, spec: keys.Spec{Environment: "test"},
+			want: keys.Record{Scopes: scopes.MustParse("identity:read"), RateLimit: 600, Environment: "test"},
+		},
+		{
+			name: "the environment of the caller", caller: keys.Spec{Environment: "test"}, spec: keys.Spec{Kind: keys.KindClient},
+			want: keys.Record{Scopes: scopes.MustParse("identity:read"), RateLimit: 600, Environment: "test"},
+		},
 		{name: "another environment", caller: keys.Spec{Environment: "test"}, spec: keys.Spec{Environment: "live"}, err: beyond(keys.FieldEnvironment)},
 		{name: "an environment that is none", caller: admin, spec: keys.Spec{Environment: "prod"}, err: is(keys.ErrInvalid)},
-		{name: "the networks of the caller", caller: keys.Spec{Networks: lan},
-			want: keys.Record{Scopes: scopes.MustParse("identity:read"), RateLimit: 600, Environment: "live", Networks: lan}},
-		{name: "a part of the networks", caller: keys.Spec{Networks: lan}, spec: keys.Spec{Networks: part},
-			want: keys.Record{Scopes: scopes.MustParse("identity:read"), RateLimit: 600, Environment: "live", Networks: part}},
+		{
+			name: "the networks of the caller", caller: keys.Spec{Networks: lan},
+			want: keys.Record{Scopes: scopes.MustParse("identity:read"), RateLimit: 600, Environment: "live", Networks: lan},
+		},
+		{
+			name: "a part of the networks", caller: keys.Spec{Networks: lan}, spec: keys.Spec{Networks: part},
+			want: keys.Record{Scopes: scopes.MustParse("identity:read"), RateLimit: 600, Environment: "live", Networks: part},
+		},
 		{name: "networks beyond the caller's", caller: keys.Spec{Networks: part}, spec: keys.Spec{Networks: lan}, err: beyond(keys.FieldNetworks)},
-		{name: "a session", caller: session, spec: keys.Spec{Scopes: []string{"keys:manage"}, Environment: "test"},
-			want: keys.Record{Scopes: scopes.MustParse("identity:read keys:manage"), RateLimit: 50, Environment: "test", CreatedBy: "host:user 7"}},
+		{
+			name: "a session", caller: session, spec: keys.Spec{Scopes: []string{"keys:manage"}, Environment: "test"},
+			want: keys.Record{Scopes: scopes.MustParse("identity:read keys:manage"), RateLimit: 50, Environment: "test", CreatedBy: "host:user 7"},
+		},
 		{name: "a session without a limit", caller: keys.Principal{Org: "acme", ID: "cli:anna"}, err: beyond(keys.FieldRateLimit)},
-		{name: "an actor's name", caller: keys.Principal{Org: "acme", ID: "cli:anna", RateLimit: 1},
-			want: keys.Record{Scopes: scopes.MustParse("identity:read"), RateLimit: 1, Environment: "live", CreatedBy: "cli:anna"}},
+		{
+			name: "an actor's name", caller: keys.Principal{Org: "acme", ID: "cli:anna", RateLimit: 1},
+			want: keys.Record{Scopes: scopes.MustParse("identity:read"), RateLimit: 1, Environment: "live", CreatedBy: "cli:anna"},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

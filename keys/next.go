@@ -24,9 +24,9 @@ func Next(old, r Record) (Record, error) {
 	}
 	r.Kind, r.Parent, r.Environment = old.Kind, old.Parent, old.Environment
 	r.CreatedBy, r.Replaces, r.CreatedAt = old.CreatedBy, old.Replaces, old.CreatedAt
-	if err := r.Validate(); err != nil {
-		return Record{}, err // it has what only another kind can have
-	}
 	r.Version++
+	if err := r.Validate(); err != nil {
+		return Record{}, err // it has what only another kind can have, or had its last version
+	}
 	return r, nil
 }

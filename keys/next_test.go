@@ -2,6 +2,7 @@ package keys_test
 
 import (
 	"errors"
+	"math"
 	"reflect"
 	"testing"
 	"time"
@@ -98,7 +99,7 @@ func TestNextRefuses(t *testing.T) {
 		{"a revocation undone", keys.KindKey, func(_, r *keys.Record) { r.RevokedAt = time.Time{} }, keys.ErrConflict},
 		{"a revocation put off", keys.KindKey, func(_, r *keys.Record) { r.RevokedAt = r.RevokedAt.Add(time.Millisecond) }, keys.ErrConflict},
 		{"a long label", keys.KindKey, func(_, r *keys.Record) { r.Label = string(make([]byte, 300)) }, keys.ErrInvalid},
-		{"the last version", keys.KindKey, func(old, r *keys.Record) { old.Version, r.Version = 1<<63-2, 1<<63-2 }, nil},
+		{"the last version", keys.KindKey, func(old, r *keys.Record) { old.Version, r.Version = 1<<63-2, 1<<63-2 }, keys.ErrInvalid},
 		{"a client's lifetime for a key", keys.KindKey, func(_, r *keys.Record) { r.Kind, r.TokenLifetime = keys.KindClient, time.Second }, keys.ErrInvalid},
 		{"a key's networks for a token", keys.KindToken, func(old, r *keys.Record) {
 			r.Kind, r.Parent, r.Networks = keys.KindKey, "", mustNetworks(t, "10.0.0.0/8")
@@ -144,5 +145,20 @@ func TestEnds(t *testing.T) {
 				t.Errorf("%s %s: swept after its end: %t", tt.name, kind, got)
 			}
 		}
+	}
+}
+
+// TestNextEndsWithTheVersions: no update makes a record that no store returns.
+func TestNextEndsWithTheVersions(t *testing.T) {
+	t.Parallel()
+	old := fullRecord(t, keys.KindKey)
+	old.Version = math.MaxInt64 - 2
+	next, err := keys.Next(old, old)
+	if err != nil || next.Version != math.MaxInt64-1 {
+		t.Fatalf("version %d, %v; want one more", next.Version, err)
+	}
+	var invalid *keys.InvalidError
+	if _, err := keys.Next(next, next); !errors.As(err, &invalid) || invalid.Field != keys.FieldVersion {
+		t.Errorf("an update after the last version: %v, want an InvalidError", err)
 	}
 }

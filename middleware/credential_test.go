@@ -171,6 +171,11 @@ func TestSources(t *testing.T) {
 			"401 the scheme alone": {"Authorization": {"Token"}},
 			"400 two lines":        {"Authorization": {"Token " + text, "Bearer " + text}},
 		}},
+		{"all letters", []middleware.Source{{Header: "Authorization", Scheme: "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}}, "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "as a ABCDEFGHIJKLMNOPQRSTUVWXYZ credential in the Authorization header.", map[string]fields{
+			"204 the other case": {"Authorization": {"abcdefghijklmnopqrstuvwxyz " + text}},
+			"401 an at sign":     {"Authorization": {"@bcdefghijklmnopqrstuvwxyz " + text}},
+			"401 a bracket":      {"Authorization": {"`bcdefghijklmnopqrstuvwxy[ " + text}},
+		}},
 		{"a scheme elsewhere", []middleware.Source{other, apiKey}, "ApiKey", "as a Key credential in the X-Auth header.", map[string]fields{
 			"204 with it":    {"X-Auth": {"key " + text}},
 			"204 the other":  {"X-Api-Key": {text}},

@@ -113,6 +113,7 @@ func TestRefusals(t *testing.T) {
 		{"Digest with a quoted quote", []string{`Digest username="a\", Bearer x", realm="b"`}, unauthorized},
 		{"commas alone", []string{", ,"}, unauthorized},
 		{"a name behind a comma", []string{"Basic YTpi, Bearer"}, unauthorized},
+		{"a name and spaces behind a comma", []string{"Basic YTpi, Bearer  "}, unauthorized},
 		{"Digest with spaces around =", []string{`Digest username = "a", realm = "b"`}, unauthorized},
 		{"the scheme alone", []string{"Bearer"}, invalidToken},
 		{"the scheme and a space", []string{"Bearer "}, invalidToken},

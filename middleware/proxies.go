@@ -35,7 +35,7 @@ func NewProxies(networks []netip.Prefix, unixSocket bool) (*Proxies, error) {
 			}
 			network = netip.PrefixFrom(addr.Unmap(), network.Bits()-96) // as addresses are compared
 		}
-		p.networks = append(p.networks, network.Masked())
+		p.networks = append(p.networks, network)
 	}
 	return p, nil
 }

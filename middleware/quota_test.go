@@ -26,19 +26,23 @@ func TestQuotaText(t *testing.T) {
 		want   [2]string
 	}{
 		{
-			"a minute", Access{Quota: ratelimit.Decision{Limit: ratelimit.MustPerMinute(7), Remaining: 3, NextAfter: 1, ResetAfter: time.Minute}},
+			"a minute",
+			Access{Quota: ratelimit.Decision{Limit: ratelimit.MustPerMinute(7), Remaining: 3, NextAfter: 1, ResetAfter: time.Minute}},
 			[2]string{`"default";q=7;w=60`, `"default";r=3;t=1`},
 		},
 		{
-			"another window", Access{policy: management, Quota: ratelimit.Decision{Limit: slow, NextAfter: 2 * time.Second}},
+			"another window",
+			Access{policy: management, Quota: ratelimit.Decision{Limit: slow, NextAfter: 2 * time.Second}},
 			[2]string{`"management";q=7;w=14`, `"management";r=0;t=2`},
 		},
 		{
-			"a full bucket", Access{policy: failures, Quota: ratelimit.Decision{Limit: slow, Remaining: 7}},
+			"a full bucket",
+			Access{policy: failures, Quota: ratelimit.Decision{Limit: slow, Remaining: 7}},
 			[2]string{`"failures";q=7;w=14`, `"failures";r=7;t=0`},
 		},
 		{
-			"longer than its memory", Access{policy: management, Quota: ratelimit.Decision{Limit: huge, Remaining: math.MaxInt32 - 1, NextAfter: 355 * 24 * time.Hour}},
+			"longer than its memory",
+			Access{policy: management, Quota: ratelimit.Decision{Limit: huge, Remaining: math.MaxInt32 - 1, NextAfter: 355 * 24 * time.Hour}},
 			[2]string{`"management";q=2147483647;w=30678338`, `"management";r=2147483646;t=30672000`},
 		},
 	} {

@@ -32,7 +32,8 @@ type HandlerOptions struct {
 	Realm string
 
 	// Resource is the URL of the API that the tokens are for, as the metadata
-	// of RFC 9728 names it. If empty, the issuer.
+	// of RFC 9728 names it. If empty, the issuer. The API must be at or below it:
+	// clients refuse metadata of another resource than the one that they call.
 	Resource string
 
 	// Address returns the address that a request comes from, by which failures
@@ -52,8 +53,9 @@ type HandlerOptions struct {
 	Failures, AddressFailures int
 
 	// Metadata has members to add to the metadata of the server (RFC 8414 §2),
-	// for clients that want some which mean nothing here, such as
-	// "authorization_endpoint". Those of the server itself are not replaced.
+	// for clients that want some which mean nothing here. The SDKs of the Model
+	// Context Protocol refuse metadata without an "authorization_endpoint"; any
+	// URL will do. Members of the server itself are not replaced.
 	Metadata map[string]any
 
 	// WriteError writes the body of refusals on the routes by which clients are

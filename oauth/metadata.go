@@ -28,7 +28,10 @@ func (h *Handler) serverMetadata(more map[string]any) ([]byte, error) {
 		Scopes             []string `json:"scopes_supported"`
 	}{
 		h.issuer, endpoints + "/token", authMethods, endpoints + "/revoke", authMethods,
-		endpoints + "/introspect", authMethods, []string{GrantType}, []string{}, h.scopes(),
+		endpoints + "/introspect", authMethods,
+		[]string{GrantType},
+		[]string{},
+		h.scopes(),
 	})
 	if err != nil || len(more) == 0 {
 		return own, err

@@ -2,6 +2,8 @@ package oauth_test
 
 import (
 	"net/http"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/claviger-auth/claviger/oauth"
@@ -62,6 +64,64 @@ func TestMetadata(t *testing.T) {
 			}
 			if got, want := h.ResourceMetadataURL(), resource[:len(resource)-len(tt.resourcePath)]+"/.well-known/oauth-protected-resource"+tt.resourcePath; got != want {
 				t.Errorf("metadata at %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+// TestDiscoveryURLs asks the URLs at which clients look for metadata, in their
+// order: the SDKs of the Model Context Protocol for example, which take an API at
+// /v1/mcp for a resource of its own, then the root, and fall back to OpenID
+// Connect after RFC 8414. There is nothing at the URLs of OpenID Connect, which
+// this server does not speak.
+func TestDiscoveryURLs(t *testing.T) {
+	t.Parallel()
+	const root = "https://example.com"
+	for _, tt := range []struct {
+		name, issuer, resource string
+		urls                   string // with the status of each answer
+	}{
+		{"plain", root, "", `
+			/.well-known/oauth-protected-resource/v1/mcp 404
+			/.well-known/oauth-protected-resource 200
+			/.well-known/oauth-authorization-server 200
+			/.well-known/openid-configuration 404`},
+		{"an issuer with a path, an API at the root", root + "/tenant/one", root, `
+			/.well-known/oauth-protected-resource/v1/mcp 404
+			/.well-known/oauth-protected-resource 200
+			/.well-known/oauth-authorization-server/tenant/one 200
+			/.well-known/openid-configuration/tenant/one 404
+			/tenant/one/.well-known/openid-configuration 404`},
+		{"an API with a path", root + "/tenant/one", root + "/v1/mcp", `
+			/.well-known/oauth-protected-resource/v1/mcp 200
+			/.well-known/oauth-protected-resource 404
+			/.well-known/oauth-authorization-server/tenant/one 200`},
+		{"both with one path", root + "/tenant/one", "", `
+			/.well-known/oauth-protected-resource/tenant/one 200
+			/.well-known/oauth-authorization-server/tenant/one 200`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			env := newEnv(t, nil)
+			h, err := oauth.NewHandler(env.server, tt.issuer, &oauth.HandlerOptions{
+				Resource: tt.resource, Metadata: map[string]any{"authorization_endpoint": tt.issuer + "/none"},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			env.mux = http.NewServeMux()
+			h.Register(env.mux)
+			fields := strings.Fields(tt.urls)
+			for i := 0; i < len(fields); i += 2 {
+				r := post(fields[i], "", "")
+				r.Method = "GET"
+				if got := env.serve(r); strconv.Itoa(got.status) != fields[i+1] {
+					t.Errorf("%s: %d, want %s", fields[i], got.status, fields[i+1])
+				} else if servers := got.body["authorization_servers"]; servers != nil && cmp.Diff([]any{tt.issuer}, servers) != "" {
+					t.Errorf("%s: %v", fields[i], got.body)
+				} else if issuer := got.body["issuer"]; issuer != nil && (issuer != tt.issuer || got.body["authorization_endpoint"] != tt.issuer+"/none") {
+					t.Errorf("%s: %v", fields[i], got.body)
+				}
 			}
 		})
 	}

@@ -23,6 +23,7 @@ func testAllocs(t *testing.T) {
 	ctx := context.Background()
 	wide := ratelimit.MustPerMinute(1_000_000)
 	narrow := ratelimit.MustPerMinute(1)
+	narrow2 := ratelimit.MustPer(1, 30*time.Second, 2) // leased, for one at a time
 	b := ratelimit.Bucket{Space: "org", Name: "acme-gmbh-münchen"}
 	m := &ratelimit.Memory{MaxBuckets: 5000} // few shards, for a quick Sweep
 	lim, err := ratelimit.NewLimiter(m, nil)
@@ -40,6 +41,26 @@ func testAllocs(t *testing.T) {
 	down, err := ratelimit.NewLimiter(&embedding{err: errDown}, nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	leases, err := ratelimit.NewLeases(newShared(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leased, err := ratelimit.NewLimiter(leases, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Takes in advance more than the runs spend, and then asks in vain.
+	for _, n := range []int{10_000, 1} {
+		if d, err := leased.Take(ctx, "acme", wide, n); err != nil || !d.Allowed {
+			t.Fatal(d, err)
+		}
+	}
+	if d, err := leased.Take(ctx, "full", narrow2, 1); err != nil || !d.Allowed {
+		t.Fatal(d, err)
+	}
+	if d, err := leased.Take(ctx, "full", narrow2, 1); err != nil || d.Allowed {
+		t.Fatal(d, err)
 	}
 	now := time.Now()
 	figure := 1
@@ -132,6 +153,27 @@ func testAllocs(t *testing.T) {
 		{"Limiter.TakeAt in place of a store", func() {
 			d, err := down.TakeAt(ctx, "acme", wide, now, 1)
 			check(d, err, true)
+		}},
+		{"Leases.Take from a lease", func() {
+			d, err := leases.Take(ctx, ratelimit.Bucket{Space: "org", Name: "acme"}, wide, now, 1)
+			check(d, err, true)
+		}},
+		{"Leases.Take of a remembered refusal", func() {
+			d, err := leases.Take(ctx, ratelimit.Bucket{Space: "org", Name: "full"}, narrow2, now, 1)
+			check(d, err, false)
+		}},
+		{"Limiter.Take from a lease", func() {
+			d, err := leased.Take(ctx, "acme", wide, 1)
+			check(d, err, true)
+		}},
+		{"Limiter.Take of a remembered refusal", func() {
+			d, err := leased.Take(ctx, "full", narrow2, 1)
+			check(d, err, false)
+		}},
+		{"Leases.Stats", func() {
+			if s := leases.Stats(); s.Trips > 4 {
+				t.Fatalf("%+v", s)
+			}
 		}},
 		{"Limiter.TakeAt with errors", func() {
 			if _, err := lim.TakeAt(ctx, "", wide, now, 1); err != ratelimit.ErrBucket {

@@ -43,6 +43,13 @@
 // [Memory] is the store for one process. It does not allocate for a decision, its
 // size is bounded, it gives idle memory back, and it starts no goroutine.
 //
+// # Several processes
+//
+// Over a store that processes share, each decision is a trip to that store. A
+// [Leases] between the limiter and the store takes quota in advance, spends it in
+// the process, and remembers refusals. Then few requests need a trip, and no limit is
+// exceeded all the same. What it costs is a second's worth of the burst.
+//
 // # Writing a store
 //
 // A store has one method, [Store.Take], and keeps one integer for each bucket. In

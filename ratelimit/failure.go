@@ -18,9 +18,18 @@ type FailurePolicy uint8
 
 const (
 	// FallbackLocal decides by buckets in this process until the store answers
-	// again. Each process then admits up to the limit by itself, in addition to
-	// what the store admits whenever it does answer. It is the zero
-	// FailurePolicy.
+	// again. They hold what the process last knew: what the store said of a
+	// bucket, and what was admitted here since. So a call of the store that times
+	// out does not admit a request that the store had no room for.
+	//
+	// Limits can be exceeded all the same. Each process decides alone, and begins
+	// with a full bucket if it never asked for that one. When the store answers
+	// again, it knows nothing of what was admitted meanwhile. So n processes admit
+	// up to n bursts, and n times the rate as long as the store fails, in addition
+	// to what the store admits before and after. Only [FailClosed] never exceeds a
+	// limit.
+	//
+	// It is the zero FailurePolicy.
 	FallbackLocal FailurePolicy = iota
 
 	// FailClosed refuses with an error that wraps [ErrUnavailable].
@@ -35,7 +44,8 @@ const (
 // have in common: the store, and what happens when it fails.
 type backend struct {
 	store     Store
-	inProcess bool // the store works in this process and waits for nothing
+	leases    *Leases // the store, if it is one
+	inProcess bool    // the store works in this process and waits for nothing
 	opts      Options
 	failures  atomic.Uint64
 	fallback  Memory
@@ -46,25 +56,35 @@ func (s *backend) take(ctx context.Context, b Bucket, limit Limit, now time.Time
 	if err := limit.Check(n); err != nil {
 		return Decision{}, err
 	}
-	d, err := s.ask(ctx, b, limit, now, n)
-	if err == nil {
-		s.fallback.tend(now) // gives back the memory of the last outage
-		return sane(d, limit, n), nil
+	a, err := s.ask(ctx, b, limit, now, n)
+	if err != nil {
+		if mistake(err) {
+			return Decision{}, err
+		}
+		return s.fail(ctx, b, limit, now, n, err)
 	}
-	if errors.Is(err, ErrInvalidLimit) || errors.Is(err, ErrCost) || errors.Is(err, ErrBucket) {
-		return Decision{}, err
+	sane(&a.Decision, &limit, n)
+	if s.opts.OnFailure == FallbackLocal {
+		s.fallback.note(b, limit, now, &a)
 	}
-	return s.fail(ctx, b, limit, now, n, err)
+	return a.Decision, nil
 }
 
 // ask calls the store with the context that it should have.
-func (s *backend) ask(ctx context.Context, b Bucket, limit Limit, now time.Time, n int) (Decision, error) {
+func (s *backend) ask(ctx context.Context, b Bucket, limit Limit, now time.Time, n int) (answer, error) {
 	if !s.inProcess {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), s.opts.Timeout)
 		defer cancel()
 	}
-	return s.store.Take(ctx, b, limit, now, n)
+	if s.leases != nil {
+		return s.leases.take(ctx, b, s.leases.leases(b.Space), limit, now, n)
+	}
+	d, err := s.store.Take(ctx, b, limit, now, n)
+	if err != nil {
+		return answer{}, err
+	}
+	return answerOf(d, limit, n), nil
 }
 
 // fail decides in place of the store, which failed with err.
@@ -86,9 +106,9 @@ func (s *backend) fail(ctx context.Context, b Bucket, limit Limit, now time.Time
 	return d, err
 }
 
-// sane returns d, with every field corrected that Limit.Take could not have
-// returned for a request of n under l.
-func sane(d Decision, l Limit, n int) Decision {
+// sane corrects every field of d that Limit.Take could not have returned for a
+// request of n under l.
+func sane(d *Decision, l *Limit, n int) {
 	horizon := l.Horizon()
 	most := l.Burst() - n // what can be left
 	next := horizon       // the longest that NextAfter can be
@@ -102,7 +122,7 @@ func sane(d Decision, l Limit, n int) Decision {
 		d.RetryAfter = min(d.RetryAfter, horizon)
 		next = d.RetryAfter
 	}
-	d.Limit = l
+	d.Limit = *l
 	d.Remaining = min(max(d.Remaining, 0), most)
 	if d.Remaining > 0 {
 		next = min(next, l.Interval())
@@ -113,5 +133,4 @@ func sane(d Decision, l Limit, n int) Decision {
 	d.NextAfter = min(d.NextAfter, next)
 	d.ResetAfter = min(max(d.ResetAfter, d.NextAfter), horizon)
 	d.Fallback = false
-	return d
 }

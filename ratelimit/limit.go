@@ -46,6 +46,7 @@ const (
 type Limit struct {
 	interval int64 // nanoseconds that one request costs, at least 1
 	burst    int64 // requests, at least 1; burst*interval is at most maxWindow
+	reserve  int64 // nanoseconds by which the window is shorter, see Leases
 }
 
 // Per returns the limit of n requests in each period, with bursts of up to
@@ -163,10 +164,16 @@ func (l Limit) Interval() time.Duration { return time.Duration(l.interval) }
 
 // Window returns the time in which an empty bucket becomes full: exactly
 // [Limit.Burst] times [Limit.Interval]. It returns 0 for the zero Limit.
-func (l Limit) Window() time.Duration { return time.Duration(l.burst * l.interval) }
+//
+// There is one exception. The window of a limit that [Leases] hands to its store
+// is shorter by a second or a little more, and less than the burst is admitted at
+// once. So a store must not multiply on its own.
+func (l Limit) Window() time.Duration { return time.Duration(l.window()) }
+
+func (l Limit) window() int64 { return l.burst*l.interval - l.reserve }
 
 // Horizon returns how far ahead of the clock a bucket's timestamp can be in
-// honest use. It is the window, and at least 61 seconds. A timestamp that is
+// honest use. It is the burst times the interval, and at least 61 seconds. A timestamp that is
 // further ahead was written before the clock was set back. [Limit.Take] pulls
 // it in, so that nobody is locked out until the clock has caught up.
 //
@@ -182,13 +189,14 @@ func (l Limit) horizon() int64 { return max(l.burst*l.interval, minHorizon) }
 
 // Check returns nil if a request that costs n can be taken under l. Otherwise it
 // returns the error of [Limit.Take]: [ErrInvalidLimit] if l is the zero Limit,
-// and [ErrCost] if n is below one or above the burst. Stores that leave the
+// and [ErrCost] if n is below one or above what the window holds, which is the
+// burst (see [Limit.Window] for an exception). Stores that leave the
 // arithmetic to a database call it first.
 func (l Limit) Check(n int) error {
 	if l.burst == 0 {
 		return ErrInvalidLimit
 	}
-	if n < 1 || int64(n) > l.burst {
+	if n < 1 || int64(n) > l.burst || l.reserve > 0 && int64(n)*l.interval > l.window() {
 		return ErrCost
 	}
 	return nil
@@ -226,7 +234,7 @@ func (l Limit) Take(tat, now int64, n int) (next int64, d Decision, err error) {
 func (l Limit) take(tat, now int64, n int, d *Decision) (next int64) {
 	now = min(now, maxTime)
 	tat = max(tat, now)
-	window, cost := l.burst*l.interval, int64(n)*l.interval
+	window, cost := l.window(), int64(n)*l.interval
 
 	// The difference of two int64s always fits into a uint64.
 	if uint64(tat)-uint64(now) > uint64(l.horizon()) {

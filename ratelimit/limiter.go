@@ -39,8 +39,9 @@ type Options struct {
 type Limiter struct {
 	backend *backend
 	space   string
-	table   *table // that of the store, if the store is a *Memory
-	hash    key    // of the space, in the table
+	table   *table  // that of the store, if the store is a *Memory
+	leases  *Leases // the store, if it is a *Leases that leases in the space
+	hash    key     // of the space, in one of the two
 }
 
 // NewLimiter returns a Limiter over store. It fails if store is nil, or if opts
@@ -49,17 +50,20 @@ type Limiter struct {
 //
 // The store is called with a context of its own. That context ends after
 // [Options.Timeout]. It does not end when the caller's context does, so that a
-// client which hangs up is charged all the same.
+// client which hangs up is charged all the same. What a [*Leases] can decide without
+// its store takes no context and does not allocate.
 //
 // A [*Memory], and a struct that embeds a Memory, is called with the caller's
 // context and without a time limit, since a Memory does not wait. A store with a
 // Take that can wait must not embed a Memory; it can have one as a field. A
 // [*Memory] is in use from this call on.
 func NewLimiter(store Store, opts *Options) (*Limiter, error) {
-	if m, ok := store.(*Memory); store == nil || ok && m == nil {
+	m, isMemory := store.(*Memory)
+	leases, isLeases := store.(*Leases)
+	if store == nil || isMemory && m == nil || isLeases && leases == nil {
 		return nil, errors.New("ratelimit: nil store")
 	}
-	s := &backend{store: store}
+	s := &backend{store: store, leases: leases}
 	if opts != nil {
 		s.opts = *opts
 	}
@@ -89,6 +93,10 @@ func (s *backend) limiter(space string) (*Limiter, error) {
 		l.table = m.open()
 		l.hash = l.table.hashSpace(space)
 	}
+	if s.leases != nil && s.leases.leases(space) {
+		l.leases = s.leases
+		l.hash = l.leases.hashSpace(space)
+	}
 	return l, nil
 }
 
@@ -108,12 +116,15 @@ func (l *Limiter) SameBuckets(other *Limiter) bool {
 // Take takes n requests from the bucket called name under limit, at the present
 // time. See [Limiter.TakeAt].
 func (l *Limiter) Take(ctx context.Context, name string, limit Limit, n int) (d Decision, err error) {
-	t := l.table
-	if t == nil {
-		return l.TakeAt(ctx, name, limit, time.Now(), n)
-	}
 	if !validName(name) {
 		return d, ErrBucket
+	}
+	if l.takeHere(name, limit, n, &d) {
+		return d, nil
+	}
+	t := l.table
+	if t == nil {
+		return l.backend.take(ctx, Bucket{Space: l.space, Name: name}, limit, time.Now(), n)
 	}
 	err = t.take(t.keyIn(l.hash, name), limit, t.ticksNow(), n, &d)
 	return d, err
@@ -138,6 +149,9 @@ func (l *Limiter) TakeAt(ctx context.Context, name string, limit Limit, now time
 	if !validName(name) {
 		return d, ErrBucket
 	}
+	if l.takeHere(name, limit, n, &d) {
+		return d, nil
+	}
 	t := l.table
 	if t == nil {
 		return l.backend.take(ctx, Bucket{Space: l.space, Name: name}, limit, now, n)
@@ -145,6 +159,11 @@ func (l *Limiter) TakeAt(ctx context.Context, name string, limit Limit, now time
 	// A Memory cannot fail, and is spared the way through the backend.
 	err = t.take(t.keyIn(l.hash, name), limit, t.ticks(now), n, &d)
 	return d, err
+}
+
+// takeHere asks a Leases whether it can decide without its store.
+func (l *Limiter) takeHere(name string, limit Limit, n int, d *Decision) bool {
+	return l.leases != nil && l.leases.takeHere(l.leases.keyIn(l.hash, name), limit, n, d)
 }
 
 // Failures returns how many decisions the store could not make since

@@ -86,11 +86,10 @@ func (m *Memory) Sweep(now time.Time) int {
 	return n
 }
 
-// tend looks for full buckets in a part of the memory, as a Take does.
-func (m *Memory) tend(now time.Time) {
-	if t := m.table.Load(); t != nil {
-		t.tend(t.ticks(now))
-	}
+// note moves a bucket on to what another store has answered.
+func (m *Memory) note(b Bucket, l Limit, now time.Time, a *answer) {
+	t := m.open()
+	t.note(t.key(b), l, t.ticks(now), a)
 }
 
 // open returns the table, and makes it on first use.

@@ -23,6 +23,9 @@ import (
 //     text key uses [Bucket.Key], or another encoding under which no two buckets meet.
 //  4. The limit is an argument of each call. It may change from one call to the next
 //     on the same bucket, and the store does not reset the bucket because of that.
+//     A store that computes in another language takes [Limit.Window] and
+//     [Limit.Horizon] as they are, and never the burst times the interval: the two
+//     differ in the limits of [Leases].
 //  5. The store writes what [Limit.Take] returns as next, in whole nanoseconds. It
 //     does so even if the request is refused, if next differs from what was read.
 //  6. The Decision is the one that [Limit.Take] returns, in every field and to the
@@ -42,6 +45,9 @@ import (
 //     [Decision.Fallback] false.
 //
 // A [Limiter] checks the bucket, the limit and the cost before it calls the store.
+//
+// [Leases] is a Store that keeps to this contract but for items 1, 4, 6 and 7: it
+// decides by what it knows, and its decisions are estimates.
 type Store interface {
 	// Take takes n requests from bucket b under limit l in one atomic step, and
 	// returns the decision. A refusal is not an error.

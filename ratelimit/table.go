@@ -1,7 +1,6 @@
 package ratelimit
 
 import (
-	"hash/maphash"
 	"sync/atomic"
 	"time"
 )
@@ -33,10 +32,9 @@ const (
 // A table holds the buckets of a [Memory] in shards. Each shard has a lock of its
 // own.
 type table struct {
+	hasher
 	origin time.Time // see ticks
-	seed1  maphash.Seed
-	seed2  maphash.Seed
-	step   int64 // ticks between the turns of two shards to be looked at
+	step   int64     // ticks between the turns of two shards to be looked at
 
 	// mark is the tick at which the last turn was due, a multiple of step, and
 	// turns is the number of turns so far. The shards take turns in their
@@ -55,9 +53,8 @@ func newTable(most int, origin time.Time) *table {
 		shards *= 2
 	}
 	t := &table{
+		hasher: newHasher(),
 		origin: origin,
-		seed1:  maphash.MakeSeed(),
-		seed2:  maphash.MakeSeed(),
 		step:   int64(lap) / int64(shards),
 		shards: make([]shard, shards),
 	}
@@ -83,6 +80,22 @@ func (t *table) take(k key, l Limit, at int64, n int, d *Decision) error {
 	return nil
 }
 
+// note moves the bucket k on, at the tick at, to what a store has answered under l.
+// The bucket pays for what the store gave out, since it may hold more than the store
+// knows of: what was admitted while the store failed. It is ahead at least as far as
+// that of the store, where others take too. It is not moved further than a window
+// ahead, where it is empty.
+func (t *table) note(k key, l Limit, at int64, a *answer) {
+	s := t.shard(k)
+	s.mu.Lock()
+	tat := s.seat(k, at)
+	window := l.window()
+	next := max(max(*tat, at)+a.taken, at+min(max(a.ahead, 0), window))
+	s.settle(tat, max(*tat, min(next, at+l.horizon())))
+	s.mu.Unlock()
+	t.tend(at)
+}
+
 // ticks returns now in nanoseconds on the table's own scale. The scale begins far
 // above zero, which is the timestamp of an empty slot, and ends where [Limit.Take]
 // stops the clock. A time more than about a century from the origin counts as the
@@ -93,34 +106,6 @@ func (t *table) ticks(now time.Time) int64 {
 
 // ticksNow returns the tick of the present time.
 func (t *table) ticksNow() int64 { return half + int64(time.Since(t.origin)) }
-
-// A key stands for a [Bucket]. It is a hash of 128 bits under random seeds, so
-// nobody can choose names that have the same key. The probability that any two of
-// 2^24 buckets do is below 2^-80, and then those two would only share a bucket.
-type key struct{ h1, h2 uint64 }
-
-// key returns the key of b. The strings are hashed separately and never joined.
-func (t *table) key(b Bucket) key { return t.keyIn(t.hashSpace(b.Space), b.Name) }
-
-// hash returns the hash of a string.
-func (t *table) hash(text string) key {
-	return key{h1: maphash.String(t.seed1, text), h2: maphash.String(t.seed2, text)}
-}
-
-// hashSpace returns the hash of a space, for keyIn.
-func (t *table) hashSpace(space string) key {
-	// Without the factor, a space and a name that are swapped would have the
-	// same sums in keyIn.
-	const odd = 0x9e3779b97f4a7c15
-	h := t.hash(space)
-	return key{h1: odd * h.h1, h2: odd * h.h2}
-}
-
-// keyIn returns the key of a bucket whose space has been hashed.
-func (t *table) keyIn(space key, name string) key {
-	h := t.hash(name)
-	return key{h1: space.h1 + h.h1, h2: space.h2 + h.h2}
-}
 
 // shard returns the shard of k. It depends on other bits than key.home does.
 func (t *table) shard(k key) *shard {

@@ -17,18 +17,29 @@
 // # Writing a store
 //
 // A store is six methods. The comments on [keys.Store] and [ratelimit.Store]
-// say all that callers rely on. Three rules are easily missed:
+// say all that callers rely on. What a store has to decide is decided by
+// functions: [keys.Next] says what an Update writes, [keys.Record.Sweepable] what
+// Sweep removes, and [ratelimit.Limit.Take] what becomes of a bucket. So a method is a read, one
+// such call and a write. A record can be kept as one text, its JSON
+// ([keys.Record.MarshalJSON] and [keys.Record.UnmarshalJSON]), beside the columns
+// that lists go by.
+//
+// Three rules are easily missed:
 //
 //   - Text is compared byte by byte: IDs that differ in case, in trailing
 //     spaces or in Unicode form are different IDs. Many databases need a binary
 //     collation for that.
-//   - Update is one conditional write. A read and a write after it, without a
-//     lock, undo revocations now and then.
+//   - Nobody else writes between the read and the write of an Update. Without a
+//     lock, or a condition on the version, revocations are undone now and then.
 //   - A store that cannot answer returns its own error, never [ErrNotFound].
 //
-// Some more interfaces are optional, such as [keys.UseStore], with which a store
-// keeps when credentials were last used. A store that holds another one in a
-// field hides those methods unless it has them itself.
+// The examples of the repository have two stores of about 150 lines each:
+// examples/customstore keeps files, and examples/sqlstore a SQL database that
+// processes share.
+//
+// Some more interfaces are optional: a [keys.UseStore] keeps when credentials were
+// last used, a [keys.CountStore] counts, and a [keys.OrgStore] lists organizations. A store
+// that holds another one in a field hides those methods unless it has them itself.
 //
 // Package storetest checks every rule, and names the one that is broken. It also
 // has benchmarks that are the same for every store:

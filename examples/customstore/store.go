@@ -1,18 +1,19 @@
 // Package customstore is a store of one's own: a folder of JSON files, one for
-// each record. It is meant to be read and copied. Records are durable; they
-// belong to one process. Limits stay in memory.
+// each record. It is meant to be read and copied. Records are durable, and belong
+// to one process; limits are in its memory. Package sqlstore is the example that
+// several processes share.
 //
-// The methods do what the comments of keys.Store ask for, clause by clause,
-// and the test of this package has storetest check that they do.
+// A store does not decide anything itself: Record.Validate, keys.Next and
+// Record.Sweepable do. What is left is to read, to write, and to keep others off
+// in between. The test of this package has storetest check the rest.
 package customstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -34,42 +35,39 @@ type Dir struct {
 }
 
 // Open returns a store over the folder at path, which it makes if need be.
-func Open(path string) (*Dir, error) {
-	return &Dir{path: path}, os.MkdirAll(path, 0o700)
-}
+func Open(path string) (*Dir, error) { return &Dir{path: path}, os.MkdirAll(path, 0o700) }
 
-// Insert adds a record. A link to a name that is taken fails, and there is
-// never a moment at which the file is there and not whole.
+// Insert adds a record.
 func (d *Dir) Insert(ctx context.Context, r keys.Record) error {
 	if err := errors.Join(ctx.Err(), r.Validate()); err != nil {
 		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	temp, err := d.write(r)
-	if err != nil {
-		return err
+	if _, err := d.read(d.file(r.ID)); !errors.Is(err, keys.ErrNotFound) {
+		return cmp.Or(err, keys.ErrExists)
 	}
-	defer os.Remove(temp)
-	if err := os.Link(temp, d.file(r.ID)); errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%w: %q", keys.ErrExists, r.ID)
-	} else if err != nil {
-		return err
-	}
-	return d.sync()
+	return d.write(r)
 }
 
-// Get returns a record.
-func (d *Dir) Get(ctx context.Context, id string) (keys.Record, error) {
+// Get returns a record and its parent.
+func (d *Dir) Get(ctx context.Context, id string) (rec, parent keys.Record, err error) {
 	if err := ctx.Err(); err != nil {
-		return keys.Record{}, err
+		return rec, parent, err
 	}
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	return d.read(d.file(id))
+	if rec, err = d.read(d.file(id)); err != nil || rec.Parent == "" {
+		return rec, parent, err
+	}
+	parent, err = d.read(d.file(rec.Parent))
+	if errors.Is(err, keys.ErrNotFound) {
+		err = nil
+	}
+	return rec, parent, err
 }
 
-// Update replaces a record if nobody else has done so since it was read.
+// Update replaces a record, if nobody else has done so since it was read.
 func (d *Dir) Update(ctx context.Context, r keys.Record) error {
 	if err := errors.Join(ctx.Err(), r.Validate()); err != nil {
 		return err
@@ -77,29 +75,13 @@ func (d *Dir) Update(ctx context.Context, r keys.Record) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	old, err := d.read(d.file(r.ID))
-	switch {
-	case err != nil:
-		return err
-	case old.Org != r.Org:
-		return keys.ErrNotFound
-	case old.Version != r.Version:
-		return keys.ErrConflict
-	case old.Revoked() && (!r.Revoked() || r.RevokedAt.After(old.RevokedAt)):
-		return keys.ErrConflict
+	if err == nil {
+		r, err = keys.Next(old, r)
 	}
-	r.Kind, r.Parent, r.CreatedAt = old.Kind, old.Parent, old.CreatedAt
-	if err := r.Validate(); err != nil {
-		return err // it has what only another kind can have
-	}
-	r.Version++
-	temp, err := d.write(r)
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(temp, d.file(r.ID)); err != nil {
-		return err
-	}
-	return d.sync()
+	return d.write(r)
 }
 
 // List returns records of one organization and kind, in the order of their
@@ -112,35 +94,27 @@ func (d *Dir) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	found, err := d.find(ctx, func(r *keys.Record) bool {
-		return r.Org == q.Org && r.Kind == q.Kind && r.ID > q.After
+		return r.Org == q.Org && r.Kind == q.Kind && r.ID > q.After && !(q.Live && r.Revoked())
 	})
 	slices.SortFunc(found, func(a, b keys.Record) int { return strings.Compare(a.ID, b.ID) })
 	return found[:min(q.Limit, len(found))], err
 }
 
-// Sweep removes tokens that were over before a time.
+// Sweep removes tokens that ended before a time.
 func (d *Dir) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
 	if limit < 1 {
-		return 0, &keys.InvalidError{Field: "limit", Reason: "is less than 1"}
-	}
-	if err := ctx.Err(); err != nil {
-		return 0, err
+		return 0, &keys.InvalidError{Field: keys.FieldLimit, Reason: "is less than 1"}
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	dead, err := d.find(ctx, func(r *keys.Record) bool {
-		over := func(t time.Time) bool { return !t.IsZero() && t.Before(before) }
-		return r.Kind == keys.KindToken && (over(r.ExpiresAt) || over(r.RevokedAt))
-	})
-	if err != nil {
-		return 0, err
-	}
-	for n, r := range dead[:min(limit, len(dead))] {
+	dead, err := d.find(ctx, func(r *keys.Record) bool { return r.Sweepable(before) })
+	dead = dead[:min(limit, len(dead))]
+	for n, r := range dead {
 		if err := os.Remove(d.file(r.ID)); err != nil {
 			return n, err
 		}
 	}
-	return min(limit, len(dead)), d.sync()
+	return len(dead), err
 }
 
 // file returns the name of a record's file. A hash of the ID is safe in every
@@ -150,42 +124,45 @@ func (d *Dir) file(id string) string {
 	return filepath.Join(d.path, hex.EncodeToString(sum[:])+".json")
 }
 
-// write writes a record to a new file, down to the disk, and returns its name.
-func (d *Dir) write(r keys.Record) (string, error) {
-	text, err := json.Marshal(r)
+// write writes a record. A new file takes the place of the old one, so that there
+// is never half a record, whenever the power fails.
+func (d *Dir) write(r keys.Record) error {
+	text, err := r.MarshalJSON()
 	if err != nil {
-		return "", err
+		return err
 	}
 	f, err := os.CreateTemp(d.path, "*.new")
 	if err != nil {
-		return "", err
+		return err
 	}
+	defer os.Remove(f.Name())
 	_, err = f.Write(text)
-	return f.Name(), errors.Join(err, f.Sync(), f.Close())
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	dir, err := os.Open(d.path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.Rename(f.Name(), d.file(r.ID)), dir.Sync(), dir.Close())
 }
 
-// read reads the record in a file. Text that is no record is an error, and
-// never ErrNotFound: the record was there once.
+// read reads the record in a file. Text that is no record is an error that wraps
+// ErrCorrupt, and never ErrNotFound: the record was there once.
 func (d *Dir) read(name string) (r keys.Record, err error) {
 	text, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, keys.ErrNotFound
-	}
-	if err != nil {
+	} else if err != nil {
 		return r, err
 	}
-	if err := json.Unmarshal(text, &r); err != nil {
-		return keys.Record{}, fmt.Errorf("%w: %s: %w", keys.ErrCorrupt, filepath.Base(name), err)
-	}
-	return r, nil
+	err = r.UnmarshalJSON(text)
+	return r, err
 }
 
 // find returns the records that match.
 func (d *Dir) find(ctx context.Context, match func(*keys.Record) bool) (found []keys.Record, err error) {
 	names, err := filepath.Glob(filepath.Join(d.path, "*.json"))
-	if err != nil {
-		return nil, err
-	}
 	for _, name := range names {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -198,14 +175,5 @@ func (d *Dir) find(ctx context.Context, match func(*keys.Record) bool) (found []
 			found = append(found, r)
 		}
 	}
-	return found, nil
-}
-
-// sync has the folder itself written to the disk, and with it the names in it.
-func (d *Dir) sync() error {
-	dir, err := os.Open(d.path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return found, errors.Join(err, ctx.Err())
 }

@@ -20,7 +20,7 @@ func TestConformance(t *testing.T) {
 			t.Fatal(err)
 		}
 		return d
-	})
+	}, nil)
 }
 
 func TestRecordsOutliveTheProcess(t *testing.T) {

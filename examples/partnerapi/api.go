@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -83,8 +84,17 @@ func newAPI(s *stores, issuer string, proxies *middleware.Proxies, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
+	base, err := url.Parse(issuer)
+	if err != nil {
+		return nil, err
+	}
 	a.oauth, err = oauth.NewHandler(server, issuer, &oauth.HandlerOptions{
 		Path: "/v1/oauth", Realm: "partner", Address: proxies.Addr, Hook: hook, Logger: log,
+		// The routes of this API are not below the path of the issuer.
+		Resource: base.Scheme + "://" + base.Host,
+		// The MCP SDKs refuse metadata without this member. Nothing is there, and
+		// nobody asks: there are no response types.
+		Metadata: map[string]any{"authorization_endpoint": issuer + "/v1/oauth/authorize"},
 	})
 	if err != nil {
 		return nil, err
@@ -101,7 +111,8 @@ func newAPI(s *stores, issuer string, proxies *middleware.Proxies, log *slog.Log
 // needs.
 func (a *api) register(mux interface {
 	Handle(pattern string, handler http.Handler)
-}) {
+},
+) {
 	httpjson.Register(mux, nil,
 		httpjson.Route{Pattern: "GET /healthz", Handler: http.HandlerFunc(healthz)},
 		httpjson.Route{Pattern: "GET /api/v1/partner/me", Handler: a.guard.Require(identityRead)(http.HandlerFunc(me))},

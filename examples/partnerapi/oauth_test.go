@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -254,5 +257,40 @@ func TestDiscovery(t *testing.T) {
 	server := e.do("GET", "/.well-known/oauth-authorization-server", "", "")
 	if server.body["issuer"] != issuer || server.body["token_endpoint"] != e.server.URL+"/v1/oauth/token" {
 		t.Errorf("%s", server.text)
+	}
+	// Some clients do not read metadata without it.
+	if server.body["authorization_endpoint"] != e.server.URL+"/v1/oauth/authorize" {
+		t.Errorf("%s", server.text)
+	}
+}
+
+// TestDiscoveryWithPath has an issuer with a path, while the API stays at the root:
+// its metadata is there, and names the issuer.
+func TestDiscoveryWithPath(t *testing.T) {
+	t.Parallel()
+	const issuer = "https://example.com/tenant/one"
+	a, err := newAPI(memory(t), issuer, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]map[string]any{
+		"/.well-known/oauth-protected-resource": {
+			"resource": "https://example.com", "authorization_servers": []any{issuer},
+		},
+		"/.well-known/oauth-authorization-server/tenant/one": {
+			"issuer": issuer, "token_endpoint": issuer + "/v1/oauth/token", "authorization_endpoint": issuer + "/v1/oauth/authorize",
+		},
+	} {
+		w := httptest.NewRecorder()
+		a.handler().ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		var got map[string]any
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+			t.Fatalf("%s: %d %v", path, w.Code, err)
+		}
+		for name, value := range want {
+			if diff := cmp.Diff(value, got[name]); diff != "" {
+				t.Errorf("%s: %s: %s", path, name, diff)
+			}
+		}
 	}
 }

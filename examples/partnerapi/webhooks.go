@@ -51,7 +51,8 @@ type subscriptions struct {
 
 func (ws *webhooks) register(mux interface {
 	Handle(pattern string, handler http.Handler)
-}, path string, protect func(http.Handler) http.Handler) {
+}, path string, protect func(http.Handler) http.Handler,
+) {
 	route := func(pattern string, do func(http.ResponseWriter, *http.Request, keys.Principal) error) httpjson.Route {
 		return httpjson.Route{Pattern: pattern, Handler: protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			caller, _ := keys.FromContext(r.Context())

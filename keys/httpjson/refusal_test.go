@@ -112,32 +112,38 @@ func TestWriters(t *testing.T) {
 		json, problem string
 	}{
 		{
-			"plain", httpjson.Refusal{Status: 401, Code: "a", Description: "b c.", Scope: "d", Err: errors.New("e")},
+			"plain",
+			httpjson.Refusal{Status: 401, Code: "a", Description: "b c.", Scope: "d", Err: errors.New("e")},
 			`{"error":"a","error_description":"b c."}`,
 			`{"type":"about:blank","title":"Unauthorized","status":401,"detail":"b c.","error":"a"}`,
 		},
 		{
-			"characters to escape", httpjson.Refusal{Status: 400, Code: `a"`, Description: "\\ <\u00e9>\n\x7f"},
+			"characters to escape",
+			httpjson.Refusal{Status: 400, Code: `a"`, Description: "\\ <\u00e9>\n\x7f"},
 			`{"error":"a\"","error_description":"\\ \u003c\u00e9\u003e\n\u007f"}`,
 			`{"type":"about:blank","title":"Bad Request","status":400,"detail":"\\ \u003c\u00e9\u003e\n\u007f","error":"a\""}`,
 		},
 		{
-			"lists", httpjson.Refusal{Status: 422, Code: "invalid_scope", Description: "b", Grant: &scopes.GrantError{Unknown: []string{"b", `c"<`}}},
+			"lists",
+			httpjson.Refusal{Status: 422, Code: "invalid_scope", Description: "b", Grant: &scopes.GrantError{Unknown: []string{"b", `c"<`}}},
 			`{"error":"invalid_scope","error_description":"b","reserved":[],"unknown":["b","c\"\u003c"]}`,
 			`{"type":"about:blank","title":"Unprocessable Entity","status":422,"detail":"b","error":"invalid_scope","reserved":[],"unknown":["b","c\"\u003c"]}`,
 		},
 		{
-			"the other list", httpjson.Refusal{Status: 422, Code: "a", Grant: &scopes.GrantError{Reserved: []string{"r"}}},
+			"the other list",
+			httpjson.Refusal{Status: 422, Code: "a", Grant: &scopes.GrantError{Reserved: []string{"r"}}},
 			`{"error":"a","error_description":"","reserved":["r"],"unknown":[]}`,
 			`{"type":"about:blank","title":"Unprocessable Entity","status":422,"detail":"","error":"a","reserved":["r"],"unknown":[]}`,
 		},
 		{
-			"a client that has gone", httpjson.Refusal{Status: 499, Code: "a"},
+			"a client that has gone",
+			httpjson.Refusal{Status: 499, Code: "a"},
 			`{"error":"a","error_description":""}`,
 			`{"type":"about:blank","title":"Client Closed Request","status":499,"detail":"","error":"a"}`,
 		},
 		{
-			"long", httpjson.Refusal{Status: 400, Code: "a", Description: strings.Repeat("x", 1000)},
+			"long",
+			httpjson.Refusal{Status: 400, Code: "a", Description: strings.Repeat("x", 1000)},
 			`{"error":"a","error_description":"` + strings.Repeat("x", 1000) + `"}`,
 			`{"type":"about:blank","title":"Bad Request","status":400,"detail":"` + strings.Repeat("x", 1000) + `","error":"a"}`,
 		},
@@ -171,6 +177,26 @@ func TestWriters(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Each character that JSON or a page of HTML could take for something else is
+// escaped, also where it stands alone.
+func TestWritersEscape(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`"`: `\"`, `\`: `\\`, "\n": `\n`, "\x00": `\u0000`, "\x1f": `\u001f`, "<": `\u003c`, ">": `\u003e`, "&": `\u0026`,
+		"\xff": `\ufffd`, "é": "é", " ": " ", "~": "~",
+	} {
+		for name, write := range map[string]httpjson.ErrorWriter{"JSON": httpjson.WriteJSON, "problem": httpjson.WriteProblem} {
+			w := httptest.NewRecorder()
+			write(w, nil, httpjson.Refusal{Status: 400, Code: "a" + text, Description: "b" + text})
+			for _, quoted := range []string{`"a` + want + `"`, `"b` + want + `"`} {
+				if !strings.Contains(w.Body.String(), quoted) {
+					t.Errorf("%s: %q is written as %s, want %s", name, text, w.Body, quoted)
+				}
+			}
+		}
 	}
 }
 

@@ -22,7 +22,8 @@ type Route struct {
 // [WriteJSON]. It panics if a pattern has no method, or as mux.Handle does.
 func Register(mux interface {
 	Handle(pattern string, handler http.Handler)
-}, write ErrorWriter, routes ...Route) {
+}, write ErrorWriter, routes ...Route,
+) {
 	methods := make(map[string][]string)
 	for _, route := range routes {
 		method, path, ok := strings.Cut(route.Pattern, " ")

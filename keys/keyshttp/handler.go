@@ -73,7 +73,8 @@ func NewHandler(m *keys.Manager, opts *Options) (*Handler, error) {
 // in one, or as [http.ServeMux.Handle] does.
 func (h *Handler) Register(mux interface {
 	Handle(pattern string, handler http.Handler)
-}, path string, protect func(http.Handler) http.Handler) {
+}, path string, protect func(http.Handler) http.Handler,
+) {
 	switch {
 	case protect == nil:
 		panic("keyshttp: Register without protection")

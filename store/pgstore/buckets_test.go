@@ -28,12 +28,36 @@ func limit(t testing.TB, perSecond float64, burst int) ratelimit.Limit {
 	return l
 }
 
+// leased returns l as [ratelimit.Leases] hands it to a store: with a shorter window
+// and the same horizon.
+func leased(t testing.TB, l ratelimit.Limit) (got ratelimit.Limit) {
+	t.Helper()
+	leases, err := ratelimit.NewLeases(takeFunc(func(l ratelimit.Limit) { got = l }), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leases.Take(t.Context(), bucket("a"), l, now, 1)
+	if got.Window() >= l.Window() || got.Horizon() != l.Horizon() {
+		t.Fatalf("%+v is not leased", l)
+	}
+	return got
+}
+
+// A takeFunc is a store that is only told of limits.
+type takeFunc func(l ratelimit.Limit)
+
+func (f takeFunc) Take(_ context.Context, _ ratelimit.Bucket, l ratelimit.Limit, _ time.Time, _ int) (ratelimit.Decision, error) {
+	f(l)
+	return ratelimit.Decision{}, nil
+}
+
 // limits are of all sizes: the smallest interval, the longest window, a window
 // beyond the least horizon, and one that was rounded.
 func limits(t testing.TB) []ratelimit.Limit {
 	return []ratelimit.Limit{
 		ratelimit.MustPerMinute(1), ratelimit.MustPerMinute(7), ratelimit.MustPerMinute(600), ratelimit.MustPerMinute(1e9),
 		limit(t, 1, 1), limit(t, 1e9, 1), limit(t, 1e9, 1<<40), limit(t, 0.1, 100), limit(t, 1.0/86400, 366),
+		leased(t, ratelimit.MustPerMinute(600)), leased(t, limit(t, 3, 50)), leased(t, ratelimit.MustPer(10_000, time.Hour, 10_000)),
 	}
 }
 
@@ -56,7 +80,8 @@ func TestArithmetic(t *testing.T) {
 				}
 			}
 			for _, tat := range tats {
-				for _, n := range []int{1, 1 + rng.IntN(l.Burst()), l.Burst()} {
+				most := int(l.Window() / l.Interval()) // the burst, unless the limit is leased
+				for _, n := range []int{1, 1 + rng.IntN(most), most} {
 					want, _, err := l.Take(max(tat, 0), now, n)
 					if err != nil {
 						t.Fatal(err)

@@ -79,10 +79,14 @@ func TestChanges(t *testing.T) {
 		{"an UPDATE", do(`UPDATE ` + name + `.records SET label = 'by hand'`), []string{"key"}},
 		{"an UPDATE of the ID", do(`UPDATE ` + name + `.records SET id = 'other'`), []string{"key"}},
 		{"an UPDATE and a rollback", do(`BEGIN; UPDATE ` + name + `.records SET label = ''; ROLLBACK`), nil},
-		{"an UPDATE under another search_path", do(`SET search_path = pg_temp; UPDATE ` + name + `.records SET label = 'x'; RESET search_path`),
-			[]string{"other"}},
-		{"an UPDATE by replication", do(`SET session_replication_role = replica; UPDATE ` + name + `.records SET label = 'y'; RESET session_replication_role`),
-			[]string{"other"}},
+		{
+			"an UPDATE under another search_path", do(`SET search_path = pg_temp; UPDATE ` + name + `.records SET label = 'x'; RESET search_path`),
+			[]string{"other"},
+		},
+		{
+			"an UPDATE by replication", do(`SET session_replication_role = replica; UPDATE ` + name + `.records SET label = 'y'; RESET session_replication_role`),
+			[]string{"other"},
+		},
 		{"a DELETE", do(`DELETE FROM ` + name + `.records`), []string{"other"}},
 	} {
 		if err := test.call(); err != nil {

@@ -15,10 +15,14 @@ func (s *Store) Statements() map[string][]any {
 		s.sql.listLive: {"acme", "key", "a", int64(10)},
 		s.sql.count:    {"acme", "key", int64(1), int64(10)},
 		s.sql.orgs:     {"acme", int64(10)},
-		s.sql.update: {"id", "acme", "key", int64(1), "", "", int64(1), int64(0), nil, nil, nil,
-			"x", nil, nil, nil, nil, nil, int64(1)},
-		s.sql.insert: {"id", "key", "acme", nil, "", "", int64(1), int64(0), nil, nil, nil, nil, nil, nil,
-			"x", nil, nil, int64(0), nil, nil, nil, int64(1), int64(1)},
+		s.sql.update: {
+			"id", "acme", "key", int64(1), "", "", int64(1), int64(0), nil, nil, nil,
+			"x", nil, nil, nil, nil, nil, int64(1),
+		},
+		s.sql.insert: {
+			"id", "key", "acme", nil, "", "", int64(1), int64(0), nil, nil, nil, nil, nil, nil,
+			"x", nil, nil, int64(0), nil, nil, nil, int64(1), int64(1),
+		},
 		s.sql.sweep:    {int64(0), int64(10)},
 		s.sql.noteUses: {[]string{"id"}, []int64{1}},
 		s.sql.lastUses: {[]string{"id"}},

@@ -152,6 +152,9 @@ func TestMigrateInTransaction(t *testing.T) {
 			if path := value[string](t, tx, `SHOW search_path`); path != "information_schema, public" {
 				t.Errorf("the host's search_path is %s after Migrate", path)
 			}
+			if wait := value[string](t, tx, `SHOW lock_timeout`); wait != "0" {
+				t.Errorf("the host's lock_timeout is %s after Migrate", wait)
+			}
 			end := tx.Rollback
 			if commit {
 				end = tx.Commit

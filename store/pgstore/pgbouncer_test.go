@@ -118,8 +118,11 @@ func TestCheckBehindPgBouncer(t *testing.T) {
 	}{
 		{"transactions", []string{"pool_mode=transaction"}, "pool_max_conns=4", unfit, fit},
 		{"transactions over one connection", []string{"pool_mode=transaction", "default_pool_size=1"}, "pool_max_conns=4", unfit, fit},
-		{"transactions over connections in turn", []string{"pool_mode=transaction", "default_pool_size=2", "min_pool_size=2", "server_round_robin=1"},
-			"pool_max_conns=4", unfit, fit},
+		{
+			"transactions over connections in turn",
+			[]string{"pool_mode=transaction", "default_pool_size=2", "min_pool_size=2", "server_round_robin=1"},
+			"pool_max_conns=4", unfit, fit,
+		},
 		{"a mode of the connections", []string{"pool_mode=transaction"}, "default_query_exec_mode=exec", unfit[1:], append(fit, 0)},
 		{"sessions", []string{"pool_mode=session"}, "pool_max_conns=4", nil, append(fit, unfit...)},
 	} {

@@ -3,6 +3,7 @@ package pgstore_test
 import (
 	"bufio"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
 	"net/url"
@@ -235,4 +236,25 @@ func TestPoolerForgets(t *testing.T) {
 		}
 	}
 	t.Error("statements that were prepared by name are known to other connections")
+}
+
+// TestCheckBehindPooler checks that Check notices this pooler, however many
+// connections it has, and nothing where statements are not prepared.
+func TestCheckBehindPooler(t *testing.T) {
+	t.Parallel()
+	name := schema(t)
+	openIn(t, name, nil)
+	for connections := range 5 {
+		pool := connectTo(t, startPooler(t, dsn(t), connections+1), "pool_max_conns=4")
+		for mode, want := range map[pgx.QueryExecMode]error{
+			0: pgstore.ErrSettings, pgx.QueryExecModeDescribeExec: pgstore.ErrSettings,
+			pgx.QueryExecModeExec: nil, pgx.QueryExecModeCacheDescribe: nil, pgx.QueryExecModeSimpleProtocol: nil,
+		} {
+			s, err := pgstore.New(pool, &pgstore.Options{Schema: name, Mode: mode})
+			if err != nil {
+				t.Fatal(err)
+			}
+			fails(t, fmt.Sprintf("Check over %d connections in mode %d", connections+1, mode), s.Check(t.Context()), want)
+		}
+	}
 }

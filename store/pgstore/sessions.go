@@ -82,12 +82,13 @@ func askSessions(ctx context.Context, sessions [2]*pgconn.PgConn, name string) e
 	return nil
 }
 
-// misprepared returns errPooler if err says that a statement was prepared on
-// another connection, or was not prepared on this one: 42P05 is
-// duplicate_prepared_statement, and 26000 invalid_sql_statement_name.
+// misprepared returns errPooler if err says that the session has a statement of
+// that name already, has none, or has one with other parameters: 42P05 is
+// duplicate_prepared_statement, 26000 invalid_sql_statement_name, and 08P01
+// protocol_violation.
 func misprepared(err error) error {
 	var e *pgconn.PgError
-	if errors.As(err, &e) && (e.Code == "42P05" || e.Code == "26000") {
+	if errors.As(err, &e) && (e.Code == "42P05" || e.Code == "26000" || e.Code == "08P01") {
 		return errPooler
 	}
 	return failed("check", err)

@@ -10,11 +10,10 @@ import (
 	"github.com/claviger-auth/claviger/ratelimit"
 )
 
-// shardCount is how many shards records are divided into, by their IDs. A
-// record, the index that lists it and the list of deaths in which it may stand
-// are in one shard, and each shard is in one slot of a cluster. So every write
-// is one script in one slot, and is atomic. The number is part of the layout of
-// the data: it must never change.
+// shardCount is how many shards records are divided into, by their IDs. A record
+// and all lists in which it may stand are in one shard, and each shard is in one
+// slot of a cluster. So every write is one script in one slot, and is atomic. The
+// number is part of the layout of the data: it must never change.
 const shardCount = 16
 
 // tags are the hash tags of the shards, in their order, two bytes each. Their

@@ -44,17 +44,17 @@ func (s *Store) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit,
 	return d, err
 }
 
-// longWindow is the shortest window that needs the longer script. The server's
+// longWindow is the shortest horizon that needs the longer script. The server's
 // numbers are exact up to twice as much. Both scripts do the same to a bucket.
 const longWindow = 1 << 52
 
 // takeCall returns the script that takes n requests under l, and its arguments.
 func takeCall(l ratelimit.Limit, n int) (*script, []any) {
-	cost, window := int64(n)*int64(l.Interval()), int64(l.Window())
-	if window < longWindow {
-		return takeScript, []any{cost, window}
+	cost, window, horizon := int64(n)*int64(l.Interval()), int64(l.Window()), int64(l.Horizon())
+	if horizon < longWindow {
+		return takeScript, []any{cost, window, horizon}
 	}
-	return takeLongScript, []any{cost / 1e9, cost % 1e9, window / 1e9, window % 1e9}
+	return takeLongScript, []any{cost / 1e9, cost % 1e9, window / 1e9, window % 1e9, horizon / 1e9, horizon % 1e9}
 }
 
 // bucketState parses the answer of the script: the server's time, and the

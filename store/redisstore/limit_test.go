@@ -33,12 +33,35 @@ func daily(n int) ratelimit.Limit { return mustLimit(1.0/86400, n) }
 // acme is a bucket.
 var acme = ratelimit.Bucket{Space: "org", Name: "acme"}
 
+// leased returns l as [ratelimit.Leases] hands it to a store: with a shorter window
+// and the same horizon.
+func leased(l ratelimit.Limit) (got ratelimit.Limit) {
+	leases, err := ratelimit.NewLeases(takeFunc(func(l ratelimit.Limit) { got = l }), nil)
+	if err != nil {
+		panic(err)
+	}
+	leases.Take(context.Background(), acme, l, time.Now(), 1)
+	if got.Window() >= l.Window() || got.Horizon() != l.Horizon() {
+		panic(fmt.Sprintf("%+v is not leased", l))
+	}
+	return got
+}
+
+// A takeFunc is a store that is only told of limits.
+type takeFunc func(l ratelimit.Limit)
+
+func (f takeFunc) Take(_ context.Context, _ ratelimit.Bucket, l ratelimit.Limit, _ time.Time, _ int) (ratelimit.Decision, error) {
+	f(l)
+	return ratelimit.Decision{}, nil
+}
+
 // limits are small, large, with intervals that no binary fraction hits, and with
 // windows that end at a whole second.
 func limits() []ratelimit.Limit {
 	return []ratelimit.Limit{
 		ratelimit.MustPerMinute(1), ratelimit.MustPerMinute(7), ratelimit.MustPerMinute(600), ratelimit.MustPerMinute(1_000_000_000),
 		mustLimit(1e9, 1), mustLimit(1e9, 1000), mustLimit(1e9, 1_000_000), mustLimit(3, 10), mustLimit(1.0/3, 2), daily(1), daily(52), daily(53), daily(366), mustLimit(1.0/(366*86400), 1),
+		leased(ratelimit.MustPerMinute(600)), leased(ratelimit.MustPerMinute(700_000)), leased(mustLimit(3, 50)), leased(ratelimit.MustPer(10_000, time.Hour, 10_000)), leased(daily(53)),
 	}
 }
 
@@ -103,7 +126,7 @@ func TestTakeScript(t *testing.T) {
 			for range 400 {
 				st.n = 1 + random.IntN(min(st.l.Burst(), 5))
 				if random.IntN(10) == 0 {
-					st.n = st.l.Burst()
+					st.n = int(st.l.Window() / st.l.Interval()) // the burst, unless the limit is leased
 				}
 				st.tat = st.check(t, c, key)
 				switch random.IntN(12) {

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -28,11 +29,14 @@ func (s *Store) Migrate(ctx context.Context) error {
 		return s.migrate(ctx, s.client)
 	}
 	var mu sync.Mutex
-	return cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+	var found error
+	err := cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
 		mu.Lock()
 		defer mu.Unlock()
-		return s.migrate(ctx, node)
+		found = errors.Join(found, s.migrate(ctx, node))
+		return nil
 	})
+	return errors.Join(found, failure(err))
 }
 
 // stepSize is how many keys, or IDs of a list, Migrate looks at in one step.

@@ -89,14 +89,28 @@ type statements struct {
 // those for buckets last.
 func (s *statements) texts() (records, limits []prepared) {
 	records = []prepared{
-		{insertText, &s.insert}, {getText, &s.get}, {familyText, &s.family}, {updateText + ends + where, &s.update},
+		{insertText, &s.insert},
+		{getText, &s.get},
+		{familyText, &s.family},
+		{updateText + ends + where, &s.update},
 		{updateText + where, &s.updateRest},
-		{listText, &s.list}, {listLiveText, &s.listLive}, {sweepText, &s.sweep},
-		{countText, &s.count}, {orgsText, &s.orgs},
-		{noteUsesText, &s.noteUses}, {lastUsesText, &s.lastUses},
-		{announceText, &s.announce}, {withdrawText, &s.withdraw}, {markText, &s.mark}, {markedText, &s.marked},
-		{leaseText, &s.lease}, {pollText, &s.poll},
-		{lockText, &s.lock}, {tatText, &s.peek}, {idleText, &s.idle}, {dropText, &s.drop},
+		{listText, &s.list},
+		{listLiveText, &s.listLive},
+		{sweepText, &s.sweep},
+		{countText, &s.count},
+		{orgsText, &s.orgs},
+		{noteUsesText, &s.noteUses},
+		{lastUsesText, &s.lastUses},
+		{announceText, &s.announce},
+		{withdrawText, &s.withdraw},
+		{markText, &s.mark},
+		{markedText, &s.marked},
+		{leaseText, &s.lease},
+		{pollText, &s.poll},
+		{lockText, &s.lock},
+		{tatText, &s.peek},
+		{idleText, &s.idle},
+		{dropText, &s.drop},
 	}
 	return records, []prepared{{tatText, &s.tat}, {putText, &s.put}}
 }

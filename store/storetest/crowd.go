@@ -3,6 +3,8 @@ package storetest
 import (
 	"fmt"
 	"math"
+	"sync/atomic"
+	"time"
 
 	"github.com/claviger-auth/claviger/keys"
 )
@@ -18,22 +20,30 @@ var crowdClauses = []clause[keys.Store]{
 		sweepFindsAll, concurrent, sweepFollows, "sweep-keeps-the-limit"),
 }
 
-// crowdSize is more than what stores take for all, such as a thousand.
-const crowdSize = 1100
+// A crowd has more records than what stores take for all, such as a thousand. A
+// store that is so slow that it takes longer than crowdTime has a smaller one.
+const (
+	crowdSize = 1100
+	crowdTime = 5 * time.Second
+)
 
 // crowd inserts live records of a kind, by several callers at once, and returns
 // them in the order of their IDs.
 func (p *probe) crowd(s keys.Store, kind keys.Kind) []keys.Record {
+	var next atomic.Int64
 	records := make([]keys.Record, crowdSize)
-	for i := range records {
-		records[i] = p.sparse(kind, fmt.Sprintf("crowd %04d", i))
-	}
-	p.parallel(racers, func(i int) {
-		for n := i; n < crowdSize; n += racers {
+	start := time.Now()
+	p.parallel(racers, func(int) {
+		for time.Since(start) < crowdTime {
+			n := next.Add(1) - 1
+			if n >= crowdSize {
+				return
+			}
+			records[n] = p.sparse(kind, fmt.Sprintf("crowd %04d", n))
 			p.insert(s, records[n])
 		}
 	})
-	return records
+	return records[:min(next.Load(), crowdSize)]
 }
 
 func listHasNoCap(p *probe, s keys.Store) {
@@ -41,11 +51,11 @@ func listHasNoCap(p *probe, s keys.Store) {
 	for _, r := range p.crowd(s, keys.KindKey) {
 		ids = append(ids, r.ID)
 	}
-	for _, limit := range []int{101, 257, 501, 1001, 1025, crowdSize, 1 << 20} {
+	for _, limit := range []int{101, 257, 501, 1001, 1025, len(ids), 1 << 20} {
 		q := p.query()
 		q.Limit = limit
 		for _, q.Live = range []bool{false, true} {
-			p.ids(p.list(s, q), "List of "+quoteQuery(q), ids[:min(limit, crowdSize)]...)
+			p.ids(p.list(s, q), "List of "+quoteQuery(q), ids[:min(limit, len(ids))]...)
 		}
 	}
 }
@@ -60,10 +70,13 @@ func sweepFindsAll(p *probe, s keys.Store) {
 		p.absent(s, r.ID)
 		p.swept(s, now, 5, 0)
 	}
-	for _, r := range alive {
-		r.ExpiresAt = expired
-		p.update(s, r)
-	}
+	p.parallel(racers, func(i int) {
+		for ; i < len(alive); i += racers {
+			r := alive[i]
+			r.ExpiresAt = expired
+			p.update(s, r)
+		}
+	})
 	p.swept(s, now, math.MaxInt, len(alive))
 	p.ids(p.list(s, keys.Query{Org: p.clause, Kind: keys.KindToken, Limit: 10}), "List after Sweep removed all")
 }

@@ -15,26 +15,42 @@
 // [TestRecords] and [TestLimits] are for stores that keep one half. With
 // [BenchmarkRecords] stores can be compared.
 //
-// The rules of the contracts are cut into clauses ([Records], [Limits]), and
-// each clause is a subtest under its own name, such as
-// insert-never-overwrites. Each subtest gets a store of its own, and a failure
-// says what the contract wants, why, and what the store did instead. A clause
-// that makes no sense without another one that failed is skipped: one defect
-// is reported once, under the name of the rule that it breaks. The clauses of
-// [keys.FamilyStore], [keys.LocalStore] and [keys.UseStore] are judged if the
-// store has their methods, and their subtests are skipped if it has not.
+// The rules of the contracts are cut into clauses ([Records], [Limits]). Each
+// clause is a subtest with its own name, such as insert-never-overwrites, and
+// gets a store of its own. A failure says what the contract wants, why, and what
+// the store did instead. A clause that makes no sense after another one failed is
+// skipped. So one defect is reported once, under the name of the rule that it
+// breaks. The clauses of [keys.UseStore], [keys.CountStore] and [keys.OrgStore]
+// are judged if the store has their methods.
 //
-// The kit knows nothing of a store but its methods. It cannot see whether a
-// store survives a power cut, holds across several nodes, or heeds a context
-// that ends halfway through a call; those are for tests of its author's.
-// Concurrency is tried by many goroutines at once: some clauses try one race
-// each, and concurrent-histories-are-linearizable records what callers did at
-// random, and asks whether any order of the calls explains all answers. So a race
-// may hide in one run and show in the next; run the tests with the race detector
-// too.
+// [Options] tell the kit more. With Second it opens another handle on the same
+// data, as a second process would, and finds caches and locks that belong to one
+// process. With Break it takes the database down, and sees whether the store
+// fails as it should, in time, and comes back:
 //
-// Apart from the subtests, [CheckRecords] and [CheckLimits] return what they
-// found. They are how the kit itself is tested: on stores that are broken on
+//	&storetest.Options[store.Store]{
+//		Second: func(t testing.TB, s store.Store) store.Store { return mystore.New(connect(t, s)) },
+//		Break:  func(t testing.TB, s store.Store) (mend func()) { stop(s); return func() { start(s) } },
+//	}
+//
+// # Concurrency and time
+//
+// In some clauses several callers do the same thing for 150 ms ([Options.Race])
+// and count what went well: a lost update is found even if its window is a few
+// nanoseconds. Others record what callers did at random, and ask whether any
+// order of the calls explains all answers. A race can still hide in one run and
+// show in the next. Run the tests with the race detector too.
+//
+// A clause that takes more than 30 seconds fails, and shows where its calls
+// wait. In a slow store some clauses do with fewer records.
+//
+// The kit cannot see what a store does between the methods. These are for
+// tests of the author's own: what survives a power cut; what a Sweep costs with a
+// million records; that a record with a higher format number is refused (see
+// [keys.RecordFormat]).
+//
+// [CheckRecords] and [CheckLimits] return the violations instead of failing. The kit
+// itself is tested with them, on some two hundred stores that are broken on
 // purpose, each in one way, for which exactly the one clause must be named.
 //
 // # For hosts

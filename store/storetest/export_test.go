@@ -1,5 +1,7 @@
 package storetest
 
+import "github.com/claviger-auth/claviger/keys"
+
 // Operation, and what makes operations, for the tests of histories.
 type Operation = operation
 
@@ -20,3 +22,14 @@ func During(began, ended int64, text string, op Operation) Operation {
 
 // Fault returns what is wrong with a history.
 func Fault(ops []Operation) string { return history(ops).fault() }
+
+// Fixtures returns what the kit makes of records of each kind: one with every
+// field, what an Update makes of that, and one with the longest values.
+func Fixtures() (full, changes, longest []keys.Record) {
+	p := &probe{clause: "fixtures"}
+	for _, kind := range kinds {
+		r := p.full(kind, "a")
+		full, changes, longest = append(full, r), append(changes, changed(r)), append(longest, p.longest(kind, "a"))
+	}
+	return full, changes, longest
+}

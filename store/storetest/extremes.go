@@ -20,7 +20,7 @@ var extremeClauses = []clause[keys.Store]{
 	rule("list-returns-extreme-values",
 		"List returns whatever Get can return: text that is hostile or very long, large numbers, times of 1970 and of 9999, "+
 			"every form of digest.",
-		listReturnsExtremes, longestKept, listsDead, isolatesOrgs, isolatesKinds),
+		listReturnsExtremes, longestKept, listsDead, ordered, isolatesOrgs, isolatesKinds),
 }
 
 // extremes returns records with values that stores get wrong, by what is special

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -50,11 +51,16 @@ func TestFastStores(t *testing.T) {
 	for _, d := range fastDefects {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
-			for range 10 { // on one processor, or with others on it, it may take several
-				violations := storetest.CheckRecords(t, func(testing.TB) keys.Store { return d.clone() }, nil)
-				if got := names(violations); slices.Contains(got, d.clause) {
+			for range 50 { // on one processor, or with others on it, it may take several
+				violations := storetest.CheckRecords(t, func(testing.TB) keys.Store { return d.clone() },
+					&storetest.Options[keys.Store]{Race: 50 * time.Millisecond})
+				got := names(violations)
+				if slices.Contains(got, d.clause) {
 					return
-				} else if len(got) > 0 {
+				}
+				// Histories see what the clause missed by luck.
+				got = slices.DeleteFunc(got, func(name string) bool { return strings.HasSuffix(name, "-are-linearizable") })
+				if len(got) > 0 {
 					t.Fatalf("clauses reported: %q, want %q", got, d.clause)
 				}
 			}

@@ -166,12 +166,15 @@ func fill(start string, n int) string {
 	return start + strings.Repeat("x", n%3) + strings.Repeat("\u20ac", n/3)
 }
 
-// longestScopes returns a set whose text is as long as it may be: names of 255
-// bytes, and one that is shorter.
+// longestScopes returns a set whose text is as long as it may be: 64 names, with
+// spaces between them.
 func longestScopes() scopes.Set {
 	var names []string
 	for left := keys.MaxScopes; left > 0; {
 		n := min(left, 255)
+		if len(names) == 0 {
+			n++
+		}
 		name := fmt.Sprintf("%03d:", len(names))
 		names = append(names, name+strings.Repeat("s", n-len(name)))
 		left -= n + 1

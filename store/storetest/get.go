@@ -73,6 +73,11 @@ func idsAreBytes(p *probe, s keys.Store) {
 		r.ID = "x" + id
 		all = append(all, r)
 	}
+	for _, id := range []string{"1", "01", "1.0", "1e0", "+1", "1 ", "0x1", "true", "null", "9007199254740993", "9007199254740992"} {
+		r := p.full(keys.KindKey, id)
+		r.ID = id
+		all = append(all, r)
+	}
 	for _, r := range all {
 		p.absent(s, r.ID)
 		p.insert(s, r)

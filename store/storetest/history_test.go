@@ -229,7 +229,10 @@ func (s step) operation() storetest.Operation {
 func TestHistoriesAreJudgedExactly(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
-	const trials = 30_000
+	trials := 30_000
+	if testing.Short() {
+		trials = 3000
+	}
 	sound := 0
 	for range trials {
 		steps := sighted(randomSteps(random))

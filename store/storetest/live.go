@@ -11,7 +11,7 @@ var liveClauses = []clause[keys.Store]{
 	rule(listFresh,
 		"Once an Insert, Update or Sweep has returned, List shows what it did, with every field. A list that is kept apart from "+
 			"the records, and that Update does not write, shows a revoked key as a live one.",
-		listSeesWrites, listsDead, listsNothing, isolatesOrgs, isolatesKinds, revokedChange, increments, clears, sweepFollows),
+		listSeesWrites, listsDead, listsNothing, isolatesOrgs, isolatesKinds, revokedChange, increments, clears, sweepFollows, "sweep-keeps-tombstones"),
 	rule(live,
 		"With Query.Live, List leaves out records that are revoked, at whatever time, and nothing else: records that "+
 			"expired or are paused stay.",

@@ -12,7 +12,7 @@ var sweepClauses = []clause[keys.Store]{
 	rule(sweeps,
 		"Sweep removes tokens that were expired or revoked before the given time, and returns how many it removed. "+
 			"Without it, tables of tokens grow for ever.",
-		sweepRemoves, deadStay, notFound, listsNothing, seesUpdates),
+		sweepRemoves, deadStay, longestKept, listsNothing, seesUpdates),
 	rule(sweepsDead,
 		"Sweep leaves tokens alone that are alive, that never expire, or that end at the given time or later. "+
 			"Fields that are not set do not count as times long past.",
@@ -98,12 +98,6 @@ func sweepOnlyDead(p *probe, s keys.Store) {
 	rotated := p.full(keys.KindToken, "with an old digest that is over")
 	rotated.PreviousExpiresAt = expired
 	alive = append(alive, rotated)
-	for _, client := range p.dead(keys.KindClient) {
-		token := p.full(keys.KindToken, "of "+client.ID)
-		token.Parent = client.ID
-		p.insert(s, client)
-		alive = append(alive, token)
-	}
 	p.insert(s, alive...)
 	for _, before := range []time.Time{now, created, time.UnixMilli(0), {}} {
 		n, err := s.Sweep(p.ctx, before, 1000)
@@ -114,6 +108,14 @@ func sweepOnlyDead(p *probe, s keys.Store) {
 		if n != 0 {
 			p.failf("Sweep of those before %s said that it removed %d, and removed none", show(before), n)
 		}
+	}
+	for _, client := range p.dead(keys.KindClient) {
+		token := p.full(keys.KindToken, "of "+client.ID)
+		token.Parent = client.ID
+		p.insert(s, client, token)
+		_, err := s.Sweep(p.ctx, now, 1000)
+		p.ok(err, "Sweep")
+		p.same(p.get(s, token.ID), token, "a live token of a dead client after Sweep")
 	}
 }
 

@@ -1,8 +1,8 @@
 -- Does what take.lua does, for windows of any length. Numbers are pairs of whole
 -- seconds and of nanoseconds below a billion.
--- KEYS: the bucket. ARGV: the cost and the window, each as such a pair. Returns
--- what take.lua returns. The script has no functions, since each call would make
--- them anew.
+-- KEYS: the bucket. ARGV: the cost, the window and the horizon, each as such a
+-- pair. Returns what take.lua returns. The script has no functions, since each call
+-- would make them anew.
 local clock = redis.call('TIME')
 local now_s, now_n = tonumber(clock[1]), clock[2] * 1000
 local cost_s, cost_n = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -22,10 +22,9 @@ local full_s, full_n = now_s + window_s, now_n + window_n
 if full_n >= 1000000000 then
   full_s, full_n = full_s + 1, full_n - 1000000000
 end
--- The horizon is the window, and at least 61 seconds.
-local far_s, far_n = full_s, full_n
-if window_s < 61 then
-  far_s, far_n = now_s + 61, now_n
+local far_s, far_n = now_s + ARGV[5], now_n + ARGV[6]
+if far_n >= 1000000000 then
+  far_s, far_n = far_s + 1, far_n - 1000000000
 end
 if s > far_s or s == far_s and n > far_n then
   s, n = full_s, full_n

@@ -1,0 +1,51 @@
+package sqlstore_test
+
+import (
+	"database/sql"
+	"path/filepath"
+	"testing"
+
+	_ "modernc.org/sqlite"
+
+	"github.com/claviger-auth/claviger/examples/sqlstore"
+	"github.com/claviger-auth/claviger/store"
+	"github.com/claviger-auth/claviger/store/storetest"
+)
+
+// database opens the database in a file, as each process does for itself.
+func database(t testing.TB, file string) *sql.DB {
+	t.Helper()
+	// The tests need not outlive a power cut; without synchronous(OFF) it is FULL.
+	db, err := sql.Open("sqlite", "file:"+file+"?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.SetMaxOpenConns(4)
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// A handle is a store that knows where its database is.
+type handle struct {
+	*sqlstore.Store
+	file string
+}
+
+func open(t testing.TB, file string) handle {
+	t.Helper()
+	s, err := sqlstore.New(t.Context(), database(t, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return handle{s, file}
+}
+
+// The kit is told how another process opens the same data.
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	storetest.Test(t,
+		func(t testing.TB) store.Store { return open(t, filepath.Join(t.TempDir(), "store.db")) },
+		&storetest.Options[store.Store]{
+			Second: func(t testing.TB, s store.Store) store.Store { return open(t, s.(handle).file) },
+		})
+}

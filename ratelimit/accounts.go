@@ -1,0 +1,81 @@
+package ratelimit
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// accountShards is the number of parts of the accounts, each with a lock of its
+// own. It is a power of two.
+const accountShards = 64
+
+// accounts are the buckets of which something is known here. A bucket is dropped
+// within seconds after the store was last asked for it.
+type accounts struct {
+	turn   atomic.Uint64 // see tidy
+	trips  atomic.Uint64 // see LeaseStats
+	shards [accountShards]accountShard
+}
+
+// An accountShard is one part of the accounts. The lock guards all that it holds.
+type accountShard struct {
+	mu      sync.Mutex
+	all     map[key]*account
+	most    int     // the largest number of accounts since all was made
+	tidied  instant // when idle accounts were last dropped
+	leased  uint64  // see LeaseStats
+	refused uint64
+	_       [16]byte // the lock has a cache line of its own
+}
+
+// shard returns the shard of k.
+func (a *accounts) shard(k key) *accountShard { return &a.shards[k.h2%accountShards] }
+
+// open returns the account of k, and makes it if there is none.
+func (s *accountShard) open(k key) *account {
+	a := s.all[k]
+	if a == nil {
+		if s.all == nil {
+			s.all = make(map[key]*account)
+		}
+		a = new(account)
+		s.all[k] = a
+		s.most = max(s.most, len(s.all))
+	}
+	return a
+}
+
+// close drops the account of k if the store never answered, and nobody waits for it.
+// So a store that fails leaves nothing behind.
+func (s *accountShard) close(k key, a *account) {
+	if !a.known && a.trip == nil && a.waiting == 0 && s.all[k] == a {
+		delete(s.all, k)
+	}
+}
+
+// tidy drops the idle accounts of one shard. The shards take turns, and none is
+// looked at twice within leaseTerm. Each account was made for a trip to the store,
+// and each trip calls tidy, so accounts do not pile up. Without any trips nothing
+// is looked at.
+func (a *accounts) tidy(now instant) {
+	s := &a.shards[a.turn.Add(1)%accountShards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.since(s.tidied) < leaseTerm {
+		return
+	}
+	s.tidied = now
+	for k, a := range s.all {
+		if a.idle(now) {
+			delete(s.all, k)
+		}
+	}
+	// A map does not give memory back, so one that was much larger is replaced.
+	if len(s.all) < s.most/4 {
+		old := s.all
+		s.all, s.most = make(map[key]*account, len(old)), len(old)
+		for k, a := range old {
+			s.all[k] = a
+		}
+	}
+}

@@ -1,0 +1,18 @@
+package ratelimit
+
+import "time"
+
+// An instant is a reading of both clocks of the machine, in nanoseconds since an
+// origin. The monotonic clock stands still while the machine sleeps, and the wall
+// clock can be set.
+type instant struct{ mono, wall int64 }
+
+// instantAt returns the reading of a time that has a monotonic reading, as those
+// of [time.Now] do, since an origin that has one too.
+func instantAt(now, origin time.Time) instant {
+	return instant{mono: int64(now.Sub(origin)), wall: now.UnixNano()}
+}
+
+// since returns the time that has passed since u, in nanoseconds: what the clock
+// says that moved on further. It is negative only if u is later by both clocks.
+func (t instant) since(u instant) int64 { return max(t.mono-u.mono, t.wall-u.wall) }

@@ -1,0 +1,145 @@
+package ratelimit
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// A trip is one call of the store, for which others may wait.
+type trip struct {
+	done chan struct{} // closed at the end
+	err  error         // for all who wait, if the store failed; valid after done
+}
+
+// wait waits for the end of the trip or of the context.
+func (t *trip) wait(ctx context.Context) error {
+	select {
+	case <-t.done:
+		return t.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// An answer is a Decision, and what a limiter notes for the time when the store
+// fails.
+type answer struct {
+	Decision
+	taken int64 // what the store gave out, in nanoseconds of bucket time
+	ahead int64 // how far the bucket is ahead of the clock, as seen under the full window
+}
+
+// answerOf returns the answer that is the Decision of a store under l.
+func answerOf(d Decision, l Limit, n int) answer {
+	a := answer{Decision: d, ahead: int64(d.ResetAfter)}
+	if d.Allowed {
+		a.taken = int64(n) * l.interval
+	}
+	return a
+}
+
+// take is the part of Take that may need the store.
+func (l *Leases) take(ctx context.Context, b Bucket, leased bool, limit Limit, now time.Time, n int) (answer, error) {
+	window := leaseWindow(limit, n)
+	if !leased || window == 0 {
+		l.trips.Add(1)
+		d, err := l.store.Take(ctx, b, limit, now, n)
+		if err != nil {
+			return answer{}, err
+		}
+		return answerOf(d, limit, n), nil
+	}
+	c := charge{limit: limit, n: n, cost: int64(n) * limit.interval, window: window}
+	k := l.key(b)
+	l.tidy(l.clock())
+	a, err := l.takeThere(ctx, b, l.shard(k), k, &c, now)
+	// Under the full window, the bucket is ahead by the reserve too.
+	a.ahead = int64(a.ResetAfter) + limit.window() - window
+	return a, err
+}
+
+// takeThere decides a request by what is known, and goes on trips until it can be.
+// Three suffice: the last is for the request alone.
+func (l *Leases) takeThere(ctx context.Context, b Bucket, s *accountShard, k key, c *charge, now time.Time) (answer, error) {
+	for try := 0; ; {
+		at := l.clock()
+		s.mu.Lock()
+		a := s.open(k)
+		var d Decision
+		if s.decide(a, c, at, try > 0, &d) {
+			s.mu.Unlock()
+			return answer{Decision: d}, nil
+		}
+		if t := a.trip; t != nil {
+			a.waiting += c.cost
+			s.mu.Unlock()
+			err := t.wait(ctx)
+			s.mu.Lock()
+			a.waiting -= c.cost
+			s.close(k, a)
+			s.mu.Unlock()
+			if err != nil {
+				return answer{}, err
+			}
+			continue
+		}
+		n := a.ask(c, at, try)
+		t := &trip{done: make(chan struct{}), err: errPanic}
+		a.trip, a.used = t, at
+		s.mu.Unlock()
+
+		got, settled, err := l.travel(ctx, b, s, k, a, t, c, n, now)
+		if err != nil || settled {
+			return got, err
+		}
+		try++
+	}
+}
+
+// errPanic is what others get who wait for a store that panics.
+var errPanic = errors.New("ratelimit: the store panicked")
+
+// travel asks the store for n requests, on the trip t of the account a. It reports
+// true if that has decided the request.
+func (l *Leases) travel(ctx context.Context, b Bucket, s *accountShard, k key, a *account, t *trip, c *charge, n int, now time.Time) (got answer, settled bool, err error) {
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		a.trip = nil
+		close(t.done)
+		s.close(k, a)
+	}()
+	l.trips.Add(1)
+	asked := l.clock()
+	limit := c.limit.within(c.window)
+	d, err := l.store.Take(ctx, b, limit, now, n)
+	if err == nil && d.Allowed && (int64(d.ResetAfter) > c.window || int64(d.ResetAfter) < c.cost) {
+		err = errWindow
+	}
+	if t.err = err; err != nil {
+		if ctx.Err() != nil || mistake(err) {
+			t.err = nil // it is not the fault of those who wait
+		}
+		return answer{}, false, err
+	}
+	at := l.clock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a.settle(c, n, d, asked, at)
+	switch {
+	case d.Allowed:
+		got.Allowed, got.taken = true, int64(n)*c.limit.interval
+		a.fill(c, at, a.left(c, at), &got.Decision)
+	case n == c.n:
+		a.refuse(c, at, 1, a.left(c, at), &got.Decision)
+	default:
+		return got, false, nil
+	}
+	return got, true, nil
+}
+
+// mistake reports whether an error of a store says that the caller made a mistake.
+func mistake(err error) bool {
+	return errors.Is(err, ErrInvalidLimit) || errors.Is(err, ErrCost) || errors.Is(err, ErrBucket)
+}
