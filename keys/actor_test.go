@@ -313,3 +313,34 @@ func TestReadsOfActors(t *testing.T) {
 		}
 	}
 }
+
+// TestRotationsTakeAll has callers rotate what has more than they have, in one
+// respect or another: nothing is made or changed.
+func TestRotationsTakeAll(t *testing.T) {
+	t.Parallel()
+	lan, part := mustNetworks(t, "10.0.0.0/8"), mustNetworks(t, "10.1.0.0/16")
+	for _, tt := range []struct {
+		field          string
+		caller, target keys.Spec
+	}{
+		{keys.FieldScopes, keys.Spec{Scopes: []string{"keys:manage"}}, admin},
+		{keys.FieldRateLimit, keys.Spec{RateLimit: 5}, keys.Spec{RateLimit: 6}},
+		{keys.FieldNetworks, keys.Spec{Networks: part}, keys.Spec{Networks: lan}},
+		{keys.FieldEnvironment, keys.Spec{Environment: "test"}, keys.Spec{Environment: "live"}},
+	} {
+		env := newEnv(t, nil)
+		a := env.manager.As(caller(t, env, tt.caller))
+		key, client := env.create(tt.target).Record.ID, createClient(t, env, tt.target).Record.ID
+		before := env.records()
+		next, rotate := a.Rotate(t.Context(), key, keys.Rotation{Overlap: keys.Forever})
+		issued, secret := a.RotateSecret(t.Context(), client, time.Hour)
+		for name, err := range map[string]error{"a key": rotate, "a secret": secret} {
+			if e := (*keys.BeyondError)(nil); !errors.As(err, &e) || e.Field != tt.field {
+				t.Errorf("%s beyond the %s of the caller: %v", name, tt.field, err)
+			}
+		}
+		if next.Text.Len() > 0 || issued.Text.Len() > 0 || !cmp.Equal(before, env.records(), cmpRecords) {
+			t.Errorf("%s: something was made or changed", tt.field)
+		}
+	}
+}

@@ -146,7 +146,7 @@ func TestOthersChangeWhoChangesItself(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := env.manager.As(p).Change(t.Context(), kind, p.ID, keys.Change{Label: new("mine")}); err != nil {
+	if _, err := env.manager.As(p).Change(t.Context(), kind, p.ID, keys.Change{Label: new("mine"), Scopes: &admin.Scopes}); err != nil {
 		t.Errorf("%v", err)
 	}
 	if rec := env.records()[p.ID]; rec.Label != "mine" || rec.Metadata != "theirs" {

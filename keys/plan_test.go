@@ -36,7 +36,7 @@ func TestPlans(t *testing.T) {
 			asked := ""
 			env := newEnv(t, &keys.Options{Plan: func(_ context.Context, org string) (int, error) {
 				if asked = org; tt.err == down {
-					return 7, down
+					return -7, down
 				}
 				return tt.plan, nil
 			}})
