@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -149,6 +150,9 @@ func TestLeasesAsk(t *testing.T) {
 		if s.limit.Window() != 59*time.Second || s.limit.Horizon() != l.Horizon() || s.limit.Interval() != l.Interval() {
 			t.Errorf("asked under %+v", s.limit)
 		}
+		if s.limit.Check(5900) != nil || s.limit.Check(5901) != ratelimit.ErrCost {
+			t.Errorf("5900 and no more fit into the window of %+v", s.limit)
+		}
 		if got := leases.Stats(); got != (ratelimit.LeaseStats{Leased: 92, Trips: 8, Buckets: 1}) {
 			t.Errorf("%+v", got)
 		}
@@ -168,6 +172,135 @@ func TestLeasesAsk(t *testing.T) {
 			t.Errorf("asked for %d, and %d were left", n, left)
 		}
 	})
+}
+
+// What is left of a lease does not live longer because there is another one, and both
+// pay together.
+func TestLeasesLeftovers(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name          string
+		wait          time.Duration // after the second lease was taken
+		first, second bool          // can be spent then
+	}{
+		{"both", 200 * time.Millisecond, true, true},
+		{"one is too old", 300 * time.Millisecond, false, true},
+		{"both are too old", 900 * time.Millisecond, false, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newShared()
+				leases := newLeases(t, s, nil)
+				l := ratelimit.MustPerMinute(6000)
+				mustTake(t, leases, l, 50)
+				mustTake(t, leases, l, 1)          // and 49 in advance
+				mustTake(t, leases, l, 20)         // of them
+				time.Sleep(600 * time.Millisecond) // on the test's own clock
+				mustTake(t, leases, l, 40)         // more than are left
+				before, asked := s.asked()
+				time.Sleep(tt.wait) // on the test's own clock
+				got := -1
+				for calls := before; calls == before; calls, _ = s.asked() {
+					mustTake(t, leases, l, 1)
+					got++
+				}
+				want := 0
+				if tt.first {
+					want += 29
+				}
+				if tt.second {
+					want += asked - 40
+				}
+				if got != want || asked <= 40 {
+					t.Errorf("%d paid in advance, want %d; asked for %d", got, want, asked)
+				}
+			})
+		})
+	}
+}
+
+// A request that asked for others too, in vain, asks for itself.
+func TestLeasesAsksForItself(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShared()
+		leases := newLeases(t, s, nil)
+		l := ratelimit.MustPerMinute(6000)
+		first, second := make(chan struct{}), make(chan struct{})
+		s.hold = first
+		var done sync.WaitGroup
+		var admitted atomic.Int64
+		for range 100 {
+			done.Go(func() {
+				if mustTake(t, leases, l, 1).Allowed {
+					admitted.Add(1)
+				}
+			})
+		}
+		synctest.Wait()
+		s.mu.Lock()
+		s.hold = second
+		s.mu.Unlock()
+		close(first)
+		synctest.Wait()
+		if _, n := s.asked(); n != 99 {
+			t.Fatalf("asked for %d", n)
+		}
+		// Another process leaves five.
+		if d, err := s.Store.Take(t.Context(), acme, l, time.Now(), 5894); !d.Allowed || err != nil {
+			t.Fatal(d, err)
+		}
+		close(second)
+		done.Wait()
+		if calls, _ := s.asked(); calls > 4 || admitted.Load() != 6 {
+			t.Errorf("%d calls, and %d admitted", calls, admitted.Load())
+		}
+	})
+}
+
+// A request needs three trips at most, whatever others take meanwhile.
+func TestLeasesThreeTrips(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var asks []int
+		s := &shared{hold: make(chan struct{}), Store: storeFunc(func(_ context.Context, _ ratelimit.Bucket, l ratelimit.Limit, _ time.Time, n int) (ratelimit.Decision, error) {
+			asks = append(asks, n)
+			left := n - 1 // somebody is always a little faster
+			if n == 1 {
+				left = 50
+			}
+			return ratelimit.Decision{Allowed: n == 1, ResetAfter: l.Window() - time.Duration(left)*l.Interval()}, nil
+		})}
+		leases := newLeases(t, s, nil)
+		var done sync.WaitGroup
+		for range 22 {
+			done.Go(func() { mustTake(t, leases, ratelimit.MustPerMinute(600), 1) })
+		}
+		synctest.Wait()
+		close(s.hold)
+		done.Wait()
+		// The first asks for one. Another asks for all who wait, then for as many as
+		// are left, and then for itself.
+		if got := fmt.Sprint(asks[:4]); got != "[1 21 20 1]" {
+			t.Errorf("asked for %v", asks)
+		}
+	})
+}
+
+// Limits that have a shorter window already are not leased again.
+func TestLeasesTwice(t *testing.T) {
+	t.Parallel()
+	s := newShared()
+	inner := newLeases(t, s, nil)
+	outer := newLeases(t, storeFunc(inner.Take), nil) // of a type that does not tell
+	for range 10 {
+		mustTake(t, outer, ratelimit.MustPerMinute(6000), 10)
+	}
+	if n := inner.Stats(); n.Leased != 0 || n.Trips == 0 || s.limit.Window() != 59*time.Second {
+		t.Errorf("%+v, and the store was asked under %v", n, s.limit.Window())
+	}
 }
 
 // What is not leased goes to the store as it came.
