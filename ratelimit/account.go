@@ -186,7 +186,7 @@ func (a *account) settle(c *charge, n int, d Decision, asked, now instant) {
 		return
 	}
 	a.spent += c.cost
-	if rest := int64(n)*c.limit.interval - c.cost; rest > 0 && now.since(asked) < leaseLife {
+	if rest := int64(n)*c.limit.interval - c.cost; rest > 0 {
 		a.keep(lease{left: rest, window: c.window, from: asked})
 	}
 }

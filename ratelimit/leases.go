@@ -27,7 +27,8 @@ type LeasesOptions struct {
 //
 //   - Quota is spent within a second after it was taken. What is left then is lost.
 //     In return, the store is asked under a window that is a second shorter. So a
-//     full bucket admits less than the burst at once: 590 of 600 a minute.
+//     full bucket admits less than the burst at once, 590 of 600 a minute, and the
+//     last request of two a minute up to a second later.
 //   - What a process takes is about what it spent in the last second, and at most a
 //     quarter of what is left. If less than a second's worth is left, the store is
 //     asked for a bucket only three times a second. Requests in between are refused
@@ -38,9 +39,11 @@ type LeasesOptions struct {
 //   - Windows of 60 to 61 seconds count as a minute, so that all limits a minute can
 //     share what was taken.
 //
-// A request whose cost is above what the shortened window holds, and a process that
-// shares the store without Leases, can exceed a limit by what it admits in one
-// second. So all processes that share a store should use Leases, or none.
+// What is taken without being leased, from a bucket from which others lease, can
+// exceed a limit by a second's worth of the rate at most. That is so for requests
+// that cost too much, for short windows beside windows that are hardly longer, and
+// for processes that share the store without Leases. So all processes that share a
+// store should use Leases.
 //
 // The monotonic and the wall clock of the machine are used, and the one counts that
 // says that more time has passed. They may be wrong by a fifth. A virtual machine
@@ -52,8 +55,9 @@ type LeasesOptions struct {
 // missing. RetryAfter is as exact as the last trip tells.
 //
 // If the store fails, what was taken from it is spent, and then Take fails with the
-// store's error. Leases that are lost, with a process or an answer, are lost quota
-// for a window, and nothing more.
+// store's error. What is lost with a process, or with an answer, is lost quota for a
+// window, and nothing more. From a store that takes most of a second to answer,
+// nothing is leased.
 //
 // Memory is needed for the buckets for which the store was asked in the last seconds,
 // about 300 bytes each. Leases is safe for concurrent use and starts no goroutine.

@@ -269,7 +269,7 @@ func TestEnds(t *testing.T) {
 			before := h.record(t, issued.Record.ID)
 			a := h.do(admin, "PATCH", "/v1/keys/"+issued.Record.ID, tt.body)
 			rec := h.record(t, issued.Record.ID)
-			got := rec.ExpiresAt.Sub(time.Now()).String()
+			got := time.Until(rec.ExpiresAt).String()
 			if a.Status != 200 {
 				got = fmt.Sprint(a.Status, " ", a.object(t)["error"])
 				if rec != before {
