@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"hash/maphash"
 	"slices"
@@ -153,14 +154,11 @@ func (m *Memory) Update(ctx context.Context, r keys.Record) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := r.Validate(); err != nil {
-		return err
-	}
 	hash, s := m.locate(r.ID)
 	for {
 		old := s.get(hash, r.ID)
 		if old == nil || old.Org != r.Org {
-			return ErrNotFound
+			return cmp.Or(r.Validate(), ErrNotFound)
 		}
 		if done, err := old.home.update(s, hash, r); done {
 			return err

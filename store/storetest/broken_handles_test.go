@@ -141,7 +141,7 @@ func (n *node) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit, 
 // handleDefects show through a second handle alone.
 var handleDefects = []struct {
 	name, clause string
-	break_       func(*node)
+	spoil        func(*node)
 }{
 	{"each process remembers records", "second-handle-sees-writes", func(n *node) { n.remembers = true }},
 	{"each process remembers that there are none", "second-handle-sees-writes", func(n *node) { n.misses = true }},
@@ -152,10 +152,10 @@ var handleDefects = []struct {
 }
 
 // nodes returns functions that open a store, and another process on its data.
-func nodes(break_ func(*node)) (open func(testing.TB) store.Store, second func(testing.TB, store.Store) store.Store) {
+func nodes(spoil func(*node)) (open func(testing.TB) store.Store, second func(testing.TB, store.Store) store.Store) {
 	process := func(db store.Store, all *[]*node) *node {
 		n := &node{Store: db, all: all, records: map[string]keys.Record{}, missing: map[string]bool{}, lists: map[keys.Query][]keys.Record{}}
-		break_(n)
+		spoil(n)
 		*all = append(*all, n)
 		return n
 	}
@@ -176,7 +176,7 @@ func TestHandles(t *testing.T) {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				if diff := cmp.Diff([]string{d.clause}, checkNodes(t, d.break_)); diff != "" {
+				if diff := cmp.Diff([]string{d.clause}, checkNodes(t, d.spoil)); diff != "" {
 					t.Errorf("clauses reported (-want +got):\n%s", diff)
 				}
 			})
@@ -193,8 +193,8 @@ func TestHandles(t *testing.T) {
 }
 
 // checkNodes judges both halves of a store that has a second handle.
-func checkNodes(t testing.TB, break_ func(*node)) []string {
-	open, second := nodes(break_)
+func checkNodes(t testing.TB, spoil func(*node)) []string {
+	open, second := nodes(spoil)
 	records := storetest.CheckRecords(t, func(t testing.TB) keys.Store { return open(t) }, &storetest.Options[keys.Store]{
 		Race:   lap,
 		Second: func(t testing.TB, s keys.Store) keys.Store { return second(t, s.(store.Store)) },
