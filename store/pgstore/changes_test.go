@@ -296,6 +296,8 @@ func TestChangesAreTrimmed(t *testing.T) {
 	if news := recent.news(t, pool); strings.Join(news, " ") != "3" || stale(recent) {
 		t.Errorf("who read while the transaction ran reads %q, want 3, and is too old: %t", news, stale(recent))
 	}
+	sweep(true)
+	kept("a moment after the transaction ended, and minutes after it began", "3")
 
 	// IDs of another server's are gone at once; what the transaction itself has
 	// changed is not.

@@ -153,7 +153,7 @@
 // table changes, whoever does it: this package, a process of an older release, a
 // statement by hand, or replication. The tables changes, feed and announcements
 // are for processes that keep copies of records. The files of [Migrations] say what
-// is in them and how to read it. An update costs about a third more of the server's
+// is in them and how to read it. An update costs up to a third more of the server's
 // time by that, and no additional write to the disk. Sweep removes changes that are
 // older than a minute.
 package pgstore
