@@ -174,6 +174,17 @@ func (e *env) startNginx(program, dir, service string) {
 			e.t.Logf("nginx: %s", log.String())
 		}
 	})
+	// Package os/exec makes the socket block, and the mode is that of both
+	// processes. A worker would wait for a client that another one has taken.
+	conn, err := listener.SyscallConn()
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	var blocks error
+	err = conn.Control(func(fd uintptr) { blocks = syscall.SetNonblock(int(fd), true) })
+	if err := errors.Join(err, blocks); err != nil {
+		e.t.Fatal(err)
+	}
 }
 
 // key makes a key of an organization and returns it.
