@@ -71,8 +71,9 @@ func newEnv(t *testing.T) *env {
 	return e
 }
 
-// startGuard starts what nginx asks.
-func (e *env) startGuard(socket string) {
+// newGuard returns what nginx asks.
+func (e *env) newGuard() http.Handler {
+	e.t.Helper()
 	db := new(store.Memory)
 	e.store = &failing{Store: db}
 	var err error
@@ -90,7 +91,14 @@ func (e *env) startGuard(socket string) {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	e.guard = httptest.NewUnstartedServer(handler)
+	return handler
+}
+
+// startGuard starts what nginx asks.
+func (e *env) startGuard(socket string) {
+	e.t.Helper()
+	var err error
+	e.guard = httptest.NewUnstartedServer(e.newGuard())
 	if err := e.guard.Listener.Close(); err != nil {
 		e.t.Fatal(err)
 	}
