@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -218,9 +219,7 @@ func (e *env) send(method, body string, fields http.Header, credentials ...strin
 	if err != nil {
 		return answer{}, err
 	}
-	for name, values := range fields {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, fields)
 	for _, text := range credentials {
 		r.Header.Add("Authorization", "Bearer "+text)
 	}
