@@ -66,7 +66,9 @@
 // nginx's auth_request asks a handler of ours about each request, and knows the
 // answers 2xx, 401 and 403 alone: of a 429 it makes a 500. So the handler answers 403
 // in place of 400, 429 and 503, says in a field what was meant, as the example
-// "nginx" of [Guard.Require] does, and nginx turns it back:
+// "nginx" of [Guard.Require] does, and nginx turns it back. The folder
+// examples/nginx has the whole of it, with the challenge, the quota and who the
+// caller is:
 //
 //	location / {
 //		auth_request /auth;

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -71,8 +72,9 @@ func newEnv(t *testing.T) *env {
 	return e
 }
 
-// startGuard starts what nginx asks.
-func (e *env) startGuard(socket string) {
+// newGuard returns what nginx asks.
+func (e *env) newGuard() http.Handler {
+	e.t.Helper()
 	db := new(store.Memory)
 	e.store = &failing{Store: db}
 	var err error
@@ -90,7 +92,14 @@ func (e *env) startGuard(socket string) {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	e.guard = httptest.NewUnstartedServer(handler)
+	return handler
+}
+
+// startGuard starts what nginx asks.
+func (e *env) startGuard(socket string) {
+	e.t.Helper()
+	var err error
+	e.guard = httptest.NewUnstartedServer(e.newGuard())
 	if err := e.guard.Listener.Close(); err != nil {
 		e.t.Fatal(err)
 	}
@@ -174,6 +183,17 @@ func (e *env) startNginx(program, dir, service string) {
 			e.t.Logf("nginx: %s", log.String())
 		}
 	})
+	// Package os/exec makes the socket block, and the mode is that of both
+	// processes. A worker would wait for a client that another one has taken.
+	conn, err := listener.SyscallConn()
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	var blocks error
+	err = conn.Control(func(fd uintptr) { blocks = syscall.SetNonblock(int(fd), true) })
+	if err := errors.Join(err, blocks); err != nil {
+		e.t.Fatal(err)
+	}
 }
 
 // key makes a key of an organization and returns it.
@@ -199,9 +219,7 @@ func (e *env) send(method, body string, fields http.Header, credentials ...strin
 	if err != nil {
 		return answer{}, err
 	}
-	for name, values := range fields {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, fields)
 	for _, text := range credentials {
 		r.Header.Add("Authorization", "Bearer "+text)
 	}

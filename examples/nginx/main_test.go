@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
@@ -98,6 +99,33 @@ func TestService(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestHandler asks the guard as nginx does.
+func TestHandler(t *testing.T) {
+	t.Parallel()
+	e := &env{t: t}
+	h := e.newGuard()
+	good := "Bearer " + e.key("acme", keys.Spec{Scopes: []string{"orders:read"}, RateLimit: 1}).Text.Reveal()
+	for _, tt := range []struct {
+		name       string
+		credential []string
+		status     int
+		meant      string
+	}{
+		{"good", []string{good}, 204, ""},
+		{"over the limit", []string{good}, 403, "429"},
+		{"no credential", nil, 401, "401"},
+		{"two of them", []string{good, good}, 403, "400"},
+	} {
+		r := httptest.NewRequest("GET", "/orders:read", nil)
+		r.Header["Authorization"] = tt.credential
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != tt.status || w.Header().Get("X-Guard-Status") != tt.meant {
+			t.Errorf("%s: %d %v", tt.name, w.Code, w.Header())
+		}
 	}
 }
 
