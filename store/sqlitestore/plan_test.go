@@ -71,6 +71,29 @@ func TestPlans(t *testing.T) {
 		},
 		{"SCAN u VIRTUAL TABLE INDEX 1:", "SEARCH r USING PRIMARY KEY (id=?)"},
 		{"SCAN i VIRTUAL TABLE INDEX 1:", "SEARCH u USING PRIMARY KEY (id=?)"},
+		nil, // announce
+		{
+			"SEARCH claviger_announcements USING PRIMARY KEY (id=?)", // withdraw
+			"LIST SUBQUERY 1",
+			"SCAN json_each VIRTUAL TABLE INDEX 1:",
+		},
+		{"SCAN claviger_announcements"}, // which has a row for each process
+		{"SCAN claviger_announcements"},
+		{"SEARCH claviger_announcements USING PRIMARY KEY"},
+		{
+			"CO-ROUTINE feed", // poll
+			"SCAN CONSTANT ROW",
+			"SCALAR SUBQUERY 1",
+			"SCAN claviger_epoch",
+			"SCALAR SUBQUERY 2",
+			"SEARCH claviger_changes",
+			"SCALAR SUBQUERY 3",
+			"SEARCH claviger_changes",
+			"SCALAR SUBQUERY 4",
+			"SEARCH claviger_announcements USING PRIMARY KEY (id=?)",
+			"SCAN feed",
+			"SEARCH c USING INTEGER PRIMARY KEY (rowid>?) LEFT-JOIN",
+		},
 		{"SCAN claviger_epoch"}, // which has one row
 		{"SEARCH claviger_buckets USING PRIMARY KEY (key=?)"},
 		{"SEARCH claviger_buckets USING PRIMARY KEY (key>?)"}, // the walk over all
