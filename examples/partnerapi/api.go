@@ -49,6 +49,7 @@ var keyFormat = keys.MustFormat("vck_", keys.Dotted, &keys.FormatOptions{Environ
 // An api is the whole host but for its listener.
 type api struct {
 	issuer   string
+	stores   *stores
 	log      *slog.Logger
 	manager  *keys.Manager
 	guard    *middleware.Guard
@@ -59,7 +60,7 @@ type api struct {
 }
 
 func newAPI(s *stores, issuer string, proxies *middleware.Proxies, log *slog.Logger) (*api, error) {
-	a := &api{issuer: issuer, log: log}
+	a := &api{issuer: issuer, stores: s, log: log}
 	hook := logHook(log)
 	if s.uses != nil {
 		var err error
@@ -167,6 +168,13 @@ func (a *api) start(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var jobs sync.WaitGroup
 	jobs.Go(func() { a.sweep(ctx, time.Minute) })
+	if a.stores.cache != nil {
+		jobs.Go(func() {
+			if err := a.stores.cache.Run(ctx); err != nil {
+				a.log.Error("cache", "error", err)
+			}
+		})
+	}
 	if a.uses != nil {
 		jobs.Go(func() {
 			if err := a.uses.Run(ctx); err != nil {
@@ -180,7 +188,8 @@ func (a *api) start(ctx context.Context) (stop func()) {
 	}
 }
 
-// sweep removes tokens that have been over for an hour, at every tick.
+// sweep removes tokens that have been over for an hour, and full buckets, at
+// every tick.
 func (a *api) sweep(ctx context.Context, every time.Duration) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -191,6 +200,12 @@ func (a *api) sweep(ctx context.Context, every time.Duration) {
 		case now := <-ticker.C:
 			if _, err := a.manager.Sweep(ctx, now.Add(-time.Hour)); err != nil {
 				a.log.ErrorContext(ctx, "sweep", "error", err)
+			}
+			if a.stores.sweepBuckets == nil {
+				continue
+			}
+			if _, err := a.stores.sweepBuckets(ctx, 10_000); err != nil {
+				a.log.ErrorContext(ctx, "sweep of limits", "error", err)
 			}
 		}
 	}

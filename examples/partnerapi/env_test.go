@@ -46,7 +46,7 @@ func newEnv(t *testing.T) *env {
 // memory returns stores in memory.
 func memory(t *testing.T) *stores {
 	t.Helper()
-	s, err := openStores(t.Context(), "memory", "")
+	s, err := openStores(t.Context(), config{store: "memory"}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,7 @@ func main() {
 // config is what the flags say.
 type config struct {
 	addr, store, limits, issuer, org, proxies string
+	cache                                     time.Duration
 	bootstrap                                 bool
 }
 
@@ -46,7 +47,8 @@ func parseFlags(args []string, stderr io.Writer) (c config, err error) {
 	fs.SetOutput(stderr)
 	fs.StringVar(&c.addr, "addr", "127.0.0.1:8080", "`address` to listen on, or unix:PATH")
 	fs.StringVar(&c.store, "store", "memory", "where records are kept: memory, sqlite:FILE, postgres://… or redis://…")
-	fs.StringVar(&c.limits, "limits", "", "where limits are kept: local, store, or the URL of another store (default local for memory and sqlite, else store)")
+	fs.StringVar(&c.limits, "limits", "", "where limits are kept: local, store, leased for the store with leases, or the URL of another store (default local for memory and sqlite, else store)")
+	fs.DurationVar(&c.cache, "cache", 0, "`lease` of a cache of records, such as 1s; 0 is no cache. Stores with a feed: sqlite and postgres")
 	fs.StringVar(&c.issuer, "issuer", "", "base `URL` of this server as its clients see it (default http://ADDR)")
 	fs.StringVar(&c.org, "org", "acme", "`name` of the organization to make a key for")
 	fs.StringVar(&c.proxies, "proxies", "", "`networks` of trusted proxies, separated by commas; unix stands for peers on a Unix socket")
@@ -118,12 +120,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s, err := openStores(ctx, c.store, c.limits)
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	s, err := openStores(ctx, c, log)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	log := slog.New(slog.NewTextHandler(stderr, nil))
 	listener, err := listen(c.addr)
 	if err != nil {
 		return err

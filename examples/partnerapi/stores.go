@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -20,70 +21,101 @@ import (
 
 // stores are where the API keeps what it keeps.
 type stores struct {
-	records keys.Store
-	limits  ratelimit.Store
-	uses    keys.UseStore // the records, if they keep last uses
-	close   func() error
+	records      keys.Store
+	limits       ratelimit.Store
+	uses         keys.UseStore // the records, if they keep last uses
+	cache        *keys.Cache   // over the records, if they are cached
+	sweepBuckets func(ctx context.Context, limit int) (int, error)
+	close        func() error
 }
 
 // openStores opens the store that the flag -store names, and makes its tables
-// if need be. The flag -limits says where limits live: "local", "store", the
-// URL of another store, or "" for the store if it can keep them. Errors do not
-// repeat what may hold a password.
-func openStores(ctx context.Context, name, limits string) (s *stores, err error) {
-	scheme, rest, _ := strings.Cut(name, ":")
-	switch scheme {
+// if need be. The flag -limits says where limits live: "local", "store",
+// "leased" for the store with leases, the URL of another store, or "" for what
+// suits the store. A cache above 0 is the lease of a cache of records. Errors do
+// not repeat what may hold a password.
+func openStores(ctx context.Context, c config, log *slog.Logger) (*stores, error) {
+	s, err := openStore(ctx, c.store, false)
+	if err != nil {
+		return nil, fmt.Errorf("-store %w", err)
+	}
+	s.uses, _ = s.records.(keys.UseStore)
+	if err := s.placeLimits(ctx, c); err != nil {
+		return nil, errors.Join(fmt.Errorf("-limits %w", err), s.close())
+	}
+	if c.cache == 0 {
+		return s, nil
+	}
+	s.cache, err = keys.NewCache(s.records, &keys.CacheOptions{
+		Lease:   c.cache,
+		OnError: func(err error) { log.Error("cache", "error", err) },
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("-cache: %w", err), s.close())
+	}
+	s.records = s.cache
+	return s, nil
+}
+
+// placeLimits decides where limits are kept.
+func (s *stores) placeLimits(ctx context.Context, c config) (err error) {
+	kind := kindOf(c.store)
+	switch {
+	case c.limits == "" && kind == "sqlite": // each request would write to the disk
+		s.limits, s.sweepBuckets = new(ratelimit.Memory), nil
+	case c.limits == "", c.limits == "store", c.limits == c.store:
+	case c.limits == "local":
+		s.limits, s.sweepBuckets = new(ratelimit.Memory), nil
+	case c.limits == "leased":
+		if s.limits, err = ratelimit.NewLeases(s.limits, nil); err != nil {
+			return fmt.Errorf("leased: %w", err)
+		}
+	case strings.Contains(c.limits, ":"):
+		other, err := openStore(ctx, c.limits, true)
+		if err != nil {
+			return err
+		}
+		closeRecords := s.close
+		s.limits, s.sweepBuckets = other.limits, other.sweepBuckets
+		s.close = func() error { return errors.Join(closeRecords(), other.close()) }
+	default:
+		return errors.New("wants local, store, leased, or the URL of a store")
+	}
+	return nil
+}
+
+// openStore opens a store, for all that it can keep or for limits alone.
+func openStore(ctx context.Context, name string, limitsAlone bool) (s *stores, err error) {
+	kind, rest, _ := strings.Cut(name, ":")
+	switch kind {
 	case "memory":
 		if rest != "" {
-			return nil, errors.New("-store memory takes nothing more")
+			return nil, errors.New("memory takes nothing more")
 		}
 		memory := new(store.Memory)
-		s = &stores{records: memory, limits: &memory.Memory, close: func() error { return nil }}
+		return &stores{records: memory, limits: &memory.Memory, close: func() error { return nil }}, nil
 	case "sqlite":
 		s, err = openSQLite(rest)
 	case "postgres", "postgresql":
 		s, err = openPostgres(ctx, name)
 	case "redis", "rediss", "unix":
-		s, err = openRedis(ctx, name)
+		s, err = openRedis(ctx, name, limitsAlone)
 	default:
 		// What was given may be a DSN of another form, with a password in it.
-		return nil, errors.New("-store: unknown kind of store; want memory, sqlite:FILE, postgres://… or redis://…")
+		return nil, errors.New("is of an unknown kind; want memory, sqlite:FILE, postgres://… or redis://…")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("-store %s: %w", scheme, err)
-	}
-	s.uses, _ = s.records.(keys.UseStore)
-	switch {
-	case limits == "local", limits == "" && s.limits == nil:
-		s.limits = new(ratelimit.Memory)
-	case strings.Contains(limits, ":") && limits != name:
-		var other *stores
-		if other, err = openStores(ctx, limits, "store"); err == nil {
-			closeRecords := s.close
-			s.limits = other.limits
-			s.close = func() error { return errors.Join(closeRecords(), other.close()) }
-		} else {
-			err = fmt.Errorf("-limits: %w", err)
-		}
-	case limits != "" && limits != "store" && limits != name:
-		err = errors.New("-limits: want local, store, or the URL of a store")
-	case s.limits == nil:
-		err = fmt.Errorf("-limits store: the store %s keeps no limits", scheme)
-	}
-	if err != nil {
-		return nil, errors.Join(err, s.close())
+		return nil, fmt.Errorf("%s: %w", kind, err)
 	}
 	return s, nil
 }
 
-// openSQLite opens a file. Limits stay in memory: the file belongs to one
-// machine.
 func openSQLite(path string) (*stores, error) {
 	s, err := sqlitestore.Open(path, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &stores{records: s, close: s.Close}, nil
+	return &stores{records: s, limits: s, sweepBuckets: s.SweepBuckets, close: s.Close}, nil
 }
 
 func openPostgres(ctx context.Context, url string) (*stores, error) {
@@ -106,13 +138,14 @@ func openPostgres(ctx context.Context, url string) (*stores, error) {
 		pool.Close()
 		return nil, err
 	}
-	return &stores{records: s, limits: s, close: func() error { pool.Close(); return nil }}, nil
+	return &stores{records: s, limits: s, sweepBuckets: s.SweepBuckets, close: func() error { pool.Close(); return nil }}, nil
 }
 
 // openRedis opens a Redis or Valkey server. The time limits are short: a check
 // that takes longer is answered 503, and a limit that takes longer is decided
-// here.
-func openRedis(ctx context.Context, url string) (*stores, error) {
+// here. A server that keeps limits alone may forget them when it ends, and need
+// not tell how it is set up.
+func openRedis(ctx context.Context, url string, limitsAlone bool) (*stores, error) {
 	options, err := redis.ParseURL(url)
 	if err != nil {
 		return nil, errors.New("not a URL that Redis's clients read")
@@ -121,8 +154,14 @@ func openRedis(ctx context.Context, url string) (*stores, error) {
 	options.DialTimeout = 500 * time.Millisecond
 	client := redis.NewClient(options)
 	s, err := redisstore.New(client, &redisstore.Options{Timeout: time.Second})
-	if err == nil {
+	switch {
+	case err != nil:
+	case !limitsAlone:
 		err = s.Check(ctx)
+	default:
+		if err = s.CheckLimits(ctx); errors.Is(err, redisstore.ErrNotTold) {
+			err = nil
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(err, client.Close())

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"io"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,43 +16,51 @@ import (
 // a store see each other's revocations and share a limit.
 func TestStores(t *testing.T) {
 	t.Parallel()
-	for name, open := range map[string]func(t *testing.T) string{
-		"sqlite": func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "claviger.db") },
-		"postgres": func(t *testing.T) string {
-			s, err := servers.Postgres()
-			servers.Require(t, err)
-			t.Cleanup(func() { _ = s.Close() })
-			return s.DSN
-		},
-		"redis": func(t *testing.T) string {
-			s, err := servers.Redis()
-			servers.Require(t, err)
-			t.Cleanup(func() { _ = s.Close() })
-			return s.DSN
-		},
+	sqlite := func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "claviger.db") }
+	postgres := func(t *testing.T) string {
+		s, err := servers.Postgres()
+		servers.Require(t, err)
+		t.Cleanup(func() { _ = s.Close() })
+		return s.DSN
+	}
+	redis := func(t *testing.T) string {
+		s, err := servers.Redis()
+		servers.Require(t, err)
+		t.Cleanup(func() { _ = s.Close() })
+		return s.DSN
+	}
+	for _, tt := range []struct {
+		name   string
+		open   func(t *testing.T) string
+		flags  []string
+		shared bool // the limits
+	}{
+		{"sqlite", sqlite, nil, false},
+		{"sqlite with limits", sqlite, []string{"-limits", "store", "-cache", "100ms"}, true},
+		{"postgres", postgres, nil, true},
+		{"postgres with leases", postgres, []string{"-limits", "leased", "-cache", "100ms"}, true},
+		{"redis", redis, nil, true},
+		{"redis with leases", redis, []string{"-limits", "leased"}, true},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			dsn := open(t)
-			if name == "redis" { // records here, limits there
-				_, stop := start(t, "-store", "memory", "-limits", dsn)
-				if err := stop(); err != nil {
-					t.Errorf("limits alone: %v", err)
-				}
+			dsn := tt.open(t)
+			start := func(more ...string) ([]string, func() error) {
+				return start(t, slices.Concat([]string{"-store", dsn}, tt.flags, more)...)
 			}
-			printed, stop := start(t, "-store", dsn)
+			printed, stop := start()
 			key, _ := keyAndURL(t, printed)
 			if err := stop(); err != nil {
 				t.Fatalf("stopped with %v", err)
 			}
-			printed, stop = start(t, "-store", dsn, "-bootstrap")
+			printed, stop = start("-bootstrap")
 			defer stop()
 			second, url2 := keyAndURL(t, printed)
 			if status := get(t, url2+"/api/v1/partner/me", key); status != 200 {
 				t.Fatalf("after a restart: %d", status)
 			}
 
-			printed, stopOther := start(t, "-store", dsn, "-org", "globex")
+			printed, stopOther := start("-org", "globex")
 			defer stopOther()
 			_, other := keyAndURL(t, printed)
 			if status := get(t, other+"/v1/chain", key); status != 200 {
@@ -72,7 +82,7 @@ func TestStores(t *testing.T) {
 					t.Errorf("after the revocation: %d", status)
 				}
 			}
-			if name == "sqlite" {
+			if !tt.shared {
 				return // limits are each process's own
 			}
 			admitted, refused := 0, 0
@@ -91,6 +101,22 @@ func TestStores(t *testing.T) {
 				t.Errorf("both together admitted %d, refused %d", admitted, refused)
 			}
 		})
+	}
+}
+
+// TestLimitsAlone keeps records here, and limits on a Redis server that would
+// forget records if it ended.
+func TestLimitsAlone(t *testing.T) {
+	t.Parallel()
+	s, err := servers.Redis("--appendonly", "no")
+	servers.Require(t, err)
+	defer s.Close()
+	if err := run(t.Context(), []string{"-addr", "127.0.0.1:0", "-store", s.DSN}, io.Discard, io.Discard); err == nil {
+		t.Error("records on a server that is not durable were accepted")
+	}
+	_, stop := start(t, "-store", "memory", "-limits", s.DSN)
+	if err := stop(); err != nil {
+		t.Error(err)
 	}
 }
 
