@@ -52,9 +52,9 @@ func TestChangeOfEachField(t *testing.T) {
 		},
 	}
 	fields := reflect.TypeFor[keys.Change]()
-	for i := range fields.NumField() {
-		if len(cases[fields.Field(i).Name]) == 0 {
-			t.Errorf("%s is not tried", fields.Field(i).Name)
+	for field := range fields.Fields() {
+		if len(cases[field.Name]) == 0 {
+			t.Errorf("%s is not tried", field.Name)
 		}
 	}
 	for name, changes := range cases {

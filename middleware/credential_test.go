@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -186,9 +187,7 @@ func TestSources(t *testing.T) {
 		h := env.another(&middleware.Options{Sources: tt.sources}).Require("identity:read")(ok)
 		for name, headers := range tt.tests {
 			r := request("GET")
-			for header, lines := range headers {
-				r.Header[header] = lines
-			}
+			maps.Copy(r.Header, headers)
 			w := serve(h, r)
 			if want := name[:3]; fmt.Sprint(w.Code) != want {
 				t.Errorf("%s, %s: %d", tt.name, name, w.Code)

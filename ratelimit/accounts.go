@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 )
@@ -74,8 +75,6 @@ func (a *accounts) tidy(now instant) {
 	if len(s.all) < s.most/4 {
 		old := s.all
 		s.all, s.most = make(map[key]*account, len(old)), len(old)
-		for k, a := range old {
-			s.all[k] = a
-		}
+		maps.Copy(s.all, old)
 	}
 }

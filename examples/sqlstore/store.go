@@ -185,5 +185,5 @@ func (c column) Scan(value any) error {
 	if value == nil {
 		return nil
 	}
-	return c.UnmarshalJSON([]byte(fmt.Sprintf("%s", value)))
+	return c.UnmarshalJSON(fmt.Appendf(nil, "%s", value))
 }

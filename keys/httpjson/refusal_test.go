@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -53,9 +54,7 @@ func TestRefuse(t *testing.T) {
 			t.Parallel()
 			r := httptest.NewRequestWithContext(tt.ctx, "GET", "/", nil)
 			w := httptest.NewRecorder()
-			for name, values := range tt.before {
-				w.Header()[name] = values
-			}
+			maps.Copy(w.Header(), tt.before)
 			status := httpjson.Refuse(w, r, nil, tt.refusal)
 			var body struct {
 				Error string `json:"error"`

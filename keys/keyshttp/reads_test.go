@@ -2,6 +2,7 @@ package keyshttp_test
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -74,9 +75,7 @@ func TestReads(t *testing.T) {
 		for _, tt := range requests[pattern] {
 			t.Run(pattern+" "+tt.name, func(t *testing.T) {
 				h.store.records = make(map[string]keys.Record, len(live)+2)
-				for id, rec := range live {
-					h.store.records[id] = rec
-				}
+				maps.Copy(h.store.records, live)
 				target := h.issue(t, "acme", keys.Spec{}).Record.ID
 				h.store.reset()
 				method, path, _ := strings.Cut(pattern, " ")
