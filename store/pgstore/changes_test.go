@@ -99,13 +99,14 @@ func TestChanges(t *testing.T) {
 }
 
 // TestFeedMissesNothing reads the feed while transactions of all sorts commit, in
-// another order than that in which they began. Each change is read once.
+// another order than that in which they began, and while it is trimmed. Each change
+// is read once.
 func TestFeedMissesNothing(t *testing.T) {
 	t.Parallel()
 	name := schema(t)
-	openIn(t, name, nil)
 	writers, rounds := rounds(16, 8), rounds(100, 25)
-	pool := connect(t, fmt.Sprintf("pool_max_conns=%d", writers+1))
+	pool := connect(t, fmt.Sprintf("pool_max_conns=%d", writers+5))
+	s := openOn(t, pool, name, nil)
 	execute(t, pool, `INSERT INTO `+name+`.records (`+required+`)
 		SELECT 'w' || w || ' n' || n || ' s' || s, 'key', 'acme', NULL, '', '', 0, 0, 'x', 0, 1
 		FROM generate_series(0, $1::int) AS w, generate_series(0, $2::int) AS n, generate_series(0, 2) AS s`, writers-1, rounds-1)
@@ -127,6 +128,15 @@ func TestFeedMissesNothing(t *testing.T) {
 				mu.Lock()
 				committed = append(committed, ids...)
 				mu.Unlock()
+			}
+		})
+	}
+	for range 4 {
+		wg.Go(func() {
+			for left.Load() > 0 {
+				if _, err := s.Sweep(t.Context(), now, 10); err != nil {
+					t.Error(err)
+				}
 			}
 		})
 	}

@@ -26,7 +26,8 @@ CREATE INDEX changes_by_xid ON changes (xid);
 -- than before forgets all that it has read, and believes no announcement.
 --
 -- Rows of changes below the horizon may be gone: a snapshot whose xmin is below
--- it is too old to read on from. The mark is the next horizon.
+-- it is too old to read on from. The mark is the next horizon. Read the nonce and
+-- the horizon in the same statement as the changes.
 CREATE UNLOGGED TABLE feed (
 	one       boolean     PRIMARY KEY DEFAULT true CHECK (one),
 	nonce     uuid        NOT NULL DEFAULT gen_random_uuid(),
@@ -91,8 +92,10 @@ BEGIN
 	WHERE one = (SELECT one FROM {schema}.feed WHERE marked_at < clock_timestamp() - interval '1 minute' FOR UPDATE SKIP LOCKED);
 	DELETE FROM {schema}.changes WHERE ctid = ANY (ARRAY (
 		SELECT ctid FROM {schema}.changes WHERE xid < (SELECT horizon FROM {schema}.feed) LIMIT 10000 FOR UPDATE SKIP LOCKED));
+	-- By the snapshot of this very statement: to an older one, all that was committed
+	-- since would look as if it were still to come.
 	DELETE FROM {schema}.changes WHERE ctid = ANY (ARRAY (
-		SELECT ctid FROM {schema}.changes WHERE xid >= pg_snapshot_xmax(now_running)
+		SELECT ctid FROM {schema}.changes WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())
 			AND xid IS DISTINCT FROM pg_current_xact_id_if_assigned() LIMIT 10000 FOR UPDATE SKIP LOCKED));
 	RETURN NULL;
 END $$;
