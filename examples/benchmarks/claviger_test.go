@@ -101,14 +101,16 @@ func withSecretOf(id, text string) string {
 var need = middleware.Need{All: []string{scope}}
 
 // typed returns a handler that checks requests itself, and needs no context.
-func typed(g *middleware.Guard) http.Handler {
+func typed(g *middleware.Guard, quota bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		access, err := g.Check(r, need)
 		if err != nil {
 			g.Refuse(w, r, access, err)
 			return
 		}
-		access.SetHeader(w.Header())
+		if quota {
+			access.SetHeader(w.Header())
+		}
 		w.WriteHeader(http.StatusNoContent)
 	})
 }

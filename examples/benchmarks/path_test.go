@@ -51,7 +51,7 @@ var guards = []pathImpl{
 	{"claviger-typed", func(_ testing.TB, quota bool) path {
 		h := newHost(&middleware.Options{OmitQuota: !quota})
 		c := h.credentials()
-		return path{typed(h.guard), bearer(c.good), bearer(c.wrong), 401}
+		return path{typed(h.guard, quota), bearer(c.good), bearer(c.wrong), 401}
 	}},
 }
 
