@@ -176,7 +176,7 @@ func (n *node) client() {
 		case 0:
 			for range n.roll(10) {
 				n.request(limit, 1)
-				time.Sleep(n.upTo(40 * time.Millisecond)) // on the clock of the bubble
+				time.Sleep(n.upTo(40 * time.Millisecond)) // on the test's own clock
 			}
 		case 1:
 			for i := 0; i < 30 && n.request(limit, 1); i++ {
@@ -184,7 +184,7 @@ func (n *node) client() {
 		case 2:
 			n.request(limit, 1+n.roll(max(1, limit.Burst()/(1+n.roll(20)))))
 		case 3:
-			time.Sleep(n.upTo(800 * time.Millisecond)) // on the clock of the bubble
+			time.Sleep(n.upTo(800 * time.Millisecond)) // on the test's own clock
 		case 4:
 			n.meet(0)
 			n.spree(limit)
@@ -192,21 +192,21 @@ func (n *node) client() {
 			// Takes as much as can be taken in advance, and spends it late.
 			n.meet(1620 * time.Millisecond)
 			n.request(limit, 1+n.roll(max(1, int(1500*time.Millisecond/limit.Interval()))))
-			time.Sleep(800 * time.Millisecond) // on the clock of the bubble
+			time.Sleep(800 * time.Millisecond) // on the test's own clock
 			n.request(limit, 1)
 			if n.roll(3) == 0 {
-				time.Sleep(n.upTo(1500 * time.Millisecond)) // on the clock of the bubble
+				time.Sleep(n.upTo(1500 * time.Millisecond)) // on the test's own clock
 			}
 			n.meet(0)
 			for i := 0; i < 50 && n.request(limit, max(1, limit.Burst()/1000)); i++ {
 			}
 		case 6:
 			n.request(limit, 1)
-			time.Sleep(n.upTo(5 * time.Millisecond)) // on the clock of the bubble
+			time.Sleep(n.upTo(5 * time.Millisecond)) // on the test's own clock
 		case 7:
 			limit = n.limits[n.roll(len(n.limits))]
 		}
-		time.Sleep(time.Nanosecond) // on the clock of the bubble
+		time.Sleep(time.Nanosecond) // on the test's own clock
 	}
 }
 
@@ -214,7 +214,7 @@ func (n *node) client() {
 func (n *node) meet(before time.Duration) {
 	for _, at := range n.beats {
 		if at -= int64(before); at > n.now() {
-			time.Sleep(time.Duration(at - n.now())) // on the clock of the bubble
+			time.Sleep(time.Duration(at - n.now())) // on the test's own clock
 			return
 		}
 	}

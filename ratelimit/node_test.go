@@ -82,7 +82,7 @@ func (n *node) read() (mono, wall int64) {
 func (n *node) awake() {
 	for _, f := range n.freezes {
 		if at := n.now(); at >= f.from && at < f.to {
-			time.Sleep(time.Duration(f.to - at)) // on the clock of the bubble
+			time.Sleep(time.Duration(f.to - at)) // on the test's own clock
 		}
 	}
 }
@@ -90,7 +90,7 @@ func (n *node) awake() {
 // crash starts the process anew now and then.
 func (n *node) crash() {
 	for n.roll(3) == 0 {
-		time.Sleep(n.upTo(3 * time.Second)) // on the clock of the bubble
+		time.Sleep(n.upTo(3 * time.Second)) // on the test's own clock
 		n.start()
 	}
 }
