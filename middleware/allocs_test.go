@@ -60,6 +60,10 @@ func TestAllocations(t *testing.T) {
 		{"CheckText, unknown", 0, checkText(with.unknown, identity, keys.ErrUnknown)},
 		{"CheckText, wrong secret", 0, checkText(with.wrong, identity, keys.ErrMismatch)},
 		{"CheckText, over the limit", 0, checkText(with.over, identity, middleware.ErrOverLimit)},
+		{"Check and SetHeader", 1, func() {
+			a, _ := with.guard.Check(with.good, identity)
+			a.SetHeader(w.Header())
+		}},
 		{"Require", 1, handle(outer(nothing), with.good)},
 		{"Require, no quota", 1, handle(without.guard.Require("identity:read")(nothing), without.good)},
 		{"Require, a guard inside", 2, handle(outer(outer(nothing)), with.good)},
