@@ -19,9 +19,10 @@ const (
 	Refused                           // a request was not let in
 	UsedReplaced                      // a request was let in with a key that has a successor
 	UsedEnded                         // a request was not let in, since its key has ended and has a successor
+	Leaked                            // somebody has found the credential in public
 )
 
-var eventNames = [...]string{"none", "created", "changed", "rotated", "revoked", "accepted", "refused", "used_replaced", "used_ended"}
+var eventNames = [...]string{"none", "created", "changed", "rotated", "revoked", "accepted", "refused", "used_replaced", "used_ended", "leaked"}
 
 // String returns the type in lower case, such as "created".
 func (t EventType) String() string {
@@ -66,13 +67,16 @@ type Event struct {
 	ID   string // public ID; empty if there was none to read
 	Kind Kind   // empty if the credential is not known
 	// Reason says why a request was refused, as one of the constants above. With
-	// UsedEnded it is that of the refusal. It is empty for the other types.
+	// UsedEnded it is that of the refusal, and with Leaked it is set if the
+	// credential was not good any more. It is empty for the other types.
 	Reason string
-	// ReplacedBy is the ID of the key's successor, with UsedReplaced and UsedEnded.
+	// ReplacedBy is the ID of the key's successor, if it has one, with
+	// UsedReplaced, UsedEnded and Leaked.
 	ReplacedBy string
 	// Err is the error behind [ReasonUnavailable], for logs. With the type
 	// Changed it is that of a change which a Verifier could not make: see
-	// [Options.Peppers].
+	// [Options.Peppers]. With the type Leaked it is that of what the host does
+	// about a leak: see package leaks.
 	Err error
 }
 

@@ -15,7 +15,7 @@ func TestEventTypeString(t *testing.T) {
 	for et, want := range map[keys.EventType]string{
 		0: "none", keys.Created: "created", keys.Changed: "changed", keys.Rotated: "rotated",
 		keys.Revoked: "revoked", keys.Accepted: "accepted", keys.Refused: "refused", keys.UsedReplaced: "used_replaced",
-		keys.UsedEnded: "used_ended", 9: "EventType(9)",
+		keys.UsedEnded: "used_ended", keys.Leaked: "leaked", 10: "EventType(10)",
 	} {
 		if got := et.String(); got != want {
 			t.Errorf("%d is %q, want %q", uint8(et), got, want)
@@ -47,6 +47,7 @@ func TestLogEvents(t *testing.T) {
 			keys.Event{Type: keys.UsedEnded, Org: "acme", ID: "vck_a", Reason: keys.ReasonRevoked, ReplacedBy: "vck_b"},
 			`level=WARN msg="credential used_ended" org=acme id=vck_a reason=revoked replaced_by=vck_b` + "\n",
 		},
+		{"found in public", t.Context(), with(keys.Leaked, "", nil), `level=WARN msg="credential leaked" org=acme id=vck_a kind=key` + "\n"},
 		{"junk", t.Context(), keys.Event{Type: keys.Refused, Reason: keys.ReasonMalformed}, `level=INFO msg="credential refused" reason=malformed` + "\n"},
 		{
 			"the store is down", t.Context(), with(keys.Refused, keys.ReasonUnavailable, errors.New("down")),

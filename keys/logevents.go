@@ -13,7 +13,7 @@ const outageInterval = 10 * time.Second
 
 // LogEvents returns a hook that logs to logger: accepted requests and those
 // whose client has gone at level Debug, refused ones and changes at Info,
-// [UsedEnded] at Warn, and failures at Error.
+// [UsedEnded] and [Leaked] at Warn, and failures at Error.
 //
 // While a store is down, every request is refused with [ReasonUnavailable]. The
 // first of these is logged. Of those that follow within ten seconds only the number
@@ -47,7 +47,7 @@ func (l *eventLog) log(ctx context.Context, e Event) {
 		level = slog.LevelDebug
 	case e.Err != nil, down:
 		level = slog.LevelError
-	case e.Type == UsedEnded:
+	case e.Type == UsedEnded, e.Type == Leaked:
 		level = slog.LevelWarn
 	}
 	l.write(ctx, level, e, count)

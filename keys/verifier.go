@@ -87,6 +87,13 @@ func (v *Verifier) Inspect(ctx context.Context, text string, now time.Time) (p P
 	return p, err
 }
 
+// InspectClaim is [Verifier.Inspect] that also returns, with an error too, what was
+// presented.
+func (v *Verifier) InspectClaim(ctx context.Context, text string, now time.Time) (p Principal, c Claim, err error) {
+	err = v.verify(ctx, text, now, &p, &c)
+	return p, c, err
+}
+
 // use is VerifyClaim with its results in p and claim, which are zero.
 func (v *Verifier) use(ctx context.Context, text string, now time.Time, p *Principal, claim *Claim) error {
 	err := v.verify(ctx, text, now, p, claim)
