@@ -116,7 +116,7 @@ func (a *api) register(mux interface {
 ) {
 	httpjson.Register(mux, nil,
 		httpjson.Route{Pattern: "GET /healthz", Handler: http.HandlerFunc(healthz)},
-		httpjson.Route{Pattern: "GET /api/v1/partner/me", Handler: a.guard.Require(identityRead)(http.HandlerFunc(me))},
+		httpjson.Route{Pattern: "GET /api/v1/partner/me", Handler: a.guard.Require(identityRead)(http.HandlerFunc(a.me))},
 		httpjson.Route{Pattern: "GET /v1/chain", Handler: a.guard.Authenticated()(http.HandlerFunc(chain))},
 	)
 	a.webhooks.register(mux, "/api/v1/partner/webhooks", a.guard.Require(webhooksManage))
@@ -137,8 +137,10 @@ func healthz(w http.ResponseWriter, _ *http.Request) {
 	httpjson.Write(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// me tells callers who they are.
-func me(w http.ResponseWriter, r *http.Request) {
+// me tells callers who they are. A key that was rotated, or came of a rotation, is
+// shown when the other one was last used: the owner sees whether all have changed
+// over.
+func (a *api) me(w http.ResponseWriter, r *http.Request) {
 	access, _ := middleware.FromContext(r.Context())
 	p := access.Principal
 	answer := struct {
@@ -148,12 +150,32 @@ func me(w http.ResponseWriter, r *http.Request) {
 		RateLimit  int        `json:"rate_limit_per_minute"`
 		Remaining  int        `json:"rate_limit_remaining"`
 		ExpiresAt  string     `json:"expires_at,omitempty"`
+		Replaces   string     `json:"replaces,omitempty"`
 		ReplacedBy string     `json:"replaced_by,omitempty"` // the key to use from now on
-	}{Org: p.Org, KeyID: p.ID, Scopes: p.Scopes, RateLimit: p.RateLimit, Remaining: access.Quota.Remaining, ReplacedBy: p.ReplacedBy}
-	if !p.ExpiresAt.IsZero() {
-		answer.ExpiresAt = httpjson.Timestamp(p.ExpiresAt)
+
+		ReplacesLastUsed   string `json:"replaces_last_used_at,omitempty"`
+		ReplacedByLastUsed string `json:"replaced_by_last_used_at,omitempty"`
+	}{
+		Org: p.Org, KeyID: p.ID, Scopes: p.Scopes, RateLimit: p.RateLimit, Remaining: access.Quota.Remaining,
+		ExpiresAt: optional(p.ExpiresAt), Replaces: p.Replaces, ReplacedBy: p.ReplacedBy,
+	}
+	if p.Replaces != "" || p.ReplacedBy != "" {
+		uses, err := a.manager.LastUses(r.Context(), p.Replaces, p.ReplacedBy)
+		if err != nil {
+			httpjson.Refuse(w, r, nil, httpjson.RefusalOf(err))
+			return
+		}
+		answer.ReplacesLastUsed, answer.ReplacedByLastUsed = optional(uses[p.Replaces]), optional(uses[p.ReplacedBy])
 	}
 	httpjson.Write(w, http.StatusOK, answer)
+}
+
+// optional returns a time as answers show it, or "" for never.
+func optional(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return httpjson.Timestamp(t)
 }
 
 // chain answers any credential with its organization.
