@@ -12,6 +12,14 @@ import (
 	"github.com/claviger-auth/claviger/middleware"
 )
 
+// TestAdmittedSize keeps the one object of an admitted request in the size class that
+// it fits in: the next one has 896 bytes.
+func TestAdmittedSize(t *testing.T) {
+	if middleware.AdmittedSize > 768 {
+		t.Errorf("an admitted request takes %d bytes, want at most 768", middleware.AdmittedSize)
+	}
+}
+
 // The race detector keeps calls from being inlined that then allocate, so that
 // the counts are only exact without it.
 func TestAllocations(t *testing.T) {
