@@ -48,7 +48,8 @@ func (p *progress) report(format string, args ...any) {
 	}
 }
 
-// end writes what was not written yet.
+// end writes what was not written yet. Before it, nothing else is to be written to
+// a terminal.
 func (p *progress) end() {
 	if p == nil || p.text == "" {
 		return
@@ -59,6 +60,7 @@ func (p *progress) end() {
 	if p.terminal {
 		fmt.Fprintln(p.w)
 	}
+	p.text = ""
 }
 
 func (p *progress) write() {

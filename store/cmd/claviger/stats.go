@@ -99,11 +99,6 @@ func (c *census) total() int {
 func (s *session) stats(ctx context.Context, only string) error {
 	p := s.startProgress()
 	defer p.end()
-	t := newTable(s.stdout)
-	if !s.json {
-		t.row("ORGANIZATION", "KEYS", "PAUSED", "ENDED", "CLIENTS", "PAUSED", "ENDED", "TOKENS", "DEAD", "OLDEST KEY", "DEAD SINCE")
-		defer t.end()
-	}
 	if only != "" {
 		c, err := s.count(ctx, only, p, 0)
 		if err == nil && c.total() == 0 {
@@ -112,8 +107,13 @@ func (s *session) stats(ctx context.Context, only string) error {
 		if err != nil {
 			return err
 		}
+		p.end()
+		t := s.censusTable()
+		defer t.end()
 		return s.printCensus(t, only, c)
 	}
+	t := s.censusTable()
+	defer t.end()
 	var all census
 	for org, err := range s.manager.Orgs(ctx, "") {
 		if err != nil {
@@ -128,6 +128,7 @@ func (s *session) stats(ctx context.Context, only string) error {
 			return err
 		}
 	}
+	p.end()
 	return s.printCensus(t, count(all.Orgs, "organization"), &all)
 }
 
@@ -149,6 +150,14 @@ func (s *session) count(ctx context.Context, org string, p *progress, before int
 		}
 	}
 	return c, nil
+}
+
+// censusTable returns a table for rows of printCensus, which is empty for JSON.
+func (s *session) censusTable() *table {
+	if s.json {
+		return newTable(s.stdout)
+	}
+	return newTable(s.stdout, "ORGANIZATION", "KEYS", "PAUSED", "ENDED", "CLIENTS", "PAUSED", "ENDED", "TOKENS", "DEAD", "OLDEST KEY", "DEAD SINCE")
 }
 
 func (s *session) printCensus(t *table, name string, c *census) error {
