@@ -37,7 +37,10 @@ var imports = map[string][]string{
 }
 
 // nested are the packages with modules of their own.
-var nested = []string{"store/pgstore", "store/redisstore", "store/sqlitestore"}
+var nested = []string{
+	"middleware/fiberguard", "middleware/ginguard",
+	"store/pgstore", "store/redisstore", "store/sqlitestore",
+}
 
 // withoutHTTP are the packages that must not know of HTTP, even indirectly.
 var withoutHTTP = []string{"scopes", "ratelimit", "keys", "store"}
