@@ -1,13 +1,16 @@
 package sqlstore_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -43,8 +46,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// child changes the shared record and empties the shared bucket, and prints how many
-// requests it was admitted.
+// child changes the shared record, and says so. When its input ends, it empties the
+// shared bucket, and prints how many requests it was admitted.
 func child(ctx context.Context, file, key string) error {
 	db, err := openDatabase(file)
 	if err != nil {
@@ -68,6 +71,10 @@ func child(ctx context.Context, file, key string) error {
 			return err
 		}
 	}
+	fmt.Println("ready")
+	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
+		return err
+	}
 	admitted := 0
 	for range burst {
 		d, err := s.Take(ctx, sharedBucket, ratelimit.MustPer(1, time.Hour, burst), time.Now(), 1)
@@ -80,6 +87,49 @@ func child(ctx context.Context, file, key string) error {
 	}
 	fmt.Println(admitted)
 	return nil
+}
+
+// A process is a running [child].
+type process struct {
+	input  io.Closer
+	output *bufio.Scanner
+	errors bytes.Buffer
+}
+
+// start starts a process that ends with the test.
+func start(t *testing.T, file, key string) *process {
+	t.Helper()
+	p := new(process)
+	c := exec.Command(os.Args[0])
+	c.Env, c.Stderr = append(os.Environ(), fileEnv+"="+file, keyEnv+"="+key), &p.errors
+	input, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	output, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		input.Close()
+		if err := c.Wait(); err != nil {
+			t.Errorf("%v: %s", err, &p.errors)
+		}
+	})
+	p.input, p.output = input, bufio.NewScanner(output)
+	return p
+}
+
+// line returns the next line that p prints.
+func (p *process) line(t *testing.T) string {
+	t.Helper()
+	if !p.output.Scan() {
+		t.Fatalf("a process has ended: %v", p.output.Err())
+	}
+	return p.output.Text()
 }
 
 // Processes share records, of which no change is lost, and limits, of which none is
@@ -96,24 +146,22 @@ func TestProcesses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var children [processes]*exec.Cmd
-	var outputs, complaints [processes]bytes.Buffer
+	var children [processes]*process
 	for i := range children {
-		c := exec.CommandContext(t.Context(), os.Args[0])
-		c.Env = append(os.Environ(), fileEnv+"="+file, keyEnv+"="+key.Record.ID)
-		c.Stdout, c.Stderr = &outputs[i], &complaints[i]
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
+		children[i] = start(t, file, key.Record.ID)
+	}
+	for _, c := range children {
+		if got := c.line(t); got != "ready" {
+			t.Fatalf("a process prints %q, want %q", got, "ready")
 		}
-		children[i] = c
 	}
 	admitted := 0
-	for i, c := range children {
-		if err := c.Wait(); err != nil {
-			t.Fatalf("process %d: %v: %s", i, err, &complaints[i])
-		}
-		var n int
-		if _, err := fmt.Sscan(outputs[i].String(), &n); err != nil {
+	for _, c := range children {
+		c.input.Close()
+	}
+	for _, c := range children {
+		n, err := strconv.Atoi(c.line(t))
+		if err != nil {
 			t.Fatal(err)
 		}
 		admitted += n
