@@ -51,7 +51,7 @@
 // database loses some of its past, by a crash, a failover or a restore.
 //
 // [CheckRecords] and [CheckLimits] return the violations instead of failing. The kit
-// itself is tested with them, on some two hundred and fifty stores that are broken on
+// itself is tested with them, on some three hundred stores that are broken on
 // purpose, each in one way, for which exactly the one clause must be named.
 //
 // # For hosts
