@@ -28,6 +28,7 @@ var imports = map[string][]string{
 	"keys/httpjson":   {"keys", "scopes"},
 	"keys/keyshttp":   {"keys", "keys/httpjson", "scopes"},
 	"keys/leaks":      {"keys", "keys/httpjson"},
+	"keys/keyspage":   {"keys", "keys/httpjson", "ratelimit", "scopes"},
 	"oauth":           {"keys", "keys/httpjson", "scopes", "ratelimit"},
 	"middleware":      {"keys", "keys/httpjson", "scopes", "ratelimit"},
 	"store":           {"keys", "ratelimit"},
