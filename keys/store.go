@@ -159,6 +159,19 @@ type OrgStore interface {
 	Orgs(ctx context.Context, after string, limit int) ([]string, error)
 }
 
+// A BatchStore is a [Store] that can make one transaction of many calls. It is
+// optional, and makes imports faster: see [Manager.ImportAll].
+type BatchStore interface {
+	// Batch calls f once, with a context by which the store knows the calls
+	// that belong together. What calls of Insert with that context write, is
+	// written when Batch returns nil, and not at all if it returns an error,
+	// which is that of f or one of the database. Insert returns the errors that
+	// it would else return, and of them ErrExists and ErrInvalid do not end the
+	// batch. Until Batch returns nobody sees what was written. f calls no other
+	// method with the context, and makes one call at a time.
+	Batch(ctx context.Context, f func(ctx context.Context) error) error
+}
+
 // A localStore is a Store in the memory of the process whose records, once
 // written, never change: an update puts a new one in the place of the old. A
 // Verifier reads such records where they are, which spares a copy for each
