@@ -54,8 +54,10 @@ func foreignForm(text string) (string, error) {
 		return springForm(text)
 	case strings.HasPrefix(text, "pbkdf2_sha256$"):
 		return djangoPBKDF2(text)
-	case strings.HasPrefix(text, "argon2$argon2id$"), strings.HasPrefix(text, "bcrypt$$2"):
-		return text[strings.IndexByte(text, '$'):], nil
+	case strings.HasPrefix(text, "argon2$argon2id$"):
+		return strings.TrimPrefix(text, "argon2"), nil
+	case strings.HasPrefix(text, "bcrypt$$2"):
+		return strings.TrimPrefix(text, "bcrypt$"), nil
 	case strings.HasPrefix(text, "$"):
 		return text, nil
 	}

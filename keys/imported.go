@@ -118,8 +118,9 @@ func (m *Manager) putEach(ctx context.Context, done []Imported) {
 
 // putAll is putEach in one transaction.
 func (m *Manager) putAll(ctx context.Context, done []Imported) {
-	errs := make([]error, len(done))
+	var errs []error
 	failed := m.store.batch(ctx, func(ctx context.Context) error {
+		errs = make([]error, len(done)) // anew for each call
 		for i := range done {
 			if done[i].Err == nil {
 				if errs[i] = m.put(ctx, &done[i].Record); errors.Is(errs[i], ErrUnavailable) {
@@ -134,8 +135,8 @@ func (m *Manager) putAll(ctx context.Context, done []Imported) {
 		if d.Err != nil {
 			continue
 		}
-		if d.Err = errs[i]; d.Err == nil {
-			d.Err = failed
+		if d.Err = failed; errs != nil && errs[i] != nil {
+			d.Err = errs[i]
 		}
 		if d.Err == nil {
 			m.tell(ctx, Created, &d.Record)

@@ -162,13 +162,14 @@ type OrgStore interface {
 // A BatchStore is a [Store] that can make one transaction of many calls. It is
 // optional, and makes imports faster: see [Manager.ImportAll].
 type BatchStore interface {
-	// Batch calls f once, with a context by which the store knows the calls
-	// that belong together. What calls of Insert with that context write, is
-	// written when Batch returns nil, and not at all if it returns an error,
-	// which is that of f or one of the database. Insert returns the errors that
-	// it would else return, and of them ErrExists and ErrInvalid do not end the
-	// batch. Until Batch returns nobody sees what was written. f calls no other
-	// method with the context, and makes one call at a time.
+	// Batch calls f with a context by which the store knows the calls that
+	// belong together. What calls of Insert with that context write is there
+	// when Batch returns nil, and before that nobody sees it. Batch returns the
+	// error of f, or one of the database; then nothing was written. Insert
+	// returns the errors that it would else return; after ErrExists and
+	// ErrInvalid the batch goes on. f calls no other method with the context,
+	// and makes one call at a time. If the database undid what f did, as it
+	// does to end a deadlock, Batch may call f again.
 	Batch(ctx context.Context, f func(ctx context.Context) error) error
 }
 
