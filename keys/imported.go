@@ -207,7 +207,7 @@ func (m *Manager) sameForeign(ctx context.Context, f *Foreign, rec, found *Recor
 }
 
 // foreignRecord returns the record of a credential of another system. If it is not
-// going to be written, it has another digest in place of a slow one.
+// going to be written, it has noDigestWeak in place of a slow digest.
 func (m *Manager) foreignRecord(ctx context.Context, f *Foreign, dry bool) (Record, error) {
 	c, err := m.parseImport(f)
 	if err != nil {
@@ -294,8 +294,11 @@ func (m *Manager) foreignDigest(ctx context.Context, f *Foreign, c *presented, d
 	kind, secret := kindOf(f), c.Secret.Reveal()
 	// If all of a key's text is its secret, its ID is a plain hash of it, and a
 	// slow one would protect nothing.
-	if len(secret) >= longSecret || dry || kind == KindKey && len(secret) == len(c.text) {
+	if len(secret) >= longSecret || kind == KindKey && len(secret) == len(c.text) {
 		return m.hasher.digest(kind, secret), nil
+	}
+	if dry {
+		return noDigestWeak, nil
 	}
 	return digestWeak(secret), nil
 }

@@ -27,6 +27,7 @@ var imports = map[string][]string{
 	"keys":            {"scopes", "golang.org/x/crypto/argon2", "golang.org/x/crypto/bcrypt"},
 	"keys/httpjson":   {"keys", "scopes"},
 	"keys/keyshttp":   {"keys", "keys/httpjson", "scopes"},
+	"keys/keysimport": {"keys"},
 	"oauth":           {"keys", "keys/httpjson", "scopes", "ratelimit"},
 	"middleware":      {"keys", "keys/httpjson", "scopes", "ratelimit"},
 	"store":           {"keys", "ratelimit"},
