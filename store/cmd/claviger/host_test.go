@@ -115,7 +115,7 @@ func (h *host) write(name, text string) {
 }
 
 func sqliteHost(t testing.TB) *host {
-	return newHost(t, "sqlite:"+filepath.Join(t.TempDir(), "claviger.db"), nil)
+	return newHost(t, "sqlite:"+filepath.Join(t.TempDir(), "a b?%41#.db"), nil)
 }
 
 func postgresHost(t testing.TB) *host {

@@ -50,6 +50,15 @@ func TestLife(t *testing.T) {
 		h.must(exitState, "resume", id)
 
 		client, first := h.create("clients", "create", "-org", "acme", "-scopes", "webhooks:manage")
+		h.create("clients", "rotate", client, "-overlap", "1h")
+		if got := h.verify(first, "-client", client); got != "good" {
+			t.Errorf("in the overlap the old secret is %s", got)
+		}
+		for _, args := range [][]string{{"show", client, "-json"}, {"clients", "list", "-org", "acme", "-json"}} {
+			if out := h.must(exitDone, args...).out; !strings.Contains(out, `"previous_expires_at":`) {
+				t.Errorf("%v: %s", args, out)
+			}
+		}
 		_, another := h.create("clients", "rotate", client, "-overlap", "0")
 		if got := h.verify(first, "-client", client) + " " + h.verify(another, "-client", client); got != "wrong_secret good" {
 			t.Errorf("after a rotation without an overlap the secrets are %s", got)

@@ -119,6 +119,7 @@ func TestConfirms(t *testing.T) {
 		t.Errorf("yes: exit code %d: %s", code, x.shown)
 	}
 	x = h.terminal(t, "sweep", "-yes")
+	x.write("\x04") // for a program that asks all the same
 	if code := x.end(); code != exitDone || strings.Contains(x.shown, "[y/N]") {
 		t.Errorf("-yes: exit code %d: %s", code, x.shown)
 	}
