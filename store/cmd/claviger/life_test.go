@@ -69,6 +69,20 @@ func TestLife(t *testing.T) {
 		if got := h.must(exitDone, "orgs", "list").out; got != "acme\n" {
 			t.Errorf("organizations: %q", got)
 		}
+		h.must(exitDone, "pause", next)
+		if got := h.must(exitDone, "orgs", "pause", "acme").out; got != "paused: 1 credential of acme\n" {
+			t.Errorf("%q", got)
+		}
+		if got := h.verify(second) + " " + h.verify(another, "-client", client); got != "paused paused" {
+			t.Errorf("after all was paused: %s", got)
+		}
+		if got := h.must(exitDone, "orgs", "resume", "acme", "-json").out; got != `{"org":"acme","changed":2}`+"\n" {
+			t.Errorf("%q", got)
+		}
+		if got := h.verify(second) + " " + h.verify(another, "-client", client); got != "good good" {
+			t.Errorf("after all went on: %s", got)
+		}
+		h.must(exitNotFound, "orgs", "pause", "nobody")
 		h.must(exitDone, "orgs", "revoke", "acme")
 		if got := h.verify(second) + " " + h.verify(another, "-client", client); got != "revoked revoked" {
 			t.Errorf("after all was revoked: %s", got)

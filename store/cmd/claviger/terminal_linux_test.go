@@ -98,6 +98,7 @@ func TestConfirms(t *testing.T) {
 	}{
 		{[]string{"revoke", id, "-descendants"}, "End " + id + " of acme, and everything that was made by it? [y/N] "},
 		{[]string{"orgs", "revoke", "acme"}, "End all keys and clients of acme? [y/N] "},
+		{[]string{"orgs", "pause", "acme"}, "Pause all keys and clients of acme? [y/N] "},
 		{[]string{"sweep"}, "[y/N] "},
 	} {
 		for _, answer := range []string{"n\n", "\n", "\x04"} { // the last is the end of the input
