@@ -137,7 +137,11 @@ func TestTypedSecretIsNotShown(t *testing.T) {
 	_, secret := h.create("keys", "create", "-org", "acme")
 	x := h.terminal(t, "verify")
 	x.await("Credential: ")
-	for echoes(t, x.master) { // the program turns that off just after it has asked
+	for try := 0; echoes(t, x.master); try++ { // the program turns that off just after it has asked
+		if try == 10_000 {
+			_ = x.cmd.Process.Kill()
+			t.Fatal("the terminal shows what is typed")
+		}
 		time.Sleep(time.Millisecond)
 	}
 	x.write(secret + "\n")
