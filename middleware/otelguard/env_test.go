@@ -46,7 +46,7 @@ func newTelemetry(t testing.TB, opts *otelguard.Options) (*otelguard.Telemetry, 
 
 func line(name string, set attribute.Set) string {
 	for _, kv := range set.ToSlice() {
-		name += fmt.Sprintf(" %s=%s", kv.Key, kv.Value.Emit())
+		name += fmt.Sprintf(" %s=%s", kv.Key, kv.Value.String())
 	}
 	return name
 }
@@ -180,7 +180,7 @@ func (s *span) SetAttributes(kv ...attribute.KeyValue) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, a := range kv {
-		s.attributes[string(a.Key)] = a.Value.Emit()
+		s.attributes[string(a.Key)] = a.Value.String()
 	}
 }
 

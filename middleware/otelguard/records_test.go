@@ -221,13 +221,15 @@ func TestCalls(t *testing.T) {
 		o, r := newTelemetry(t, nil)
 		faults := storetest.NewFaults(new(store.Memory))
 		ctx := t.Context()
+		news := new(feedStore)
+		news.down.Store(&keys.ErrNotAnnounced)
 		s := o.Records(struct {
 			keys.Store
 			keys.UseStore
 			keys.CountStore
 			keys.OrgStore
 			keys.Feed
-		}{faults, faults, faults, faults, &feedStore{down: keys.ErrNotAnnounced}})
+		}{faults, faults, faults, faults, news})
 		l := o.Limits(faults)
 		canceled, cancel := context.WithCancel(ctx)
 		cancel()

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -280,7 +281,7 @@ func TestObserve(t *testing.T) {
 		if diff := cmp.Diff(want, r.collect(t)); diff != "" || stats.Trips == 0 || stats.Leased == 0 {
 			t.Errorf("%s, %+v", diff, stats)
 		}
-		db.down = errors.New("down")
+		db.down.Store(new(errors.New("down")))
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if got := r.collect(t); got["claviger.feed.age"] != 1.1 || got["claviger.feed.failures"] != 4 {
@@ -294,7 +295,7 @@ func TestObserve(t *testing.T) {
 // A feedStore is a store with a feed that never has news.
 type feedStore struct {
 	keys.Store
-	down error
+	down atomic.Pointer[error] // of polls; nil if they go well
 }
 
 func (*feedStore) Announce(context.Context, string, time.Duration) error { return nil }
@@ -304,6 +305,9 @@ func (*feedStore) MarkIdle(context.Context, time.Duration) ([]string, error) {
 }
 
 func (s *feedStore) Poll(context.Context, string, keys.Position) (keys.Changes, error) {
-	return keys.Changes{}, s.down
+	if err := s.down.Load(); err != nil {
+		return keys.Changes{}, *err
+	}
+	return keys.Changes{}, nil
 }
 func (*feedStore) LongestLease(context.Context) (time.Duration, error) { return 0, nil }
