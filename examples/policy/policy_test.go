@@ -41,7 +41,7 @@ var imports = map[string][]string{
 
 // nested are the packages with modules of their own.
 var nested = []string{
-	"middleware/fiberguard", "middleware/ginguard",
+	"middleware/fiberguard", "middleware/ginguard", "middleware/grpcguard", "middleware/otelguard",
 	"store/pgstore", "store/redisstore", "store/sqlitestore",
 }
 
