@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -103,6 +104,67 @@ func TestOpenAPIStatuses(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestOpenAPIMembers has the API answer with all members that answers can have, and
+// without them.
+func TestOpenAPIMembers(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	made := e.do("POST", "/v1/keys", e.admin, `{"label":"a","environment":"test","expires_in":3600,"networks":["127.0.0.0/8","::1"],"metadata":{"a":{"b":[1,null]}}}`)
+	first := made.body["key_id"].(string)
+	second := e.do("POST", "/v1/keys/"+first+"/rotate", e.admin, `{"expires_in":1800}`)
+	id := second.body["key_id"].(string)
+	third := e.do("POST", "/v1/keys/"+id+"/rotate", e.admin, `{"overlap":600}`)
+	for _, r := range []response{made, second, third, second} {
+		if got := e.do("GET", "/api/v1/partner/me", r.body["key"].(string), ""); got.status != 200 {
+			t.Fatal(got.status, got.text)
+		}
+	}
+	e.do("PATCH", "/v1/keys/"+id, e.admin, `{"disabled":true,"label":"b"}`)
+	e.do("DELETE", "/v1/keys/"+id+"?descendants=true", e.admin, "")
+	got := e.do("GET", "/v1/keys/"+id, e.admin, "")
+	for _, name := range []string{"revoked_at", "last_used_at", "replaces", "replaced_by", "disabled_at", "networks", "metadata", "replaces_last_used_at", "replaced_by_last_used_at"} {
+		if got.body[name] == nil {
+			t.Errorf("a key without %s: %s", name, got.text)
+		}
+	}
+	list := e.do("GET", "/v1/keys?include=revoked&limit=2", e.admin, "")
+	if next, _ := list.body["next_cursor"].(string); e.do("GET", "/v1/keys?limit=1&cursor="+next, e.admin, "").status != 200 {
+		t.Errorf("%s", list.text)
+	}
+
+	client, err := e.api.manager.Create(t.Context(), "acme", keys.Spec{
+		Kind: keys.KindClient, Label: "a", Environment: "test", Lifetime: time.Hour, CreatedBy: "host:test",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := e.token(client.Record.ID, client.Text.Reveal())
+	asker, secret := e.client(e.admin, `{"name":"b","scopes":["webhooks:manage"]}`)
+	for about, active := range map[string]bool{token: true, "junk": false} {
+		got := e.form("/v1/oauth/introspect", url.Values{"client_id": {asker}, "client_secret": {secret}, "token": {about}})
+		if got.status != 200 || got.body["active"] != active {
+			t.Errorf("%d %s", got.status, got.text)
+		}
+	}
+	if got := e.form("/v1/oauth/revoke", url.Values{"client_id": {asker}, "client_secret": {secret}, "token": {token}}); got.body["error"] != "invalid_grant" {
+		t.Errorf("%d %s", got.status, got.text)
+	}
+	yes := true
+	if _, err := e.api.manager.Change(t.Context(), "acme", keys.KindClient, client.Record.ID, keys.Change{Disabled: &yes}); err != nil {
+		t.Fatal(err)
+	}
+	got = e.do("GET", "/v1/oauth/clients/"+client.Record.ID, e.admin, "")
+	for _, name := range []string{"name", "scopes", "createdBy", "environment", "expiresAt", "disabledAt"} {
+		if got.body[name] == nil {
+			t.Errorf("a client without %s: %s", name, got.text)
+		}
+	}
+	list = e.do("GET", "/v1/oauth/clients?limit=1", e.admin, "")
+	if next, _ := list.body["next_cursor"].(string); e.do("GET", "/v1/oauth/clients?limit=1&cursor="+next, e.admin, "").status != 200 {
+		t.Errorf("%s", list.text)
 	}
 }
 
