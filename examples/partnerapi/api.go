@@ -49,6 +49,8 @@ var keyFormat = keys.MustFormat("vck_", keys.Dotted, &keys.FormatOptions{Environ
 // An api is the whole host but for its listener.
 type api struct {
 	issuer   string
+	base     string // the issuer without its path
+	document []byte // of all routes: OpenAPI
 	stores   *stores
 	log      *slog.Logger
 	manager  *keys.Manager
@@ -90,15 +92,19 @@ func newAPI(s *stores, issuer string, proxies *middleware.Proxies, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
+	a.base = base.Scheme + "://" + base.Host
 	a.oauth, err = oauth.NewHandler(server, issuer, &oauth.HandlerOptions{
 		Path: "/v1/oauth", Realm: "partner", Address: proxies.Addr, Hook: hook, Logger: log,
 		// The routes of this API are not below the path of the issuer.
-		Resource: base.Scheme + "://" + base.Host,
+		Resource: a.base,
 		// The MCP SDKs refuse metadata without this member. Nothing is there, and
 		// nobody asks: there are no response types.
 		Metadata: map[string]any{"authorization_endpoint": issuer + "/v1/oauth/authorize"},
 	})
 	if err != nil {
+		return nil, err
+	}
+	if a.document, err = a.describe(); err != nil {
 		return nil, err
 	}
 	a.guard, err1 = middleware.NewGuard(a.manager.Verifier(), limiter, &middleware.Options{
@@ -121,6 +127,7 @@ func (a *api) register(mux interface {
 ) {
 	httpjson.Register(mux, nil,
 		httpjson.Route{Pattern: "GET /healthz", Handler: http.HandlerFunc(healthz)},
+		httpjson.Route{Pattern: "GET /openapi.json", Handler: http.HandlerFunc(a.openAPI)},
 		httpjson.Route{Pattern: "GET /api/v1/partner/me", Handler: a.guard.Require(identityRead)(http.HandlerFunc(a.me))},
 		httpjson.Route{Pattern: "GET /v1/chain", Handler: a.guard.Authenticated()(http.HandlerFunc(chain))},
 	)
