@@ -89,6 +89,7 @@ type Cache struct {
 	began  atomic.Pointer[reading] // when the last poll that was answered began; nil if the cache is not in use
 	run    atomic.Uint64           // the number of the announcement
 	polled atomic.Uint64           // the number of the last poll whose answer has been carried out
+	reads  atomic.Uint64           // of the store, by checks
 	lapses atomic.Uint64           // checks while the cache was not in use
 	failed atomic.Uint64           // polls that failed
 
@@ -192,6 +193,7 @@ func (s *cacheShard) get(id string) *Record {
 // read reads a record from the store, and keeps it.
 func (c *Cache) read(ctx context.Context, id string) (rec, parent *Record, err error) {
 	noted := c.polled.Load() // before the store is asked
+	c.reads.Add(1)
 	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
 	r, p, err := c.store.Get(ctx, id)
@@ -288,13 +290,14 @@ type CacheStats struct {
 	Hits    uint64        // checks that were served without the store
 	Misses  uint64        // checks of a record that was not held
 	Lapses  uint64        // checks while the cache was not in use
+	Reads   uint64        // of records by checks, which share them if they miss one at once
 	Failed  uint64        // polls that failed
 	Age     time.Duration // since the last poll that was answered began; -1 if none was
 }
 
 // Stats returns the figures of c, for metrics.
 func (c *Cache) Stats() CacheStats {
-	stats := CacheStats{Lapses: c.lapses.Load(), Failed: c.failed.Load(), Age: -1}
+	stats := CacheStats{Lapses: c.lapses.Load(), Reads: c.reads.Load(), Failed: c.failed.Load(), Age: -1}
 	if p := c.began.Load(); p != nil {
 		stats.Age = c.clock().since(*p)
 	}

@@ -56,7 +56,8 @@ func TestMissesAreShared(t *testing.T) {
 		env := newEnv(t, nil)
 		key := env.create(admin)
 		s := &slowStore{quiet: quiet{Store: env.faults}, gate: make(chan struct{})}
-		_, verifier := env.on(inUse(t, s, nil), nil)
+		cache := inUse(t, s, nil)
+		_, verifier := env.on(cache, nil)
 		var all sync.WaitGroup
 		for range 100 {
 			all.Go(func() {
@@ -68,8 +69,8 @@ func TestMissesAreShared(t *testing.T) {
 		synctest.Wait()
 		close(s.gate)
 		all.Wait()
-		if s.reads != 1 {
-			t.Errorf("%d reads", s.reads)
+		if got := cache.Stats(); s.reads != 1 || got.Reads != 1 || got.Misses != 100 || got.Records != 1 {
+			t.Errorf("%d reads, and %+v", s.reads, got)
 		}
 	})
 }
