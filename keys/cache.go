@@ -114,14 +114,14 @@ type cacheShard struct {
 // the zero CacheOptions. The error says what is wrong.
 func NewCache(store Store, opts *CacheOptions) (*Cache, error) {
 	feed, ok := store.(Feed)
+	_, cached := store.(interface{ behind() Feed })
 	switch {
 	case store == nil:
 		return nil, errors.New("keys: NewCache needs a store")
+	case cached:
+		return nil, errors.New("keys: a cache over a cache would keep no promise")
 	case !ok:
 		return nil, errors.New("keys: the store has no feed of changes, so it can have no cache")
-	}
-	if _, is := store.(*Cache); is {
-		return nil, errors.New("keys: a cache over a cache would keep no promise")
 	}
 	if opts == nil {
 		opts = new(CacheOptions)
@@ -147,6 +147,9 @@ func NewCache(store Store, opts *CacheOptions) (*Cache, error) {
 	}
 	return c, nil
 }
+
+// behind returns the feed of the store. It also marks structs that embed a Cache.
+func (c *Cache) behind() Feed { return c.feed }
 
 // usable reports whether records in the table may be used at a moment.
 func (c *Cache) usable(now reading) bool {
