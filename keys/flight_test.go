@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/claviger-auth/claviger/keys"
 )
@@ -107,6 +108,35 @@ func TestStoresThatPanic(t *testing.T) {
 		s.panic = false
 		if _, err := verifier.Verify(t.Context(), key.Text.Reveal()); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestOldReadsAreNotJoined checks a key while a read of it takes longer than the
+// lease: all that come later wait for one more read.
+func TestOldReadsAreNotJoined(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		key := env.create(admin)
+		s := &slowStore{quiet: quiet{Store: env.faults}, gate: make(chan struct{})}
+		_, verifier := env.on(inUse(t, s, &keys.CacheOptions{Timeout: time.Minute}), nil)
+		var all sync.WaitGroup
+		check := func() {
+			if _, err := verifier.Verify(t.Context(), key.Text.Reveal()); err != nil {
+				t.Error(err)
+			}
+		}
+		all.Go(check)
+		time.Sleep(keys.DefaultLease) // on the test's own clock
+		for range 100 {
+			all.Go(check)
+		}
+		synctest.Wait()
+		close(s.gate)
+		all.Wait()
+		if s.reads != 2 {
+			t.Errorf("%d reads", s.reads)
 		}
 	})
 }
