@@ -75,8 +75,9 @@ type CacheOptions struct {
 // that run at different speed. A node that is cut off stops to use its cache by
 // itself. It goes by the monotonic clock and by the wall clock, whichever says
 // that more time has passed, since the monotonic clock stands still while a
-// machine sleeps. A virtual machine that is stopped with both of its clocks uses
-// its cache for up to T when it wakes: there is no remedy for that.
+// machine sleeps. There are two cases without a remedy, in which a cache is used
+// for up to T after the machine wakes: a virtual machine that is stopped with both
+// of its clocks, and a machine whose wall clock is set back while it sleeps.
 //
 // A Cache is safe for concurrent use.
 type Cache struct {
