@@ -15,6 +15,7 @@ func commands() []command {
 		verifyCommand,
 		sweepCommand,
 		statsCommand,
+		patternCommand,
 		helpCommand(),
 	}
 }
