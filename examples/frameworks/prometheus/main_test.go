@@ -126,7 +126,7 @@ func TestDashboard(t *testing.T) {
 			}
 		}
 	}
-	for _, line := range strings.Split(page, "\n") {
+	for line := range strings.SplitSeq(page, "\n") {
 		name, found := strings.CutPrefix(line, "# TYPE ")
 		name, kind, _ := strings.Cut(name, " ")
 		if kind == "histogram" {
