@@ -127,7 +127,7 @@ func (p *pages) writeSignIn(w http.ResponseWriter, r *http.Request, status int, 
 // of ours.
 func nextPage(r *http.Request) string {
 	next := r.FormValue("next")
-	if bare, _, _ := strings.Cut(next, "?"); strings.HasPrefix(bare, pagesPath+"/") && path.Clean(bare) == strings.TrimSuffix(bare, "/") {
+	if bare, _, _ := strings.Cut(next, "?"); strings.HasPrefix(bare, pagesPath+"/") && path.Clean(bare) == strings.TrimSuffix(bare, "/") && !strings.ContainsAny(bare, `%\`) {
 		return next
 	}
 	return pagesPath + "/"
