@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -51,7 +50,7 @@ var browser = sync.OnceValues(func() (context.Context, error) {
 		chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("host-resolver-rules", "MAP plain.test 127.0.0.1"),
-		chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }),
+		chromedp.ModifyCmdFunc(endWithParent),
 	)
 	allocator, _ := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, _ := chromedp.NewContext(allocator)
@@ -310,7 +309,7 @@ func start(t *testing.T) host {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(path, "-addr", "127.0.0.1:0")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	endWithParent(cmd)
 	out, err1 := cmd.StdoutPipe()
 	log, err2 := cmd.StderrPipe()
 	if err := errors.Join(err1, err2); err != nil {
