@@ -15,12 +15,14 @@ import (
 	"github.com/claviger-auth/claviger/store/storetest"
 )
 
-// TestStore uses the pages over a store that is slow, and over one that fails.
-func TestStore(t *testing.T) {
-	t.Parallel()
+// serve serves the pages over a store whose faults a test can choose, to one user,
+// and returns a tab on
+// them, and what else the host serves.
+func serve(t *testing.T, timeout time.Duration) (*storetest.Faults, *http.ServeMux, *tab) {
+	t.Helper()
 	faults := storetest.NewFaults(new(store.Memory))
 	catalog := scopes.MustCatalog(scopes.Scope{Name: "orders:read", Description: "Read orders"})
-	manager, err := keys.NewManager(faults, &keys.Options{Catalog: catalog, Timeout: 500 * time.Millisecond})
+	manager, err := keys.NewManager(faults, &keys.Options{Catalog: catalog, Timeout: timeout})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,8 +39,13 @@ func TestStore(t *testing.T) {
 	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	p := open(t, server.URL)
+	return faults, mux, open(t, server.URL)
+}
 
+// TestStore uses the pages over a store that is slow, and over one that fails.
+func TestStore(t *testing.T) {
+	t.Parallel()
+	faults, _, p := serve(t, 500*time.Millisecond)
 	p.visit("/manage/new/keys")
 	p.fill("label", "typed before")
 	release := faults.Block(storetest.Insert) // a store that hangs is one that fails
@@ -58,9 +65,35 @@ func TestStore(t *testing.T) {
 	p.has("main", "The key is paused.")
 
 	faults.Fail(storetest.List, storetest.Always, errors.New("down"))
-	p.load(503, chromedp.Navigate(server.URL+"/manage/keys"))
+	p.load(503, chromedp.Navigate(p.base+"/manage/keys"))
 	p.look("store-down")
 	faults.Heal()
 	p.load(200, chromedp.Reload())
 	p.has("caption", "1 key")
+}
+
+// TestTwoClicks clicks twice on the button that makes a key, while the store takes
+// its time.
+func TestTwoClicks(t *testing.T) {
+	t.Parallel()
+	faults, mux, p := serve(t, patience)
+	clicked := make(chan bool)
+	mux.HandleFunc("GET /clicked", func(http.ResponseWriter, *http.Request) { close(clicked) })
+	p.visit("/manage/new/keys")
+	release := faults.Block(storetest.Insert)
+	// The page says that it has clicked by asking for a picture, which it may.
+	eval[bool](p, `{
+		const button = document.querySelector(".kp-form button");
+		button.click();
+		setTimeout(() => { button.click(); new Image().src = "/clicked"; }, 500);
+		true
+	}`)
+	<-clicked
+	release()
+	p.do(chromedp.WaitVisible("#secret"))
+	p.visit("/manage/keys")
+	p.has("caption", "1 key")
+	if n := faults.Calls(storetest.Insert); n != 1 {
+		t.Errorf("the form was sent %d times", n)
+	}
 }
