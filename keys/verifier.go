@@ -65,6 +65,11 @@ type Claim struct {
 	Org  string // empty if no record was found
 	ID   string // the public ID, a part of the credential's text; empty if there is none to read
 	Kind Kind   // empty if no record was found
+
+	// ReplacedBy is the ID of the successor of the key, or "". It is there once
+	// the secret was proved: if there is no error, or it is [ErrExpired],
+	// [ErrRevoked] or [ErrPaused].
+	ReplacedBy string
 }
 
 // VerifyClaim is [Verifier.VerifyAt] that also returns, with an error too, what was
@@ -80,6 +85,13 @@ func (v *Verifier) Inspect(ctx context.Context, text string, now time.Time) (p P
 	var c Claim
 	err = v.verify(ctx, text, now, &p, &c)
 	return p, err
+}
+
+// InspectClaim is [Verifier.Inspect] that also returns, with an error too, what was
+// presented.
+func (v *Verifier) InspectClaim(ctx context.Context, text string, now time.Time) (p Principal, c Claim, err error) {
+	err = v.verify(ctx, text, now, &p, &c)
+	return p, c, err
 }
 
 // use is VerifyClaim with its results in p and claim, which are zero.
@@ -118,9 +130,13 @@ func (v *Verifier) verify(ctx context.Context, text string, now time.Time, p *Pr
 // reading it.
 func (v *Verifier) decide(ctx context.Context, kind Kind, c *presented, now time.Time, rec, parent *Record, err error, p *Principal, claim *Claim) error {
 	if err == nil {
-		*claim = Claim{rec.Org, rec.ID, rec.Kind}
+		claim.Org, claim.ID, claim.Kind = rec.Org, rec.ID, rec.Kind
 	}
-	if err := v.judge(ctx, kind, c, now, rec, err); err != nil {
+	err = v.judge(ctx, kind, c, now, rec, err)
+	if err == nil || err == ErrRevoked || err == ErrExpired || err == ErrPaused {
+		claim.ReplacedBy = rec.ReplacedBy // the secret was right
+	}
+	if err != nil {
 		return err
 	}
 	return v.fill(ctx, p, rec, parent, now)
@@ -146,7 +162,7 @@ func (v *Verifier) fill(ctx context.Context, p *Principal, rec, parent *Record, 
 	p.Org, p.ID, p.Kind, p.Client = rec.Org, rec.ID, rec.Kind, rec.Parent
 	p.Scopes, p.RateLimit, p.ExpiresAt = granted, limit, rec.ExpiresAt
 	p.Label, p.Networks, p.Metadata = lasting.Label, lasting.Networks, lasting.Metadata
-	p.CreatedBy, p.ReplacedBy = lasting.CreatedBy, lasting.ReplacedBy
+	p.CreatedBy, p.Replaces, p.ReplacedBy = lasting.CreatedBy, lasting.Replaces, lasting.ReplacedBy
 	p.Environment = v.environment(lasting)
 	return nil
 }

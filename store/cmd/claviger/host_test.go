@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -92,9 +93,7 @@ func newHost(t testing.TB, url string, members map[string]any) *host {
 	if err := json.Unmarshal([]byte(exampleConfig(t)), &config); err != nil {
 		t.Fatal(err)
 	}
-	for name, value := range members {
-		config[name] = value
-	}
+	maps.Copy(config, members)
 	text, err := json.Marshal(config)
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +114,7 @@ func (h *host) write(name, text string) {
 }
 
 func sqliteHost(t testing.TB) *host {
-	return newHost(t, "sqlite:"+filepath.Join(t.TempDir(), "claviger.db"), nil)
+	return newHost(t, "sqlite:"+filepath.Join(t.TempDir(), "a b?%41#.db"), nil)
 }
 
 func postgresHost(t testing.TB) *host {

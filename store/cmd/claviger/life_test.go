@@ -50,6 +50,15 @@ func TestLife(t *testing.T) {
 		h.must(exitState, "resume", id)
 
 		client, first := h.create("clients", "create", "-org", "acme", "-scopes", "webhooks:manage")
+		h.create("clients", "rotate", client, "-overlap", "1h")
+		if got := h.verify(first, "-client", client); got != "good" {
+			t.Errorf("in the overlap the old secret is %s", got)
+		}
+		for _, args := range [][]string{{"show", client, "-json"}, {"clients", "list", "-org", "acme", "-json"}} {
+			if out := h.must(exitDone, args...).out; !strings.Contains(out, `"previous_expires_at":`) {
+				t.Errorf("%v: %s", args, out)
+			}
+		}
 		_, another := h.create("clients", "rotate", client, "-overlap", "0")
 		if got := h.verify(first, "-client", client) + " " + h.verify(another, "-client", client); got != "wrong_secret good" {
 			t.Errorf("after a rotation without an overlap the secrets are %s", got)
@@ -60,6 +69,20 @@ func TestLife(t *testing.T) {
 		if got := h.must(exitDone, "orgs", "list").out; got != "acme\n" {
 			t.Errorf("organizations: %q", got)
 		}
+		h.must(exitDone, "pause", next)
+		if got := h.must(exitDone, "orgs", "pause", "acme").out; got != "paused: 1 credential of acme\n" {
+			t.Errorf("%q", got)
+		}
+		if got := h.verify(second) + " " + h.verify(another, "-client", client); got != "paused paused" {
+			t.Errorf("after all was paused: %s", got)
+		}
+		if got := h.must(exitDone, "orgs", "resume", "acme", "-json").out; got != `{"org":"acme","changed":2}`+"\n" {
+			t.Errorf("%q", got)
+		}
+		if got := h.verify(second) + " " + h.verify(another, "-client", client); got != "good good" {
+			t.Errorf("after all went on: %s", got)
+		}
+		h.must(exitNotFound, "orgs", "pause", "nobody")
 		h.must(exitDone, "orgs", "revoke", "acme")
 		if got := h.verify(second) + " " + h.verify(another, "-client", client); got != "revoked revoked" {
 			t.Errorf("after all was revoked: %s", got)

@@ -11,7 +11,7 @@ import (
 
 // An organization has no record: it is there as soon as it has a credential.
 var orgsCommand = command{
-	name: "orgs", brief: "list organizations, make the first key of one, end all that one has",
+	name: "orgs", brief: "list organizations, make the first key of one, pause or end all that one has",
 	verbs: []command{
 		{
 			name: "create", args: "NAME", brief: "make the first key of an organization, which holds every scope",
@@ -41,6 +41,8 @@ var orgsCommand = command{
 				}
 			},
 		},
+		disableOrgCommand(true, "pause", "pause all keys and clients of an organization"),
+		disableOrgCommand(false, "resume", "let all that is paused of an organization go on"),
 		{
 			name: "revoke", args: "NAME", brief: "end all keys and clients of an organization",
 			setup: func(*flag.FlagSet) action {

@@ -29,10 +29,10 @@ func (s *session) startProgress() *progress {
 	if !terminal && !s.progress {
 		return nil
 	}
-	return &progress{w: s.stderr, terminal: terminal, last: time.Now()}
+	return &progress{w: s.stderr, terminal: terminal}
 }
 
-// report tells how far the work is.
+// report tells how far the work is. The first report is written at once.
 func (p *progress) report(format string, args ...any) {
 	if p == nil {
 		return

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +17,9 @@ func TestSettles(t *testing.T) {
 		h.must(exitDone, "migrate")
 		s := h.session()
 		if _, has := s.store.(keys.Feed); !has {
+			if !strings.HasPrefix(h.url, "unix:") {
+				t.Fatal("the store has lost its feed")
+			}
 			// Then there can be no cache, and nothing to settle.
 			if _, err := keys.NewCache(s.store, nil); err == nil {
 				t.Error("a cache over a store without a feed")

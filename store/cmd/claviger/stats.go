@@ -21,8 +21,8 @@ var statsCommand = command{
 	},
 }
 
-// statsSize is how many records are read at once.
-const statsSize = 1000
+// walkSize is how many records are read at once by what reads all.
+const walkSize = 1000
 
 // A tally counts the credentials of one kind.
 type tally struct {
@@ -139,12 +139,12 @@ func (s *session) count(ctx context.Context, org string, p *progress, before int
 	now := time.Now()
 	n := before
 	for _, kind := range [...]keys.Kind{keys.KindKey, keys.KindClient, keys.KindToken} {
-		for rec, err := range s.manager.List(ctx, keys.Query{Org: org, Kind: kind, Limit: statsSize}) {
+		for rec, err := range s.manager.List(ctx, keys.Query{Org: org, Kind: kind, Limit: walkSize}) {
 			if err != nil {
 				return nil, err
 			}
 			c.add(&rec, now)
-			if n++; n%statsSize == 0 {
+			if n++; n%walkSize == 0 {
 				p.report("%s read, now of %s", count(n, "record"), plain(org))
 			}
 		}

@@ -98,6 +98,7 @@ func TestConfirms(t *testing.T) {
 	}{
 		{[]string{"revoke", id, "-descendants"}, "End " + id + " of acme, and everything that was made by it? [y/N] "},
 		{[]string{"orgs", "revoke", "acme"}, "End all keys and clients of acme? [y/N] "},
+		{[]string{"orgs", "pause", "acme"}, "Pause all keys and clients of acme? [y/N] "},
 		{[]string{"sweep"}, "[y/N] "},
 	} {
 		for _, answer := range []string{"n\n", "\n", "\x04"} { // the last is the end of the input
@@ -119,6 +120,7 @@ func TestConfirms(t *testing.T) {
 		t.Errorf("yes: exit code %d: %s", code, x.shown)
 	}
 	x = h.terminal(t, "sweep", "-yes")
+	x.write("\x04") // for a program that asks all the same
 	if code := x.end(); code != exitDone || strings.Contains(x.shown, "[y/N]") {
 		t.Errorf("-yes: exit code %d: %s", code, x.shown)
 	}
@@ -135,7 +137,11 @@ func TestTypedSecretIsNotShown(t *testing.T) {
 	_, secret := h.create("keys", "create", "-org", "acme")
 	x := h.terminal(t, "verify")
 	x.await("Credential: ")
-	for echoes(t, x.master) { // the program turns that off just after it has asked
+	for try := 0; echoes(t, x.master); try++ { // the program turns that off just after it has asked
+		if try == 10_000 {
+			_ = x.cmd.Process.Kill()
+			t.Fatal("the terminal shows what is typed")
+		}
 		time.Sleep(time.Millisecond)
 	}
 	x.write(secret + "\n")
