@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -45,9 +46,18 @@ type Actor struct {
 // As returns an Actor for p.
 func (m *Manager) As(p Principal) Actor { return Actor{m, p} }
 
+// Environments returns the environments in which the principal may make keys and
+// clients, in the order of the key format: all of them, or its own alone. It is
+// empty if the format has none. It goes by the principal as it is in a.
+func (a Actor) Environments() []string {
+	p := maker{Principal: a.p}
+	return slices.DeleteFunc(a.m.key.Environments(), func(env string) bool { return !a.m.reaches(&p, env) })
+}
+
 // confirm looks at the principal again after a write, and calls undo if its
 // credential has ended or if check does not pass any more. Of a change it takes the
-// record before and after; of something new neither.
+// record before and after; of something new neither. A change that was undone is
+// settled like any other: caches may have seen what it gave.
 func (a Actor) confirm(ctx context.Context, before, after *Record, check func(*maker) error, undo func(ctx context.Context) error) error {
 	p, err := a.m.look(ctx, a.p)
 	if before != nil && a.p.Kind != "" && before.ID == a.p.LastingID() && (err == nil || err == ErrCallerEnded) {
@@ -59,9 +69,13 @@ func (a Actor) confirm(ctx context.Context, before, after *Record, check func(*m
 	if err == nil {
 		return nil
 	}
-	ctx, cancel := cleanUp(ctx)
+	clean, cancel := cleanUp(ctx)
 	defer cancel()
-	return errors.Join(err, undo(ctx))
+	failed := undo(clean)
+	if before != nil {
+		failed = a.m.everywhere(ctx, failed)
+	}
+	return errors.Join(err, failed)
 }
 
 // itself is for a principal that has changed its own lasting credential: it

@@ -109,9 +109,12 @@ func (v *Verifier) verify(ctx context.Context, text string, now time.Time, p *Pr
 	if strings.HasPrefix(text, v.token.prefix) {
 		format, kind = v.token, KindToken
 	}
-	c, err := format.Parse(text)
-	if err != nil {
-		return err
+	c := presented{text: text}
+	var err error
+	if c.Credential, err = format.parse(text); err != nil {
+		if c.Credential, err = v.parseOther(text, err); err != nil {
+			return err
+		}
 	}
 	claim.ID = c.ID
 	if v.view == nil && v.cache == nil {
@@ -125,7 +128,7 @@ func (v *Verifier) verify(ctx context.Context, text string, now time.Time, p *Pr
 
 // decide is verify for a record that was read, with its parent and the error of
 // reading it.
-func (v *Verifier) decide(ctx context.Context, kind Kind, c *Credential, now time.Time, rec, parent *Record, err error, p *Principal, claim *Claim) error {
+func (v *Verifier) decide(ctx context.Context, kind Kind, c *presented, now time.Time, rec, parent *Record, err error, p *Principal, claim *Claim) error {
 	if err == nil {
 		claim.Org, claim.ID, claim.Kind = rec.Org, rec.ID, rec.Kind
 	}
@@ -223,8 +226,8 @@ func lower(a, b int) int {
 // from: whether the record's Networks allow that is for the caller to check. The
 // errors are those of [Verifier.Verify].
 func (v *Verifier) VerifyClient(ctx context.Context, id, secret string, now time.Time) (client Record, err error) {
-	c, err := v.client.ParsePair(id, secret)
-	if err != nil {
+	c := presented{text: secret}
+	if c.Credential, err = v.parsePair(id, secret); err != nil {
 		return Record{}, err
 	}
 	var parent Record
@@ -305,10 +308,9 @@ func corrupt(ctx context.Context, what string) error {
 
 // judge is the one path by which a secret is accepted. The record and the error
 // are those of lookUp.
-func (v *Verifier) judge(ctx context.Context, kind Kind, c *Credential, now time.Time, rec *Record, err error) error {
-	secret := c.Secret.Reveal()
+func (v *Verifier) judge(ctx context.Context, kind Kind, c *presented, now time.Time, rec *Record, err error) error {
 	if err == ErrUnknown {
-		v.hasher.burn(kind, secret)
+		v.hasher.burn(kind, c)
 		return err
 	}
 	if err != nil {
@@ -317,10 +319,10 @@ func (v *Verifier) judge(ctx context.Context, kind Kind, c *Credential, now time
 	if rec.Kind != kind {
 		return corrupt(ctx, "a "+string(rec.Kind)+" in place of a "+string(kind))
 	}
-	match, err := v.hasher.matches(ctx, rec.ID, &rec.Digest, kind, secret)
-	outdated := match && v.hasher.outdated(&rec.Digest, secret)
+	match, err := v.hasher.matches(ctx, &rec.Digest, kind, c)
+	outdated := match && v.hasher.outdated(&rec.Digest, c.Secret.Reveal())
 	if !match && err == nil && now.Before(rec.PreviousExpiresAt) {
-		match, err = v.hasher.matches(ctx, rec.ID, &rec.Previous, kind, secret)
+		match, err = v.hasher.matches(ctx, &rec.Previous, kind, c)
 	}
 	switch {
 	case err != nil:
@@ -335,7 +337,7 @@ func (v *Verifier) judge(ctx context.Context, kind Kind, c *Credential, now time
 		return ErrPaused
 	}
 	if outdated {
-		v.upgrade(ctx, *rec, secret, now)
+		v.upgrade(ctx, *rec, c.Secret.Reveal(), now)
 	}
 	return nil
 }

@@ -58,6 +58,7 @@ type api struct {
 	keys     *keyshttp.Handler
 	oauth    *oauth.Handler
 	webhooks webhooks
+	pages    *pages
 	uses     *keys.Uses // nil if the store does not keep last uses
 }
 
@@ -109,6 +110,10 @@ func newAPI(s *stores, issuer string, proxies *middleware.Proxies, log *slog.Log
 	a.guard, err1 = middleware.NewGuard(a.manager.Verifier(), limiter, &middleware.Options{
 		Realm: "partner", ResourceMetadata: a.oauth.ResourceMetadataURL(), Proxies: proxies, Hook: hook,
 	})
+	if err1 != nil {
+		return nil, err1
+	}
+	a.pages, err1 = newPages(a.manager, limiter, proxies, issuer, hook, log)
 	a.keys, err2 = keyshttp.NewHandler(a.manager, &keyshttp.Options{Logger: log})
 	a.webhooks.manager = a.manager
 	return a, errors.Join(err1, err2)
@@ -130,6 +135,7 @@ func (a *api) register(mux interface {
 	a.keys.Register(mux, "/v1/keys", a.guard.Manage(keysManage))
 	a.oauth.RegisterClients(mux, a.guard.Manage()) // as the documentation has it: for any caller
 	a.oauth.Register(mux)
+	a.pages.register(mux)
 	mux.Handle("/", httpjson.NotFound(nil))
 }
 

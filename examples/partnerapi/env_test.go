@@ -185,6 +185,9 @@ func (e *env) routes() (routes []route) {
 		if !ok {
 			continue // for methods that no route has
 		}
+		if strings.HasPrefix(path, pagesPath+"/") {
+			continue // pages are for people, and have tests of their own
+		}
 		base, _, _ := strings.Cut(path, "/{id}")
 		scope, known := scopeOf[base]
 		if !known {

@@ -29,6 +29,7 @@ var recordClauses = slices.Concat(
 	countClauses,
 	orgClauses,
 	secondClauses,
+	feedClauses,
 	breakClauses,
 )
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -159,8 +160,9 @@ func (s *session) checkForms(ctx context.Context, store keys.Store) []finding {
 		return []finding{{"keys", wrong, err.Error()}}
 	}
 	other := 0
+	formats := slices.Concat(s.options.OtherFormats, s.formats()[:1])
 	for i := range page {
-		if !s.formats()[0].ValidID(page[i].ID) {
+		if !slices.ContainsFunc(formats, func(f *keys.Format) bool { return f.ValidID(page[i].ID) }) {
 			other++
 		}
 	}

@@ -13,6 +13,7 @@ func commands() []command {
 		{name: "clients", brief: "the same for OAuth clients", verbs: credentialVerbs(keys.KindClient)},
 		showCommand(""), changeCommand(""), pauseCommand(""), resumeCommand(""), rotateCommand(""), revokeCommand(""),
 		verifyCommand,
+		importCommand,
 		sweepCommand,
 		statsCommand,
 		patternCommand,

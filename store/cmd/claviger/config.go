@@ -27,6 +27,7 @@ type config struct {
 	Replicas  int    `json:"redis_replicas"`
 
 	Keys    *form   `json:"keys"`
+	Others  []other `json:"other_keys"`
 	Tokens  *form   `json:"tokens"`
 	Clients *form   `json:"clients"`
 	Scopes  []entry `json:"scopes"`
@@ -97,6 +98,13 @@ func (c *config) options() (*keys.Options, error) {
 	opts := &keys.Options{RateLimit: c.RateLimit}
 	var errs [4]error
 	opts.Format, errs[0] = c.Keys.format("keys", keys.Dotted)
+	for i := range c.Others {
+		format, err := c.Others[i].read()
+		if err != nil {
+			return nil, err
+		}
+		opts.OtherFormats = append(opts.OtherFormats, format)
+	}
 	opts.TokenFormat, errs[1] = c.Tokens.format("tokens", keys.Fixed)
 	opts.ClientFormat, errs[2] = c.Clients.format("clients", keys.Apart)
 	opts.Catalog, errs[3] = c.catalog()

@@ -107,9 +107,20 @@ type playground struct {
 
 func newPlayground(t *testing.T) *playground {
 	t.Helper()
+	source, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
 	p := &playground{dir: t.TempDir()}
 	t.Chdir(p.dir)
 	p.write(t, "config.json", exampleConfig(t))
+	for _, name := range []string{"moving.json", "tokens.csv", "clients.jsonl"} { // which examples read
+		text, err := os.ReadFile(filepath.Join(source, "testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.write(t, name, string(text))
+	}
 	t.Setenv("CLAVIGER_CONFIG", "config.json")
 	t.Setenv("CLAVIGER_STORE", "sqlite:claviger.db")
 	t.Setenv("CLAVIGER_AS", "anna")

@@ -137,7 +137,7 @@ func (s *session) formats() []*keys.Format {
 	if formats[1] == nil {
 		formats[1] = defaultTokenFormat
 	}
-	return formats
+	return append(formats, s.conf.plainFormats()...)
 }
 
 // What keys.Options stands for if it names no format.
