@@ -16,7 +16,8 @@ import (
 //
 // A [*ratelimit.Memory] and a [*store.Memory] are returned as they are: they wait for
 // nothing. So are [*ratelimit.Leases], and a struct that embeds them, which a limiter knows
-// by their type. To measure the store behind leases, wrap that store, and make the leases over the result.
+// by their type. To measure the store behind leases, wrap that store, and make the
+// leases over the result.
 func (t *Telemetry) Limits(s ratelimit.Store) ratelimit.Store {
 	switch s.(type) {
 	case nil, *ratelimit.Memory, *store.Memory, interface{ Stats() ratelimit.LeaseStats }:
