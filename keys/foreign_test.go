@@ -551,3 +551,66 @@ func TestImportAllFails(t *testing.T) {
 		}
 	}
 }
+
+// TestForeignLife leads what was imported through the life of any credential: found,
+// paused, rotated and revoked.
+func TestForeignLife(t *testing.T) {
+	t.Parallel()
+	env := migrating(t)
+	ctx := t.Context()
+	const keyText, secret = "9b1f6c3e-52a7|x9KdLmQpRsTuVwXyZaBcDeFgHiJkLmNo", "b2xkLWh5ZHJhLXNlY3JldC1mb3ItYWNtZQ"
+	done := env.manager.ImportAll(ctx, []keys.Foreign{
+		{Org: "acme", Text: keys.NewSecret(keyText), Spec: keys.Spec{Scopes: []string{"webhooks:manage"}}},
+		{Org: "acme", ID: "photos.example.com", Text: keys.NewSecret(secret), Spec: keys.Spec{Kind: keys.KindClient}},
+	})
+	key, c := done[0].Record, done[1].Record
+	if done[0].Err != nil || done[1].Err != nil {
+		t.Fatal(done)
+	}
+	if got, err := env.manager.Get(ctx, "acme", keys.KindKey, key.ID); err != nil || got.ID != "sanctum_9b1f6c3e-52a7" {
+		t.Errorf("%q, %v", got.ID, err)
+	}
+	if _, err := env.manager.Change(ctx, "acme", keys.KindKey, key.ID, keys.Change{Disabled: new(true)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := env.verify(keyText); err != keys.ErrPaused {
+		t.Errorf("paused: %v", err)
+	}
+	if _, err := env.manager.Change(ctx, "acme", keys.KindKey, key.ID, keys.Change{Disabled: new(false)}); err != nil {
+		t.Fatal(err)
+	}
+	next, err := env.manager.Rotate(ctx, "acme", key.ID, keys.Rotation{Overlap: time.Hour})
+	if err != nil || !strings.HasPrefix(next.Record.ID, "vck_live_") || next.Record.Scopes != key.Scopes {
+		t.Fatalf("%v, %v", next.Record, err)
+	}
+	for _, text := range []string{keyText, next.Text.Reveal()} {
+		if _, err := env.verify(text); err != nil {
+			t.Errorf("during the overlap: %v", err)
+		}
+	}
+	rotated, err := env.manager.RotateSecret(ctx, "acme", c.ID, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{secret, rotated.Text.Reveal()} {
+		if _, err := env.verifier.VerifyClient(ctx, c.ID, text, time.Now()); err != nil {
+			t.Errorf("during the overlap: %v", err)
+		}
+	}
+	for kind, id := range map[keys.Kind]string{keys.KindKey: key.ID, keys.KindClient: c.ID} {
+		if err := env.manager.Revoke(ctx, "acme", kind, id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := env.verify(keyText); err != keys.ErrRevoked {
+		t.Errorf("revoked: %v", err)
+	}
+	if _, err := env.verifier.VerifyClient(ctx, c.ID, secret, time.Now()); err != keys.ErrRevoked {
+		t.Errorf("revoked: %v", err)
+	}
+	for i, d := range env.manager.ImportAll(ctx, []keys.Foreign{{Org: "acme", Text: keys.NewSecret(keyText)}}) {
+		if d.Err != nil || !d.Existed || !d.Record.Revoked() {
+			t.Errorf("%d, imported again: %+v", i, d)
+		}
+	}
+}
