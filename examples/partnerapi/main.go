@@ -37,9 +37,9 @@ func main() {
 
 // config is what the flags say.
 type config struct {
-	addr, store, limits, issuer, org, proxies string
-	cache                                     time.Duration
-	bootstrap                                 bool
+	addr, store, limits, issuer, org, proxies, leaks string
+	cache                                            time.Duration
+	bootstrap                                        bool
 }
 
 func parseFlags(args []string, stderr io.Writer) (c config, err error) {
@@ -48,10 +48,11 @@ func parseFlags(args []string, stderr io.Writer) (c config, err error) {
 	fs.StringVar(&c.addr, "addr", "127.0.0.1:8080", "`address` to listen on, or unix:PATH")
 	fs.StringVar(&c.store, "store", "memory", "where records are kept: memory, sqlite:FILE, postgres://… or redis://…")
 	fs.StringVar(&c.limits, "limits", "", "where limits are kept: local, store, leased for the store with leases, or the URL of another store (default local for memory and sqlite, else store)")
-	fs.DurationVar(&c.cache, "cache", 0, "`lease` of a cache of records, such as 1s; 0 is no cache. Stores with a feed: sqlite and postgres")
+	fs.DurationVar(&c.cache, "cache", 0, "`lease` of a cache of records, such as 1s; 0 is no cache. Stores with a feed: sqlite, postgres and redis")
 	fs.StringVar(&c.issuer, "issuer", "", "base `URL` of this server as its clients see it (default http://ADDR)")
 	fs.StringVar(&c.org, "org", "acme", "`name` of the organization to make a key for")
 	fs.StringVar(&c.proxies, "proxies", "", "`networks` of trusted proxies, separated by commas; unix stands for peers on a Unix socket")
+	fs.StringVar(&c.leaks, "leaks", "", "`file` with GitHub's public keys, to accept its reports of leaked keys at POST /leaks")
 	fs.BoolVar(&c.bootstrap, "bootstrap", false, "make a key that holds every scope even if there is one")
 	if err := fs.Parse(args); err != nil {
 		return c, err
@@ -137,6 +138,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	api, err := newAPI(s, c.issuer, proxies, log)
 	if err != nil {
 		return err
+	}
+	if c.leaks != "" {
+		if err := api.acceptReports(c.leaks); err != nil {
+			return fmt.Errorf("-leaks: %w", err)
+		}
 	}
 	if err := api.bootstrap(ctx, stdout, c.org, c.bootstrap); err != nil {
 		return err
