@@ -394,13 +394,17 @@ func TestForeignTexts(t *testing.T) {
 	t.Parallel()
 	env := migrating(t)
 	own := env.create(keys.Spec{}).Text.Reveal()
+	last := "0"
+	if strings.HasSuffix(own, last) {
+		last = "1"
+	}
 	for _, tt := range []struct {
 		name, text string
 		want       error
 		reads      int
 	}{
 		{"an own key", own, nil, 1},
-		{"an own key with a wrong checksum", own[:len(own)-1] + string(own[len(own)-1]^1), keys.ErrMalformed, 0},
+		{"an own key with a wrong checksum", own[:len(own)-1] + last, keys.ErrMalformed, 0},
 		{"a token of nobody", "oauth_" + strings.Repeat("0", 88), keys.ErrUnknown, 1},
 		{"a token that is malformed", "oauth_" + strings.Repeat("z", 88), keys.ErrMalformed, 0},
 		{"a short text", "tooshort", keys.ErrMalformed, 0},

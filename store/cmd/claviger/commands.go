@@ -16,6 +16,7 @@ func commands() []command {
 		importCommand,
 		sweepCommand,
 		statsCommand,
+		patternCommand,
 		helpCommand(),
 	}
 }
