@@ -20,8 +20,8 @@
 // gets a store of its own. A failure says what the contract wants, why, and what
 // the store did instead. A clause that makes no sense after another one failed is
 // skipped. So one defect is reported once, under the name of the rule that it
-// breaks. The clauses of [keys.UseStore], [keys.CountStore] and [keys.OrgStore]
-// are judged if the store has their methods.
+// breaks. The clauses of [keys.UseStore], [keys.CountStore], [keys.OrgStore],
+// [keys.BatchStore] and [keys.Feed] are judged if the store has their methods.
 //
 // [Options] tell the kit more. With Second it opens another handle on the same
 // data, as a second process would, and finds caches and locks that belong to one
@@ -47,16 +47,34 @@
 // The kit cannot see what a store does between the methods. These are for
 // tests of the author's own: what survives a power cut; what a Sweep costs with a
 // million records; that a record with a higher format number is refused (see
-// [keys.RecordFormat]).
+// [keys.RecordFormat]); and what becomes of a feed and its announcements when the
+// database loses some of its past, by a crash, a failover or a restore.
 //
 // [CheckRecords] and [CheckLimits] return the violations instead of failing. The kit
-// itself is tested with them, on some two hundred stores that are broken on
+// itself is tested with them, on some three hundred stores that are broken on
 // purpose, each in one way, for which exactly the one clause must be named.
 //
 // # For hosts
 //
 // [Faults] wraps a store and makes chosen calls fail, hang, lose their answers
-// or lie, so that a host can see what its service does then.
+// or lie, so that a host can see what its service does then. The host hands it to
+// its manager and its limiter in place of the store, and a test says what goes wrong.
+// These are the faults, and what the library makes of them:
+//
+//	Fail(Get, Always, err)        a database that is down: requests are answered 503
+//	Fail(Take, Always, err)       limits that are down: the process goes by buckets of its own,
+//	                              or requests are answered 503, as ratelimit.Options say
+//	Fail(Insert, 1, err)          one failure: the next call goes well
+//	release := Block(Get)         a database that hangs: 503 after the Timeout of the options
+//	Lose(Update, 1, err)          a write whose answer is lost: an error that wraps
+//	                              keys.ErrUnavailable, though the change has been made
+//	Corrupt(Get, 1, change)       damaged records: 503, and nobody is let in
+//	Heal()                        all is well again
+//	Calls(Get)                    how often the store was asked
+//
+// In a bubble of package testing/synctest, a call that hangs takes no time. Package
+// middleware/guardtest makes a manager, a limiter and a guard over a Faults in one
+// line.
 //
 // The package imports package testing. It is for tests only.
 package storetest

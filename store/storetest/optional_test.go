@@ -62,7 +62,8 @@ func TestOptionalClauses(t *testing.T) {
 	for _, c := range storetest.Records() {
 		of[c.Optional]++
 		for prefix, optional := range map[string]string{
-			"uses-": "keys.UseStore", "count-": "keys.CountStore", "orgs-": "keys.OrgStore",
+			"uses-": "keys.UseStore", "count-": "keys.CountStore", "orgs-": "keys.OrgStore", "batch-": "keys.BatchStore",
+			"feed-": "keys.Feed", "second-feed-": "keys.Feed with Options.Second",
 			"second-handle-": "Options.Second", "broken-database-": "Options.Break",
 		} {
 			if strings.HasPrefix(c.Name, prefix) != (c.Optional == optional) {
@@ -70,7 +71,7 @@ func TestOptionalClauses(t *testing.T) {
 			}
 		}
 	}
-	if of[""] < 50 || of["keys.UseStore"] < 8 || len(of) != 6 {
+	if of[""] < 50 || of["keys.UseStore"] < 8 || len(of) != 9 {
 		t.Errorf("clauses of each interface: %v", of)
 	}
 }

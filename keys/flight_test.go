@@ -1,0 +1,142 @@
+package keys_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+)
+
+// slowStore is a quiet store whose reads wait until they are let go.
+type slowStore struct {
+	quiet
+	gate  chan struct{}
+	reads int
+	panic bool
+}
+
+func (s *slowStore) Get(ctx context.Context, id string) (rec, parent keys.Record, err error) {
+	s.reads++
+	<-s.gate
+	if s.panic {
+		panic("the store is broken")
+	}
+	return s.quiet.Get(ctx, id)
+}
+
+// inUse returns a cache over s that is in use, within a bubble.
+func inUse(t *testing.T, s keys.Store, opts *keys.CacheOptions) *keys.Cache {
+	t.Helper()
+	cache, err := keys.NewCache(s, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- cache.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	synctest.Wait()
+	return cache
+}
+
+// TestMissesAreShared checks one key a hundred times at once: the store is read
+// once.
+func TestMissesAreShared(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		key := env.create(admin)
+		s := &slowStore{quiet: quiet{Store: env.faults}, gate: make(chan struct{})}
+		cache := inUse(t, s, nil)
+		_, verifier := env.on(cache, nil)
+		var all sync.WaitGroup
+		for range 100 {
+			all.Go(func() {
+				if _, err := verifier.Verify(t.Context(), key.Text.Reveal()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		close(s.gate)
+		all.Wait()
+		if got := cache.Stats(); s.reads != 1 || got.Reads != 1 || got.Misses != 100 || got.Records != 1 {
+			t.Errorf("%d reads, and %+v", s.reads, got)
+		}
+	})
+}
+
+// TestStoresThatPanic lets a store panic in a read that others wait for: they fail,
+// and the next check reads anew.
+func TestStoresThatPanic(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		key := env.create(admin)
+		s := &slowStore{quiet: quiet{Store: env.faults}, gate: make(chan struct{}), panic: true}
+		_, verifier := env.on(inUse(t, s, nil), nil)
+		var all sync.WaitGroup
+		var panics, refused atomic.Int64
+		for range 3 {
+			all.Go(func() {
+				defer func() {
+					if recover() != nil {
+						panics.Add(1)
+					}
+				}()
+				if _, err := verifier.Verify(t.Context(), key.Text.Reveal()); errors.Is(err, keys.ErrUnavailable) {
+					refused.Add(1)
+				}
+			})
+			synctest.Wait()
+		}
+		close(s.gate)
+		all.Wait()
+		if panics.Load() != 1 || refused.Load() != 2 {
+			t.Errorf("%d panics and %d refusals", panics.Load(), refused.Load())
+		}
+		s.panic = false
+		if _, err := verifier.Verify(t.Context(), key.Text.Reveal()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestOldReadsAreNotJoined checks a key while a read of it takes longer than the
+// lease: all that come later wait for one more read.
+func TestOldReadsAreNotJoined(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		key := env.create(admin)
+		s := &slowStore{quiet: quiet{Store: env.faults}, gate: make(chan struct{})}
+		_, verifier := env.on(inUse(t, s, &keys.CacheOptions{Timeout: time.Minute}), nil)
+		var all sync.WaitGroup
+		check := func() {
+			if _, err := verifier.Verify(t.Context(), key.Text.Reveal()); err != nil {
+				t.Error(err)
+			}
+		}
+		all.Go(check)
+		time.Sleep(keys.DefaultLease) // on the test's own clock
+		for range 100 {
+			all.Go(check)
+		}
+		synctest.Wait()
+		close(s.gate)
+		all.Wait()
+		if s.reads != 2 {
+			t.Errorf("%d reads", s.reads)
+		}
+	})
+}
