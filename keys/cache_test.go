@@ -231,3 +231,35 @@ func TestRunOnce(t *testing.T) {
 		}
 	})
 }
+
+// forgetful is a quiet store that knows of no announcement.
+type forgetful struct {
+	quiet
+	polls int
+}
+
+func (s *forgetful) Poll(context.Context, string, keys.Position) (keys.Changes, error) {
+	s.polls++
+	return keys.Changes{}, keys.ErrNotAnnounced
+}
+
+// TestRunIsPatient runs a cache over a store that forgets announcements at once: it
+// is asked no more often than one that does not.
+func TestRunIsPatient(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &forgetful{quiet: quiet{Store: newEnv(t, nil).store}}
+		cache, err := keys.NewCache(s, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if err := cache.Run(ctx); err != nil {
+			t.Error(err)
+		}
+		if failed := cache.Stats().Failed; s.polls < 30 || s.polls > 41 || failed < 30 || s.lease != 0 {
+			t.Errorf("%d polls, %d failures, announced %v", s.polls, failed, s.lease)
+		}
+	})
+}

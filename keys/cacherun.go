@@ -37,6 +37,7 @@ func (c *Cache) Run(ctx context.Context) error {
 			c.run.Add(1)
 			c.follow(ctx, id)
 			c.began.Store(nil) // before the announcement is taken back
+			pause(ctx, c.opts.Lease/4)
 		}
 		if err := c.withdraw(ctx, id); err != nil && ctx.Err() != nil {
 			return err

@@ -425,7 +425,7 @@ func (h *history) rest() {
 	for _, n := range h.nodes {
 		n.proc.Load().run()
 	}
-	time.Sleep(4*keys.MaxLease + 4*h.span) // on the test's own clock
+	time.Sleep(6 * h.span) // on the test's own clock
 	h.mu.Lock()
 	for id, s := range h.states {
 		h.need[id] = len(s) - 1
