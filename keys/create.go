@@ -146,7 +146,7 @@ func (m *Manager) insert(ctx context.Context, rec *Record) error {
 	if err := rec.Validate(); err != nil {
 		return err
 	}
-	if err := m.store.Insert(ctx, *rec); err != nil {
+	if err := m.store.Insert(m.inserting(ctx, rec), *rec); err != nil {
 		return err
 	}
 	m.tell(ctx, Created, rec)

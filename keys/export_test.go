@@ -93,3 +93,6 @@ func (h countedHash) Sum(b []byte) []byte {
 	h.n.Add(1)
 	return h.Hash.Sum(b)
 }
+
+// ChangedFields returns the names that the trail has for what differs.
+func ChangedFields(old, rec *Record) string { return changedFields(old, rec) }

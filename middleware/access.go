@@ -25,6 +25,7 @@ type Access struct {
 	Scope string
 
 	guard  *Guard // that decided; nil in the zero Access
+	from   origin
 	policy policy // that Quota is about
 	bucket string // that was charged
 	cost   int    // what it was charged; 0 if nothing
@@ -128,13 +129,17 @@ type accessContext struct {
 	access Access
 }
 
-// Value has the access, and the principal in it.
+// Value has the access, the principal in it, and the address of the request.
 func (c *accessContext) Value(key any) any {
 	switch key {
 	case keys.PrincipalKey:
 		return &c.access.Principal
 	case accessKey{}:
 		return &c.access
+	case keys.AddressKey:
+		if g := c.access.guard; g != nil {
+			return c.access.from.address(g.proxies)
+		}
 	}
 	return c.Context.Value(key)
 }
