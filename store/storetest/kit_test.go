@@ -31,6 +31,7 @@ func (d *defect) clone() *broken {
 		insert: d.store.insert, get: d.store.get, update: d.store.update,
 		list: d.store.list, sweep: d.store.sweep, take: d.store.take,
 		both: d.store.both, noteUses: d.store.noteUses, lastUses: d.store.lastUses, count: d.store.count, orgs: d.store.orgs,
+		addEntry: d.store.addEntry, chains: d.store.chains, entries: d.store.entries, cutEntries: d.store.cutEntries,
 	}
 }
 

@@ -28,7 +28,9 @@ var recordClauses = slices.Concat(
 	useClauses,
 	countClauses,
 	orgClauses,
+	trailClauses,
 	secondClauses,
+	secondTrailClauses,
 	breakClauses,
 )
 
