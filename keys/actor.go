@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -44,6 +45,14 @@ type Actor struct {
 
 // As returns an Actor for p.
 func (m *Manager) As(p Principal) Actor { return Actor{m, p} }
+
+// Environments returns the environments in which the principal may make keys and
+// clients, in the order of the key format: all of them, or its own alone. It is
+// empty if the format has none. It goes by the principal as it is in a.
+func (a Actor) Environments() []string {
+	p := maker{Principal: a.p}
+	return slices.DeleteFunc(a.m.key.Environments(), func(env string) bool { return !a.m.reaches(&p, env) })
+}
 
 // confirm looks at the principal again after a write, and calls undo if its
 // credential has ended or if check does not pass any more. Of a change it takes the

@@ -2,6 +2,7 @@ package keys_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -342,5 +343,23 @@ func TestRotationsTakeAll(t *testing.T) {
 		if next.Text.Len() > 0 || issued.Text.Len() > 0 || !cmp.Equal(before, env.records(), cmpRecords) {
 			t.Errorf("%s: something was made or changed", tt.field)
 		}
+	}
+}
+
+func TestEnvironmentsOfActors(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	for own, want := range map[string][]string{"": {"live", "test"}, "live": {"live", "test"}, "test": {"test"}, "other": nil} {
+		got := env.manager.As(keys.Principal{Org: "acme", Environment: own}).Environments()
+		if len(got) != len(want) || !slices.Equal(got, want) {
+			t.Errorf("in %q: %v, want %v", own, got, want)
+		}
+	}
+	plain, err := keys.NewManager(env.store, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := plain.As(keys.Principal{Org: "acme"}).Environments(); len(got) != 0 {
+		t.Errorf("a format without environments: %v", got)
 	}
 }

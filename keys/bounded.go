@@ -79,6 +79,18 @@ func (b *boundedStore) Sweep(ctx context.Context, before time.Time, limit int) (
 	return n, answer(ctx, err)
 }
 
+// batches reports whether the store is a BatchStore, as batch requires.
+func (b *boundedStore) batches() bool {
+	_, ok := b.store.(BatchStore)
+	return ok
+}
+
+func (b *boundedStore) batch(ctx context.Context, f func(ctx context.Context) error) error {
+	bounded, cancel := b.context(ctx)
+	defer cancel()
+	return answer(ctx, b.store.(BatchStore).Batch(bounded, f))
+}
+
 // counts reports whether the store is a CountStore, as count requires.
 func (b *boundedStore) counts() bool {
 	_, ok := b.store.(CountStore)

@@ -83,13 +83,14 @@ type Cache struct {
 	store   Store
 	feed    Feed
 	opts    CacheOptions
+	clock   func() reading
 	running atomic.Bool
 
-	began  atomic.Pointer[time.Time] // when the last poll that was answered began; nil if the cache is not in use
-	run    atomic.Uint64             // the number of the announcement
-	polled atomic.Uint64             // the number of the last poll whose answer has been carried out
-	lapses atomic.Uint64             // checks while the cache was not in use
-	failed atomic.Uint64             // polls that failed
+	began  atomic.Pointer[reading] // when the last poll that was answered began; nil if the cache is not in use
+	run    atomic.Uint64           // the number of the announcement
+	polled atomic.Uint64           // the number of the last poll whose answer has been carried out
+	lapses atomic.Uint64           // checks while the cache was not in use
+	failed atomic.Uint64           // polls that failed
 
 	seed   maphash.Seed
 	shards [cacheShards]cacheShard
@@ -134,7 +135,11 @@ func NewCache(store Store, opts *CacheOptions) (*Cache, error) {
 	case o.MaxRecords < 0 || o.Timeout < 0:
 		return nil, errors.New("keys: the bound on records or the timeout of a cache is negative")
 	}
-	c := &Cache{store: store, feed: feed, opts: o, seed: maphash.MakeSeed()}
+	origin := time.Now()
+	c := &Cache{
+		store: store, feed: feed, opts: o, seed: maphash.MakeSeed(),
+		clock: func() reading { return readingAt(time.Now(), origin) },
+	}
 	for i := range c.shards {
 		c.shards[i].records = make(map[string]*Record)
 		c.shards[i].flights = make(map[string]*flight)
@@ -142,16 +147,10 @@ func NewCache(store Store, opts *CacheOptions) (*Cache, error) {
 	return c, nil
 }
 
-// since returns how much time has passed since t, by the clock that says more.
-func since(t time.Time) time.Duration {
-	now := time.Now()
-	return max(now.Sub(t), now.Round(0).Sub(t.Round(0))) // Round takes the monotonic reading away
-}
-
-// usable reports whether records in the table may be used.
-func (c *Cache) usable() bool {
+// usable reports whether records in the table may be used at a moment.
+func (c *Cache) usable(now reading) bool {
 	p := c.began.Load()
-	return p != nil && since(*p) < c.opts.Lease
+	return p != nil && now.since(*p) < c.opts.Lease
 }
 
 func (c *Cache) shard(id string) *cacheShard {
@@ -163,7 +162,8 @@ func (c *Cache) shard(id string) *cacheShard {
 func (c *Cache) lookUp(ctx context.Context, id string) (rec, parent *Record, err error) {
 	// The lease is looked at before the table: a record that was taken before a
 	// pause must not be used under a lease from after it.
-	if !c.usable() {
+	now := c.clock()
+	if !c.usable(now) {
 		c.lapses.Add(1)
 		return c.read(ctx, id)
 	}
@@ -179,7 +179,7 @@ func (c *Cache) lookUp(ctx context.Context, id string) (rec, parent *Record, err
 		}
 	}
 	s.misses.Add(1)
-	return c.share(ctx, s, id)
+	return c.share(ctx, s, id, now)
 }
 
 // get returns the record with an ID, or nil.
@@ -296,7 +296,7 @@ type CacheStats struct {
 func (c *Cache) Stats() CacheStats {
 	stats := CacheStats{Lapses: c.lapses.Load(), Failed: c.failed.Load(), Age: -1}
 	if p := c.began.Load(); p != nil {
-		stats.Age = since(*p)
+		stats.Age = c.clock().since(*p)
 	}
 	for i := range c.shards {
 		s := &c.shards[i]

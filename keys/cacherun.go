@@ -84,9 +84,9 @@ func (c *Cache) withdraw(ctx context.Context, ids ...string) error {
 func (c *Cache) follow(ctx context.Context, id string) {
 	var at Position
 	var idle idleCaches
-	touched := time.Now()
+	touched := c.clock()
 	for ctx.Err() == nil {
-		began := time.Now() // before the store is asked
+		began := c.clock() // before the store is asked
 		changes, err := c.poll(ctx, id, at)
 		switch {
 		case errors.Is(err, ErrNotAnnounced):
@@ -102,13 +102,13 @@ func (c *Cache) follow(ctx context.Context, id string) {
 			at = changes.Next
 			c.began.Store(&began)
 		}
-		if since(touched) > touchEvery {
-			touched = time.Now()
+		if now := c.clock(); now.since(touched) > touchEvery {
+			touched = now
 			if err := c.tidy(ctx, id, &idle); err != nil {
 				c.fail(ctx, err)
 			}
 		}
-		pause(ctx, c.opts.Lease/4-since(began))
+		pause(ctx, c.opts.Lease/4-c.clock().since(began))
 	}
 }
 

@@ -32,6 +32,10 @@ type Change struct {
 	// refused for credentials that have expired, and for keys with a successor.
 	Lifetime *time.Duration
 	Disabled *bool // whether the credential is paused
+	// Version, if not zero, is that of the record that the change was decided
+	// on. If the record has another one by now, the change is refused with
+	// ErrConflict.
+	Version int64
 }
 
 // Change changes a credential, and returns the new record. A change of nothing
@@ -41,7 +45,8 @@ type Change struct {
 //   - [ErrRevoked] if the credential is revoked;
 //   - [ErrExpired] or [ErrReplaced] if a lifetime is refused;
 //   - [ErrInvalid], or [scopes.ErrGrant] with a [*scopes.GrantError];
-//   - [ErrConflict] if others keep changing the record;
+//   - [ErrConflict] if others keep changing the record, or if it has another
+//     Version than the change says;
 //   - [ErrUnavailable]; then the change may have been made;
 //   - [ErrUnsettled]; then it was made, and the new record is returned beside it.
 func (m *Manager) Change(ctx context.Context, org string, kind Kind, id string, c Change) (Record, error) {
@@ -61,7 +66,9 @@ func (m *Manager) apply(rec *Record, c Change) error {
 	switch {
 	case rec.Revoked():
 		return ErrRevoked
-	case c == Change{}:
+	case c.Version != 0 && c.Version != rec.Version:
+		return ErrConflict
+	case c == Change{Version: c.Version}:
 		return errUnchanged
 	}
 	now := whole(time.Now())

@@ -132,3 +132,31 @@ func TestConcurrentChangesAllCount(t *testing.T) {
 		t.Errorf("version %d, %v", rec.Version, err)
 	}
 }
+
+func TestChangeOfAVersion(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	rec := env.create(keys.Spec{}).Record
+	change := func(c keys.Change) (keys.Record, error) {
+		return env.manager.Change(t.Context(), "acme", "", rec.ID, c)
+	}
+	if same, err := change(keys.Change{Version: rec.Version}); err != nil || same.Version != rec.Version {
+		t.Errorf("a change of nothing: %d, %v", same.Version, err)
+	}
+	if next, err := change(keys.Change{Version: rec.Version, Label: new("first")}); err != nil || next.Version != rec.Version+1 {
+		t.Errorf("the first change: %d, %v", next.Version, err)
+	}
+	for name, c := range map[string]keys.Change{"another change": {Label: new("second")}, "a change of nothing": {}} {
+		c.Version = rec.Version
+		if _, err := change(c); !errors.Is(err, keys.ErrConflict) {
+			t.Errorf("%s of the same version: %v", name, err)
+		}
+	}
+	if now, err := env.manager.Get(t.Context(), "acme", "", rec.ID); err != nil || now.Label != "first" {
+		t.Errorf("%q, %v", now.Label, err)
+	}
+	p := caller(t, env, admin)
+	if _, err := env.manager.As(p).Change(t.Context(), keys.KindKey, rec.ID, keys.Change{Version: rec.Version, Label: new("x")}); !errors.Is(err, keys.ErrConflict) {
+		t.Errorf("on behalf of a caller: %v", err)
+	}
+}

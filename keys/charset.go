@@ -10,6 +10,8 @@ const (
 	lowerHex                     // 0-9 a-f
 	word                         // alnum and _
 	b64token                     // word and -.~+/= (RFC 6750 §2.1)
+	named                        // word and -.~@, as in the IDs of other systems
+	visible                      // all of ASCII but controls and the space
 )
 
 var charsets = func() (table [256]charset) {
@@ -18,10 +20,15 @@ var charsets = func() (table [256]charset) {
 			table[chars[i]] |= sets
 		}
 	}
-	add(base62, alnum|word|b64token)
+	add(base62, alnum|word|b64token|named)
 	add("0123456789abcdef", lowerHex)
-	add("_", word|b64token)
-	add("-.~+/=", b64token)
+	add("_", word|b64token|named)
+	add("-.~", b64token|named)
+	add("+/=", b64token)
+	add("@", named)
+	for c := '!'; c <= '~'; c++ {
+		add(string(c), visible)
+	}
 	return table
 }()
 
@@ -40,6 +47,16 @@ func (c charset) only(text string) bool {
 		c &= charsets[text[i]]
 	}
 	return c != 0
+}
+
+// printable reports whether all characters of text are visible, or spaces.
+func printable(text string) bool {
+	for i := range len(text) {
+		if text[i] != ' ' && charsets[text[i]]&visible == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // onlyAlnum and onlyLowerHex are only for texts of eight characters or more.

@@ -10,7 +10,7 @@ import (
 // of each.
 func TestCharsets(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]charset{"alnum": alnum, "lowerHex": lowerHex, "word": word, "b64token": b64token} {
+	for name, c := range map[string]charset{"alnum": alnum, "lowerHex": lowerHex, "word": word, "b64token": b64token, "named": named, "visible": visible} {
 		for length := range 27 {
 			for place := range length {
 				text := []byte(strings.Repeat("0", length))

@@ -143,51 +143,17 @@ func (m *Manager) complete(ctx context.Context, issued *Issued) error {
 
 // insert validates and inserts rec, and reports it to the hook.
 func (m *Manager) insert(ctx context.Context, rec *Record) error {
-	if err := rec.Validate(); err != nil {
-		return err
-	}
-	if err := m.store.Insert(m.inserting(ctx, rec), *rec); err != nil {
+	if err := m.put(ctx, rec); err != nil {
 		return err
 	}
 	m.tell(ctx, Created, rec)
 	return nil
 }
 
-// Import adds an API key that another system made, and whose text is known. The
-// Format of the Options must accept it, which for keys without the library's
-// checksum means [FormatOptions.AllowForeign]. A secret shorter than 32 characters
-// is kept as an argon2id digest, which makes each check of it slow. If the ID names
-// an environment, that of the spec is not used. The error wraps [ErrMalformed] if
-// the format refuses the text, or [ErrExists] if the ID was used before, and is
-// else as for [Manager.Create].
-func (m *Manager) Import(ctx context.Context, org string, text Secret, spec Spec) (Record, error) {
-	c, err := m.key.Parse(text.Reveal())
-	if err != nil {
-		return Record{}, err
+// put is insert that reports nothing.
+func (m *Manager) put(ctx context.Context, rec *Record) error {
+	if err := rec.Validate(); err != nil {
+		return err
 	}
-	return m.ImportDigest(ctx, org, c.ID, m.hasher.digestImported(KindKey, c.Secret.Reveal()), spec)
-}
-
-// ImportDigest is [Manager.Import] for a key of whose secret only a digest is
-// known: see [ParseDigest]. A bcrypt or argon2id digest is replaced by the default
-// one when its secret is first used, if that has 32 characters or more.
-func (m *Manager) ImportDigest(ctx context.Context, org, id string, d Digest, spec Spec) (Record, error) {
-	if !m.key.ValidID(id) {
-		return Record{}, ErrMalformed
-	}
-	if env := m.key.environment(id); env != "" {
-		spec.Environment = env
-	}
-	rec, err := m.record(org, spec)
-	if err != nil {
-		return Record{}, err
-	}
-	if rec.Kind != KindKey {
-		return Record{}, &InvalidError{FieldKind, "is not that of a key"}
-	}
-	rec.ID, rec.Digest = strings.Clone(id), d // id may be a part of a secret's text
-	if err := m.insert(ctx, &rec); err != nil {
-		return Record{}, err
-	}
-	return rec, nil
+	return m.store.Insert(m.inserting(ctx, rec), *rec)
 }

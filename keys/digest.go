@@ -13,8 +13,11 @@ type algorithm uint8
 const (
 	algSHA256 algorithm = iota + 1
 	algHMAC
-	algBcrypt
+	algPlain256 // of another system, as those that follow
+	algPlain512
+	algBcrypt // slow, as those that follow
 	algArgon2id
+	algPBKDF2
 )
 
 // Names of the algorithms, as they stand at the start of a digest's text.
@@ -28,7 +31,8 @@ const (
 // ==. Whether a secret is that of a digest only a [Verifier] can say.
 type Digest struct {
 	alg  algorithm
-	sum  [32]byte // of SHA-256 and HMAC-SHA-256
+	of   byte     // the code of the part that an imported digest covers
+	sum  [32]byte // of the library's own SHA-256 and HMAC-SHA-256
 	text string   // the pepper's name, or the whole text of an imported digest
 }
 
@@ -41,8 +45,12 @@ var base64Digest = base64.RawStdEncoding.Strict()
 //	$hmac-sha256$v=1,k=<pepper>$<base64>
 //	$2b$<cost>$<salt and hash>                            (bcrypt, also $2a$ and $2y$)
 //	$argon2id$v=19$m=<KiB>,t=<passes>,p=<lanes>$<salt>$<hash>
+//	$pbkdf2-sha256$i=<iterations>,l=<bytes>$<salt>$<hash>
+//	$foreign$v=1,of=<part>$sha256$<base64>              (also $sha512$)
+//	$foreign$v=1,of=<part><one of bcrypt, argon2id and PBKDF2>
 //
-// Any other text, the empty one and unknown versions included, is refused with
+// Those without a [Part] are of the secret. The first two are the library's own;
+// [ForeignDigest] makes the others of what another system keeps. Any other text, the empty one and unknown versions included, is refused with
 // an error that wraps [ErrCorrupt] and does not quote it.
 func ParseDigest(text string) (Digest, error) {
 	d := Digest{alg: algSHA256}
@@ -70,9 +78,15 @@ func ParseDigest(text string) (Digest, error) {
 	return d, nil
 }
 
-func corruptDigest(part string) error {
-	return fmt.Errorf("%w: digest of unknown %s", ErrCorrupt, part)
+// A digestError is the error for a digest, of which something is not known.
+type digestError struct{ what string }
+
+func (e *digestError) Error() string {
+	return fmt.Sprintf("%v: digest of unknown %s", ErrCorrupt, e.what)
 }
+func (e *digestError) Unwrap() error { return ErrCorrupt }
+
+func corruptDigest(what string) error { return &digestError{what} }
 
 // Text returns the form that stores keep: tagged with the algorithm and its
 // version, in ASCII, without spaces, at most 255 bytes long. The zero Digest
@@ -98,10 +112,16 @@ func (d Digest) String() string {
 		return "sha256"
 	case algHMAC:
 		return "hmac-sha256"
+	case algPlain256:
+		return "plain sha256"
+	case algPlain512:
+		return "plain sha512"
 	case algBcrypt:
 		return "bcrypt"
 	case algArgon2id:
 		return "argon2id"
+	case algPBKDF2:
+		return "pbkdf2-sha256"
 	}
 	return "none"
 }

@@ -18,9 +18,11 @@ const (
 	Accepted                          // a request was let in
 	Refused                           // a request was not let in
 	UsedReplaced                      // a request was let in with a key that has a successor
+	UsedEnded                         // a request was not let in, since its key has ended and has a successor
+	Leaked                            // somebody has found the credential in public
 )
 
-var eventNames = [...]string{"none", "created", "changed", "rotated", "revoked", "accepted", "refused", "used_replaced"}
+var eventNames = [...]string{"none", "created", "changed", "rotated", "revoked", "accepted", "refused", "used_replaced", "used_ended", "leaked"}
 
 // String returns the type in lower case, such as "created".
 func (t EventType) String() string {
@@ -53,18 +55,28 @@ const (
 // reports those: a guard of package middleware, and the handlers of package
 // oauth. A [Verifier] reports nothing, since it cannot know what becomes of the
 // request.
+//
+// Two types tell how a rotation goes. UsedReplaced says that somebody has not yet
+// changed over to the successor. UsedEnded is an alarm: somebody has lost access
+// with the old key, or has found a key that was given up. Each comes at most once
+// a minute for each key and guard, however often the key is used.
 type Event struct {
 	Type EventType
 	Time time.Time
 	Org  string // empty if the credential is not known
 	ID   string // public ID; empty if there was none to read
 	Kind Kind   // empty if the credential is not known
-	// Reason says why a request was refused, as one of the constants above,
-	// and is empty for the other types.
+	// Reason says why a request was refused, as one of the constants above. With
+	// UsedEnded it is that of the refusal, and with Leaked it is set if the
+	// credential was not good any more. It is empty for the other types.
 	Reason string
+	// ReplacedBy is the ID of the key's successor, if it has one, with
+	// UsedReplaced, UsedEnded and Leaked.
+	ReplacedBy string
 	// Err is the error behind [ReasonUnavailable], for logs. With the type
 	// Changed it is that of a change which a Verifier could not make: see
-	// [Options.Peppers].
+	// [Options.Peppers]. With the type Leaked it is that of what the host does
+	// about a leak: see package leaks.
 	Err error
 }
 

@@ -14,7 +14,8 @@ func TestEventTypeString(t *testing.T) {
 	t.Parallel()
 	for et, want := range map[keys.EventType]string{
 		0: "none", keys.Created: "created", keys.Changed: "changed", keys.Rotated: "rotated",
-		keys.Revoked: "revoked", keys.Accepted: "accepted", keys.Refused: "refused", keys.UsedReplaced: "used_replaced", 8: "EventType(8)",
+		keys.Revoked: "revoked", keys.Accepted: "accepted", keys.Refused: "refused", keys.UsedReplaced: "used_replaced",
+		keys.UsedEnded: "used_ended", keys.Leaked: "leaked", 10: "EventType(10)",
 	} {
 		if got := et.String(); got != want {
 			t.Errorf("%d is %q, want %q", uint8(et), got, want)
@@ -41,6 +42,12 @@ func TestLogEvents(t *testing.T) {
 		{"accepted", t.Context(), with(keys.Accepted, "", nil), `level=DEBUG msg="credential accepted" org=acme id=vck_a kind=key` + "\n"},
 		{"created by another", by, with(keys.Created, "", nil), `level=INFO msg="credential created" org=acme id=vck_a kind=key by=vck_b` + "\n"},
 		{"revoked by itself", self, with(keys.Revoked, "", nil), `level=INFO msg="credential revoked" org=acme id=vck_a kind=key` + "\n"},
+		{
+			"a replaced key after its end", t.Context(),
+			keys.Event{Type: keys.UsedEnded, Org: "acme", ID: "vck_a", Reason: keys.ReasonRevoked, ReplacedBy: "vck_b"},
+			`level=WARN msg="credential used_ended" org=acme id=vck_a reason=revoked replaced_by=vck_b` + "\n",
+		},
+		{"found in public", t.Context(), with(keys.Leaked, "", nil), `level=WARN msg="credential leaked" org=acme id=vck_a kind=key` + "\n"},
 		{"junk", t.Context(), keys.Event{Type: keys.Refused, Reason: keys.ReasonMalformed}, `level=INFO msg="credential refused" reason=malformed` + "\n"},
 		{
 			"the store is down", t.Context(), with(keys.Refused, keys.ReasonUnavailable, errors.New("down")),
@@ -78,6 +85,23 @@ func TestClaims(t *testing.T) {
 		t.Fatal(err)
 	}
 	acme := keys.Claim{Org: "acme", ID: a.Record.ID, Kind: keys.KindKey}
+	old, revoked, paused := env.create(keys.Spec{}), env.create(keys.Spec{}), env.create(keys.Spec{})
+	replaced := func(issued keys.Issued) keys.Claim {
+		next, err := env.manager.Rotate(t.Context(), "acme", issued.Record.ID, keys.Rotation{Overlap: keys.Forever})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return keys.Claim{Org: "acme", ID: issued.Record.ID, Kind: keys.KindKey, ReplacedBy: next.Record.ID}
+	}
+	oldClaim, revokedClaim, pausedClaim := replaced(old), replaced(revoked), replaced(paused)
+	unproved := oldClaim
+	unproved.ReplacedBy = ""
+	yes := true
+	err1 := env.manager.Revoke(t.Context(), "acme", keys.KindKey, revoked.Record.ID)
+	_, err2 := env.manager.Change(t.Context(), "acme", keys.KindKey, paused.Record.ID, keys.Change{Disabled: &yes})
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		name, text string
 		claim      keys.Claim
@@ -87,6 +111,10 @@ func TestClaims(t *testing.T) {
 		{"a wrong secret", partner.Text(withSecretOf(t, a.Record.ID, b.Text.Reveal())).Reveal(), acme, keys.ErrMismatch},
 		{"an unknown key", partner.Text(c).Reveal(), keys.Claim{ID: c.ID}, keys.ErrUnknown},
 		{"junk", "junk", keys.Claim{}, keys.ErrMalformed},
+		{"a replaced key", old.Text.Reveal(), oldClaim, nil},
+		{"a replaced key, with a wrong secret", partner.Text(withSecretOf(t, old.Record.ID, b.Text.Reveal())).Reveal(), unproved, keys.ErrMismatch},
+		{"a replaced key that was revoked", revoked.Text.Reveal(), revokedClaim, keys.ErrRevoked},
+		{"a replaced key that is paused", paused.Text.Reveal(), pausedClaim, keys.ErrPaused},
 	} {
 		p, claim, err := env.verifier.VerifyClaim(t.Context(), tt.text, now())
 		if claim != tt.claim || err != tt.err || (p == keys.Principal{}) != (err != nil) {

@@ -39,3 +39,10 @@ func ExampleFormatOptions_allowForeign() {
 	fmt.Println(credential.ID, credential.Environment, err)
 	// Output: shop_test_REPLACE_ME test <nil>
 }
+
+// A pattern is what scanners for leaked secrets are given.
+func ExampleFormat_Pattern() {
+	format := keys.MustFormat("shop_", keys.Dotted, &keys.FormatOptions{Environments: []string{"live", "test"}})
+	fmt.Println(format.Pattern())
+	// Output: shop_(?:live|test)_[0-9A-Za-z]{22}\.[0-9A-Za-z]{49}
+}

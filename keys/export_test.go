@@ -96,3 +96,16 @@ func (h countedHash) Sum(b []byte) []byte {
 
 // ChangedFields returns the names that the trail has for what differs.
 func ChangedFields(old, rec *Record) string { return changedFields(old, rec) }
+
+// NewCacheBy returns a Cache that reads its clocks by a function.
+func NewCacheBy(store Store, opts *CacheOptions, clock func() (mono, wall int64)) (*Cache, error) {
+	c, err := NewCache(store, opts)
+	if err != nil {
+		return nil, err
+	}
+	c.clock = func() reading {
+		mono, wall := clock()
+		return reading{mono: mono, wall: wall}
+	}
+	return c, nil
+}

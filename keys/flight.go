@@ -3,12 +3,11 @@ package keys
 import (
 	"context"
 	"errors"
-	"time"
 )
 
 // A flight is a read of one record that several checks share.
 type flight struct {
-	began time.Time     // zero until the read has begun
+	began *reading      // before the store was asked; nil until then
 	run   uint64        // the announcement under which it began
 	done  chan struct{} // closed when the rest is set
 	rec   *Record
@@ -17,12 +16,16 @@ type flight struct {
 	next  *flight // begins when this one is done; nil if nobody waits for it
 }
 
-// share reads a record together with others who miss it at the same time. A check
-// may only have the answer of a read that began a lease ago at the most, under
-// the announcement that is in use: an older read could be from before a change
-// whose call returned before the check began. Whoever finds only an older read
-// waits for the next one, so that any number of checks takes two reads.
-func (c *Cache) share(ctx context.Context, s *cacheShard, id string) (rec, parent *Record, err error) {
+// errPanic is what others get who wait for a store that panics.
+var errPanic = errors.New("keys: the store panicked")
+
+// share reads a record together with others who miss it at the same time, for a
+// check that was under way at now. It may only have the answer of a read that
+// began less than a lease before, under the announcement that is in use: an older
+// read could be from before a change whose call returned before the check began.
+// Whoever finds only an older read waits for the next one, so that any number of
+// checks takes two reads.
+func (c *Cache) share(ctx context.Context, s *cacheShard, id string, now reading) (rec, parent *Record, err error) {
 	s.mu.Lock()
 	f := s.flights[id]
 	switch {
@@ -32,7 +35,7 @@ func (c *Cache) share(ctx context.Context, s *cacheShard, id string) (rec, paren
 		s.mu.Unlock()
 		c.fly(ctx, s, id, f)
 		return f.rec, f.par, f.err
-	case c.fresh(f):
+	case c.fresh(f, now):
 		s.mu.Unlock()
 	case f.next != nil:
 		f = f.next
@@ -58,28 +61,31 @@ func (c *Cache) share(ctx context.Context, s *cacheShard, id string) (rec, paren
 	return f.rec, f.par, f.err
 }
 
-// fresh reports whether a check that begins now may have what f reads. The caller
-// holds the lock of f's shard.
-func (c *Cache) fresh(f *flight) bool {
-	if f.began.IsZero() {
+// fresh reports whether a check that is under way at now may have what f reads.
+// The caller holds the lock of f's shard.
+func (c *Cache) fresh(f *flight, now reading) bool {
+	if f.began == nil {
 		return true // it begins after the check
 	}
-	return f.run == c.run.Load() && since(f.began) < c.opts.Lease && c.usable()
+	return f.run == c.run.Load() && now.since(*f.began) < c.opts.Lease && c.usable(now)
 }
 
 // fly makes the read of f, whoever waits for it.
 func (c *Cache) fly(ctx context.Context, s *cacheShard, id string, f *flight) {
+	run, began := c.run.Load(), c.clock() // before the store is asked
 	s.mu.Lock()
-	f.began, f.run = time.Now(), c.run.Load()
+	f.run, f.began, f.err = run, &began, errPanic
 	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if f.next != nil {
+			s.flights[id] = f.next
+		} else {
+			delete(s.flights, id)
+		}
+		close(f.done)
+	}()
 	// The client of this check may hang up; those who wait for it stay.
 	f.rec, f.par, f.err = c.read(context.WithoutCancel(ctx), id)
-	s.mu.Lock()
-	if f.next != nil {
-		s.flights[id] = f.next
-	} else {
-		delete(s.flights, id)
-	}
-	s.mu.Unlock()
-	close(f.done)
 }

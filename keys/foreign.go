@@ -2,6 +2,8 @@ package keys
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
@@ -36,34 +38,125 @@ type argonParams struct {
 // choice of the OWASP password guidance, about 20 ms.
 var weakParams = argonParams{memory: 19 << 10, passes: 2, lanes: 1}
 
-// parseForeignDigest reads the digests of other systems.
+// nameForeign is how the digest of another system begins if it is a plain hash, or
+// covers something else than the secret. The part that it covers, a dollar sign and
+// the digest follow.
+const nameForeign = "$foreign$v=1,of="
+
+// Names of the plain hashes of other systems, behind nameForeign.
+const (
+	namePlain256 = "$sha256$"
+	namePlain512 = "$sha512$"
+)
+
+// parseForeignDigest reads the stored form of a digest of another system.
 func parseForeignDigest(text string) (Digest, error) {
-	if len(text) > MaxID {
+	if len(text) > MaxDigest {
 		return Digest{}, corruptDigest("length")
 	}
-	switch {
-	case strings.HasPrefix(text, "$2a$"), strings.HasPrefix(text, "$2b$"), strings.HasPrefix(text, "$2y$"):
-		cost, err := bcrypt.Cost([]byte(text))
-		if err != nil || len(text) != 60 || cost > maxBcryptCost {
-			return Digest{}, corruptDigest("bcrypt form or cost")
+	form, d := text, Digest{}
+	rest, wrapped := strings.CutPrefix(text, nameForeign)
+	if wrapped {
+		i := max(0, strings.IndexByte(rest, '$'))
+		var ok bool
+		if d.of, ok = Part(rest[:i]).code(); !ok {
+			return Digest{}, corruptDigest("part")
 		}
-		for _, c := range []byte(text[7:]) {
-			if c != '/' && c != '.' && charsets[c]&alnum == 0 {
-				return Digest{}, corruptDigest("bcrypt encoding")
-			}
-		}
-		return Digest{alg: algBcrypt, text: strings.Clone(text)}, nil
-	case strings.HasPrefix(text, "$argon2id$"):
-		p, err := parseArgon(text)
-		if err != nil {
-			return Digest{}, err
-		}
-		if p.text() != text {
-			return Digest{}, corruptDigest("argon2id form")
-		}
-		return Digest{alg: algArgon2id, text: strings.Clone(text)}, nil
+		form = rest[i:]
 	}
-	return Digest{}, corruptDigest("algorithm or version")
+	alg, err := parseForm(form)
+	if err != nil {
+		return Digest{}, err
+	}
+	if d.alg = alg; wrapped != d.wrapped() {
+		return Digest{}, corruptDigest("form")
+	}
+	d.text = strings.Clone(text)
+	return d, nil
+}
+
+// wrapped reports whether the text of d, which another system made, begins with
+// nameForeign. What has a form of its own and covers the secret does not.
+func (d *Digest) wrapped() bool {
+	return d.of != codeSecret || d.alg == algPlain256 || d.alg == algPlain512
+}
+
+// newForeignDigest returns the digest with a form that parseForm accepts.
+func newForeignDigest(form string, of byte) (Digest, error) {
+	alg, err := parseForm(form)
+	if err != nil {
+		return Digest{}, err
+	}
+	d := Digest{alg: alg, of: of, text: form}
+	if d.wrapped() {
+		d.text = nameForeign + string(partOf(of)) + form
+	}
+	if len(d.text) > MaxDigest {
+		return Digest{}, corruptDigest("length")
+	}
+	return d, nil
+}
+
+// form returns the text of a digest of another system without what says that it is
+// one.
+func (d *Digest) form() string {
+	if !d.wrapped() {
+		return d.text
+	}
+	return d.text[len(nameForeign)+len(partOf(d.of)):]
+}
+
+// parseForm returns the algorithm of a digest, whose text must be in the form in
+// which it is stored, and within the bounds.
+func parseForm(form string) (algorithm, error) {
+	switch {
+	case strings.HasPrefix(form, namePlain256):
+		_, err := parsePlain(form[len(namePlain256):], sha256.Size)
+		return algPlain256, err
+	case strings.HasPrefix(form, namePlain512):
+		_, err := parsePlain(form[len(namePlain512):], sha512.Size)
+		return algPlain512, err
+	case strings.HasPrefix(form, "$2a$"), strings.HasPrefix(form, "$2b$"), strings.HasPrefix(form, "$2y$"):
+		return algBcrypt, checkBcrypt(form)
+	case strings.HasPrefix(form, "$argon2id$"):
+		p, err := parseArgon(form)
+		if err == nil && p.text() != form {
+			err = corruptDigest("argon2id form")
+		}
+		return algArgon2id, err
+	case strings.HasPrefix(form, namePBKDF2):
+		p, err := parsePBKDF2(form)
+		if err == nil && p.text() != form {
+			err = corruptDigest("PBKDF2 form")
+		}
+		return algPBKDF2, err
+	}
+	return 0, corruptDigest("algorithm or version")
+}
+
+// parsePlain returns the n bytes of a plain hash.
+func parsePlain(encoded string, n int) ([]byte, error) {
+	if len(encoded) != base64Digest.EncodedLen(n) || strings.ContainsAny(encoded, "\r\n") {
+		return nil, corruptDigest("length")
+	}
+	sum, err := base64Digest.DecodeString(encoded)
+	if err != nil {
+		return nil, corruptDigest("encoding")
+	}
+	return sum, nil
+}
+
+func checkBcrypt(form string) error {
+	cost, err := bcrypt.Cost([]byte(form))
+	if err != nil || len(form) != 60 || cost > maxBcryptCost {
+		return corruptDigest("bcrypt form or cost")
+	}
+	for _, c := range []byte(form[7:]) {
+		if c != '/' && c != '.' && charsets[c]&alnum == 0 {
+			return corruptDigest("bcrypt encoding")
+		}
+	}
+	return nil
 }
 
 // parseArgon reads a digest in the PHC string format. It may accept texts
@@ -108,24 +201,54 @@ func digestWeak(secret string) Digest {
 	return Digest{alg: algArgon2id, text: p.text()}
 }
 
-// matchesForeign reports whether secret is the one of an imported digest.
-func (d Digest) matchesForeign(secret string) (bool, error) {
+// noDigestWeak stands where a digest of digestWeak would, which takes a while to
+// make. It matches no secret that anybody knows.
+var noDigestWeak = func() Digest {
+	p := weakParams
+	p.salt, p.sum = make([]byte, 16), make([]byte, 32)
+	return Digest{alg: algArgon2id, text: p.text()}
+}()
+
+// matchesPlain reports whether a part of a credential is that of a plain hash.
+func (d *Digest) matchesPlain(part string) (bool, error) {
+	var sum []byte
+	name := namePlain256
+	if d.alg == algPlain512 {
+		name = namePlain512
+		long := sha512.Sum512([]byte(part))
+		sum = long[:]
+	} else {
+		short := sha256.Sum256([]byte(part))
+		sum = short[:]
+	}
+	want, err := parsePlain(d.form()[len(name):], len(sum))
+	return err == nil && subtle.ConstantTimeCompare(sum, want) == 1, err
+}
+
+// matchesSlow reports whether a part of a credential is that of a slow digest.
+func (d *Digest) matchesSlow(part string) (bool, error) {
 	switch d.alg {
 	case algBcrypt:
-		if len(secret) > maxBcryptSecret {
+		if len(part) > maxBcryptSecret {
 			return false, nil
 		}
-		err := bcrypt.CompareHashAndPassword([]byte(d.text), []byte(secret))
+		err := bcrypt.CompareHashAndPassword([]byte(d.form()), []byte(part))
 		if err != nil && !errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
 			return false, fmt.Errorf("%w: bcrypt digest", ErrCorrupt)
 		}
 		return err == nil, nil
 	case algArgon2id:
-		p, err := parseArgon(d.text)
+		p, err := parseArgon(d.form())
 		if err != nil {
 			return false, err
 		}
-		return subtle.ConstantTimeCompare(p.key(secret, len(p.sum)), p.sum) == 1, nil
+		return subtle.ConstantTimeCompare(p.key(part, len(p.sum)), p.sum) == 1, nil
+	case algPBKDF2:
+		p, err := parsePBKDF2(d.form())
+		if err != nil {
+			return false, err
+		}
+		return p.matches(part)
 	}
 	return false, fmt.Errorf("%w: no digest", ErrCorrupt)
 }

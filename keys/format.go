@@ -27,6 +27,10 @@ const (
 	// OAuth client do. The ID ends in 16 random hex digits; it is public, and
 	// short for people's sake. The secret is 64 hex digits (256 bits).
 	Apart
+
+	// The layouts of NewForeignFormat.
+	split   // an ID and a secret with a separator between them
+	derived // a text whose ID is a hash of it
 )
 
 // Sizes of the parts of a text, in characters.
@@ -47,12 +51,18 @@ const (
 const MaxLen = 512
 
 // A Format is the text form of one kind of credential. It is immutable and
-// may be used by many goroutines at once. Make one with [NewFormat].
+// may be used by many goroutines at once. Make one with [NewFormat], or with
+// [NewForeignFormat] for the keys of another system.
 type Format struct {
 	prefix  string
 	layout  Layout
 	heads   []head // one for each environment, or the only one
 	foreign bool
+
+	// Of another system's keys:
+	lead      string // what texts begin with
+	separator byte   // of split
+	from      byte   // of derived: the code of the part that the ID comes from
 }
 
 // FormatOptions are the optional settings of a [Format].
@@ -67,8 +77,13 @@ type FormatOptions struct {
 	// the prefix, an ID of letters, digits and underscores, a dot, and a
 	// secret of the characters of an RFC 6750 b64token, both of any length
 	// and without a checksum. What looks like the library's own work must
-	// still have the right checksum. It needs the layout [Dotted]. The cost
-	// is that junk with the right prefix is looked up in the store.
+	// still have the right checksum. The cost is that junk with the right
+	// prefix is looked up in the store.
+	//
+	// With the layout [Apart] it accepts clients that another system made: an
+	// ID of letters, digits and the characters _ - . ~ and @ that begins with
+	// no prefix of the [Options], and any secret of visible ASCII characters and
+	// spaces. The layout [Fixed] accepts nothing foreign.
 	AllowForeign bool
 }
 
@@ -79,14 +94,14 @@ func NewFormat(prefix string, layout Layout, opts *FormatOptions) (*Format, erro
 	if opts == nil {
 		opts = new(FormatOptions)
 	}
-	if len(prefix) < 2 || len(prefix) > 32 || !word.only(prefix) || !strings.HasSuffix(prefix, "_") {
-		return nil, fmt.Errorf("keys: prefix %q is not 1 to 31 letters, digits or underscores and an underscore", prefix)
+	if err := checkPrefix(prefix); err != nil {
+		return nil, err
 	}
 	if layout > Apart {
 		return nil, fmt.Errorf("keys: unknown layout %d", layout)
 	}
-	if opts.AllowForeign && layout != Dotted {
-		return nil, errors.New("keys: AllowForeign needs the layout Dotted")
+	if opts.AllowForeign && layout == Fixed {
+		return nil, errors.New("keys: AllowForeign needs the layout Dotted or Apart")
 	}
 	for i, env := range opts.Environments {
 		if env == "" || len(env) > 16 || !alnum.only(env) || strings.ToLower(env) != env {
@@ -102,6 +117,13 @@ func NewFormat(prefix string, layout Layout, opts *FormatOptions) (*Format, erro
 		heads:   newHeads(prefix, opts.Environments),
 		foreign: opts.AllowForeign,
 	}, nil
+}
+
+func checkPrefix(prefix string) error {
+	if len(prefix) < 2 || len(prefix) > 32 || !word.only(prefix) || !strings.HasSuffix(prefix, "_") {
+		return fmt.Errorf("keys: prefix %q is not 1 to 31 letters, digits or underscores and an underscore", prefix)
+	}
+	return nil
 }
 
 // MustFormat is like [NewFormat] and panics on an error. It is for package
@@ -138,7 +160,8 @@ type Credential struct {
 }
 
 // New returns a new random credential. An empty environment is the default one. It
-// returns an error that wraps [ErrInvalid] if f does not know the environment.
+// returns an error that wraps [ErrInvalid] if f does not know the environment, and
+// any other error if f is that of another system.
 func (f *Format) New(environment string) (Credential, error) {
 	t, _, err := f.draw(environment)
 	return t, err
@@ -147,6 +170,9 @@ func (f *Format) New(environment string) (Credential, error) {
 // draw returns a credential and its text; the credential's fields are substrings
 // of the text.
 func (f *Format) draw(environment string) (t Credential, text string, err error) {
+	if f.layout > Apart {
+		return Credential{}, "", errors.New("keys: no keys are made in the format of another system")
+	}
 	h := &f.heads[0]
 	if environment != "" {
 		i := slices.IndexFunc(f.heads, func(h head) bool { return h.environment == environment })
@@ -193,8 +219,10 @@ func (f *Format) Text(c Credential) Secret {
 		return NewSecret(c.ID + "." + c.Secret.Reveal())
 	case Fixed:
 		return NewSecret(c.ID + c.Secret.Reveal())
+	case split:
+		return NewSecret(f.lead + strings.TrimPrefix(c.ID, f.prefix) + string(rune(f.separator)) + c.Secret.Reveal())
 	}
-	return c.Secret
+	return c.Secret // all of the text
 }
 
 // appendBase62 appends n random base62 digits. Bytes that would make some digits

@@ -68,19 +68,11 @@ func (h *hasher) digest(kind Kind, secret string) Digest {
 	return Digest{alg: algSHA256, sum: sum256(kind, secret)}
 }
 
-// digestImported returns the digest of a secret that another system made.
-func (h *hasher) digestImported(kind Kind, secret string) Digest {
-	if len(secret) < longSecret {
-		return digestWeak(secret)
-	}
-	return h.digest(kind, secret)
-}
-
-// matches reports whether the digest d of the credential with an ID is that of
-// secret. An error means that d can be compared with nothing, or that a slow hash
-// was not done.
-func (h *hasher) matches(ctx context.Context, id string, d *Digest, kind Kind, secret string) (bool, error) {
+// matches reports whether d is the digest of a credential. An error means that d
+// can be compared with nothing, or that a slow hash was not done.
+func (h *hasher) matches(ctx context.Context, d *Digest, kind Kind, c *presented) (bool, error) {
 	var sum [sha256.Size]byte
+	secret := c.Secret.Reveal()
 	switch d.alg {
 	case algSHA256:
 		sum = sum256(kind, secret)
@@ -91,14 +83,26 @@ func (h *hasher) matches(ctx context.Context, id string, d *Digest, kind Kind, s
 		}
 		sum = p.sum(kind, secret)
 	default:
-		leave, err := h.slow.enter(ctx, id)
-		if err != nil {
-			return false, err
-		}
-		defer leave()
-		return d.matchesForeign(secret)
+		return h.matchesForeign(ctx, d, c)
 	}
 	return subtle.ConstantTimeCompare(sum[:], d.sum[:]) == 1, nil
+}
+
+// matchesForeign is matches for a digest of another system.
+func (h *hasher) matchesForeign(ctx context.Context, d *Digest, c *presented) (bool, error) {
+	part, ok := c.of(d.of)
+	switch {
+	case !ok:
+		return false, nil
+	case d.alg == algPlain256 || d.alg == algPlain512:
+		return d.matchesPlain(part)
+	}
+	leave, err := h.slow.enter(ctx, c.ID)
+	if err != nil {
+		return false, err
+	}
+	defer leave()
+	return d.matchesSlow(part)
 }
 
 // sum256 is SHA-256 over the kind, a zero byte and the secret. The kind keeps
@@ -120,12 +124,12 @@ func tagged(buf []byte, kind Kind, secret string) []byte {
 }
 
 // burn does the work of matches for a record that is not there.
-func (h *hasher) burn(kind Kind, secret string) {
+func (h *hasher) burn(kind Kind, c *presented) {
 	d := Digest{alg: algSHA256}
 	if h.current != "" {
 		d = Digest{alg: algHMAC, text: h.current}
 	}
-	_, _ = h.matches(context.Background(), "", &d, kind, secret)
+	_, _ = h.matches(context.Background(), &d, kind, c)
 }
 
 // outdated reports whether d should give way to the default digest of the
@@ -136,6 +140,8 @@ func (h *hasher) outdated(d *Digest, secret string) bool {
 		return h.current != ""
 	case algHMAC:
 		return d.text != h.current && h.current != ""
+	case algPlain256, algPlain512:
+		return true // the default one is no faster to guess at
 	}
 	return len(secret) >= longSecret
 }

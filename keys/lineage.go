@@ -36,7 +36,7 @@ func (m *Manager) revokeDescendants(ctx context.Context, org string, kind Kind, 
 	if err != nil {
 		return 0, err
 	}
-	family := lineage{m: m, org: org, makers: make(map[string]string), inside: map[string]bool{id: true}}
+	family := m.lineageOf(org, id)
 	made, err := family.live(ctx)
 	if err != nil {
 		return 0, err
@@ -64,6 +64,17 @@ func (m *Manager) revokeDescendants(ctx context.Context, org string, kind Kind, 
 	}
 }
 
+// Descendants returns the live keys and clients that were made by a key or a
+// client, by what it made, and so on: what [Manager.RevokeDescendants] would revoke
+// with it at that moment. It reads all live keys and clients of org. The error
+// wraps [ErrNotFound] or [ErrUnavailable].
+func (m *Manager) Descendants(ctx context.Context, org string, kind Kind, id string) ([]Record, error) {
+	if _, err := m.Get(ctx, org, kind, id); err != nil {
+		return nil, err
+	}
+	return m.lineageOf(org, id).live(ctx)
+}
+
 // each iterates over records, without an error.
 func each(records []Record) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
@@ -81,6 +92,10 @@ type lineage struct {
 	org    string
 	makers map[string]string // by ID, who made a credential, as far as that was read
 	inside map[string]bool   // by ID, whether a credential descends from the root
+}
+
+func (m *Manager) lineageOf(org, id string) *lineage {
+	return &lineage{m: m, org: org, makers: make(map[string]string), inside: map[string]bool{id: true}}
 }
 
 // live returns the live keys and clients that descend from the root.

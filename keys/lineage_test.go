@@ -2,6 +2,7 @@ package keys_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -160,5 +161,50 @@ func TestLineageInACircle(t *testing.T) {
 	env.insert(rec)
 	if n, err := env.manager.RevokeDescendants(t.Context(), "acme", "", "root"); n != 2 || err != nil {
 		t.Errorf("%d, %v; want the root and d", n, err)
+	}
+}
+
+func TestDescendants(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	f := newFamily(t, env)
+	ids := func(root keys.Issued) []string {
+		t.Helper()
+		found, err := env.manager.Descendants(t.Context(), "acme", root.Record.Kind, root.Record.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids []string
+		for _, rec := range found {
+			ids = append(ids, rec.ID)
+		}
+		slices.Sort(ids)
+		return ids
+	}
+	want := []string{f.child.Record.ID, f.client.Record.ID, f.grand.Record.ID}
+	slices.Sort(want)
+	if got := ids(f.root); !slices.Equal(got, want) {
+		t.Errorf("of the root: %v, want %v", got, want)
+	}
+	if err := env.manager.Revoke(t.Context(), "acme", "", f.client.Record.ID); err != nil {
+		t.Fatal(err)
+	}
+	// What was made by something that is revoked still descends from the root.
+	want = slices.DeleteFunc(want, func(id string) bool { return id == f.client.Record.ID })
+	if got := ids(f.root); !slices.Equal(got, want) {
+		t.Errorf("without the client: %v, want %v", got, want)
+	}
+	if got := ids(f.beside); got != nil {
+		t.Errorf("of a key that made nothing: %v", got)
+	}
+	if _, err := env.manager.Descendants(t.Context(), "globex", keys.KindKey, f.root.Record.ID); !errors.Is(err, keys.ErrNotFound) {
+		t.Errorf("for another organization: %v", err)
+	}
+	if _, err := env.manager.Descendants(t.Context(), "acme", keys.KindClient, f.root.Record.ID); !errors.Is(err, keys.ErrNotFound) {
+		t.Errorf("as another kind: %v", err)
+	}
+	env.faults.Fail(storetest.List, 1, errors.New("down"))
+	if _, err := env.manager.Descendants(t.Context(), "acme", keys.KindKey, f.root.Record.ID); !errors.Is(err, keys.ErrUnavailable) {
+		t.Errorf("with a store that fails: %v", err)
 	}
 }

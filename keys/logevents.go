@@ -12,8 +12,8 @@ import (
 const outageInterval = 10 * time.Second
 
 // LogEvents returns a hook that logs to logger: accepted requests and those
-// whose client has gone at level Debug, refused ones and changes at Info, and
-// failures at Error.
+// whose client has gone at level Debug, refused ones and changes at Info,
+// [UsedEnded] and [Leaked] at Warn, and failures at Error.
 //
 // While a store is down, every request is refused with [ReasonUnavailable]. The
 // first of these is logged. Of those that follow within ten seconds only the number
@@ -47,6 +47,8 @@ func (l *eventLog) log(ctx context.Context, e Event) {
 		level = slog.LevelDebug
 	case e.Err != nil, down:
 		level = slog.LevelError
+	case e.Type == UsedEnded, e.Type == Leaked:
+		level = slog.LevelWarn
 	}
 	l.write(ctx, level, e, count)
 }
@@ -57,10 +59,11 @@ func (l *eventLog) write(ctx context.Context, level slog.Level, e Event, count i
 	if !l.logger.Enabled(ctx, level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 7)
+	attrs := make([]slog.Attr, 0, 8)
 	for _, a := range [...]slog.Attr{
 		slog.String("org", e.Org), slog.String("id", e.ID),
 		slog.String("kind", string(e.Kind)), slog.String("reason", e.Reason),
+		slog.String("replaced_by", e.ReplacedBy),
 	} {
 		if a.Value.String() != "" {
 			attrs = append(attrs, a)

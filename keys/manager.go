@@ -72,7 +72,7 @@ func (m *Manager) RateLimit(ctx context.Context, rec Record) (int, error) {
 // Get returns a credential of org, revoked and expired ones included. An empty
 // kind stands for all kinds. The error wraps [ErrNotFound] or [ErrUnavailable].
 func (m *Manager) Get(ctx context.Context, org string, kind Kind, id string) (Record, error) {
-	if !word.only(id) { // no format makes such an ID
+	if !named.only(id) { // no format has such an ID
 		return Record{}, ErrNotFound
 	}
 	rec, err := m.Find(ctx, id)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +34,13 @@ type Options struct {
 	// Format is the text form of API keys, with the layout [Dotted] or
 	// [Fixed]. If nil, Dotted with the prefix "key_".
 	Format *Format
+
+	// OtherFormats are text forms of API keys that are accepted besides Format,
+	// while keys of another system or of an earlier Format are in use. New keys
+	// are never made in them. A text belongs to Format or else to the first of
+	// them that takes it; so the strict ones stand before those that take
+	// nearly everything, as a Bare one without a Separator does.
+	OtherFormats []*Format
 
 	// TokenFormat is the text form of access tokens, with the layout [Dotted]
 	// or [Fixed]. If nil, Fixed with the prefix "oauth_".
@@ -96,6 +104,7 @@ type Options struct {
 // settings are checked options, with the defaults filled in.
 type settings struct {
 	key, token, client *Format
+	others             []*Format // of keys
 	catalog            *scopes.Catalog
 	rateLimit          int
 	plan               func(ctx context.Context, org string) (int, error)
@@ -122,6 +131,7 @@ func newSettings(opts *Options) (s settings, err error) {
 		key:       orDefault(opts.Format, defaultKeyFormat),
 		token:     orDefault(opts.TokenFormat, defaultTokenFormat),
 		client:    orDefault(opts.ClientFormat, defaultClientFormat),
+		others:    slices.Clone(opts.OtherFormats),
 		catalog:   opts.Catalog,
 		rateLimit: cmp.Or(opts.RateLimit, DefaultRateLimit),
 		plan:      opts.Plan,
@@ -141,10 +151,17 @@ func newSettings(opts *Options) (s settings, err error) {
 	if s.rateLimit < 0 || s.rateLimit > MaxRateLimit {
 		return s, errors.New("keys: the default rate limit is negative, or more than a billion")
 	}
-	if s.key.layout == Apart || s.token.layout == Apart || s.client.layout != Apart {
+	if s.key.layout >= Apart || s.token.layout >= Apart || s.client.layout != Apart {
 		return s, errors.New("keys: keys and tokens need the layout Dotted or Fixed, clients the layout Apart")
 	}
-	for _, pair := range [][2]*Format{{s.key, s.token}, {s.key, s.client}, {s.token, s.client}} {
+	pairs := [][2]*Format{{s.key, s.token}, {s.key, s.client}, {s.token, s.client}}
+	for _, f := range s.others {
+		if f == nil || f.layout == Apart {
+			return s, errors.New("keys: one of OtherFormats is nil, or has the layout Apart")
+		}
+		pairs = append(pairs, [2]*Format{f, s.token}, [2]*Format{f, s.client})
+	}
+	for _, pair := range pairs {
 		if a, b := pair[0].prefix, pair[1].prefix; strings.HasPrefix(a, b) || strings.HasPrefix(b, a) {
 			return s, fmt.Errorf("keys: the prefixes %q and %q cannot be told apart", a, b)
 		}

@@ -1,6 +1,9 @@
 package keys
 
-import "strings"
+import (
+	"errors"
+	"strings"
+)
 
 // A head is what IDs of a format begin with: the prefix, and an environment
 // with its underscore if the format has environments.
@@ -37,8 +40,22 @@ func (f *Format) head(text string) *head {
 // Parse takes a credential apart. Every text has at most one parse, and
 // [Format.Text] of it is the text again. Text that f would never have made,
 // and that is not allowed as foreign, is refused with [ErrMalformed]; with
-// the layout [Apart] that is every text. Parse does not allocate.
+// the layout [Apart] that is every text. Parse does not allocate, but for the
+// IDs of another system's keys that are not a part of their text.
 func (f *Format) Parse(text string) (Credential, error) {
+	c, err := f.parse(text)
+	if err == errChecksum {
+		err = ErrMalformed
+	}
+	return c, err
+}
+
+// errChecksum is ErrMalformed for what looks like the library's own work, and so
+// is not that of any other format.
+var errChecksum = errors.New("keys: wrong checksum")
+
+// parse is Parse with the error errChecksum.
+func (f *Format) parse(text string) (Credential, error) {
 	h := f.head(text)
 	if h == nil {
 		return f.parseForeign(text)
@@ -53,7 +70,7 @@ func (f *Format) Parse(text string) (Credential, error) {
 		}
 		cut := len(text) - checksumLen
 		if uint64(crc(h.crc, text[id:cut])) != checksumIn(text[cut:]) {
-			return Credential{}, ErrMalformed
+			return Credential{}, errChecksum
 		}
 		return Credential{ID: text[:dot], Environment: h.environment, Secret: NewSecret(text[dot+1:])}, nil
 	case Fixed:
@@ -68,6 +85,14 @@ func (f *Format) Parse(text string) (Credential, error) {
 
 // parseForeign parses what does not look like the library's own work.
 func (f *Format) parseForeign(text string) (Credential, error) {
+	switch f.layout {
+	case split:
+		return f.parseSplit(text)
+	case derived:
+		return f.parseDerived(text)
+	case Apart:
+		return Credential{}, ErrMalformed
+	}
 	if !f.foreign || len(text) > MaxLen {
 		return Credential{}, ErrMalformed
 	}
@@ -89,13 +114,27 @@ func (f *Format) environment(id string) string {
 
 // ParsePair is Parse for an ID and a secret that travel apart, which it
 // requires of f's layout. It returns [ErrMalformed] if either is not what f
-// makes.
+// makes, and not allowed as foreign.
 func (f *Format) ParsePair(id, secret string) (Credential, error) {
 	h := f.head(id)
 	if f.layout != Apart || h == nil || !f.madeID(h, id) || len(secret) != hexSecretLen || !lowerHex.only(secret) {
-		return Credential{}, ErrMalformed
+		return f.parseForeignPair(id, secret)
 	}
 	return Credential{ID: id, Environment: h.environment, Secret: NewSecret(secret)}, nil
+}
+
+func (f *Format) parseForeignPair(id, secret string) (Credential, error) {
+	if f.layout != Apart || !f.foreign || !f.validForeignClient(id) || secret == "" || len(secret) > MaxLen || !printable(secret) {
+		return Credential{}, ErrMalformed
+	}
+	return Credential{ID: id, Secret: NewSecret(secret)}, nil
+}
+
+// validForeignClient reports whether another system's client can have an ID. It
+// may be one that f could have made, which a client can have that was imported and
+// got a new secret of another kind.
+func (f *Format) validForeignClient(id string) bool {
+	return len(id) <= MaxID && id != "" && named.only(id)
 }
 
 // ValidID reports whether a credential of f can have the public ID id.
@@ -103,8 +142,15 @@ func (f *Format) ValidID(id string) bool {
 	if h := f.head(id); h != nil && f.madeID(h, id) {
 		return true
 	}
-	return f.foreign && len(id) > len(f.prefix) && len(id) <= MaxID &&
-		strings.HasPrefix(id, f.prefix) && word.only(id)
+	switch {
+	case f.layout > Apart:
+		return f.validForeignID(id)
+	case !f.foreign:
+		return false
+	case f.layout == Apart:
+		return f.validForeignClient(id)
+	}
+	return len(id) > len(f.prefix) && len(id) <= MaxID && strings.HasPrefix(id, f.prefix) && word.only(id)
 }
 
 // madeID reports whether id, which begins with h, is one that f makes.

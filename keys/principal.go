@@ -31,6 +31,7 @@ type Principal struct {
 	Networks    Networks // from which it may be used; the empty set allows all
 	Metadata    string   // the host's own text
 	CreatedBy   string   // who made it; see [Record.CreatedBy]
+	Replaces    string   // the ID of the key that it is the successor of
 	ReplacedBy  string   // the ID of its successor, if it was rotated
 }
 

@@ -26,8 +26,8 @@ func newRefusals(t *testing.T, s keys.Store, opts *keys.RefusalsOptions) *keys.R
 	return r
 }
 
-// from returns a context with an address that ends in n.
-func from(ctx context.Context, n int) context.Context {
+// at returns a context with an address that ends in n.
+func at(ctx context.Context, n int) context.Context {
 	return keys.NewAddressContext(ctx, netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}))
 }
 
@@ -51,7 +51,7 @@ func TestRefusals(t *testing.T) {
 	hook := r.Hook(func(context.Context, keys.Event) { passed++ })
 	refuse := func(id, reason string, addr, times int) {
 		for i := range times {
-			hook(from(t.Context(), addr), keys.Event{
+			hook(at(t.Context(), addr), keys.Event{
 				Type: keys.Refused, Time: entryTime.Add(time.Duration(addr)*time.Second - time.Duration(i)*time.Millisecond),
 				Org: "acme", ID: id, Kind: keys.KindKey, Reason: reason,
 			})
@@ -113,7 +113,7 @@ func TestRefusalsBounds(t *testing.T) {
 	hook := r.Hook(nil)
 	refuse := func(org string, n int) {
 		for i := range n {
-			hook(from(t.Context(), i), keys.Event{Type: keys.Refused, Time: entryTime, Org: org, ID: fmt.Sprint("key_", i), Reason: keys.ReasonMismatch})
+			hook(at(t.Context(), i), keys.Event{Type: keys.Refused, Time: entryTime, Org: org, ID: fmt.Sprint("key_", i), Reason: keys.ReasonMismatch})
 		}
 	}
 	refuse("", 1000)
@@ -165,7 +165,7 @@ func TestRefusalsOfActors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, actor := from(t.Context(), 1), m.As(caller)
+	ctx, actor := at(t.Context(), 1), m.As(caller)
 	yes, wide := false, []string{"webhooks:manage"}
 	for name, call := range map[string]func() error{
 		"create":              func() error { return second(actor.Create(ctx, keys.Spec{Scopes: wide})) },

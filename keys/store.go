@@ -159,6 +159,20 @@ type OrgStore interface {
 	Orgs(ctx context.Context, after string, limit int) ([]string, error)
 }
 
+// A BatchStore is a [Store] that can make one transaction of many calls. It is
+// optional, and makes imports faster: see [Manager.ImportAll].
+type BatchStore interface {
+	// Batch calls f with a context by which the store knows the calls that
+	// belong together. What calls of Insert with that context write is there
+	// when Batch returns nil, and before that nobody sees it. Batch returns the
+	// error of f, or one of the database; then nothing was written. Insert
+	// returns the errors that it would else return; after ErrExists and
+	// ErrInvalid the batch goes on. f calls no other method with the context,
+	// and makes one call at a time. If the database undid what f did, as it
+	// does to end a deadlock, Batch may call f again.
+	Batch(ctx context.Context, f func(ctx context.Context) error) error
+}
+
 // A localStore is a Store in the memory of the process whose records, once
 // written, never change: an update puts a new one in the place of the old. A
 // Verifier reads such records where they are, which spares a copy for each

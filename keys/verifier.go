@@ -68,6 +68,11 @@ type Claim struct {
 	Org  string // empty if no record was found
 	ID   string // the public ID, a part of the credential's text; empty if there is none to read
 	Kind Kind   // empty if no record was found
+
+	// ReplacedBy is the ID of the successor of the key, or "". It is there once
+	// the secret was proved: if there is no error, or it is [ErrExpired],
+	// [ErrRevoked] or [ErrPaused].
+	ReplacedBy string
 }
 
 // VerifyClaim is [Verifier.VerifyAt] that also returns, with an error too, what was
@@ -85,6 +90,13 @@ func (v *Verifier) Inspect(ctx context.Context, text string, now time.Time) (p P
 	return p, err
 }
 
+// InspectClaim is [Verifier.Inspect] that also returns, with an error too, what was
+// presented.
+func (v *Verifier) InspectClaim(ctx context.Context, text string, now time.Time) (p Principal, c Claim, err error) {
+	err = v.verify(ctx, text, now, &p, &c)
+	return p, c, err
+}
+
 // use is VerifyClaim with its results in p and claim, which are zero.
 func (v *Verifier) use(ctx context.Context, text string, now time.Time, p *Principal, claim *Claim) error {
 	err := v.verify(ctx, text, now, p, claim)
@@ -100,9 +112,12 @@ func (v *Verifier) verify(ctx context.Context, text string, now time.Time, p *Pr
 	if strings.HasPrefix(text, v.token.prefix) {
 		format, kind = v.token, KindToken
 	}
-	c, err := format.Parse(text)
-	if err != nil {
-		return err
+	c := presented{text: text}
+	var err error
+	if c.Credential, err = format.parse(text); err != nil {
+		if c.Credential, err = v.parseOther(text, err); err != nil {
+			return err
+		}
 	}
 	claim.ID = c.ID
 	if v.view == nil && v.cache == nil {
@@ -116,11 +131,15 @@ func (v *Verifier) verify(ctx context.Context, text string, now time.Time, p *Pr
 
 // decide is verify for a record that was read, with its parent and the error of
 // reading it.
-func (v *Verifier) decide(ctx context.Context, kind Kind, c *Credential, now time.Time, rec, parent *Record, err error, p *Principal, claim *Claim) error {
+func (v *Verifier) decide(ctx context.Context, kind Kind, c *presented, now time.Time, rec, parent *Record, err error, p *Principal, claim *Claim) error {
 	if err == nil {
-		*claim = Claim{rec.Org, rec.ID, rec.Kind}
+		claim.Org, claim.ID, claim.Kind = rec.Org, rec.ID, rec.Kind
 	}
-	if err := v.judge(ctx, kind, c, now, rec, err); err != nil {
+	err = v.judge(ctx, kind, c, now, rec, err)
+	if err == nil || err == ErrRevoked || err == ErrExpired || err == ErrPaused {
+		claim.ReplacedBy = rec.ReplacedBy // the secret was right
+	}
+	if err != nil {
 		return err
 	}
 	return v.fill(ctx, p, rec, parent, now)
@@ -146,7 +165,7 @@ func (v *Verifier) fill(ctx context.Context, p *Principal, rec, parent *Record, 
 	p.Org, p.ID, p.Kind, p.Client = rec.Org, rec.ID, rec.Kind, rec.Parent
 	p.Scopes, p.RateLimit, p.ExpiresAt = granted, limit, rec.ExpiresAt
 	p.Label, p.Networks, p.Metadata = lasting.Label, lasting.Networks, lasting.Metadata
-	p.CreatedBy, p.ReplacedBy = lasting.CreatedBy, lasting.ReplacedBy
+	p.CreatedBy, p.Replaces, p.ReplacedBy = lasting.CreatedBy, lasting.Replaces, lasting.ReplacedBy
 	p.Environment = v.environment(lasting)
 	return nil
 }
@@ -210,8 +229,8 @@ func lower(a, b int) int {
 // from: whether the record's Networks allow that is for the caller to check. The
 // errors are those of [Verifier.Verify].
 func (v *Verifier) VerifyClient(ctx context.Context, id, secret string, now time.Time) (client Record, err error) {
-	c, err := v.client.ParsePair(id, secret)
-	if err != nil {
+	c := presented{text: secret}
+	if c.Credential, err = v.parsePair(id, secret); err != nil {
 		return Record{}, err
 	}
 	var parent Record
@@ -292,10 +311,9 @@ func corrupt(ctx context.Context, what string) error {
 
 // judge is the one path by which a secret is accepted. The record and the error
 // are those of lookUp.
-func (v *Verifier) judge(ctx context.Context, kind Kind, c *Credential, now time.Time, rec *Record, err error) error {
-	secret := c.Secret.Reveal()
+func (v *Verifier) judge(ctx context.Context, kind Kind, c *presented, now time.Time, rec *Record, err error) error {
 	if err == ErrUnknown {
-		v.hasher.burn(kind, secret)
+		v.hasher.burn(kind, c)
 		return err
 	}
 	if err != nil {
@@ -304,10 +322,10 @@ func (v *Verifier) judge(ctx context.Context, kind Kind, c *Credential, now time
 	if rec.Kind != kind {
 		return corrupt(ctx, "a "+string(rec.Kind)+" in place of a "+string(kind))
 	}
-	match, err := v.hasher.matches(ctx, rec.ID, &rec.Digest, kind, secret)
-	outdated := match && v.hasher.outdated(&rec.Digest, secret)
+	match, err := v.hasher.matches(ctx, &rec.Digest, kind, c)
+	outdated := match && v.hasher.outdated(&rec.Digest, c.Secret.Reveal())
 	if !match && err == nil && now.Before(rec.PreviousExpiresAt) {
-		match, err = v.hasher.matches(ctx, rec.ID, &rec.Previous, kind, secret)
+		match, err = v.hasher.matches(ctx, &rec.Previous, kind, c)
 	}
 	switch {
 	case err != nil:
@@ -322,7 +340,7 @@ func (v *Verifier) judge(ctx context.Context, kind Kind, c *Credential, now time
 		return ErrPaused
 	}
 	if outdated {
-		v.upgrade(ctx, *rec, secret, now)
+		v.upgrade(ctx, *rec, c.Secret.Reveal(), now)
 	}
 	return nil
 }

@@ -99,7 +99,7 @@ func TestFind(t *testing.T) {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
-	for _, id := range []string{odd.ID, "a-b", "ü"} { // which no format makes
+	for _, id := range []string{odd.ID, "a:b", "a+b", "ü"} { // which no format has
 		if _, err := env.manager.Get(t.Context(), odd.Org, "", id); !errors.Is(err, keys.ErrNotFound) {
 			t.Errorf("%q: %v", id, err)
 		}

@@ -90,8 +90,12 @@ func (a *Access) Fields() iter.Seq2[string, string] {
 // SetHeader sets the fields of [Access.Fields] in h, also with
 // [Options.OmitQuota]. Handlers behind [Guard.Require] need not call it.
 func (a *Access) SetHeader(h http.Header) {
-	for name, value := range a.Fields() {
-		h.Set(name, value)
+	if a.Quota.Limit == (ratelimit.Limit{}) {
+		return
+	}
+	new(quotaText).set(h, a)
+	if !a.Quota.Allowed {
+		h.Set("Retry-After", retryAfter(a.Quota.RetryAfterSeconds()))
 	}
 }
 

@@ -223,14 +223,14 @@ func (g *Guard) tell(q *request, a *Access, now time.Time, err error) {
 			e.ID = strings.Clone(e.ID)
 		}
 		g.hook(&refusalContext{q.ctx, q.from, g.proxies}, e)
+		if e.Reason == keys.ReasonExpired || e.Reason == keys.ReasonRevoked {
+			g.tellReplaced(q, keys.UsedEnded, e, q.claim.ReplacedBy)
+		}
 		return
 	}
 	if a.told() {
 		return
 	}
 	g.hook(q.ctx, e)
-	if a.Principal.ReplacedBy != "" {
-		e.Type = keys.UsedReplaced
-		g.hook(q.ctx, e)
-	}
+	g.tellReplaced(q, keys.UsedReplaced, e, a.Principal.ReplacedBy)
 }

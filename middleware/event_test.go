@@ -34,7 +34,7 @@ func TestEvents(t *testing.T) {
 	unknownText := keys.MustFormat("key_", keys.Dotted, nil).Text(unknown).Reveal()
 	yes := true
 	_, err1 := env.manager.Change(t.Context(), "acme", keys.KindKey, id(paused), keys.Change{Disabled: &yes})
-	_, err2 := env.manager.Rotate(t.Context(), "acme", id(old), keys.Rotation{Overlap: keys.Forever})
+	next, err2 := env.manager.Rotate(t.Context(), "acme", id(old), keys.Rotation{Overlap: keys.Forever})
 	err3 := env.manager.Revoke(t.Context(), "acme", keys.KindKey, id(revoked))
 	if err := errors.Join(err1, err2, err3); err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func TestEvents(t *testing.T) {
 		status int
 	}{
 		{"let in", request("GET", "Bearer "+good), 0, let(good, keys.Accepted), 204},
-		{"replaced", request("GET", "Bearer "+old), 0, let(old, keys.Accepted, keys.UsedReplaced), 204},
+		{"replaced", request("GET", "Bearer "+old), 0, []keys.Event{let(old, keys.Accepted)[0], {Type: keys.UsedReplaced, Org: "acme", ID: id(old), Kind: keys.KindKey, ReplacedBy: next.Record.ID}}, 204},
 		{"nothing", request("GET"), 0, []keys.Event{{Type: keys.Refused, Reason: keys.ReasonNoCredential}}, 401},
 		{"two", request("GET", "Bearer "+good, "Bearer "+good), 0, []keys.Event{{Type: keys.Refused, Reason: keys.ReasonSeveral}}, 400},
 		{"malformed", request("GET", "Bearer x"), 0, []keys.Event{{Type: keys.Refused, Reason: keys.ReasonMalformed}}, 401},

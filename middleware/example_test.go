@@ -350,3 +350,36 @@ func ExampleOptions_writeError() {
 	// application/problem+json
 	// {"type":"about:blank","title":"Unauthorized","status":401,"detail":"Send an API key or an access token in the X-API-Key header.","error":"unauthorized"}
 }
+
+// A rotation is done once nobody uses the old key any more. Until then its use is an
+// event, and after its end it is an alarm.
+func ExampleOptions_hook() {
+	manager, limiter := setUp()
+	ctx := context.Background()
+	guard := must(middleware.NewGuard(manager.Verifier(), limiter, &middleware.Options{
+		Hook: func(_ context.Context, e keys.Event) {
+			switch e.Type {
+			case keys.UsedReplaced:
+				fmt.Println(e.Org, "still uses a replaced key; its successor is known:", e.ReplacedBy != "")
+			case keys.UsedEnded:
+				fmt.Println("alarm: a replaced key is used after its end:", e.Reason)
+			}
+		},
+	}))
+	h := guard.Authenticated()(hello)
+
+	old := must(manager.Create(ctx, "acme", keys.Spec{}))
+	must(manager.Rotate(ctx, "acme", old.Record.ID, keys.Rotation{Overlap: time.Hour}))
+	get(h, old.Text.Reveal())
+	get(h, old.Text.Reveal()) // is told of once a minute
+	if err := manager.Revoke(ctx, "acme", keys.KindKey, old.Record.ID); err != nil {
+		log.Fatal(err)
+	}
+	get(h, old.Text.Reveal())
+	// Output:
+	// acme still uses a replaced key; its successor is known: true
+	// 200 hello, acme
+	// 200 hello, acme
+	// alarm: a replaced key is used after its end: revoked
+	// 401 {"error":"invalid_token","error_description":"The credential was revoked."}
+}

@@ -51,6 +51,7 @@ type Guard struct {
 	omit      bool // the fields about the quota
 	legacy    bool // more fields about it
 	hook      keys.Hook
+	reminded  reminders
 }
 
 // NewGuard returns a Guard that checks credentials with v and limits with l. A nil

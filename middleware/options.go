@@ -73,9 +73,10 @@ type Options struct {
 	// WriteError writes the body of refusals. If nil, httpjson.WriteJSON.
 	WriteError httpjson.ErrorWriter
 
-	// Hook receives keys.Accepted for each request that is let in, with
-	// keys.UsedReplaced after it if the key has a successor, and keys.Refused for
-	// each one that is not. If nil, these events are dropped.
+	// Hook receives keys.Accepted for each request that is let in, and
+	// keys.Refused for each one that is not. After them, at most once a minute for
+	// each key, it receives keys.UsedReplaced and keys.UsedEnded. If nil, these
+	// events are dropped.
 	Hook keys.Hook
 }
 

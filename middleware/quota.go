@@ -29,7 +29,7 @@ var quotaNames = [...]string{"RateLimit-Policy", "RateLimit"}
 // anyway, so that it costs no allocation, and is written once.
 type quotaText struct {
 	values [len(quotaNames)]string
-	memory [64]byte // their text, unless its numbers are very large
+	memory [56]byte // their text, unless its numbers are very large
 }
 
 // write writes the fields about the quota of a.

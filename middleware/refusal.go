@@ -176,16 +176,9 @@ func (g *Guard) Refuse(w http.ResponseWriter, r *http.Request, a Access, err err
 
 func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, a *Access, err error) {
 	answer := answerTo(err).answer
-	refusal := refusals[answer]
-	refusal.Err = err
+	refusal := g.refusal(answer, a, err)
 	x, h := new(refused), w.Header()
-	switch answer {
-	case noCredential:
-		refusal.Description = g.answers.advice
-	case scopeMissing:
-		refusal.Scope = a.Scope
-	case tooMany:
-		refusal.RetryAfter = a.Quota.RetryAfterSeconds()
+	if answer == tooMany {
 		x.set(h, "Retry-After", retryAfter(refusal.RetryAfter))
 	}
 	x.set(h, "Cache-Control", "no-store")
@@ -196,4 +189,33 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, a *Access, err er
 		x.quota.set(h, a)
 	}
 	httpjson.Refuse(w, r, g.answers.write, refusal)
+}
+
+// Refusal returns what [Guard.Refuse] says about a request that [Guard.Check] did
+// not let through, for answers that are not written to an http.ResponseWriter, such
+// as the status of gRPC. The error must not be nil. If it is [ErrClientGone], the
+// status is [httpjson.StatusClientGone].
+func (g *Guard) Refusal(a Access, err error) httpjson.Refusal {
+	if errors.Is(err, ErrClientGone) {
+		return httpjson.Refusal{
+			Status: httpjson.StatusClientGone, Code: "client_gone",
+			Description: "The client has gone.", Err: err,
+		}
+	}
+	return g.refusal(answerTo(err).answer, &a, err)
+}
+
+// refusal returns one of the refusals with what is known of a request.
+func (g *Guard) refusal(answer int, a *Access, err error) httpjson.Refusal {
+	refusal := refusals[answer]
+	refusal.Err = err
+	switch answer {
+	case noCredential:
+		refusal.Description = g.answers.advice
+	case scopeMissing:
+		refusal.Scope = a.Scope
+	case tooMany:
+		refusal.RetryAfter = a.Quota.RetryAfterSeconds()
+	}
+	return refusal
 }

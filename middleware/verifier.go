@@ -19,8 +19,8 @@ import (
 // The errors are those of [keys.Verifier.Verify]: [keys.ErrMalformed] for text of
 // a form that is not the Verifier's, [keys.ErrUnknown] for a credential that it does
 // not know, and so on. Every other error is a failure of the Verifier, and is
-// answered 503. With an error, the principal permits nothing; its Org, ID and Kind
-// may say what was presented, for the events of a guard.
+// answered 503. With an error, the principal permits nothing; its Org, ID, Kind
+// and ReplacedBy may say what was presented, for the events of a guard.
 //
 // A Verifier must be safe for concurrent use.
 type Verifier interface {
@@ -103,7 +103,7 @@ func verify(ctx context.Context, v Verifier, text string, now time.Time, p *keys
 		err = v.verify(ctx, text, now, p, claim)
 	default:
 		*p, err = v.VerifyAt(ctx, text, now)
-		*claim = keys.Claim{Org: p.Org, ID: p.ID, Kind: p.Kind}
+		*claim = keys.Claim{Org: p.Org, ID: p.ID, Kind: p.Kind, ReplacedBy: p.ReplacedBy}
 	}
 	if err != nil {
 		*p = keys.Principal{}

@@ -49,6 +49,8 @@ var keyFormat = keys.MustFormat("vck_", keys.Dotted, &keys.FormatOptions{Environ
 // An api is the whole host but for its listener.
 type api struct {
 	issuer   string
+	base     string // the issuer without its path
+	document []byte // of all routes: OpenAPI
 	stores   *stores
 	log      *slog.Logger
 	manager  *keys.Manager
@@ -56,6 +58,7 @@ type api struct {
 	keys     *keyshttp.Handler
 	oauth    *oauth.Handler
 	webhooks webhooks
+	pages    *pages
 	uses     *keys.Uses // nil if the store does not keep last uses
 }
 
@@ -89,10 +92,11 @@ func newAPI(s *stores, issuer string, proxies *middleware.Proxies, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
+	a.base = base.Scheme + "://" + base.Host
 	a.oauth, err = oauth.NewHandler(server, issuer, &oauth.HandlerOptions{
 		Path: "/v1/oauth", Realm: "partner", Address: proxies.Addr, Hook: hook, Logger: log,
 		// The routes of this API are not below the path of the issuer.
-		Resource: base.Scheme + "://" + base.Host,
+		Resource: a.base,
 		// The MCP SDKs refuse metadata without this member. Nothing is there, and
 		// nobody asks: there are no response types.
 		Metadata: map[string]any{"authorization_endpoint": issuer + "/v1/oauth/authorize"},
@@ -100,9 +104,16 @@ func newAPI(s *stores, issuer string, proxies *middleware.Proxies, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
+	if a.document, err = a.describe(); err != nil {
+		return nil, err
+	}
 	a.guard, err1 = middleware.NewGuard(a.manager.Verifier(), limiter, &middleware.Options{
 		Realm: "partner", ResourceMetadata: a.oauth.ResourceMetadataURL(), Proxies: proxies, Hook: hook,
 	})
+	if err1 != nil {
+		return nil, err1
+	}
+	a.pages, err1 = newPages(a.manager, limiter, proxies, issuer, hook, log)
 	a.keys, err2 = keyshttp.NewHandler(a.manager, &keyshttp.Options{Logger: log})
 	a.webhooks.manager = a.manager
 	return a, errors.Join(err1, err2)
@@ -116,13 +127,15 @@ func (a *api) register(mux interface {
 ) {
 	httpjson.Register(mux, nil,
 		httpjson.Route{Pattern: "GET /healthz", Handler: http.HandlerFunc(healthz)},
-		httpjson.Route{Pattern: "GET /api/v1/partner/me", Handler: a.guard.Require(identityRead)(http.HandlerFunc(me))},
+		httpjson.Route{Pattern: "GET /openapi.json", Handler: http.HandlerFunc(a.openAPI)},
+		httpjson.Route{Pattern: "GET /api/v1/partner/me", Handler: a.guard.Require(identityRead)(http.HandlerFunc(a.me))},
 		httpjson.Route{Pattern: "GET /v1/chain", Handler: a.guard.Authenticated()(http.HandlerFunc(chain))},
 	)
 	a.webhooks.register(mux, "/api/v1/partner/webhooks", a.guard.Require(webhooksManage))
 	a.keys.Register(mux, "/v1/keys", a.guard.Manage(keysManage))
 	a.oauth.RegisterClients(mux, a.guard.Manage()) // as the documentation has it: for any caller
 	a.oauth.Register(mux)
+	a.pages.register(mux)
 	mux.Handle("/", httpjson.NotFound(nil))
 }
 
@@ -137,8 +150,10 @@ func healthz(w http.ResponseWriter, _ *http.Request) {
 	httpjson.Write(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// me tells callers who they are.
-func me(w http.ResponseWriter, r *http.Request) {
+// me tells callers who they are. A key that was rotated, or came of a rotation, is
+// shown when the other one was last used: the owner sees whether all have changed
+// over.
+func (a *api) me(w http.ResponseWriter, r *http.Request) {
 	access, _ := middleware.FromContext(r.Context())
 	p := access.Principal
 	answer := struct {
@@ -148,12 +163,32 @@ func me(w http.ResponseWriter, r *http.Request) {
 		RateLimit  int        `json:"rate_limit_per_minute"`
 		Remaining  int        `json:"rate_limit_remaining"`
 		ExpiresAt  string     `json:"expires_at,omitempty"`
+		Replaces   string     `json:"replaces,omitempty"`
 		ReplacedBy string     `json:"replaced_by,omitempty"` // the key to use from now on
-	}{Org: p.Org, KeyID: p.ID, Scopes: p.Scopes, RateLimit: p.RateLimit, Remaining: access.Quota.Remaining, ReplacedBy: p.ReplacedBy}
-	if !p.ExpiresAt.IsZero() {
-		answer.ExpiresAt = httpjson.Timestamp(p.ExpiresAt)
+
+		ReplacesLastUsed   string `json:"replaces_last_used_at,omitempty"`
+		ReplacedByLastUsed string `json:"replaced_by_last_used_at,omitempty"`
+	}{
+		Org: p.Org, KeyID: p.ID, Scopes: p.Scopes, RateLimit: p.RateLimit, Remaining: access.Quota.Remaining,
+		ExpiresAt: optional(p.ExpiresAt), Replaces: p.Replaces, ReplacedBy: p.ReplacedBy,
+	}
+	if p.Replaces != "" || p.ReplacedBy != "" {
+		uses, err := a.manager.LastUses(r.Context(), p.Replaces, p.ReplacedBy)
+		if err != nil {
+			httpjson.Refuse(w, r, nil, httpjson.RefusalOf(err))
+			return
+		}
+		answer.ReplacesLastUsed, answer.ReplacedByLastUsed = optional(uses[p.Replaces]), optional(uses[p.ReplacedBy])
 	}
 	httpjson.Write(w, http.StatusOK, answer)
+}
+
+// optional returns a time as answers show it, or "" for never.
+func optional(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return httpjson.Timestamp(t)
 }
 
 // chain answers any credential with its organization.

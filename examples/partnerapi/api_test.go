@@ -140,6 +140,21 @@ func TestKeyLife(t *testing.T) {
 			t.Errorf("during the cutover: %d %s", got.status, got.text)
 		}
 	}
+	// Each of the two sees the other one, and when that was last used.
+	for other, got := range map[string]response{
+		"replaced_by": e.do("GET", "/api/v1/partner/me", key, ""), "replaces": e.do("GET", "/api/v1/partner/me", next, ""),
+	} {
+		want := map[string]string{"replaces": id, "replaced_by": rotated.body["key_id"].(string)}[other]
+		if got.body[other] != want || got.body[other+"_last_used_at"] == nil {
+			t.Errorf("%s: %s", other, got.text)
+		}
+	}
+	if got := e.do("GET", "/v1/keys/"+id, e.admin, ""); got.body["replaced_by_last_used_at"] == nil || got.body["replaces_last_used_at"] != nil {
+		t.Errorf("%s", got.text)
+	}
+	if log := e.log.String(); strings.Count(log, "credential used_replaced") != 1 {
+		t.Errorf("the log does not say once that a replaced key is used:\n%s", log)
+	}
 	for range 2 {
 		if got := e.do("DELETE", "/v1/keys/"+id, e.admin, ""); got.status != 204 || got.text != "" {
 			t.Errorf("revoke: %d %s", got.status, got.text)
@@ -147,6 +162,9 @@ func TestKeyLife(t *testing.T) {
 	}
 	if got := e.do("GET", "/api/v1/partner/me", key, ""); got.status != 401 || got.body["error"] != "invalid_token" {
 		t.Errorf("revoked: %d %s", got.status, got.text)
+	}
+	if log := e.log.String(); !strings.Contains(log, `level=WARN msg="credential used_ended"`) || !strings.Contains(log, "replaced_by="+rotated.body["key_id"].(string)) {
+		t.Errorf("no alarm for a key that is used after its end:\n%s", log)
 	}
 	if got := e.do("GET", "/v1/keys/"+id, e.admin, ""); got.status != 200 || got.body["revoked_at"] == nil || got.body["key"] != nil {
 		t.Errorf("a revoked key by its ID: %d %s", got.status, got.text)

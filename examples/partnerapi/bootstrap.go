@@ -58,6 +58,9 @@ curl -s %[2]s/v1/keys -H 'Authorization: Bearer %[3]s'
 Subscribe to webhooks:
 curl -s -X POST %[2]s/api/v1/partner/webhooks -H 'Authorization: Bearer %[3]s' -H 'Content-Type: application/json' -d '{"url":"https://example.com/hooks"}'
 
+See and manage keys and clients in a browser, signed in with the key:
+%[2]s/manage/
+
 Make an OAuth client, whose clientId and clientSecret buy tokens at %[2]s/v1/oauth/token:
 curl -s -X POST %[2]s/v1/oauth/clients -H 'Authorization: Bearer %[3]s'
 

@@ -21,7 +21,7 @@ func logHook(log *slog.Logger) keys.Hook {
 	changes := keys.LogEvents(log)
 	return func(ctx context.Context, e keys.Event) {
 		switch e.Type {
-		case keys.Accepted, keys.Refused, keys.UsedReplaced:
+		case keys.Accepted, keys.Refused:
 			if x, ok := ctx.Value(entryKey{}).(*entry); ok {
 				x.org, x.id, x.reason = e.Org, e.ID, e.Reason
 			}

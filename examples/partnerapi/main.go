@@ -164,7 +164,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	log.Info("shutting down")
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	return server.Shutdown(grace)
+	err = server.Shutdown(grace)
+	s.logFigures(log)
+	return err
 }
 
 // reachable returns an address that a client on this machine can use: a server

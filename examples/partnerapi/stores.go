@@ -57,6 +57,19 @@ func openStores(ctx context.Context, c config, log *slog.Logger) (*stores, error
 	return s, nil
 }
 
+// logFigures logs how the cache and the leases did. A host with metrics reads the
+// same figures from time to time.
+func (s *stores) logFigures(log *slog.Logger) {
+	if s.cache != nil {
+		c := s.cache.Stats()
+		log.Info("cache", "hits", c.Hits, "misses", c.Misses, "lapses", c.Lapses, "failed", c.Failed)
+	}
+	if leases, ok := s.limits.(*ratelimit.Leases); ok {
+		l := leases.Stats()
+		log.Info("leases", "leased", l.Leased, "refused", l.Refused, "trips", l.Trips)
+	}
+}
+
 // placeLimits decides where limits are kept.
 func (s *stores) placeLimits(ctx context.Context, c config) (err error) {
 	kind := kindOf(c.store)

@@ -27,16 +27,23 @@ var imports = map[string][]string{
 	"keys":            {"scopes", "golang.org/x/crypto/argon2", "golang.org/x/crypto/bcrypt"},
 	"keys/httpjson":   {"keys", "scopes"},
 	"keys/keyshttp":   {"keys", "keys/httpjson", "scopes"},
+	"keys/keysimport": {"keys"},
+	"keys/leaks":      {"keys", "keys/httpjson"},
+	"keys/keyspage":   {"keys", "keys/httpjson", "ratelimit", "scopes"},
 	"oauth":           {"keys", "keys/httpjson", "scopes", "ratelimit"},
 	"middleware":      {"keys", "keys/httpjson", "scopes", "ratelimit"},
 	"store":           {"keys", "ratelimit"},
 	"store/storetest": {"keys", "scopes", "ratelimit", "store", "golang.org/x/time/rate"},
 
 	"store/storetest/servers": {},
+	"middleware/guardtest":    {"keys", "scopes", "ratelimit", "middleware", "store", "store/storetest"},
 }
 
 // nested are the packages with modules of their own.
-var nested = []string{"store/pgstore", "store/redisstore", "store/sqlitestore"}
+var nested = []string{
+	"middleware/fiberguard", "middleware/ginguard", "middleware/grpcguard", "middleware/otelguard",
+	"store/pgstore", "store/redisstore", "store/sqlitestore",
+}
 
 // withoutHTTP are the packages that must not know of HTTP, even indirectly.
 var withoutHTTP = []string{"scopes", "ratelimit", "keys", "store"}
@@ -91,7 +98,8 @@ func TestImports(t *testing.T) {
 		if slices.Contains(withoutHTTP, name) && slices.Contains(p.Deps, "net/http") {
 			t.Errorf("%s depends on net/http", name)
 		}
-		if !strings.HasPrefix(name, "store/storetest") && slices.Contains(p.Deps, "testing") {
+		forTests := strings.HasPrefix(name, "store/storetest") || name == "middleware/guardtest"
+		if !forTests && slices.Contains(p.Deps, "testing") {
 			t.Errorf("%s depends on testing", name)
 		}
 	}

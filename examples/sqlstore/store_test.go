@@ -12,15 +12,22 @@ import (
 	"github.com/claviger-auth/claviger/store/storetest"
 )
 
-// database opens the database in a file, as each process does for itself.
+// openDatabase opens the database in a file, as each process does for itself.
+func openDatabase(file string) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", "file:"+file+"?"+source)
+	if err == nil {
+		db.SetMaxOpenConns(4)
+	}
+	return db, err
+}
+
+// database is openDatabase for a test.
 func database(t testing.TB, file string) *sql.DB {
 	t.Helper()
-	// The tests need not outlive a power cut; without synchronous(OFF) it is FULL.
-	db, err := sql.Open("sqlite", "file:"+file+"?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)")
+	db, err := openDatabase(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	db.SetMaxOpenConns(4)
 	t.Cleanup(func() { db.Close() })
 	return db
 }

@@ -27,10 +27,13 @@
 //
 //	{"key_id", "org", "label", "scopes", "rate_limit_per_minute", "created_at",
 //	 "expires_at", "revoked_at"?, "last_used_at"?, "environment"?, "created_by"?,
-//	 "replaces"?, "replaced_by"?, "disabled_at"?, "networks"?, "metadata"?}
+//	 "replaces"?, "replaced_by"?, "disabled_at"?, "networks"?, "metadata"?,
+//	 "replaces_last_used_at"?, "replaced_by_last_used_at"?}
 //
 // where expires_at is null if the key does not expire, and times are as
-// [httpjson.TimeFormat] has them. The answers that make a key begin with "key", the
+// [httpjson.TimeFormat] has them. The last uses are there in answers that show or
+// list keys, if any use is known: of the key, of the key that it replaces, and of
+// the key that replaces it. The answers that make a key begin with "key", the
 // key itself, which is never shown again.
 //
 // # Making a key

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +33,11 @@ type document struct {
 	DisabledAt  string          `json:"disabled_at,omitempty"`
 	Networks    []string        `json:"networks,omitempty"`
 	Metadata    json.RawMessage `json:"metadata,omitempty"` // not in lists
+
+	// The last uses of the keys in Replaces and ReplacedBy: they tell whether a
+	// rotation is done.
+	ReplacesLastUsed   string `json:"replaces_last_used_at,omitempty"`
+	ReplacedByLastUsed string `json:"replaced_by_last_used_at,omitempty"`
 }
 
 // document returns a key as answers show it, but for its last use. With an error,
@@ -65,12 +71,19 @@ func optional(t time.Time) string {
 	return httpjson.Timestamp(t)
 }
 
-// documents returns keys as answers show them, with their last uses.
+// documents returns keys as answers show them, with their last uses and those of
+// the keys before and after them.
 func (h *Handler) documents(ctx context.Context, records []keys.Record) ([]document, error) {
-	ids := make([]string, len(records))
+	ids := make([]string, 0, len(records))
 	for i := range records {
-		ids[i] = records[i].ID
+		for _, id := range []string{records[i].ID, records[i].Replaces, records[i].ReplacedBy} {
+			if id != "" {
+				ids = append(ids, id)
+			}
+		}
 	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
 	uses, err := h.manager.LastUses(ctx, ids...)
 	if err != nil {
 		return nil, err
@@ -81,6 +94,7 @@ func (h *Handler) documents(ctx context.Context, records []keys.Record) ([]docum
 			return nil, err
 		}
 		docs[i].LastUsed = optional(uses[rec.ID])
+		docs[i].ReplacesLastUsed, docs[i].ReplacedByLastUsed = optional(uses[rec.Replaces]), optional(uses[rec.ReplacedBy])
 	}
 	return docs, nil
 }

@@ -75,12 +75,10 @@ func (h *Handler) Register(mux interface {
 	Handle(pattern string, handler http.Handler)
 }, path string, protect func(http.Handler) http.Handler,
 ) {
-	switch {
-	case protect == nil:
+	if protect == nil {
 		panic("keyshttp: Register without protection")
-	case !strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/"):
-		panic("keyshttp: the path of Register begins with a slash and does not end in one")
 	}
+	checkPath(path)
 	route := func(pattern string, do action) httpjson.Route {
 		return httpjson.Route{Pattern: pattern, Handler: protect(h.handle(do))}
 	}
@@ -92,6 +90,13 @@ func (h *Handler) Register(mux interface {
 		route("DELETE "+path+"/{id}", h.revoke),
 		route("POST "+path+"/{id}/rotate", h.rotate),
 	)
+}
+
+// checkPath panics if the routes cannot be under a path.
+func checkPath(path string) {
+	if !strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/") {
+		panic("keyshttp: the path of Register begins with a slash and does not end in one")
+	}
 }
 
 // An action answers a request of a principal, or returns why it does not.

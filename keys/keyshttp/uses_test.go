@@ -65,6 +65,87 @@ func TestLastUses(t *testing.T) {
 	}
 }
 
+// TestLastUsesOfARotation shows a key, its successor and the successor of that, of
+// which the first alone was used.
+func TestLastUsesOfARotation(t *testing.T) {
+	t.Parallel()
+	s := &firstUsed{Store: new(store.Memory)}
+	uses, err := keys.NewUses(s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manager, err := keys.NewManager(s, &keys.Options{Catalog: catalog, Uses: uses})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler, err := keyshttp.NewHandler(manager, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := manager.Create(t.Context(), "acme", keys.Spec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := []string{first.Record.ID}
+	for range 2 {
+		next, err := manager.Rotate(t.Context(), "acme", ids[len(ids)-1], keys.Rotation{Overlap: keys.Forever})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, next.Record.ID)
+	}
+	s.id = ids[0]
+	mux := http.NewServeMux()
+	handler.Register(mux, "/v1/keys", public)
+	p := keys.Principal{Org: "acme", RateLimit: 600}
+	const at = `_at":"2026-01-02T03:04:05.006Z"`
+	for i, want := range []map[string]bool{
+		{`"last_used` + at: true, `"replaces_last_used` + at: false, `"replaced_by_last_used` + at: false},
+		{`"last_used` + at: false, `"replaces_last_used` + at: true, `"replaced_by_last_used` + at: false},
+		{`"last_used` + at: false, `"replaces_last_used` + at: false, `"replaced_by_last_used` + at: false},
+	} {
+		got := get(t, mux, p, "/v1/keys/"+ids[i])
+		for text, there := range want {
+			if contains(got, text) != there {
+				t.Errorf("key %d: %s is there: %v\n%s", i, text, !there, got.Body)
+			}
+		}
+	}
+	s.id = ids[1]
+	if got := get(t, mux, p, "/v1/keys/"+ids[0]); !contains(got, `"replaced_by_last_used`+at) || contains(got, `"last_used`+at) {
+		t.Errorf("%s", got.Body)
+	}
+	list := get(t, mux, p, "/v1/keys")
+	for _, text := range []string{`"last_used` + at, `"replaces_last_used` + at, `"replaced_by_last_used` + at} {
+		if n := strings.Count(list.Body.String(), text); n != 1 {
+			t.Errorf("the list has %d of %s\n%s", n, text, list.Body)
+		}
+	}
+	if s.asked > 3 {
+		t.Errorf("the list asked for %d last uses of three keys", s.asked)
+	}
+}
+
+// firstUsed is a store in which one credential was used.
+type firstUsed struct {
+	keys.Store
+	id    string
+	asked int // in the last call
+}
+
+func (s *firstUsed) NoteUses(context.Context, map[string]time.Time) error { return nil }
+
+func (s *firstUsed) LastUses(_ context.Context, ids []string) (map[string]time.Time, error) {
+	s.asked = len(ids)
+	uses := make(map[string]time.Time)
+	for _, id := range ids {
+		if id == s.id {
+			uses[id] = time.Date(2026, 1, 2, 3, 4, 5, 6_000_000, time.UTC)
+		}
+	}
+	return uses, nil
+}
+
 func get(t *testing.T, h http.Handler, p keys.Principal, path string) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequest("GET", path, nil)

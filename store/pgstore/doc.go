@@ -144,8 +144,10 @@
 // waits behind them. So Migrate gives up after 0.4 s, lets the others through, and
 // tries again. Hosts that paste the files do likewise, with lock_timeout.
 //
-// A host's role that had rights on all tables before has none on new ones, and
-// needs none on those of 0004_changes.sql for what this package does.
+// A host's role that had rights on all tables before has none on new ones. The
+// release before needs none on those of 0004_changes.sql. This one does: give the
+// role what [Migrate] names before the processes are replaced. Without it a call
+// that revokes, changes or rotates fails when the change is written.
 //
 // # The feed of changes
 //

@@ -91,9 +91,10 @@ const (
 // error is that of the server. Package doc says what each migration locks.
 //
 // It needs a role that may create the schema, or tables and functions in it. The
-// role that a [Store] works with needs no more than USAGE on the schema and
-// SELECT, INSERT, UPDATE and DELETE on the tables records, uses and buckets, and
-// SELECT on migrations. No other function of this package changes tables.
+// role that a [Store] works with needs no more than USAGE on the schema, SELECT,
+// INSERT, UPDATE and DELETE on the tables records, uses, buckets and
+// announcements, SELECT and INSERT on feed, and SELECT on changes and migrations.
+// No other function of this package changes tables.
 //
 // If db is a transaction, Migrate is a part of it; the transaction must be READ
 // COMMITTED, the turn ends when it does, and locks are waited for as the host

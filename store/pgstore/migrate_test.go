@@ -169,15 +169,18 @@ func TestMigrateInTransaction(t *testing.T) {
 	}
 }
 
-// TestRoles checks which privileges are needed, and that search_path is not
-// looked at.
+// TestRoles has a role with the privileges that Migrate names, and no others.
+// search_path is not looked at.
 func TestRoles(t *testing.T) {
 	t.Parallel()
 	name := schema(t)
 	openIn(t, name, nil)
 	role := name + "_role"
 	execute(t, shared.pool, `CREATE ROLE `+role+`; GRANT USAGE ON SCHEMA `+name+` TO `+role+`;
-		GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA `+name+` TO `+role)
+		SET search_path TO `+name+`;
+		GRANT SELECT, INSERT, UPDATE, DELETE ON records, uses, buckets, announcements TO `+role+`;
+		GRANT SELECT, INSERT ON feed TO `+role+`; GRANT SELECT ON changes, migrations TO `+role+`;
+		RESET search_path`)
 	t.Cleanup(func() {
 		if _, err := shared.pool.Exec(context.Background(), `DROP OWNED BY `+role+`; DROP ROLE `+role); err != nil {
 			t.Error(err)
@@ -194,6 +197,25 @@ func TestRoles(t *testing.T) {
 	noteUses(t, s, uses("key", "token"))
 	if n, err := s.Sweep(t.Context(), now.AddDate(1, 0, 0), 9); n != 1 || err != nil {
 		t.Errorf("Sweep: %d, %v", n, err)
+	}
+	m, err := keys.NewManager(s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Revoke(t.Context(), record(keys.KindKey, "key").Org, keys.KindKey, "key"); err != nil {
+		t.Errorf("Revoke, which settles: %v", err)
+	}
+	if err := s.Announce(t.Context(), "cache", keys.MinLease); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Poll(t.Context(), "cache", ""); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.MarkIdle(t.Context(), keys.MaxLease); err != nil {
+		t.Error(err)
+	}
+	if err := s.Withdraw(t.Context(), "cache"); err != nil {
+		t.Error(err)
 	}
 	take(t, s, bucket("a"), limit(t, 1, 1), 1)
 	if _, err := s.SweepBuckets(t.Context(), 9); err != nil {

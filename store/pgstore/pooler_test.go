@@ -213,7 +213,7 @@ func judge(t *testing.T, host *pgxpool.Pool, s *pgstore.Store, opts *storetest.O
 		return s.With(connectTo(t, host.Config().ConnString()))
 	}
 	storetest.Test(t, func(t testing.TB) store.Store {
-		for _, table := range []string{"records", "uses", "buckets"} {
+		for _, table := range []string{"records", "uses", "buckets", "announcements"} {
 			execute(t, host, `DELETE FROM `+s.Schema()+`.`+table)
 		}
 		return s

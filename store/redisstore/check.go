@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,13 @@ var (
 //
 // or is that of the client. A host that accepts one of them looks for the others
 // by [errors.Is].
-func (s *Store) Check(ctx context.Context) error { return s.eachPrimary(ctx, s.check) }
+//
+// Check also begins to count the time that [Store.LongestLease] speaks of, so that
+// it is over by the first revocation.
+func (s *Store) Check(ctx context.Context) error {
+	_, err := s.LongestLease(ctx)
+	return cmp.Or(s.eachPrimary(ctx, s.check), err)
+}
 
 // CheckLimits is [Store.Check] for a server that keeps nothing but buckets. They
 // may be lost with the server: limits then begin anew. So it looks for

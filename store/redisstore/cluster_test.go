@@ -160,7 +160,7 @@ func TestClusterConformance(t *testing.T) {
 	open := func(t testing.TB) judged {
 		name := prefix()
 		return judged{
-			Store: open(t, client, redisstore.Options{Prefix: name, Timeout: 10 * time.Second}),
+			Store: whole(t, client, open(t, client, redisstore.Options{Prefix: name, Timeout: 10 * time.Second}), name),
 			second: func(t testing.TB) redis.UniversalClient {
 				_, other := clustered(t)
 				return other

@@ -114,12 +114,12 @@ func (s *Store) swap(ctx context.Context, old, next *keys.Record) (found map[str
 		next.ID, old.Org, string(old.Kind), milli(old.RevokedAt),
 		versionText(0, old.Version), versionText(keys.RecordFormat, old.Version),
 		plain, versionText(keys.RecordFormat, next.Version),
-		revoked, liveEnd(next), death(next), strconv.Itoa(len(set)),
+		revoked, liveEnd(next), death(next), word(), strconv.Itoa(len(set)),
 	}, set...)
 	args = append(args, drop...)
 	home := shardOf(next.ID)
 	names := append([]string{s.names.record(next.ID)}, s.names.lists(home, old.Kind, old.Org)...)
-	names = append(names, s.names.deaths(home))
+	names = append(names, s.names.deaths(home), s.names.changes(home))
 	answer, err := s.write(ctx, updateScript, names, args...)
 	if err != nil {
 		return nil, err

@@ -37,3 +37,12 @@ func OrgsKey(prefix, id string) string { return names(prefix).orgs(shardOf(id)) 
 
 // DeathsKey returns the key of the deaths of an ID's shard.
 func DeathsKey(prefix, id string) string { return names(prefix).deaths(shardOf(id)) }
+
+// ChangesKey returns the key of the changes of an ID's shard.
+func ChangesKey(prefix, id string) string { return names(prefix).changes(shardOf(id)) }
+
+// AnnouncementsKey returns the key of the announcements.
+func AnnouncementsKey(prefix string) string { return names(prefix).announcements(shardAt(0)) }
+
+// WholeKey returns the key of what says since when they are whole.
+func WholeKey(prefix string) string { return names(prefix).whole() }

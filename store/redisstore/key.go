@@ -92,6 +92,17 @@ func (n names) deaths(s shard) string { return n.shard(s) + "d" }
 // sorted set in which all scores are 0.
 func (n names) orgs(s shard) string { return n.shard(s) + "o" }
 
+// changes returns the key of what was changed last in a shard, a stream.
+func (n names) changes(s shard) string { return n.shard(s) + "c" }
+
+// announcements returns the key of the announcements of caches, a hash. It is in
+// the first shard alone; in the others nothing has the key.
+func (n names) announcements(s shard) string { return n.shard(s) + "a" }
+
+// whole returns the key of what says since when no announcement can have been
+// lost, a hash.
+func (n names) whole() string { return n.shard(shardAt(0)) + "s" }
+
 // nothing returns a key that is never there.
 func (n names) nothing() string { return n.shard(shardAt(0)) + "n" }
 

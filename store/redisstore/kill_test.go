@@ -10,6 +10,7 @@ import (
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/ratelimit"
+	"github.com/claviger-auth/claviger/store"
 	"github.com/claviger-auth/claviger/store/redisstore"
 )
 
@@ -28,9 +29,13 @@ type service struct {
 	failures atomic.Int64 // of the limiter's store, as its hook counts them
 }
 
+// An uncached store is one over which there are no caches of records. So nobody
+// waits for them, as else in the first moments of a server.
+type uncached struct{ store.Store }
+
 func serve(t testing.TB, s *redisstore.Store) *service {
 	t.Helper()
-	m, err := keys.NewManager(s, nil)
+	m, err := keys.NewManager(uncached{s}, nil)
 	must(t, err)
 	sv := &service{Manager: m, verifier: m.Verifier()}
 	sv.limiter, err = ratelimit.NewLimiter(s, &ratelimit.Options{Hook: func(context.Context, ratelimit.Bucket, error) { sv.failures.Add(1) }})

@@ -26,6 +26,10 @@ func onPrimary(source string, reads bool) *script { return newScript(primarySour
 var (
 	//go:embed scripts/primary.lua
 	primarySource string
+	//go:embed scripts/change.lua
+	changeSource string
+	//go:embed scripts/past.lua
+	pastSource string
 	//go:embed scripts/insert.lua
 	insertSource string
 	//go:embed scripts/update.lua
@@ -44,16 +48,28 @@ var (
 	takeSource string
 	//go:embed scripts/takelong.lua
 	takeLongSource string
+	//go:embed scripts/announce.lua
+	announceSource string
+	//go:embed scripts/mark.lua
+	markSource string
+	//go:embed scripts/lease.lua
+	leaseSource string
+	//go:embed scripts/poll.lua
+	pollSource string
 
 	insertScript   = onPrimary(insertSource, false)
-	updateScript   = onPrimary(updateSource, false)
+	updateScript   = onPrimary(changeSource+updateSource, false)
 	confirmScript  = newScript(confirmSource, false)
 	getScript      = onPrimary(getSource, true)
-	sweepScript    = newScript(sweepSource, false)
+	sweepScript    = newScript(changeSource+sweepSource, false)
 	tidyScript     = newScript(tidySource, false)
 	useScript      = newScript(useSource, false)
 	takeScript     = newScript(takeSource, false)
 	takeLongScript = newScript(takeLongSource, false)
+	announceScript = onPrimary(pastSource+announceSource, false)
+	markScript     = onPrimary(pastSource+markSource, false)
+	leaseScript    = onPrimary(pastSource+leaseSource, true)
+	pollScript     = onPrimary(pastSource+changeSource+pollSource, true)
 )
 
 // once is a command that clients do not send again when they do not know

@@ -24,7 +24,7 @@ func TestNoSecretIsStored(t *testing.T) {
 	srv := private(t)
 	c := connect(t, srv.Socket)
 	s := open(t, c, redisstore.Options{Timeout: 10 * time.Second})
-	m, err := keys.NewManager(s, nil)
+	m, err := keys.NewManager(uncached{s}, nil)
 	must(t, err)
 	ctx := t.Context()
 
@@ -77,6 +77,8 @@ func dump(t *testing.T, ctx context.Context, c *redis.Client) string {
 			value, err = c.HGetAll(ctx, key).Result()
 		case "zset":
 			value, err = c.ZRangeWithScores(ctx, key, 0, -1).Result()
+		case "stream":
+			value, err = c.XRange(ctx, key, "-", "+").Result()
 		default:
 			value, err = c.Get(ctx, key).Result()
 		}

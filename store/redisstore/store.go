@@ -55,6 +55,7 @@ var (
 	_ keys.UseStore   = (*Store)(nil)
 	_ keys.CountStore = (*Store)(nil)
 	_ keys.OrgStore   = (*Store)(nil)
+	_ keys.Feed       = (*Store)(nil)
 )
 
 // New returns a Store over a client, which stays the caller's to close. It
@@ -155,6 +156,8 @@ func failure(err error) error {
 		return nil
 	case redis.IsReadOnlyError(err):
 		return fmt.Errorf("%w: %w", ErrNotPrimary, err)
+	case redis.HasErrorPrefix(err, "UNTOLD"):
+		return fmt.Errorf("%w: INFO", ErrNotTold)
 	case answered(err) && (strings.Contains(err.Error(), "WRONGTYPE") || strings.Contains(err.Error(), "CORRUPT bucket")):
 		return fmt.Errorf("redisstore: %w: %w", keys.ErrCorrupt, err)
 	}

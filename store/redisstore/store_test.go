@@ -38,8 +38,9 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	storetest.Test(t, func(t testing.TB) store.Store {
 		p, name := through(t, "unix", server(t).Socket), prefix()
+		c := connect(t, p.addr)
 		return judged{
-			Store:  open(t, connect(t, p.addr), redisstore.Options{Prefix: name, Timeout: 10 * time.Second}),
+			Store:  whole(t, c, open(t, c, redisstore.Options{Prefix: name, Timeout: 10 * time.Second}), name),
 			second: func(t testing.TB) redis.UniversalClient { return connect(t, server(t).Socket) },
 			prefix: name, server: p,
 		}

@@ -116,8 +116,8 @@ func (s *Store) bury(ctx context.Context, home shard, bound int64, dead []doomed
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	numbers := make(map[string]int) // of the organizations, from 1
-	names := []string{s.names.deaths(home), s.names.orgs(home)}
-	args := []any{strconv.FormatInt(bound, 10), 0}
+	names := []string{s.names.deaths(home), s.names.orgs(home), s.names.changes(home)}
+	args := []any{strconv.FormatInt(bound, 10), word(), 0}
 	for _, d := range dead {
 		org := d.org.Val()
 		if numbers[org] > 0 {
@@ -130,7 +130,7 @@ func (s *Store) bury(ctx context.Context, home shard, bound int64, dead []doomed
 			names = append(names, s.names.list(listLive, home, kind, org), s.names.list(listRevoked, home, kind, org))
 		}
 	}
-	args[1] = len(numbers)
+	args[2] = len(numbers)
 	for _, d := range dead {
 		names = append(names, s.names.record(d.id))
 		args = append(args, d.id, numbers[d.org.Val()])

@@ -3,7 +3,6 @@ package sqlitestore_test
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -11,73 +10,23 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// TestFeed goes through what a cache does, over two handles on one file.
-func TestFeed(t *testing.T) {
+// TestPositions polls after positions that have the form of one. For the rest of the
+// feed see the kit.
+func TestPositions(t *testing.T) {
 	t.Parallel()
-	path := file(t)
-	a, b := open(t, path), open(t, path)
+	s := open(t, file(t))
 	ctx := t.Context()
-	if lease, err := b.LongestLease(ctx); lease != 0 || err != nil {
-		t.Errorf("before anything: %v, %v", lease, err)
-	}
-	if _, err := a.Poll(ctx, "one", ""); !errors.Is(err, keys.ErrNotAnnounced) {
-		t.Errorf("a poll without an announcement: %v", err)
-	}
-	if err := errors.Join(a.Announce(ctx, "one", time.Second), b.Announce(ctx, "two", 3*time.Second)); err != nil {
+	if err := s.Announce(ctx, "one", time.Second); err != nil {
 		t.Fatal(err)
 	}
-	if lease, err := a.LongestLease(ctx); lease != 3*time.Second || err != nil {
-		t.Errorf("the longest lease is %v, %v", lease, err)
+	first, err := s.Poll(ctx, "one", "")
+	if err != nil {
+		t.Fatal(err)
 	}
-	poll := func(after keys.Position, all bool, want ...string) keys.Position {
-		t.Helper()
-		c, err := a.Poll(ctx, "one", after)
-		if err != nil {
-			t.Fatal(err)
+	for _, bad := range []keys.Position{"other 0", "other 1", first.Next + "9", "-", "other"} {
+		if c, err := s.Poll(ctx, "one", bad); err != nil || !c.All {
+			t.Errorf("after %q, where %q is known: %+v, %v", bad, first.Next, c, err)
 		}
-		if slices.Sort(c.IDs); c.All != all || !slices.Equal(c.IDs, want) {
-			t.Errorf("after %q: %+v, want %v, all %t", after, c, want, all)
-		}
-		return c.Next
-	}
-	at := poll("", true)
-	rec := record(t, keys.KindKey, "r")
-	if err := b.Insert(ctx, rec); err != nil {
-		t.Fatal(err)
-	}
-	at = poll(at, false)
-	if err := b.Update(ctx, rec); err != nil {
-		t.Fatal(err)
-	}
-	before := at
-	at = poll(at, false, "r")
-	poll(before, false, "r")
-	poll(at, false)
-	for _, bad := range []keys.Position{"junk", "other 1", at + "0", "-", "other"} {
-		poll(bad, true)
-	}
-
-	// A mark stays, whatever the cache says, and ends its polls.
-	if ids, err := b.MarkIdle(ctx, time.Hour); len(ids) != 0 || err != nil {
-		t.Errorf("idle for an hour: %v, %v", ids, err)
-	}
-	if ids, err := b.MarkIdle(ctx, -time.Hour); len(ids) != 2 || err != nil {
-		t.Errorf("idle: %v, %v", ids, err)
-	}
-	if err := a.Announce(ctx, "one", time.Second); !errors.Is(err, keys.ErrNotAnnounced) {
-		t.Errorf("an announcement that is marked: %v", err)
-	}
-	if _, err := a.Poll(ctx, "one", at); !errors.Is(err, keys.ErrNotAnnounced) {
-		t.Errorf("a poll of one that is marked: %v", err)
-	}
-	if lease, err := a.LongestLease(ctx); lease != 3*time.Second || err != nil {
-		t.Errorf("the longest lease of the marked ones is %v, %v", lease, err)
-	}
-	if err := a.Withdraw(ctx, "one", "two", "three"); err != nil {
-		t.Error(err)
-	}
-	if lease, err := b.LongestLease(ctx); lease != 0 || err != nil {
-		t.Errorf("afterwards: %v, %v", lease, err)
 	}
 }
 

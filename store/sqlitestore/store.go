@@ -73,6 +73,7 @@ var (
 	_ keys.UseStore   = (*Store)(nil)
 	_ keys.CountStore = (*Store)(nil)
 	_ keys.OrgStore   = (*Store)(nil)
+	_ keys.BatchStore = (*Store)(nil)
 )
 
 // statements are all that a Store ever runs, but for the settings of begin.

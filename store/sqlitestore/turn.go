@@ -32,7 +32,9 @@ func (s *Store) write(ctx context.Context, stmt *sql.Stmt, args ...any) (changed
 		changed, err = result.RowsAffected()
 		return err
 	}
-	if s.owns { // a statement is a transaction by itself
+	if tx := s.batchOf(ctx); tx != nil {
+		err = wrap(run(tx.StmtContext(ctx, stmt)))
+	} else if s.owns { // a statement is a transaction by itself
 		err = s.alone(ctx, func() error { return run(stmt) })
 	} else {
 		err = s.transact(ctx, s.db, func(tx *sql.Tx) error { return run(tx.StmtContext(ctx, stmt)) })
@@ -42,8 +44,12 @@ func (s *Store) write(ctx context.Context, stmt *sql.Stmt, args ...any) (changed
 
 // transact calls f in a transaction on db, and commits it. Nobody else writes
 // from before f is called. Each error of f undoes what it did; f may be called
-// again after it returned that the database is busy.
+// again after it returned that the database is busy. Within a batch, f is a part
+// of it.
 func (s *Store) transact(ctx context.Context, db *sql.DB, f func(tx *sql.Tx) error) error {
+	if tx := s.batchOf(ctx); tx != nil {
+		return wrap(f(tx))
+	}
 	return s.alone(ctx, func() error { return s.attempt(ctx, db, f) })
 }
 

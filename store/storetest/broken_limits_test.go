@@ -33,6 +33,15 @@ func asked(change func(b *broken, bucket *ratelimit.Bucket, l *ratelimit.Limit, 
 	}}
 }
 
+// unleased returns l with a window that is not shortened. A limit that is none stays.
+func unleased(l ratelimit.Limit) ratelimit.Limit {
+	full, err := ratelimit.Per(1, l.Interval(), l.Burst())
+	if err != nil {
+		return l
+	}
+	return full
+}
+
 // A place is a key of the timestamps of kept.
 type place struct {
 	bucket ratelimit.Bucket
@@ -259,6 +268,33 @@ var limitDefects = []*defect{
 	{"buckets are kept for a window of milliseconds", "take-keeps-debt-while-it-lasts", expiring(func(l ratelimit.Limit) time.Duration { return l.Window() / 1000 }, wall)},
 	{"buckets are kept for an interval", "take-keeps-debt-while-it-lasts", expiring(ratelimit.Limit.Interval, wall)},
 	{"buckets are kept for the last window", "take-keeps-debt-while-it-lasts", expiring(ratelimit.Limit.Window, wall)},
+	{"the window is the burst times the interval", "take-keeps-to-the-window", asked(func(_ *broken, _ *ratelimit.Bucket, l *ratelimit.Limit, _ *time.Time, n *int) {
+		if l.Check(*n) == nil {
+			*l = unleased(*l)
+		}
+	})},
+	{"the cost may be up to the burst", "take-keeps-to-the-window", broken{take: func(b *broken, ctx context.Context, bucket ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+		d, err := b.Memory.Take(ctx, bucket, l, now, n)
+		if errors.Is(err, ratelimit.ErrCost) && n > 0 && n <= l.Burst() {
+			return ratelimit.Decision{Limit: l, RetryAfter: l.Window()}, nil
+		}
+		return d, err
+	}}},
+	{"the horizon is shorter where the window is", "take-keeps-to-the-horizon", broken{take: func(b *broken, ctx context.Context, bucket ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		tat := b.tats[bucket]
+		horizon := max(l.Horizon()-(unleased(l).Window()-l.Window()), 61*time.Second)
+		if ahead := tat - now.UnixNano(); l.Check(n) == nil && ahead > int64(horizon) {
+			tat = now.Add(l.Window()).UnixNano()
+		}
+		next, d, err := l.Take(tat, now.UnixNano(), n)
+		if b.tats == nil {
+			b.tats = make(map[any]int64)
+		}
+		b.tats[bucket] = next
+		return d, err
+	}}},
 	{"a clock that stands still", "take-refills", clock(func(time.Duration) time.Duration { return 0 })},
 	{"a clock that is slow", "take-refills", clock(func(d time.Duration) time.Duration { return d / 2 })},
 	{"a clock that is fast", "take-keeps-the-rate", clock(func(d time.Duration) time.Duration { return 2 * d })},

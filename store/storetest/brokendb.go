@@ -180,5 +180,30 @@ func (p *probe) recordCalls(s keys.Store, r keys.Record) []recordCall {
 			return err
 		}})
 	}
+	if feed, ok := s.(keys.Feed); ok {
+		calls = append(calls, feedCalls(feed, p.cache("a"))...)
+	}
 	return calls
+}
+
+// feedCalls call every method of a feed. Poll goes well if Announce did before.
+func feedCalls(feed keys.Feed, id string) []recordCall {
+	return []recordCall{
+		{"Announce", func(ctx context.Context, _ keys.Store, _ keys.Record) error {
+			return feed.Announce(ctx, id, time.Second)
+		}},
+		{"Poll", func(ctx context.Context, _ keys.Store, _ keys.Record) error {
+			_, err := feed.Poll(ctx, id, "")
+			return err
+		}},
+		{"LongestLease", func(ctx context.Context, _ keys.Store, _ keys.Record) error {
+			_, err := feed.LongestLease(ctx)
+			return err
+		}},
+		{"MarkIdle", func(ctx context.Context, _ keys.Store, _ keys.Record) error {
+			_, err := feed.MarkIdle(ctx, time.Hour)
+			return err
+		}},
+		{"Withdraw", func(ctx context.Context, _ keys.Store, _ keys.Record) error { return feed.Withdraw(ctx, id) }},
+	}
 }

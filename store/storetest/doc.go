@@ -20,8 +20,8 @@
 // gets a store of its own. A failure says what the contract wants, why, and what
 // the store did instead. A clause that makes no sense after another one failed is
 // skipped. So one defect is reported once, under the name of the rule that it
-// breaks. The clauses of [keys.UseStore], [keys.CountStore] and [keys.OrgStore]
-// are judged if the store has their methods.
+// breaks. The clauses of [keys.UseStore], [keys.CountStore], [keys.OrgStore] and
+// [keys.Feed] are judged if the store has their methods.
 //
 // [Options] tell the kit more. With Second it opens another handle on the same
 // data, as a second process would, and finds caches and locks that belong to one
@@ -47,10 +47,11 @@
 // The kit cannot see what a store does between the methods. These are for
 // tests of the author's own: what survives a power cut; what a Sweep costs with a
 // million records; that a record with a higher format number is refused (see
-// [keys.RecordFormat]).
+// [keys.RecordFormat]); and what becomes of a feed and its announcements when the
+// database loses some of its past, by a crash, a failover or a restore.
 //
 // [CheckRecords] and [CheckLimits] return the violations instead of failing. The kit
-// itself is tested with them, on some two hundred stores that are broken on
+// itself is tested with them, on some three hundred stores that are broken on
 // purpose, each in one way, for which exactly the one clause must be named.
 //
 // # For hosts

@@ -79,13 +79,18 @@ func TestDefects(t *testing.T) {
 		{"records", storetest.Records(), recordDefects, checkRecords},
 		{"limits", storetest.Limits(), limitDefects, checkLimits},
 	} {
-		// Those of handles and of broken databases have tests of their own.
+		// Those of handles, of feeds and of broken databases have tests of their own.
 		broken := []string{"broken-database-is-no-answer", "broken-database-returns-in-time", "broken-database-comes-back"}
 		if half.name == "limits" {
 			broken = nil
 		}
 		for _, d := range handleDefects {
 			if (d.clause == "second-handle-shares-buckets") == (half.name == "limits") {
+				broken = append(broken, d.clause)
+			}
+		}
+		if half.name == "records" {
+			for _, d := range feedDefects {
 				broken = append(broken, d.clause)
 			}
 		}

@@ -22,6 +22,7 @@ const (
 	shares   = "take-shares-between-limits"
 	remember = "take-forgets-no-debt"
 	lasts    = "take-keeps-debt-while-it-lasts"
+	window   = "take-keeps-to-the-window"
 )
 
 // limitClauses are the clauses of [ratelimit.Store]. Stores may decide by a clock
@@ -85,6 +86,14 @@ var limitClauses = []clause[ratelimit.Store]{
 		"A bucket is kept until it is full, whatever limits it is asked under meanwhile. If it expires earlier, "+
 			"clients get quota back by waiting for that.",
 		takeKeepsDebt, remember, shares),
+	rule(window,
+		"A bucket admits what Limit.Window has room for. Leases ask stores under limits with a window that is shorter than the burst "+
+			"times the interval. A store that multiplies by itself lets them exceed the limit.",
+		takeKeepsToWindow, charges, shares, "take-agrees-with-the-limit"),
+	rule("take-keeps-to-the-horizon",
+		"A bucket's timestamp is pulled in only if it is beyond Limit.Horizon, which is not shorter where the window is. Otherwise "+
+			"a process that leases forgives the debt of those that do not.",
+		takeKeepsToHorizon, window, "take-writes-refusals", lasts, nanos),
 	rule("take-refills",
 		"A request that was refused is admitted once RetryAfter is over.",
 		takeRefills, nanos),

@@ -64,6 +64,7 @@ func TestOptionalClauses(t *testing.T) {
 		of[c.Optional]++
 		for prefix, optional := range map[string]string{
 			"uses-": "keys.UseStore", "count-": "keys.CountStore", "orgs-": "keys.OrgStore",
+			"feed-": "keys.Feed", "second-feed-": "keys.Feed with Options.Second",
 			"trail-": "keys.TrailStore", "second-handle-": "Options.Second", "broken-database-": "Options.Break",
 		} {
 			if strings.HasPrefix(c.Name, prefix) != (c.Optional == optional) {
@@ -71,7 +72,7 @@ func TestOptionalClauses(t *testing.T) {
 			}
 		}
 	}
-	if of[""] < 50 || of["keys.UseStore"] < 8 || len(of) != 7 {
+	if of[""] < 50 || of["keys.UseStore"] < 8 || len(of) != 9 {
 		t.Errorf("clauses of each interface: %v", of)
 	}
 }

@@ -30,6 +30,7 @@ var recordClauses = slices.Concat(
 	orgClauses,
 	trailClauses,
 	secondClauses,
+	feedClauses,
 	secondTrailClauses,
 	breakClauses,
 )

@@ -1,17 +1,21 @@
--- Removes tokens of one shard that have ended. KEYS: the deaths and the
--- organizations of the shard; then for each organization the three lists of its
+-- Removes tokens of one shard that have ended. KEYS: the deaths, the organizations
+-- and the changes of the shard; then for each organization the three lists of its
 -- tokens, and the lists of its live and revoked keys and clients; then the
--- records of the tokens. ARGV: the first time of death to leave alone, the number
--- of organizations, their names, then for each token its ID and the number of the
--- organization that it had when it was looked up. Returns how many were removed.
+-- records of the tokens. ARGV: the first time of death to leave alone, a word drawn
+-- at random, the number of organizations, their names, then for each token its ID
+-- and the number of the organization that it had when it was looked up. Returns how
+-- many were removed.
 --
 -- Each token is looked at again, since it may have been swept, and its ID used
 -- by others, meanwhile. What is there and is no token, or belongs to nobody,
 -- would stand in the way of others forever, and so it is taken off the deaths.
+--
+-- A server that is out of memory lets a script do all if its first write needs none.
 local removed = 0
-local orgs = tonumber(ARGV[2])
-local record = 2 + 7 * orgs
-for i = 3 + orgs, #ARGV, 2 do
+redis.call('ZREM', KEYS[1], '')
+local orgs = tonumber(ARGV[3])
+local record = 3 + 7 * orgs
+for i = 4 + orgs, #ARGV, 2 do
   record = record + 1
   local id, org = ARGV[i], tonumber(ARGV[i + 1])
   local death = redis.call('ZSCORE', KEYS[1], id)
@@ -22,9 +26,10 @@ for i = 3 + orgs, #ARGV, 2 do
     end
     if now[2] ~= 'token' or not now[1] then
       redis.call('ZREM', KEYS[1], id)
-    elseif now[1] == ARGV[2 + org] then
+    elseif now[1] == ARGV[3 + org] then
+      changed(KEYS[3], ARGV[2], id)
       redis.call('ZREM', KEYS[1], id)
-      for list = 7 * org - 4, 7 * org - 2 do
+      for list = 7 * org - 3, 7 * org - 1 do
         redis.call('ZREM', KEYS[list], id)
       end
       redis.call('DEL', KEYS[record])
@@ -33,9 +38,9 @@ for i = 3 + orgs, #ARGV, 2 do
   end
 end
 for org = 1, orgs do
-  local first = 7 * org - 4
+  local first = 7 * org - 3
   if redis.call('EXISTS', KEYS[first], KEYS[first + 1], unpack(KEYS, first + 3, first + 6)) == 0 then
-    redis.call('ZREM', KEYS[2], ARGV[2 + org])
+    redis.call('ZREM', KEYS[2], ARGV[3 + org])
   end
 end
 return removed

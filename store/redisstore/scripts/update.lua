@@ -1,11 +1,12 @@
 -- Replaces what may change of a record, if the record is as expected. KEYS: the
--- record, the lists of live ones, of revoked ones and of ends, and the deaths of
--- its shard, all in one slot. ARGV: the ID; what is expected of the
+-- record, the lists of live ones, of revoked ones and of ends, the deaths and the
+-- changes of its shard, all in one slot. ARGV: the ID; what is expected of the
 -- organization, the kind, the time of revocation ('' for none) and the version, in
 -- both of its forms; the version to write, for either of them; '1' if the record
--- is revoked now; when it expires or ''; when a token ends or ''; the length of
--- the next part, fields and values to set, fields to drop. Returns 1 if it was
--- written, and else the record as it is, for the caller to say why it was not.
+-- is revoked now; when it expires or ''; when a token ends or ''; a word drawn at
+-- random; the length of the next part, fields and values to set, fields to drop.
+-- Returns 1 if it was written, and else the record as it is, for the caller to say
+-- why it was not.
 local old = redis.call('HMGET', KEYS[1], 'org', 'kind', 'revoked', 'version')
 local version = nil
 if old[1] == ARGV[2] and old[2] == ARGV[3] and (old[3] or '') == ARGV[4] then
@@ -22,6 +23,10 @@ end
 if ARGV[9] == '1' then
   -- A server that is out of memory lets a script do all if its first write needs
   -- none.
+  redis.call('ZREM', KEYS[2], '')
+end
+changed(KEYS[6], ARGV[12], ARGV[1])
+if ARGV[9] == '1' then
   redis.call('ZREM', KEYS[2], ARGV[1])
   redis.call('ZADD', KEYS[3], 0, ARGV[1])
   redis.call('ZREM', KEYS[4], ARGV[1])
@@ -37,8 +42,8 @@ if old[2] == 'token' then
     redis.call('ZREM', KEYS[5], ARGV[1])
   end
 end
-local last = 12 + tonumber(ARGV[12])
-redis.call('HSET', KEYS[1], 'version', version, unpack(ARGV, 13, last))
+local last = 13 + tonumber(ARGV[13])
+redis.call('HSET', KEYS[1], 'version', version, unpack(ARGV, 14, last))
 if #ARGV > last then
   redis.call('HDEL', KEYS[1], unpack(ARGV, last + 1))
 end

@@ -1,0 +1,111 @@
+package keys_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/claviger-auth/claviger/keys"
+)
+
+// slowStore is a quiet store whose reads wait until they are let go.
+type slowStore struct {
+	quiet
+	gate  chan struct{}
+	reads int
+	panic bool
+}
+
+func (s *slowStore) Get(ctx context.Context, id string) (rec, parent keys.Record, err error) {
+	s.reads++
+	<-s.gate
+	if s.panic {
+		panic("the store is broken")
+	}
+	return s.quiet.Get(ctx, id)
+}
+
+// inUse returns a cache over s that is in use, within a bubble.
+func inUse(t *testing.T, s keys.Store, opts *keys.CacheOptions) *keys.Cache {
+	t.Helper()
+	cache, err := keys.NewCache(s, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- cache.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	synctest.Wait()
+	return cache
+}
+
+// TestMissesAreShared checks one key a hundred times at once: the store is read
+// once.
+func TestMissesAreShared(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		key := env.create(admin)
+		s := &slowStore{quiet: quiet{Store: env.faults}, gate: make(chan struct{})}
+		_, verifier := env.on(inUse(t, s, nil), nil)
+		var all sync.WaitGroup
+		for range 100 {
+			all.Go(func() {
+				if _, err := verifier.Verify(t.Context(), key.Text.Reveal()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		close(s.gate)
+		all.Wait()
+		if s.reads != 1 {
+			t.Errorf("%d reads", s.reads)
+		}
+	})
+}
+
+// TestStoresThatPanic lets a store panic in a read that others wait for: they fail,
+// and the next check reads anew.
+func TestStoresThatPanic(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		key := env.create(admin)
+		s := &slowStore{quiet: quiet{Store: env.faults}, gate: make(chan struct{}), panic: true}
+		_, verifier := env.on(inUse(t, s, nil), nil)
+		var all sync.WaitGroup
+		var panics, refused atomic.Int64
+		for range 3 {
+			all.Go(func() {
+				defer func() {
+					if recover() != nil {
+						panics.Add(1)
+					}
+				}()
+				if _, err := verifier.Verify(t.Context(), key.Text.Reveal()); errors.Is(err, keys.ErrUnavailable) {
+					refused.Add(1)
+				}
+			})
+			synctest.Wait()
+		}
+		close(s.gate)
+		all.Wait()
+		if panics.Load() != 1 || refused.Load() != 2 {
+			t.Errorf("%d panics and %d refusals", panics.Load(), refused.Load())
+		}
+		s.panic = false
+		if _, err := verifier.Verify(t.Context(), key.Text.Reveal()); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,69 @@
+package keysimport
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+)
+
+// ReadCSV reads rows from CSV (RFC 4180), whose first line has the names of the
+// columns: id, text, digest, covers, org, label, scopes, environment, rate_limit,
+// networks, metadata, token_lifetime, created_at, expires_at, revoked_at,
+// disabled_at and disabled, in any order. All are optional, and so is each value. A
+// nil d has no defaults.
+//
+// The error says what is wrong with the first line. A row that cannot be read has
+// an error of its own. The iteration can be done once. If r fails, it ends with a
+// row whose error wraps that of r.
+func ReadCSV(r io.Reader, p Preset, d *Defaults) (iter.Seq[Row], error) {
+	lines := csv.NewReader(r)
+	lines.ReuseRecord = true
+	first, err := lines.Read()
+	if err != nil {
+		return nil, fmt.Errorf("keysimport: the line with the names of the columns: %w", err)
+	}
+	names := slices.Clone(first)
+	names[0] = strings.TrimPrefix(names[0], "\ufeff") // which some programs write first
+	for i, name := range names {
+		names[i] = strings.ToLower(strings.TrimSpace(name))
+		if columns[names[i]] == nil {
+			return nil, fmt.Errorf("keysimport: unknown column %q", name)
+		}
+		if slices.Contains(names[:i], names[i]) {
+			return nil, fmt.Errorf("keysimport: column %q is there twice", name)
+		}
+	}
+	return func(yield func(Row) bool) {
+		for {
+			values, err := lines.Read()
+			if err == io.EOF {
+				return
+			}
+			b := newBuilder(0, p, d)
+			var syntax *csv.ParseError
+			switch {
+			case errors.As(err, &syntax):
+				// Without the message, which could quote a part of the line.
+				b.Line, b.Err = syntax.StartLine, errors.New("keysimport: not a line of CSV with as many values as there are columns")
+			case err != nil:
+				yield(Row{Err: fmt.Errorf("keysimport: reading: %w: %w", errRead, err)})
+				return
+			default:
+				b.Line, _ = lines.FieldPos(0)
+				for i, value := range values {
+					b.set(names[i], strings.Clone(value))
+				}
+			}
+			if !yield(b.row()) {
+				return
+			}
+		}
+	}, nil
+}
+
+// errRead marks the error of a reader, after which there is nothing to go on with.
+var errRead = errors.New("the rest is missing")

@@ -1,0 +1,124 @@
+package keysimport
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+)
+
+// maxLine is the length in bytes of the longest line of JSON.
+const maxLine = 1 << 20
+
+// ReadJSONLines reads rows from lines of JSON, one object in each, with the members
+// that [ReadCSV] has as columns. Their values are strings, numbers and booleans;
+// scopes and networks may be arrays of strings, and metadata may be any object. What
+// is null says nothing. A nil d has no defaults.
+//
+// A row that cannot be read has an error of its own. Empty lines are passed over.
+// The iteration can be done once. If r fails, or a line has more than a million
+// bytes, it ends with a row that says so.
+func ReadJSONLines(r io.Reader, p Preset, d *Defaults) iter.Seq[Row] {
+	return func(yield func(Row) bool) {
+		lines := bufio.NewScanner(r)
+		lines.Buffer(nil, maxLine)
+		for n := 1; lines.Scan(); n++ {
+			line := bytes.TrimSpace(lines.Bytes())
+			if len(line) == 0 {
+				continue
+			}
+			b := newBuilder(n, p, d)
+			b.readJSON(line)
+			if !yield(b.row()) {
+				return
+			}
+		}
+		if err := lines.Err(); err != nil {
+			yield(Row{Err: fmt.Errorf("keysimport: reading: %w: %w", errRead, err)})
+		}
+	}
+}
+
+var errJSON = errors.New("keysimport: not an object in JSON")
+
+// readJSON reads the members of an object. A member that is there twice counts as
+// an error, and so does one that is not known.
+func (b *builder) readJSON(line []byte) {
+	dec := json.NewDecoder(bytes.NewReader(line))
+	dec.UseNumber()
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		b.Err = errJSON
+		return
+	}
+	var seen []string
+	for dec.More() {
+		t, err := dec.Token()
+		name, ok := t.(string)
+		var value json.RawMessage
+		if err != nil || !ok || dec.Decode(&value) != nil || slices.Contains(seen, name) {
+			b.Err = errJSON
+			return
+		}
+		seen = append(seen, name)
+		text, err := textOf(name, value)
+		if err != nil {
+			b.Err = fmt.Errorf("keysimport: column %s: %w", name, err)
+			return
+		}
+		if columns[name] == nil {
+			b.Err = fmt.Errorf("keysimport: unknown column %q", name)
+			return
+		}
+		b.set(name, text)
+	}
+	if _, err := dec.Token(); err != nil && b.Err == nil {
+		b.Err = errJSON
+	}
+	if _, err := dec.Token(); err != io.EOF && b.Err == nil {
+		b.Err = errJSON
+	}
+}
+
+// textOf returns a member's value as CSV would have it.
+func textOf(name string, value json.RawMessage) (string, error) {
+	var v any
+	dec := json.NewDecoder(bytes.NewReader(value))
+	dec.UseNumber()
+	if err := dec.Decode(&v); err != nil {
+		return "", errors.New("not a value in JSON")
+	}
+	switch v := v.(type) {
+	case nil:
+		return "", nil
+	case string:
+		return v, nil
+	case json.Number:
+		return v.String(), nil
+	case bool:
+		return fmt.Sprint(v), nil
+	case map[string]any:
+		if name == "metadata" {
+			var compact bytes.Buffer
+			err := json.Compact(&compact, value)
+			return compact.String(), err
+		}
+	case []any:
+		var all []string
+		for _, element := range v {
+			text, ok := element.(string)
+			if !ok {
+				return "", errors.New("not an array of strings")
+			}
+			all = append(all, text)
+		}
+		if name == "scopes" || name == "networks" {
+			return strings.Join(all, " "), nil
+		}
+	}
+	return "", errors.New("not a string, a number or a boolean")
+}

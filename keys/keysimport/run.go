@@ -1,0 +1,256 @@
+package keysimport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+)
+
+// What became of a row, or would become of it.
+const (
+	Added   = "added"   // it is in the store now
+	Existed = "existed" // it was there before, and was left as it is
+	Refused = "refused" // it is not in the store, for the reason that is given
+)
+
+// A Verdict says what became of a row. It has no secrets.
+type Verdict struct {
+	Line    int    `json:"line"`           // of the file
+	Name    string `json:"name,omitempty"` // what the other system calls it
+	ID      string `json:"id,omitempty"`   // the public ID of its record
+	Outcome string `json:"outcome"`        // Added, Existed or Refused
+	Reason  string `json:"reason,omitempty"`
+	// Digest is by what the secret is checked until its first use, such as
+	// "plain sha256", and empty for a row that was refused.
+	Digest string `json:"digest,omitempty"`
+}
+
+// A Summary counts rows.
+type Summary struct {
+	Rows    int `json:"rows"`
+	Added   int `json:"added"`
+	Existed int `json:"existed"`
+	Refused int `json:"refused"`
+}
+
+// Options are the settings of [Run].
+type Options struct {
+	// DryRun writes nothing. Verdicts say what would become of each row: two
+	// rows with one ID in a file, however, are both said to be added.
+	DryRun bool
+
+	// Batch is how many rows are written together, and Workers how many batches
+	// at once. If zero, 200 and 8.
+	Batch, Workers int
+
+	// Verdict is called for each row, in the order of the file. An error of it
+	// ends the import. If nil, verdicts are dropped.
+	Verdict func(v Verdict) error
+
+	// Progress is called after each batch, with what was done so far. If nil,
+	// nobody is told.
+	Progress func(s Summary)
+}
+
+// Defaults of the Options.
+const (
+	defaultBatch   = 200
+	defaultWorkers = 8
+)
+
+// How often a batch is tried while the store fails, and how long Run waits in
+// between at first; it waits twice as long each time.
+const (
+	tries = 6
+	pause = 100 * time.Millisecond
+)
+
+// Run imports rows, and returns how many of which kind there were, also beside an
+// error. Rows that are refused are no error. The error is that of ctx, that of the
+// store when it has failed several times in a row, which wraps
+// [keys.ErrUnavailable], that of the reader behind the rows, or that of
+// Options.Verdict. Then the import can be begun again. A nil opts is the zero
+// Options.
+func Run(ctx context.Context, m *keys.Manager, rows iter.Seq[Row], opts *Options) (Summary, error) {
+	r := run{manager: m, opts: Options{}}
+	if opts != nil {
+		r.opts = *opts
+	}
+	if r.opts.Batch == 0 {
+		r.opts.Batch = defaultBatch
+	}
+	if r.opts.Workers == 0 {
+		r.opts.Workers = defaultWorkers
+	}
+	if r.opts.Batch < 0 || r.opts.Workers < 0 {
+		return Summary{}, errors.New("keysimport: the size of a batch or the number of workers is negative")
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// Batches are queued in their order. The one in front is waited for; the
+	// others are under way.
+	queue := make(chan *batch, r.opts.Workers-1)
+	go r.read(ctx, rows, queue)
+	for b := range queue {
+		<-b.done
+		if err := r.report(b); err != nil {
+			cancel(err)
+			for b := range queue {
+				<-b.done
+			}
+			return r.sum, err
+		}
+	}
+	return r.sum, context.Cause(ctx)
+}
+
+// A run is a call of Run.
+type run struct {
+	manager *keys.Manager
+	opts    Options
+	sum     Summary
+}
+
+// A batch is rows that are written together.
+type batch struct {
+	rows []Row
+	out  []keys.Imported // of those of the rows that could be read
+	err  error           // with which the import ends
+	done chan struct{}
+}
+
+// read makes batches of the rows, starts them and puts them into the queue.
+func (r *run) read(ctx context.Context, rows iter.Seq[Row], queue chan<- *batch) {
+	defer close(queue)
+	b := new(batch)
+	start := func() bool {
+		b.done = make(chan struct{})
+		select {
+		case queue <- b:
+		case <-ctx.Done():
+			return false
+		}
+		go r.write(ctx, b)
+		b = new(batch)
+		return true
+	}
+	for row := range rows {
+		if errors.Is(row.Err, errRead) {
+			b.err = row.Err
+			break
+		}
+		b.rows = append(b.rows, row)
+		if len(b.rows) == r.opts.Batch && !start() {
+			return
+		}
+	}
+	if len(b.rows) > 0 || b.err != nil {
+		start()
+	}
+}
+
+// write imports a batch.
+func (r *run) write(ctx context.Context, b *batch) {
+	defer close(b.done)
+	var list []keys.Foreign
+	for i := range b.rows {
+		if b.rows[i].Err == nil {
+			list = append(list, b.rows[i].Foreign)
+		}
+	}
+	do := r.manager.ImportAll
+	if r.opts.DryRun {
+		do = r.manager.CheckImport
+	}
+	wait := pause
+	for try := 1; ; try++ {
+		before := b.out
+		b.out = do(ctx, list)
+		for i := range before {
+			if before[i].Err == nil && !before[i].Existed {
+				b.out[i] = before[i] // by an earlier try
+			}
+		}
+		failed := failure(b.out)
+		if failed == nil {
+			return
+		}
+		if try == tries || ctx.Err() != nil {
+			b.err = failed
+			return
+		}
+		select {
+		case <-time.After(wait):
+			wait *= 2
+		case <-ctx.Done():
+		}
+	}
+}
+
+// failure returns the first error that says that the store failed.
+func failure(out []keys.Imported) error {
+	for i := range out {
+		if errors.Is(out[i].Err, keys.ErrUnavailable) {
+			return out[i].Err
+		}
+	}
+	return nil
+}
+
+// report counts the rows of a batch and tells of them.
+func (r *run) report(b *batch) error {
+	if failed := failure(b.out); failed != nil {
+		return fmt.Errorf("keysimport: rows from line %d on are not all written: %w", b.rows[0].Line, failed)
+	}
+	n := 0
+	for i := range b.rows {
+		row := &b.rows[i]
+		v := Verdict{Line: row.Line, Name: row.Name, Outcome: Refused}
+		err := row.Err
+		if err == nil {
+			out := &b.out[n]
+			n++
+			v.ID = out.Record.ID
+			switch err = out.Err; {
+			case out.Existed:
+				v.Outcome, v.Digest = Existed, out.Record.Digest.String()
+			case err == nil:
+				v.Outcome, v.Digest = Added, out.Record.Digest.String()
+			}
+		}
+		switch {
+		case errors.Is(err, keys.ErrMalformed):
+			v.Reason = "keysimport: no format of the manager's options has such a text or ID"
+		case errors.Is(err, keys.ErrExists):
+			v.Reason = "keysimport: another credential has this ID"
+		case err != nil:
+			v.Reason = err.Error()
+		}
+		r.count(v.Outcome)
+		if r.opts.Verdict != nil {
+			if err := r.opts.Verdict(v); err != nil {
+				return err
+			}
+		}
+	}
+	if r.opts.Progress != nil {
+		r.opts.Progress(r.sum)
+	}
+	return b.err
+}
+
+func (r *run) count(outcome string) {
+	r.sum.Rows++
+	switch outcome {
+	case Added:
+		r.sum.Added++
+	case Existed:
+		r.sum.Existed++
+	default:
+		r.sum.Refused++
+	}
+}

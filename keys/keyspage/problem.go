@@ -1,0 +1,90 @@
+package keyspage
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/keys/httpjson"
+	"github.com/claviger-auth/claviger/scopes"
+)
+
+func isNotFound(err error) bool { return errors.Is(err, keys.ErrNotFound) }
+
+// invalids say what is wrong with a value, by the field of a [keys.InvalidError].
+var invalids = map[string]problem{
+	keys.FieldLabel:       {fieldLabel, n("Write at most 256 characters of text.")},
+	keys.FieldScopes:      {fieldScopes, n("Choose fewer scopes.")},
+	keys.FieldRateLimit:   {fieldLimit, n("Write a whole number from 1 on.")},
+	keys.FieldEnvironment: {fieldEnvironment, n("Choose one of these.")},
+	keys.FieldNetworks:    {fieldNetworks, n("Write one network or address on each line, such as 203.0.113.0/24, and at most 100 of them.")},
+	keys.FieldMetadata:    {fieldMetadata, n("Write a JSON object of at most 4,096 bytes, such as {\"team\": \"billing\"}.")},
+	keys.FieldLifetime:    {fieldExpires, n("Choose one of these.")},
+	keys.FieldTime:        {fieldUntil, n("Choose a day from today on, within the next ten years.")},
+	keys.FieldOverlap:     {fieldOverlap, n("Choose one of these.")},
+}
+
+// beyonds say what the reader has too little of, by the field of a
+// [keys.BeyondError].
+var beyonds = map[string]problem{
+	keys.FieldScopes:      {fieldScopes, n("You do not have all of these scopes yourself.")},
+	keys.FieldRateLimit:   {fieldLimit, n("This is more than your own limit.")},
+	keys.FieldEnvironment: {fieldEnvironment, n("You may use your own environment alone.")},
+	keys.FieldNetworks:    {fieldNetworks, n("These are not within the networks that you are confined to.")},
+	keys.FieldLifetime:    {fieldExpires, n("This is longer than you may give.")},
+}
+
+// states say why something cannot be done to a credential now. Most of them can
+// stand by themselves too.
+var states = []struct {
+	err  error
+	text string
+}{
+	{keys.ErrRevoked, n("It was revoked in the meantime.")},
+	{keys.ErrExpired, n("It has expired. Make another one in its place.")},
+	{keys.ErrPaused, n("It is paused. Let it work again first.")},
+	{keys.ErrReplaced, n("It was replaced by another key, and so its end cannot be changed.")},
+	{keys.ErrConflict, n("It was changed in the meantime. Look at it again.")},
+	{keys.ErrLimitReached, n("Your organization has as many as it may have. End one that is not needed any more.")},
+}
+
+// fieldNames are the names of fields that a problem can be with.
+var fieldNames = map[string]string{
+	fieldLabel: n("Name"), fieldScopes: n("Scopes"), fieldEnvironment: n("Environment"), fieldExpires: n("Expires"), fieldUntil: n("Last day, in UTC"),
+	fieldLimit: n("Requests a minute"), fieldNetworks: n("Networks"), fieldMetadata: n("Metadata"), fieldOverlap: n("Overlap"),
+}
+
+// FieldName returns the name of the field that a problem is with.
+func (t texts) FieldName(p problem) string { return t.T(fieldNames[p.Field]) }
+
+// problemOf returns what is wrong with a form whose action failed, and the status
+// of the answer. It reports false for errors that are not about the form: those of
+// the store, and those of the reader's own standing.
+func (t texts) problemOf(err error) (p problem, status int, ok bool) {
+	status = httpjson.RefusalOf(err).Status
+	var grant *scopes.GrantError
+	var more *keys.BeyondError
+	var invalid *keys.InvalidError
+	switch {
+	case errors.Is(err, keys.ErrUnavailable) || errors.Is(err, keys.ErrCallerEnded):
+		return problem{}, status, false
+	case errors.As(err, &grant):
+		names := strings.Join(append(grant.Unknown, grant.Reserved...), ", ")
+		return problem{fieldScopes, t.T("These scopes cannot be granted: %s", names)}, status, true
+	case errors.As(err, &more):
+		p, ok = beyonds[more.Field]
+	case errors.As(err, &invalid):
+		if p, ok = invalids[invalid.Field]; ok {
+			status = http.StatusUnprocessableEntity
+		}
+	default:
+		for _, s := range states {
+			if errors.Is(err, s.err) {
+				return problem{"", t.T(s.text)}, status, true
+			}
+		}
+	}
+	p.Text = t.T(p.Text)
+	return p, status, ok
+}

@@ -1,0 +1,92 @@
+package keyspage
+
+import (
+	"net/url"
+
+	"github.com/claviger-auth/claviger/keys"
+)
+
+// A section is the part of the pages that is about one kind of credential, with
+// the texts in which kinds differ.
+type section struct {
+	kind keys.Kind
+	path string // below that of the handler
+
+	Plural, Intro, New, Empty, None, One, Many string
+	More                                       string // a list is not complete
+	Made, Issued, IssuedHint, Secret           string // a new one, and what is shown once
+	ShowEnded                                  string
+	Edit, Rotate, RotateHint, Overlap          string
+	End, Ending, Ended, EndHint                string // to revoke
+	Alone, Family, Itself                      string // what ends
+	Sent                                       string // a form was sent twice
+	Paused, Resumed, Changed                   string // what was done
+}
+
+// Section returns s, for templates in which a field hides one of s.
+func (s *section) Section() *section { return s }
+
+// IsKey reports whether the section is that of keys.
+func (s *section) IsKey() bool { return s.kind == keys.KindKey }
+
+var sections = []*section{
+	{
+		kind: keys.KindKey, path: "keys",
+		Plural: n("Keys"), Intro: n("Keys let programs use the API in the name of your organization."),
+		New: n("New key"), Empty: n("There are no keys yet."), None: n("No key matches."), One: n("1 key"), Many: n("%d keys"),
+		More: n("Your organization has more keys. These are the ones that are searched and ordered here."),
+		Made: n("Create key"), Issued: n("Your new key"), IssuedHint: n("Copy it now and keep it where only its program can read it. It is not shown again."), Secret: n("Key"),
+		ShowEnded: n("Show revoked keys"),
+		Edit:      n("Edit key"), Rotate: n("Rotate key"),
+		RotateHint: n("You get a new key with the name, scopes and settings of this one. During the overlap both work, so that nothing stops while you replace it."),
+		Overlap:    n("The old key works on for"),
+		End:        n("Revoke key"), Ending: n("Revoke"), Ended: n("Revoked"),
+		EndHint: n("From now on no request is let in with this key. This cannot be undone; to stop it for a while, pause it."),
+		Alone:   n("Revoke this key alone"), Family: n("Revoke this key and all that descends from it"),
+		Itself: n("This is the key that you are signed in with. You will be signed out."),
+		Sent:   n("This form was sent before. If it made a key, that is in the list, and is not shown again: if you did not keep it, revoke it and make another one."),
+		Paused: n("The key is paused."), Resumed: n("The key works again."), Changed: n("The key was changed."),
+	},
+	{
+		kind: keys.KindClient, path: "clients",
+		Plural: n("Clients"), Intro: n("Clients exchange an ID and a secret for access tokens that work for a short time (OAuth 2.0 client credentials)."),
+		New: n("New client"), Empty: n("There are no clients yet."), None: n("No client matches."), One: n("1 client"), Many: n("%d clients"),
+		More: n("Your organization has more clients. These are the ones that are searched and ordered here."),
+		Made: n("Create client"), Issued: n("Your new client secret"), IssuedHint: n("Copy it now and keep it where only its program can read it. It is not shown again."), Secret: n("Client secret"),
+		ShowEnded: n("Show deleted clients"),
+		Edit:      n("Edit client"), Rotate: n("New secret"),
+		RotateHint: n("The client gets a new secret and keeps its ID. During the overlap both secrets work, so that nothing stops while you replace it. Its tokens work on."),
+		Overlap:    n("The old secret works on for"),
+		End:        n("Delete client"), Ending: n("Delete"), Ended: n("Deleted"),
+		EndHint: n("From now on the client gets no tokens, and those that it has do not work. This cannot be undone; to stop it for a while, pause it."),
+		Alone:   n("Delete this client alone"), Family: n("Delete this client and all that descends from it"),
+		Itself: n("You are signed in with this client. You will be signed out."),
+		Sent:   n("This form was sent before. If it made a secret, that is not shown again: if you did not keep it, make another one."),
+		Paused: n("The client is paused."), Resumed: n("The client works again."), Changed: n("The client was changed."),
+	},
+}
+
+// sectionOf returns the section of a kind, or nil.
+func sectionOf(kind keys.Kind) *section {
+	for _, s := range sections {
+		if s.kind == kind {
+			return s
+		}
+	}
+	return nil
+}
+
+// newURL and searchURL return those of forms. They are not below that of the list,
+// where IDs are.
+func (h *Handler) newURL(s *section) string    { return h.opts.Path + "/new/" + s.path }
+func (h *Handler) searchURL(s *section) string { return h.opts.Path + "/search/" + s.path }
+
+// at returns the path of the list of a section, or with parts that of a page below
+// it.
+func (h *Handler) at(s *section, parts ...string) string {
+	p := h.opts.Path + "/" + s.path
+	for _, part := range parts {
+		p += "/" + url.PathEscape(part)
+	}
+	return p
+}

@@ -1,0 +1,347 @@
+package leaks_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/keys/leaks"
+	"github.com/claviger-auth/claviger/store/storetest"
+)
+
+const (
+	ours    = "true_positive"
+	notOurs = "false_positive"
+)
+
+// TestReport sends a report about credentials of every kind and state.
+func TestReport(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, leaks.Revoke)
+	good, revoked, paused, replaced := e.key(), e.key(), e.key(), e.key()
+	client, err := e.manager.Create(t.Context(), "acme", keys.Spec{Kind: keys.KindClient})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := e.manager.IssueToken(t.Context(), client.Record, client.Record.Scopes, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := e.manager.Rotate(t.Context(), "acme", replaced.Record.ID, keys.Rotation{Overlap: keys.Forever})
+	if err != nil {
+		t.Fatal(err)
+	}
+	yes := true
+	_, err1 := e.manager.Change(t.Context(), "acme", keys.KindKey, paused.Record.ID, keys.Change{Disabled: &yes})
+	err2 := e.manager.Revoke(t.Context(), "acme", keys.KindKey, revoked.Record.ID)
+	unknown, err3 := keys.MustFormat("key_", keys.Dotted, nil).New("")
+	if err := errors.Join(err1, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	nobodys := keys.MustFormat("key_", keys.Dotted, nil).Text(unknown).Reveal()
+	e.told()
+	texts := []string{
+		good.Text.Reveal(), token.Text.Reveal(), revoked.Text.Reveal(), paused.Text.Reveal(), replaced.Text.Reveal(),
+		nobodys, "junk", "", client.Text.Reveal(), good.Text.Reveal(),
+	}
+	body := report(texts...)
+	want := answer(
+		[2]string{texts[0], ours}, [2]string{texts[1], ours}, [2]string{texts[2], ours}, [2]string{texts[3], ours}, [2]string{texts[4], ours},
+		[2]string{texts[5], notOurs}, [2]string{texts[6], notOurs}, [2]string{texts[7], notOurs}, [2]string{texts[8], notOurs}, [2]string{texts[9], ours},
+	)
+	w := e.send(e.signedRequest(body))
+	if w.Code != 200 || w.Body.String() != want || w.Header().Get("Content-Type") != "application/json" {
+		t.Fatalf("%d %s\nwant %s", w.Code, w.Body, want)
+	}
+	events := slices.Clone(e.events)
+	if got := strings.Join(e.told(), " "); got != "revoked leaked revoked leaked leaked revoked leaked revoked leaked leaked" {
+		t.Errorf("events: %s", got)
+	}
+	for _, event := range events {
+		event.Time = time.Time{}
+		want := keys.Event{Type: keys.Leaked, Org: "acme", ID: event.ID, Kind: keys.KindKey}
+		switch event.ID {
+		case token.Record.ID:
+			want.Kind = keys.KindToken
+		case revoked.Record.ID:
+			want.Reason = keys.ReasonRevoked
+		case paused.Record.ID:
+			want.Reason = keys.ReasonPaused
+		case replaced.Record.ID:
+			want.ReplacedBy = next.Record.ID
+		case good.Record.ID: // is there twice: the second time it is revoked
+			want.Reason = event.Reason
+		}
+		if event.Type == keys.Leaked && event != want {
+			t.Errorf("%+v, want %+v", event, want)
+		}
+	}
+	for i, text := range texts[:5] {
+		if _, err := e.manager.Verifier().Verify(t.Context(), text); !errors.Is(err, keys.ErrRevoked) {
+			t.Errorf("credential %d after the report: %v", i, err)
+		}
+	}
+	if _, err := e.manager.Verifier().Verify(t.Context(), next.Text.Reveal()); err != nil {
+		t.Errorf("the successor of a leaked key: %v", err)
+	}
+	// The same report again changes nothing.
+	if w := e.send(e.signedRequest(body)); w.Code != 200 || w.Body.String() != want {
+		t.Errorf("again: %d %s", w.Code, w.Body)
+	}
+	if got := e.told(); slices.Contains(got, "revoked") {
+		t.Errorf("again: events %v", got)
+	}
+	if !strings.Contains(e.log.String(), "by=github:secret-scanning") {
+		t.Errorf("the log does not say who revoked:\n%s", &e.log)
+	}
+	for _, text := range texts {
+		if _, secret, ok := strings.Cut(text, "."); ok && strings.Contains(e.log.String(), secret) {
+			t.Error("the log has a secret")
+		}
+	}
+}
+
+// A report is no use of a credential, and does not come from the credential's networks.
+func TestReportIsNoUse(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, tell)
+	uses, err := keys.NewUses(e.faults, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manager, err := keys.NewManager(e.faults, &keys.Options{Uses: uses})
+	if err != nil {
+		t.Fatal(err)
+	}
+	networks, err := keys.ParseNetworks("10.0.0.0/8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	issued, err := manager.Create(t.Context(), "acme", keys.Spec{Networks: networks})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.handler, err = leaks.NewHandler(manager.Verifier(), leaks.PublicKeys{"one": &e.private.PublicKey}.Key, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	text := issued.Text.Reveal()
+	if w := e.send(e.signedRequest(report(text))); w.Body.String() != answer([2]string{text, ours}) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if last, err := manager.LastUses(t.Context(), issued.Record.ID); len(last) > 0 || err != nil {
+		t.Errorf("%v, %v", last, err)
+	}
+	if _, err := manager.Verifier().Verify(t.Context(), text); err != nil {
+		t.Errorf("without a policy: %v", err)
+	}
+}
+
+func TestPause(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, leaks.Pause)
+	key, over := e.key(), e.key()
+	client, err := e.manager.Create(t.Context(), "acme", keys.Spec{Kind: keys.KindClient})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err1 := e.manager.IssueToken(t.Context(), client.Record, client.Record.Scopes, time.Hour)
+	err2 := e.manager.Revoke(t.Context(), "acme", keys.KindKey, over.Record.ID)
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if w := e.send(e.signedRequest(report(key.Text.Reveal(), token.Text.Reveal(), over.Text.Reveal()))); w.Code != 200 {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+		for _, tt := range []struct {
+			text keys.Secret
+			want error
+		}{{key.Text, keys.ErrPaused}, {token.Text, keys.ErrRevoked}, {over.Text, keys.ErrRevoked}} {
+			if _, err := e.manager.Verifier().Verify(t.Context(), tt.text.Reveal()); err != tt.want {
+				t.Errorf("%v, want %v", err, tt.want)
+			}
+		}
+	}
+}
+
+// TestPolicySees checks what a policy is told, and that one failure of it does not
+// keep it from the other credentials.
+func TestPolicySees(t *testing.T) {
+	t.Parallel()
+	var found []leaks.Finding
+	failure := errors.New("mail is down")
+	e := newEnv(t, func(*keys.Manager) leaks.Policy {
+		return func(ctx context.Context, f leaks.Finding) error {
+			found = append(found, f)
+			if p, ok := keys.FromContext(ctx); !ok || p.Org != "acme" || p.ID != leaks.Reporter {
+				t.Errorf("the principal is %+v", p)
+			}
+			if len(found) == 1 {
+				return failure
+			}
+			return nil
+		}
+	})
+	a, b := e.key(), e.key()
+	w := e.send(e.signedRequest(report(a.Text.Reveal(), b.Text.Reveal())))
+	if w.Code != 503 || w.Header().Get("Retry-After") != "1" || strings.Contains(w.Body.String(), "mail") {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+	if !strings.Contains(e.log.String(), "mail is down") {
+		t.Errorf("log: %s", &e.log)
+	}
+	if len(found) != 2 {
+		t.Fatalf("%+v", found)
+	}
+	want := leaks.Finding{Org: "acme", ID: b.Record.ID, Kind: keys.KindKey, Type: "acme_key", URL: "https://example.com/file", Source: "commit"}
+	if found[1] != want {
+		t.Errorf("%+v, want %+v", found[1], want)
+	}
+	var errs []error
+	for _, event := range e.events {
+		if event.Type == keys.Leaked {
+			errs = append(errs, event.Err)
+		}
+	}
+	if len(errs) != 2 || errs[0] != failure || errs[1] != nil {
+		t.Errorf("events with %v", errs)
+	}
+}
+
+// While a store fails, nothing is called a false positive.
+func TestStoreFails(t *testing.T) {
+	t.Parallel()
+	for _, method := range []storetest.Method{storetest.Get, storetest.Update} {
+		e := newEnv(t, leaks.Revoke)
+		text := e.key().Text.Reveal()
+		e.faults.Fail(method, storetest.Always, errors.New("down"))
+		if w := e.send(e.signedRequest(report(text, text))); w.Code != 503 || strings.Contains(w.Body.String(), "positive") {
+			t.Errorf("%v: %d %s", method, w.Code, w.Body)
+		}
+		e.faults.Heal()
+		if w := e.send(e.signedRequest(report(text))); w.Body.String() != answer([2]string{text, ours}) {
+			t.Errorf("%v, healed: %d %s", method, w.Code, w.Body)
+		}
+	}
+}
+
+// Nothing is done about a report that is not GitHub's.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, leaks.Revoke)
+	text := e.key().Text.Reveal()
+	body := report(text)
+	with := func(header, value string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set(header, value) }
+	}
+	const id, signature = "Github-Public-Key-Identifier", "Github-Public-Key-Signature"
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := sign(t, e.private, body)
+	for _, tt := range []struct {
+		name   string
+		change func(*http.Request)
+		body   string
+		status int
+		code   string
+	}{
+		{"no signature", func(r *http.Request) { r.Header.Del(signature) }, body, 403, "invalid_signature"},
+		{"no identifier", func(r *http.Request) { r.Header.Del(id) }, body, 403, "invalid_signature"},
+		{"an empty identifier", with(id, ""), body, 403, "invalid_signature"},
+		{"an unknown identifier", with(id, "two"), body, 403, "invalid_signature"},
+		{"a long identifier", with(id, strings.Repeat("one", 100)), body, 403, "invalid_signature"},
+		{"two identifiers", func(r *http.Request) { r.Header.Add(id, "one") }, body, 403, "invalid_signature"},
+		{"two signatures", func(r *http.Request) { r.Header.Add(signature, good) }, body, 403, "invalid_signature"},
+		{"another key's signature", with(signature, sign(t, newKey(t), body)), body, 403, "invalid_signature"},
+		{"another curve's signature", with(signature, sign(t, p384, body)), body, 403, "invalid_signature"},
+		{"the signature of another body", with(signature, sign(t, e.private, body+" ")), body, 403, "invalid_signature"},
+		{"no base64", with(signature, "!"), body, 403, "invalid_signature"},
+		{"no ASN.1", with(signature, "AAAA"), body, 403, "invalid_signature"},
+		{"more after the signature", with(signature, strings.TrimRight(good, "=")+"AAAA"), body, 403, "invalid_signature"},
+		{"an empty body", nil, "", 400, "invalid_request"},
+		{"no JSON", nil, "junk", 400, "invalid_request"},
+		{"null", nil, "null", 400, "invalid_request"},
+		{"an object", nil, `{"token":"x"}`, 400, "invalid_request"},
+		{"a list of texts", nil, `["x"]`, 400, "invalid_request"},
+		{"a number for a token", nil, `[{"token":1}]`, 400, "invalid_request"},
+		{"two lists", nil, body + body, 400, "invalid_request"},
+		{"too large", nil, strings.Repeat(" ", 64<<10) + body, 413, "payload_too_large"},
+		{"GET", func(r *http.Request) { r.Method = "GET" }, body, 405, "method_not_allowed"},
+	} {
+		r := e.signedRequest(tt.body)
+		if tt.change != nil {
+			tt.change(r)
+		}
+		w := e.send(r)
+		if w.Code != tt.status || !strings.Contains(w.Body.String(), `"error":"`+tt.code+`"`) {
+			t.Errorf("%s: %d %s, want %d %s", tt.name, w.Code, w.Body, tt.status, tt.code)
+		}
+		if (w.Code == 405) != (w.Header().Get("Allow") == "POST") {
+			t.Errorf("%s: Allow %q", tt.name, w.Header().Get("Allow"))
+		}
+	}
+	if _, err := e.manager.Verifier().Verify(t.Context(), text); err != nil {
+		t.Errorf("the key after refused reports: %v", err)
+	}
+	if strings.Contains(e.log.String(), text) {
+		t.Error("the log has the key")
+	}
+	// What GitHub may add one day is passed over, and a report may be empty.
+	for body, want := range map[string]string{
+		strings.Replace(body, "{", `{"more":[1],`, 1): answer([2]string{text, ours}), "[]": "[]\n",
+	} {
+		if w := e.send(e.signedRequest(body)); w.Code != 200 || w.Body.String() != want {
+			t.Errorf("%s: %d %s", body, w.Code, w.Body)
+		}
+	}
+}
+
+// Public keys that cannot be had now are no reason to call a report forged.
+func TestPublicKeysFail(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, tell)
+	h, err := leaks.NewHandler(e.manager.Verifier(), func(context.Context, string) (*ecdsa.PublicKey, error) { return nil, errors.New("down") }, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, e.signedRequest(report("x")))
+	if w.Code != 503 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// A client that hangs up is no failure of the service.
+func TestClientGone(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, leaks.Revoke)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := e.signedRequest(report(e.key().Text.Reveal()))
+	if w := e.send(r.WithContext(ctx)); w.Code != 499 || strings.Contains(e.log.String(), "level=ERROR msg=\"a report") {
+		t.Errorf("%d %s\n%s", w.Code, w.Body, &e.log)
+	}
+}
+
+func TestNewHandlerChecks(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, tell)
+	key := leaks.PublicKeys{}.Key
+	_, err1 := leaks.NewHandler(nil, key, nil, nil)
+	_, err2 := leaks.NewHandler(e.manager.Verifier(), nil, nil, nil)
+	_, err3 := leaks.NewHandler(e.manager.Verifier(), key, nil, &leaks.Options{MaxBody: -1})
+	if err1 == nil || err2 == nil || err3 == nil {
+		t.Errorf("%v, %v, %v", err1, err2, err3)
+	}
+}

@@ -1,0 +1,50 @@
+package fiberguard_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net/http/httptest"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/middleware"
+	"github.com/claviger-auth/claviger/middleware/fiberguard"
+	"github.com/claviger-auth/claviger/ratelimit"
+	"github.com/claviger-auth/claviger/scopes"
+	"github.com/claviger-auth/claviger/store"
+	"github.com/gofiber/fiber/v3"
+)
+
+// A service with one route, for which a key needs a scope.
+func Example() {
+	db := new(store.Memory)
+	opts := &keys.Options{Catalog: scopes.MustCatalog(scopes.Scope{Name: "orders:read"})}
+	manager := must(keys.NewManager(db, opts))
+	limiter := must(ratelimit.NewLimiter(db, nil))
+	guard := must(middleware.NewGuard(manager.Verifier(), limiter, nil))
+
+	app := fiber.New()
+	app.Get("/orders", fiberguard.Wrap(guard.Require("orders:read")), func(c fiber.Ctx) error {
+		caller, _ := keys.FromContext(c.Context())
+		return c.SendString("orders of " + caller.Org)
+	})
+
+	key := must(manager.Create(context.Background(), "acme", keys.Spec{Scopes: []string{"orders:read"}}))
+	for _, authorization := range []string{"Bearer " + key.Text.Reveal(), "Bearer junk"} {
+		req := httptest.NewRequest("GET", "/orders", nil)
+		req.Header.Set("Authorization", authorization)
+		resp := must(app.Test(req))
+		fmt.Println(resp.StatusCode, resp.Header.Get("RateLimit"), string(must(io.ReadAll(resp.Body))))
+	}
+	// Output:
+	// 200 "default";r=599;t=1 orders of acme
+	// 401  {"error":"invalid_token","error_description":"The credential is not valid."}
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		log.Fatal(err)
+	}
+	return value
+}

@@ -1,0 +1,260 @@
+package fiberguard_test
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/middleware"
+	"github.com/claviger-auth/claviger/middleware/fiberguard"
+	"github.com/claviger-auth/claviger/middleware/guardtest"
+	"github.com/gofiber/fiber/v3"
+	"github.com/gofiber/fiber/v3/middleware/adaptor"
+	recovery "github.com/gofiber/fiber/v3/middleware/recover"
+)
+
+// handler is the handler of a route, as one writes it for fiber.
+func handler(route guardtest.Route) fiber.Handler {
+	return func(c fiber.Ctx) error {
+		ctx := c.Context()
+		if !route.Stream {
+			return route.Handle(ctx, func(text string) error {
+				_, err := c.WriteString(text)
+				return err
+			})
+		}
+		return c.SendStreamWriter(func(w *bufio.Writer) {
+			_ = route.Handle(ctx, func(text string) error {
+				if _, err := w.WriteString(text); err != nil {
+					return err
+				}
+				return w.Flush()
+			})
+		})
+	}
+}
+
+// listen serves an app, and returns the address.
+func listen(t testing.TB, app *fiber.App, network, address string) net.Addr {
+	t.Helper()
+	l, err := net.Listen(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- app.Listener(l, fiber.ListenConfig{DisableStartupMessage: true}) }()
+	t.Cleanup(func() {
+		if err := errors.Join(app.Shutdown(), <-ended); err != nil {
+			t.Error(err)
+		}
+	})
+	return l.Addr()
+}
+
+func start(wrap func(func(http.Handler) http.Handler) fiber.Handler) guardtest.Start {
+	return func(t testing.TB, routes []guardtest.Route) guardtest.Client {
+		app := fiber.New()
+		app.Use(recovery.New())
+		for _, route := range routes {
+			var chain []any
+			for _, m := range route.Middleware() {
+				chain = append(chain, wrap(m))
+			}
+			chain = append(chain, handler(route))
+			app.Get("/"+route.Name, chain[0], chain[1:]...)
+		}
+		addr := listen(t, app, "tcp", "127.0.0.1:0")
+		client := &http.Client{Transport: new(http.Transport)}
+		t.Cleanup(client.CloseIdleConnections) // before the server ends
+		return guardtest.HTTP(client, "http://"+addr.String())
+	}
+}
+
+func TestFiber(t *testing.T) {
+	t.Parallel()
+	guardtest.Test(t, start(fiberguard.Wrap), &guardtest.Options{Deaf: true})
+}
+
+// The adaptor of fiber loses the principal, and with it what was charged.
+func TestTheAdaptorIsFound(t *testing.T) {
+	t.Parallel()
+	broken := guardtest.Check(t, start(adaptor.HTTPMiddleware), &guardtest.Options{Deaf: true})
+	for _, name := range []string{"admits", "charges-once"} {
+		if !slices.Contains(broken, name) {
+			t.Errorf("%s is not found among %q", name, broken)
+		}
+	}
+}
+
+func do(t *testing.T, app *fiber.App, r *http.Request, key string) (*http.Response, string) {
+	t.Helper()
+	if key != "" {
+		r.Header.Set("Authorization", "Bearer "+key)
+	}
+	resp, err := app.Test(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+// Middleware in front sees who the caller was, and an error of the handler comes
+// through.
+func TestChain(t *testing.T) {
+	t.Parallel()
+	host := guardtest.New(t, nil, nil)
+	app := fiber.New()
+	var steps []string
+	app.Use(func(c fiber.Ctx) error {
+		err := c.Next()
+		p, found := keys.FromContext(c.Context())
+		also, _ := keys.FromContext(c)
+		if found != (p.Org == "acme") || also != p {
+			t.Errorf("%v, %+v, %+v", found, p, also)
+		}
+		steps = append(steps, "outer")
+		return err
+	})
+	app.Use(fiberguard.Wrap(host.Guard.Authenticated()))
+	app.Get("/", func(fiber.Ctx) error {
+		steps = append(steps, "handler")
+		return fiber.NewError(http.StatusTeapot, "short and stout")
+	})
+	for _, tt := range []struct {
+		key    string
+		status int
+		steps  string
+		body   string
+	}{
+		{host.Key("acme"), 418, "handler outer", "short and stout"},
+		{"", 401, "outer", `{"error":"unauthorized","error_description":"Send an API key or an access token as a Bearer credential in the Authorization header."}` + "\n"},
+	} {
+		steps = nil
+		resp, body := do(t, app, httptest.NewRequest("GET", "/", nil), tt.key)
+		if got := strings.Join(steps, " "); resp.StatusCode != tt.status || got != tt.steps || body != tt.body {
+			t.Errorf("%d %q, %s, want %+v", resp.StatusCode, body, got, tt)
+		}
+	}
+}
+
+// The options of a guard hold in fiber as well.
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	host := guardtest.New(t, nil, &middleware.Options{
+		Sources:          []middleware.Source{{Header: "X-API-Key"}, {Header: "Authorization", Scheme: "Bearer"}},
+		RemoveCredential: true, AllowPreflight: true, LegacyQuota: true,
+	})
+	app := fiber.New()
+	app.Use(fiberguard.Wrap(host.Guard.Authenticated()))
+	app.All("/", func(c fiber.Ctx) error {
+		p, _ := keys.FromContext(c.Context())
+		return c.SendString(p.Org + c.Get("Authorization") + c.Get("X-API-Key") + c.Get("X-Other"))
+	})
+	key := host.Key("acme")
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("X-API-Key", key)
+	r.Header.Set("X-Other", "+")
+	if resp, body := do(t, app, r, ""); body != "acme+" || resp.Header.Get("X-RateLimit-Limit") != "600" {
+		t.Errorf("%d %s %v", resp.StatusCode, body, resp.Header)
+	}
+	if resp, body := do(t, app, r, key); resp.StatusCode != 400 {
+		t.Errorf("in two fields: %d %s", resp.StatusCode, body)
+	}
+	preflight := httptest.NewRequest("OPTIONS", "/", nil)
+	preflight.Header.Set("Origin", "https://example.com")
+	preflight.Header.Set("Access-Control-Request-Method", "GET")
+	if resp, body := do(t, app, preflight, key); resp.StatusCode != 200 || body != "" {
+		t.Errorf("a preflight: %d %s", resp.StatusCode, body)
+	}
+}
+
+// An app can leave the names of fields as they came, which is no way around a guard,
+// nor for a credential past it.
+func TestNamesAsTheyCome(t *testing.T) {
+	t.Parallel()
+	host := guardtest.New(t, nil, &middleware.Options{RemoveCredential: true})
+	app := fiber.New(fiber.Config{DisableHeaderNormalizing: true})
+	app.Get("/", fiberguard.Wrap(host.Guard.Authenticated()), func(c fiber.Ctx) error {
+		return c.SendString(c.Get("authorization") + c.Get("Authorization") + "hello")
+	})
+	addr := listen(t, app, "tcp", "127.0.0.1:0")
+	line := "authorization: Bearer " + host.Key("acme") + "\r\n"
+	for fields, want := range map[string]string{
+		line: "hello", line + "Authorization: Bearer x\r\n": `{"error":"invalid_request","error_description":"The request has more than one credential."}` + "\n",
+	} {
+		conn, err := net.Dial("tcp", addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"+fields+"\r\n")
+		answer, err := io.ReadAll(conn)
+		if _, body, _ := strings.Cut(string(answer), "\r\n\r\n"); body != want {
+			t.Errorf("%q, %v, want %q", answer, err, want)
+		}
+		_ = conn.Close()
+	}
+}
+
+// A guard asks where a request comes from: the proxies that it trusts, one on a Unix
+// socket among them.
+func TestProxies(t *testing.T) {
+	t.Parallel()
+	proxies, err := middleware.NewProxies([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := guardtest.New(t, nil, &middleware.Options{Proxies: proxies})
+	networks, err := keys.ParseNetworks("198.51.100.0/24")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := host.Issue("acme", keys.Spec{Networks: networks}).Text.Reveal()
+	for _, network := range []string{"tcp", "unix"} {
+		app := fiber.New()
+		app.Get("/", fiberguard.Wrap(host.Guard.Authenticated()), func(c fiber.Ctx) error { return c.SendString("hello") })
+		address := "127.0.0.1:0"
+		if network == "unix" {
+			address = t.TempDir() + "/socket"
+		}
+		addr := listen(t, app, network, address)
+		for from, want := range map[string]string{
+			"198.51.100.7": "HTTP/1.1 200 OK\r\n", "203.0.113.7": "HTTP/1.1 403 Forbidden\r\n", "": "HTTP/1.1 403 Forbidden\r\n",
+		} {
+			conn, err := net.Dial(addr.Network(), addr.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Forwarded-For: "+from+"\r\nAuthorization: Bearer "+key+"\r\n\r\n")
+			if got, err := bufio.NewReader(conn).ReadString('\n'); got != want {
+				t.Errorf("%s from %q: %q, %v, want %q", network, from, got, err, want)
+			}
+			_ = conn.Close()
+		}
+	}
+}
+
+// Middleware that neither answers nor hands on is no way in.
+func TestSilentMiddleware(t *testing.T) {
+	t.Parallel()
+	app := fiber.New()
+	app.Use(fiberguard.Wrap(func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	}))
+	app.Get("/", func(c fiber.Ctx) error { return c.SendString("hello") })
+	if resp, body := do(t, app, httptest.NewRequest("GET", "/", nil), ""); resp.StatusCode != 500 || body != "" {
+		t.Errorf("%d %s", resp.StatusCode, body)
+	}
+}

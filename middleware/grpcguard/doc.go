@@ -1,0 +1,56 @@
+// Package grpcguard puts a [middleware.Guard] in front of the methods of a gRPC
+// server, and a credential into the calls of a client.
+//
+// # Servers
+//
+// A table says what each method needs. A method that is not in it is open to nobody:
+//
+//	auth, err := grpcguard.New(guard, grpcguard.Rules{
+//		"/shop.v1.Orders/List":         grpcguard.Require("orders:read"),
+//		"/shop.v1.Orders/Export":       grpcguard.Need(middleware.Need{All: []string{"export"}, Cost: 10}),
+//		"/shop.v1.Orders/Watch":        grpcguard.Authenticated(),
+//		"/grpc.health.v1.Health/Check": grpcguard.Public(),
+//	}, nil)
+//	srv := grpc.NewServer(auth.ServerOptions()...)
+//	shop.RegisterOrdersServer(srv, orders)
+//	err = auth.Check(srv) // names methods without a rule, and rules without a method
+//
+// Handlers find the caller with [keys.FromContext], and the state of the quota with
+// [middleware.FromContext], in the context that they get, or in that of their stream.
+//
+// A call goes through credential, network, limit and scope in this order, as a
+// request does, and a refusal has the same text. The credential is in the metadata
+// that the Sources of the guard name, "authorization" by default; its Proxies are
+// asked for the address. A refusal never reaches the handler. It has a code, and
+// details for programs, an ErrorInfo of the domain "claviger" and sometimes a
+// RetryInfo:
+//
+//	Unauthenticated    UNAUTHORIZED, INVALID_TOKEN, INVALID_REQUEST
+//	PermissionDenied   ADDRESS_NOT_ALLOWED, INSUFFICIENT_SCOPE (with "scope"), NO_RULE
+//	ResourceExhausted  RATE_LIMIT_EXCEEDED, with a RetryInfo
+//	Unavailable        TEMPORARILY_UNAVAILABLE, with a RetryInfo
+//	Canceled           CLIENT_GONE
+//
+// The fields about the quota, "ratelimit-policy" and "ratelimit", are in the header
+// of calls that are let in, and in the trailer of those that are not, with
+// "retry-after" if the limit is why.
+//
+// # Streams
+//
+// A stream is one call: it is charged once, whatever passes through it, and ends if
+// its credential is no good any more. Every [Options.Recheck] the credential, its
+// networks and its scopes are checked again, which costs nothing of the quota. Once it
+// is refused, the context of the stream has ended, and whatever the handler waits for,
+// a message to come or one to go, fails with the refusal. The handler should
+// return then; what it returns does not matter to the client, who gets the refusal.
+//
+// # Clients
+//
+// [Key] sends an API key with each call, and [Tokens] an access token that is fetched
+// when there is none, or when it is about to expire:
+//
+//	config := &clientcredentials.Config{ClientID: id, ClientSecret: secret, TokenURL: url}
+//	conn, err := grpc.NewClient(target,
+//		grpc.WithTransportCredentials(credentials.NewTLS(nil)),
+//		grpc.WithPerRPCCredentials(grpcguard.Tokens(config.TokenSource(ctx))))
+package grpcguard

@@ -1,0 +1,294 @@
+package grpcguard_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/middleware"
+	"github.com/claviger-auth/claviger/middleware/grpcguard"
+	"github.com/claviger-auth/claviger/middleware/guardtest"
+	"github.com/claviger-auth/claviger/scopes"
+	"github.com/claviger-auth/claviger/store/storetest"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+var options = &keys.Options{Catalog: scopes.MustCatalog(scopes.Scope{Name: "read"}, scopes.Scope{Name: "write"})}
+
+func TestGRPC(t *testing.T) {
+	t.Parallel()
+	guardtest.Test(t, start, &guardtest.Options{NotHTTP: true})
+}
+
+func newInterceptor(t testing.TB, g *middleware.Guard, rules grpcguard.Rules, opts *grpcguard.Options) *grpcguard.Interceptor {
+	t.Helper()
+	auth, err := grpcguard.New(g, rules, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return auth
+}
+
+// caller answers the organization of the caller.
+func caller(ctx context.Context) (string, error) {
+	p, found := keys.FromContext(ctx)
+	return fmt.Sprint(p.Org, " ", found), nil
+}
+
+// invoke calls a unary method with a key, or without one.
+func invoke(ctx context.Context, conn *grpc.ClientConn, name, key string, opts ...grpc.CallOption) (string, error) {
+	if key != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+key)
+	}
+	resp := new(wrapperspb.StringValue)
+	err := conn.Invoke(ctx, method(name), wrapperspb.String(""), resp, opts...)
+	return resp.Value, err
+}
+
+// What the table does not know is open to nobody, whatever the credential.
+func TestTable(t *testing.T) {
+	t.Parallel()
+	host := guardtest.New(t, options, nil)
+	auth := newInterceptor(t, host.Guard, grpcguard.Rules{
+		method("read"):   grpcguard.Require("read"),
+		method("either"): grpcguard.RequireAny("read", "write"),
+		method("any"):    grpcguard.Authenticated(),
+		method("public"): grpcguard.Public(),
+	}, nil)
+	s := newServer(auth.ServerOptions()...)
+	for _, name := range []string{"read", "either", "any", "public", "forgotten"} {
+		s.unary(name, caller)
+	}
+	s.stream("forgottenstream", func(grpc.ServerStream) error {
+		t.Error("the handler of a stream without a rule ran")
+		return nil
+	})
+	conn := s.serve(t)
+	reader, writer, none := host.Key("acme", "read"), host.Key("acme", "write"), host.Key("acme")
+	for _, tt := range []struct {
+		method, key string
+		want        string
+		code        codes.Code
+		reason      string
+	}{
+		{"read", reader, "acme true", codes.OK, ""},
+		{"read", writer, "", codes.PermissionDenied, "INSUFFICIENT_SCOPE"},
+		{"either", writer, "acme true", codes.OK, ""},
+		{"either", none, "", codes.PermissionDenied, "INSUFFICIENT_SCOPE"},
+		{"any", none, "acme true", codes.OK, ""},
+		{"any", "", "", codes.Unauthenticated, "UNAUTHORIZED"},
+		{"public", "", " false", codes.OK, ""},
+		{"public", "junk", " false", codes.OK, ""},
+		{"forgotten", reader, "", codes.PermissionDenied, "NO_RULE"},
+	} {
+		got, err := invoke(t.Context(), conn, tt.method, tt.key)
+		info, _ := detailsOf(err)
+		if got != tt.want || status.Code(err) != tt.code || info.GetReason() != tt.reason {
+			t.Errorf("%s: %q, %v, want %+v", tt.method, got, err, tt)
+		}
+	}
+	cs, err := conn.NewStream(t.Context(), &grpc.StreamDesc{ServerStreams: true}, method("forgottenstream"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cs.RecvMsg(new(wrapperspb.StringValue)); status.Code(err) != codes.PermissionDenied {
+		t.Error(err)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	host := guardtest.New(t, nil, nil)
+	s := newServer()
+	s.unary("known", caller)
+	s.unary("forgotten", caller)
+	s.stream("forgottenstream", nil)
+	s.RegisterService(&s.desc, nil)
+	rules := grpcguard.Rules{method("known"): grpcguard.Authenticated(), method("Known"): grpcguard.Authenticated()}
+	auth := newInterceptor(t, host.Guard, rules, nil)
+	rules[method("forgotten")] = grpcguard.Public() // too late
+	const want = `grpcguard: /test.Routes/forgotten has no rule
+grpcguard: /test.Routes/forgottenstream has no rule
+grpcguard: there is a rule for /test.Routes/Known, but no such method`
+	if err := auth.Check(s); err == nil || err.Error() != want {
+		t.Error(err)
+	}
+	delete(rules, method("Known"))
+	rules[method("forgottenstream")] = grpcguard.Public()
+	if err := newInterceptor(t, host.Guard, rules, nil).Check(s); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	t.Parallel()
+	host := guardtest.New(t, nil, nil)
+	if _, err := grpcguard.New(nil, nil, nil); err == nil {
+		t.Error("no guard went well")
+	}
+	for _, tt := range []struct {
+		name, method string
+		rule         grpcguard.Rule
+	}{
+		{"the zero rule", "/a.B/C", grpcguard.Rule{}},
+		{"a scope that is none", "/a.B/C", grpcguard.Require("a", "b c")},
+		{"one of several", "/a.B/C", grpcguard.RequireAny(`"`)},
+		{"a negative cost", "/a.B/C", grpcguard.Need(middleware.Need{Cost: -1})},
+		{"no name", "", grpcguard.Public()},
+		{"no slash in front", "a.B/C", grpcguard.Public()},
+		{"no service", "//C", grpcguard.Public()},
+		{"no method", "/a.B/", grpcguard.Public()},
+		{"a service alone", "/a.B", grpcguard.Public()},
+		{"a path", "/a.B/C/D", grpcguard.Public()},
+	} {
+		_, err := grpcguard.New(host.Guard, grpcguard.Rules{tt.method: tt.rule}, nil)
+		if err == nil || !strings.HasPrefix(err.Error(), "grpcguard: ") {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
+// What is told where: in the header of a call that is let in, once, and in the trailer
+// of one that is not.
+func TestMetadata(t *testing.T) {
+	t.Parallel()
+	host := guardtest.New(t, options, nil)
+	rules := grpcguard.Rules{
+		method("quick"): grpcguard.Authenticated(), method("early"): grpcguard.Authenticated(),
+		method("fails"): grpcguard.Authenticated(), method("both"): grpcguard.Require("read", "write"),
+	}
+	early := func(ctx context.Context) (string, error) {
+		return "", grpc.SendHeader(ctx, metadata.Pairs("own", "1"))
+	}
+	fails := func(context.Context) (string, error) { return "", status.Error(codes.NotFound, "") }
+	dial := func(opts *grpcguard.Options) *grpc.ClientConn {
+		s := newServer(newInterceptor(t, host.Guard, rules, opts).ServerOptions()...)
+		s.unary("quick", caller)
+		s.unary("early", early)
+		s.unary("fails", fails)
+		s.unary("both", caller)
+		return s.serve(t)
+	}
+	conn := dial(nil)
+	few := func() string {
+		return host.Issue(fmt.Sprint("org", host.Faults.Calls(storetest.Insert)), keys.Spec{RateLimit: 1}).Text.Reveal()
+	}
+	for _, tt := range []struct {
+		conn            *grpc.ClientConn
+		method          string
+		times           int
+		header, trailer string // "ratelimit"
+		own, retry      string
+	}{
+		{conn, "quick", 1, `"default";r=0;t=60`, "", "", ""},
+		{conn, "early", 1, `"default";r=0;t=60`, "", "1", ""},
+		{conn, "fails", 1, `"default";r=0;t=60`, "", "", ""},
+		{conn, "both", 1, "", `"default";r=0;t=60`, "", ""},
+		{conn, "quick", 2, "", `"default";r=0;t=60`, "", "60"},
+		{dial(&grpcguard.Options{OmitQuota: true}), "quick", 1, "", "", "", ""},
+		{dial(&grpcguard.Options{OmitQuota: true}), "quick", 2, "", `"default";r=0;t=60`, "", "60"},
+	} {
+		key := few()
+		var header, trailer metadata.MD
+		for range tt.times {
+			header, trailer = nil, nil
+			_, _ = invoke(t.Context(), tt.conn, tt.method, key, grpc.Header(&header), grpc.Trailer(&trailer))
+		}
+		for _, c := range []struct {
+			md         metadata.MD
+			name, want string
+		}{
+			{header, "ratelimit", tt.header},
+			{trailer, "ratelimit", tt.trailer},
+			{header, "own", tt.own},
+			{trailer, "retry-after", tt.retry},
+		} {
+			if got := strings.Join(c.md[c.name], " and "); got != c.want && !(c.name != "own" && near(got, c.want)) {
+				t.Errorf("%s, %d times: %s is %q, want %q", tt.method, tt.times, c.name, got, c.want)
+			}
+		}
+	}
+
+	var trailer metadata.MD
+	_, err := invoke(t.Context(), conn, "both", host.Key("acme", "read"), grpc.Trailer(&trailer))
+	info, _ := detailsOf(err)
+	if info.GetDomain() != "claviger" || info.GetMetadata()["scope"] != "read write" {
+		t.Errorf("%v, %v", err, info)
+	}
+	key := few()
+	_, _ = invoke(t.Context(), conn, "quick", key)
+	if _, err = invoke(t.Context(), conn, "quick", key); status.Code(err) != codes.ResourceExhausted {
+		t.Error(err)
+	}
+	if _, retry := detailsOf(err); retry < 50*time.Second || retry > time.Minute {
+		t.Errorf("retry after %v", retry)
+	}
+}
+
+// near reports whether a text has the number 60, and the other one a little less, as on
+// a machine that is slow.
+func near(got, want string) bool {
+	for n := 50; n < 60; n++ {
+		if got != "" && got == strings.Replace(want, "60", fmt.Sprint(n), 1) {
+			return true
+		}
+	}
+	return false
+}
+
+// Sources, Proxies and Failures of the guard hold, also on a Unix socket.
+func TestGuardOptions(t *testing.T) {
+	t.Parallel()
+	proxies, err := middleware.NewProxies([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := guardtest.New(t, options, &middleware.Options{
+		Proxies: proxies, Sources: []middleware.Source{{Header: "X-API-Key"}}, Failures: 2,
+	})
+	networks, err := keys.ParseNetworks("198.51.100.0/24")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := host.Issue("acme", keys.Spec{Networks: networks}).Text.Reveal()
+	dial := func(network, address string) *grpc.ClientConn {
+		s := newServer(newInterceptor(t, host.Guard, grpcguard.Rules{method("any"): grpcguard.Authenticated()}, nil).ServerOptions()...)
+		s.unary("any", caller)
+		l, err := net.Listen(network, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		target := l.Addr().String()
+		if network == "unix" {
+			target = "unix:" + target
+		}
+		return s.serveOn(t, l, target)
+	}
+	for _, conn := range []*grpc.ClientConn{dial("tcp", "127.0.0.1:0"), dial("unix", t.TempDir()+"/s")} {
+		call := func(from, key string) codes.Code {
+			ctx := metadata.AppendToOutgoingContext(t.Context(), "x-forwarded-for", from, "x-api-key", key)
+			_, err := invoke(ctx, conn, "any", "")
+			return status.Code(err)
+		}
+		if got := call("198.51.100.7", key); got != codes.OK {
+			t.Error(got)
+		}
+		if got := call("203.0.113.7", key); got != codes.PermissionDenied {
+			t.Error(got)
+		}
+		for _, want := range []codes.Code{codes.Unauthenticated, codes.Unauthenticated, codes.ResourceExhausted} {
+			if got := call("192.0.2."+fmt.Sprint(len(conn.Target())), "junk"); got != want {
+				t.Errorf("%v, want %v", got, want)
+			}
+		}
+	}
+}

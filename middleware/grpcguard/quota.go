@@ -1,0 +1,77 @@
+package grpcguard
+
+import (
+	"context"
+	"sync"
+
+	"github.com/claviger-auth/claviger/middleware"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+)
+
+// A quota is what the client is told in the header of a call. Metadata can be added to
+// a header but not replaced. So the outermost guard keeps the fields, guards inside of
+// it put theirs in their place, and they are set when the answer begins.
+type quota struct {
+	mu     sync.Mutex
+	fields metadata.MD
+}
+
+// quotaKey is the key of the *quota among the values of a context.
+type quotaKey struct{}
+
+// quotaOf returns the quota that a guard outside keeps, or nil.
+func quotaOf(ctx context.Context) *quota {
+	q, _ := ctx.Value(quotaKey{}).(*quota)
+	return q
+}
+
+// tell makes the fields of a those that the client is told.
+func (c *call) tell(a *middleware.Access) {
+	told := fields(a)
+	if outer := quotaOf(c.ctx); outer != nil {
+		outer.put(told)
+		return
+	}
+	c.quota = &quota{fields: told}
+	c.ctx = context.WithValue(c.ctx, quotaKey{}, c.quota)
+	if t := grpc.ServerTransportStreamFromContext(c.ctx); t != nil {
+		c.ctx = grpc.NewContextWithServerTransportStream(c.ctx, &transport{t, c.quota})
+	}
+}
+
+func (q *quota) put(fields metadata.MD) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.fields = fields
+}
+
+// take returns the fields to the first who asks.
+func (q *quota) take() metadata.MD {
+	if q == nil {
+		return nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	fields := q.fields
+	q.fields = nil
+	return fields
+}
+
+// end sets the fields at the end of a call whose answer has not begun.
+func (q *quota) end(ctx context.Context) {
+	if fields := q.take(); len(fields) > 0 {
+		_ = grpc.SetHeader(ctx, fields) // which fails if the client has gone
+	}
+}
+
+// A transport sets the fields when a handler sends the header itself, with
+// grpc.SendHeader.
+type transport struct {
+	grpc.ServerTransportStream
+	quota *quota
+}
+
+func (t *transport) SendHeader(md metadata.MD) error {
+	return t.ServerTransportStream.SendHeader(metadata.Join(t.quota.take(), md))
+}

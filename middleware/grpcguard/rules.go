@@ -1,0 +1,107 @@
+package grpcguard
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/claviger-auth/claviger/middleware"
+	"github.com/claviger-auth/claviger/scopes"
+	"google.golang.org/grpc"
+)
+
+// Rules say for each method what a call of it needs. Their names are whole, such as
+// "/shop.v1.Orders/List". Generated code has them as constants, such as
+// shop.Orders_List_FullMethodName.
+type Rules map[string]Rule
+
+// A Rule is what a call of a method needs. The zero Rule is none, and refused by
+// [New].
+type Rule struct {
+	access access
+	need   middleware.Need
+}
+
+// access says who may call a method.
+type access uint8
+
+const (
+	unset access = iota
+	guarded
+	public
+)
+
+// Require is the rule of methods for which a credential must hold all scopes that are
+// named.
+func Require(first string, more ...string) Rule {
+	return Rule{guarded, middleware.Need{All: names(first, more)}}
+}
+
+// RequireAny is like [Require], but one of the scopes is enough.
+func RequireAny(first string, more ...string) Rule {
+	return Rule{guarded, middleware.Need{Any: names(first, more)}}
+}
+
+// Authenticated is the rule of methods for which any good credential will do.
+func Authenticated() Rule { return Rule{access: guarded} }
+
+// Need is the rule of methods with a cost of their own, or that need both all of some
+// scopes and any of others.
+func Need(n middleware.Need) Rule {
+	n.All, n.Any = slices.Clone(n.All), slices.Clone(n.Any)
+	return Rule{guarded, n}
+}
+
+// Public is the rule of methods that are open to everybody. No credential is looked
+// at, and the handler finds no principal.
+func Public() Rule { return Rule{access: public} }
+
+func names(first string, more []string) []string { return append([]string{first}, more...) }
+
+// validate returns nil if r can be the rule of a method.
+func (r *Rule) validate(method string) error {
+	if service, name, ok := strings.Cut(strings.TrimPrefix(method, "/"), "/"); !ok ||
+		method[0] != '/' || service == "" || name == "" || strings.Contains(name, "/") {
+		return fmt.Errorf("grpcguard: %q is not the whole name of a method", method)
+	}
+	if r.access == unset {
+		return fmt.Errorf("grpcguard: the rule of %s is the zero Rule", method)
+	}
+	for _, name := range slices.Concat(r.need.All, r.need.Any) {
+		if !scopes.Valid(name) {
+			return fmt.Errorf("grpcguard: %q, which %s needs, is not a scope token", name, method)
+		}
+	}
+	if r.need.Cost < 0 {
+		return fmt.Errorf("grpcguard: the cost of %s is negative", method)
+	}
+	return nil
+}
+
+// Check compares the rules with the methods that are registered at a server, a
+// [*grpc.Server]. It returns an error that names all methods without a rule, and all
+// rules without a method, and nil if there are none. Call it when everything is
+// registered, so that a mistake shows at start-up.
+func (i *Interceptor) Check(server interface {
+	GetServiceInfo() map[string]grpc.ServiceInfo
+},
+) error {
+	var errs []error
+	without := maps.Clone(i.rules)
+	for service, info := range server.GetServiceInfo() {
+		for _, m := range info.Methods {
+			method := "/" + service + "/" + m.Name
+			if _, found := i.rules[method]; !found {
+				errs = append(errs, fmt.Errorf("grpcguard: %s has no rule", method))
+			}
+			delete(without, method)
+		}
+	}
+	for method := range without {
+		errs = append(errs, fmt.Errorf("grpcguard: there is a rule for %s, but no such method", method))
+	}
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(errs...)
+}

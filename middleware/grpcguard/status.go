@@ -1,0 +1,55 @@
+package grpcguard
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys/httpjson"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
+)
+
+// domain is that of all details.
+const domain = "claviger"
+
+// statusOf returns a refusal as the error of a call.
+func statusOf(r httpjson.Refusal) error {
+	var about map[string]string
+	if r.Scope != "" {
+		about = map[string]string{"scope": r.Scope}
+	}
+	return newStatus(codeOf(r.Status), r.Description, strings.ToUpper(r.Code), about, r.RetryAfter)
+}
+
+// codeOf returns the code that stands for a status of HTTP.
+func codeOf(status int) codes.Code {
+	switch status {
+	case http.StatusBadRequest, http.StatusUnauthorized:
+		return codes.Unauthenticated
+	case http.StatusForbidden:
+		return codes.PermissionDenied
+	case http.StatusTooManyRequests:
+		return codes.ResourceExhausted
+	case httpjson.StatusClientGone:
+		return codes.Canceled
+	}
+	return codes.Unavailable
+}
+
+// newStatus returns a status with its details. A retryAfter of 0 seconds is none.
+func newStatus(code codes.Code, text, reason string, about map[string]string, retryAfter int64) error {
+	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: reason, Domain: domain, Metadata: about}}
+	if retryAfter > 0 {
+		wait := time.Duration(retryAfter) * time.Second
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
+	}
+	s := status.New(code, text)
+	if detailed, err := s.WithDetails(details...); err == nil { // as it is for valid text
+		s = detailed
+	}
+	return s.Err()
+}

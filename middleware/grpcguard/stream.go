@@ -1,0 +1,133 @@
+package grpcguard
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+)
+
+// mostSilent is how often in a row a check may say nothing about a credential, since the
+// store does not answer, before its stream ends.
+const mostSilent = 3
+
+// Stream is a [grpc.StreamServerInterceptor].
+func (i *Interceptor) Stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	c, err := i.admit(ss.Context(), info.FullMethod)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(c.ctx)
+	defer cancel(nil)
+	s := &stream{ServerStream: ss, ctx: ctx, quota: c.quota}
+	if c.again != nil && i.opts.Recheck > 0 {
+		s.ended = make(chan struct{})
+		go func() {
+			if err := i.watch(ctx, c.again); err != nil {
+				s.reason = err
+				close(s.ended)
+				cancel(err)
+			}
+		}()
+	}
+	err = handler(srv, s)
+	if fields := s.quota.take(); len(fields) > 0 {
+		_ = ss.SetHeader(fields) // which fails if the client has gone
+	}
+	if refused := s.refusal(); refused != nil {
+		return refused
+	}
+	return err
+}
+
+// watch checks the credential of a stream again and again, until it is refused or the
+// stream has ended. It returns the refusal, or nil.
+func (i *Interceptor) watch(ctx context.Context, again func() error) error {
+	ticker := time.NewTicker(i.opts.Recheck)
+	defer ticker.Stop()
+	silent := 0
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		err := again()
+		switch status.Code(err) {
+		case codes.OK:
+			silent = 0
+		case codes.Canceled:
+			return nil
+		case codes.Unavailable, codes.ResourceExhausted: // by failures of the address
+			if silent++; silent == mostSilent {
+				return err
+			}
+		default:
+			return err
+		}
+	}
+}
+
+// A stream is one whose handler finds the principal, and that may end before its
+// handler does.
+type stream struct {
+	grpc.ServerStream
+	ctx   context.Context
+	quota *quota
+
+	ended  chan struct{} // closed when the credential is refused; nil if it is never checked again
+	reason error         // set before that
+}
+
+func (s *stream) Context() context.Context { return s.ctx }
+
+// SendHeader sends the fields about the quota too.
+func (s *stream) SendHeader(md metadata.MD) error {
+	return s.ServerStream.SendHeader(metadata.Join(s.quota.take(), md))
+}
+
+func (s *stream) SendMsg(m any) error {
+	if fields := s.quota.take(); len(fields) > 0 {
+		if err := s.ServerStream.SetHeader(fields); err != nil {
+			return err
+		}
+	}
+	return s.unlessEnded(func() error { return s.ServerStream.SendMsg(m) })
+}
+
+func (s *stream) RecvMsg(m any) error {
+	return s.unlessEnded(func() error { return s.ServerStream.RecvMsg(m) })
+}
+
+// refusal returns why the stream has ended, or nil.
+func (s *stream) refusal() error {
+	select {
+	case <-s.ended: // never, if it is nil
+		return s.reason
+	default:
+		return nil
+	}
+}
+
+// unlessEnded makes a call that may wait for the client, and returns the refusal in
+// place of its result if the stream ends meanwhile. The call itself ends when the handler
+// has returned. As grpc asks, nobody may change a message that was given to it.
+func (s *stream) unlessEnded(call func() error) error {
+	if s.ended == nil {
+		return call()
+	}
+	if err := s.refusal(); err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() { done <- call() }()
+	select {
+	case err := <-done:
+		return err
+	case <-s.ended:
+		return s.reason
+	}
+}

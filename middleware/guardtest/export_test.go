@@ -1,0 +1,4 @@
+package guardtest
+
+// Fails runs a test and reports whether it failed.
+var Fails = fails

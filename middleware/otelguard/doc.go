@@ -1,0 +1,49 @@
+// Package otelguard reports to OpenTelemetry what becomes of requests, and how the
+// stores behind them do. It needs the API of OpenTelemetry alone; which exporter
+// there is, the host decides.
+//
+//	t, err := otelguard.New(provider, nil) // a metric.MeterProvider
+//	manager, err := keys.NewManager(t.Records(db), &keys.Options{Hook: t.Event})
+//	limiter, err := ratelimit.NewLimiter(t.Limits(db), &ratelimit.Options{Hook: t.LimiterFailure})
+//	guard, err := middleware.NewGuard(manager.Verifier(), limiter, &middleware.Options{Hook: t.Event})
+//	handler, err := oauth.NewHandler(server, issuer, &oauth.HandlerOptions{Hook: t.Event})
+//
+// With a cache of records, leases of quota or uses:
+//
+//	cache, err := keys.NewCache(t.Records(db), nil)
+//	_, err = t.ObserveCache(cache)
+//	leases, err := ratelimit.NewLeases(t.Limits(db), nil)
+//	_, err = t.ObserveLeases(leases)
+//	_, err = t.ObserveUses(uses)
+//
+// # Metrics
+//
+//	claviger.requests             requests by claviger.outcome and claviger.kind
+//	claviger.replaced_uses        requests with a key that has a successor
+//	claviger.limit.decisions      verified requests by claviger.outcome: admitted or refused
+//	claviger.limit.failures       decisions that the limiter made without its store, by claviger.space
+//	claviger.changes              credentials made and changed, by claviger.change, claviger.kind and claviger.outcome
+//	claviger.store.call.duration  seconds that calls of stores take, by claviger.call and claviger.outcome
+//	claviger.cache.lookups        checks by claviger.outcome: hit, miss, or lapse (the cache was not in use)
+//	claviger.cache.records        records held
+//	claviger.feed.failures        polls of the feed of changes that failed
+//	claviger.feed.age             seconds since the last poll that was answered began
+//	claviger.leases.decisions     requests decided without a trip to the store, by claviger.outcome
+//	claviger.leases.trips         trips to the store
+//	claviger.uses.dropped         uses that were dropped for want of room
+//
+// The outcome of a request is "accepted", or the reason why it was refused, one of
+// the constants such as [keys.ReasonExpired]. The kind is "key", "token", "client", or
+// "none" if nobody is known. No attribute of a metric is a name, an ID or an address:
+// there are as few series as this page says.
+//
+// The file dashboard.json is a dashboard of these metrics for Grafana, over
+// Prometheus.
+//
+// # Spans
+//
+// The span of a request, which the instrumentation of the framework has begun, gets
+// the attributes claviger.outcome and claviger.kind, and if the credential is known
+// claviger.org and claviger.id, its public ID. With an error behind a refusal, it gets
+// that as an event. No secret is among them.
+package otelguard

@@ -1,0 +1,280 @@
+package otelguard_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/ratelimit"
+	"github.com/claviger-auth/claviger/store"
+	"github.com/claviger-auth/claviger/store/storetest"
+	"github.com/google/go-cmp/cmp"
+)
+
+// A store that is measured keeps the contract, as one that is not.
+func TestMeasuredStoreKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	o, _ := newTelemetry(t, nil)
+	storetest.TestRecords(t, func(testing.TB) keys.Store { return o.Records(storetest.NewFaults(new(store.Memory))) },
+		&storetest.Options[keys.Store]{Race: 10 * time.Millisecond})
+}
+
+// Each set of optional interfaces is kept, and none is made up.
+func TestOptionalInterfaces(t *testing.T) {
+	t.Parallel()
+	o, _ := newTelemetry(t, nil)
+	m := storetest.NewFaults(new(store.Memory))
+	f := &feedStore{Store: m}
+	type (
+		s = keys.Store
+		u = keys.UseStore
+		c = keys.CountStore
+		g = keys.OrgStore
+		d = keys.Feed
+	)
+	for _, of := range []keys.Store{
+		struct{ s }{m},
+		struct {
+			s
+			u
+		}{m, m},
+		struct {
+			s
+			c
+		}{m, m},
+		struct {
+			s
+			g
+		}{m, m},
+		struct {
+			s
+			d
+		}{m, f},
+		struct {
+			s
+			u
+			c
+		}{m, m, m},
+		struct {
+			s
+			u
+			g
+		}{m, m, m},
+		struct {
+			s
+			u
+			d
+		}{m, m, f},
+		struct {
+			s
+			c
+			g
+		}{m, m, m},
+		struct {
+			s
+			c
+			d
+		}{m, m, f},
+		struct {
+			s
+			g
+			d
+		}{m, m, f},
+		struct {
+			s
+			u
+			c
+			g
+		}{m, m, m, m},
+		struct {
+			s
+			u
+			c
+			d
+		}{m, m, m, f},
+		struct {
+			s
+			u
+			g
+			d
+		}{m, m, m, f},
+		struct {
+			s
+			c
+			g
+			d
+		}{m, m, m, f},
+		struct {
+			s
+			u
+			c
+			g
+			d
+		}{m, m, m, m, f},
+	} {
+		got := o.Records(of)
+		if diff := cmp.Diff(interfaces(of), interfaces(got)); diff != "" || got == of {
+			t.Error(diff)
+		}
+	}
+}
+
+// interfaces returns the names of the optional interfaces that a store has.
+func interfaces(s keys.Store) []string {
+	var names []string
+	if _, is := s.(keys.UseStore); is {
+		names = append(names, "UseStore")
+	}
+	if _, is := s.(keys.CountStore); is {
+		names = append(names, "CountStore")
+	}
+	if _, is := s.(keys.OrgStore); is {
+		names = append(names, "OrgStore")
+	}
+	if _, is := s.(keys.Feed); is {
+		names = append(names, "Feed")
+	}
+	return names
+}
+
+// An interface of package keys that this package does not know would be hidden.
+func TestNoInterfaceIsForgotten(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../../keys/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, name := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			if spec, is := n.(*ast.TypeSpec); is && spec.Name.IsExported() && !strings.HasSuffix(name, "_test.go") {
+				if _, is := spec.Type.(*ast.InterfaceType); is {
+					names = append(names, spec.Name.Name)
+				}
+			}
+			return true
+		})
+	}
+	slices.Sort(names)
+	if diff := cmp.Diff([]string{"CountStore", "Feed", "OrgStore", "Store", "UseStore"}, names); diff != "" {
+		t.Errorf("the interfaces of package keys have changed: does Records keep them?\n%s", diff)
+	}
+}
+
+// What is fast because of its type stays what it is.
+func TestFastStoresAreLeftAlone(t *testing.T) {
+	o, r := newTelemetry(t, nil)
+	m := new(store.Memory)
+	cache, err := keys.NewCache(&feedStore{Store: m}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leases, err := ratelimit.NewLeases(storetest.NewFaults(m), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []keys.Store{m, cache, nil} {
+		if got := o.Records(s); got != s {
+			t.Errorf("%T became %T", s, got)
+		}
+	}
+	for _, s := range []ratelimit.Store{m, &m.Memory, leases, nil} {
+		if got := o.Limits(s); got != s {
+			t.Errorf("%T became %T", s, got)
+		}
+	}
+	manager, err := keys.NewManager(o.Records(m), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	issued, err := manager.Create(t.Context(), "acme", keys.Spec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := issued.Text.Reveal()
+	if n := testing.AllocsPerRun(10, func() { _, _ = manager.Verifier().Verify(context.Background(), text) }); n != 0 {
+		t.Errorf("a check allocates %v times", n)
+	}
+	if got := r.all(); len(got) != 0 {
+		t.Errorf("%v", got)
+	}
+}
+
+// Every call is reported under its name, with what came of it and how long it took.
+func TestCalls(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o, r := newTelemetry(t, nil)
+		faults := storetest.NewFaults(new(store.Memory))
+		ctx := t.Context()
+		news := new(feedStore)
+		news.down.Store(&keys.ErrNotAnnounced)
+		s := o.Records(struct {
+			keys.Store
+			keys.UseStore
+			keys.CountStore
+			keys.OrgStore
+			keys.Feed
+		}{faults, faults, faults, faults, news})
+		l := o.Limits(faults)
+		canceled, cancel := context.WithCancel(ctx)
+		cancel()
+		limit := ratelimit.MustPerMinute(1)
+		release := faults.Block(storetest.List)
+		slow, stop := context.WithTimeout(ctx, 3*time.Second)
+		defer stop()
+		faults.Fail(storetest.Update, 1, fmt.Errorf("wrapped: %w", keys.ErrConflict))
+		faults.Fail(storetest.Sweep, 1, errors.New("down"))
+		faults.Fail(storetest.Orgs, 1, errors.ErrUnsupported)
+		for _, call := range []func(){
+			func() { _ = s.Insert(ctx, keys.Record{}) },
+			func() { _, _, _ = s.Get(ctx, "x") },
+			func() { _ = s.Update(ctx, keys.Record{}) },
+			func() { _, _ = s.List(slow, keys.Query{}) },
+			func() { _, _ = s.Sweep(ctx, time.Now(), 1) },
+			func() { _ = s.(keys.UseStore).NoteUses(ctx, nil) },
+			func() { _, _ = s.(keys.UseStore).LastUses(canceled, []string{"x"}) },
+			func() { _, _ = s.(keys.CountStore).Count(ctx, "acme", keys.KindKey, time.Now(), 1) },
+			func() { _, _ = s.(keys.OrgStore).Orgs(ctx, "", 1) },
+			func() { _ = s.(keys.Feed).Announce(ctx, "x", time.Second) },
+			func() { _ = s.(keys.Feed).Withdraw(ctx, "x") },
+			func() { _, _ = s.(keys.Feed).MarkIdle(ctx, time.Second) },
+			func() { _, _ = s.(keys.Feed).Poll(ctx, "x", "") },
+			func() { _, _ = s.(keys.Feed).LongestLease(ctx) },
+			func() { _, _ = l.Take(ctx, ratelimit.Bucket{Space: "org", Name: "acme"}, limit, time.Now(), 1) },
+			func() { _, _ = l.Take(ctx, ratelimit.Bucket{Space: "org", Name: "acme"}, limit, time.Now(), 2) },
+		} {
+			call()
+		}
+		release()
+		want := make(map[string]int64)
+		for _, text := range []string{
+			"insert invalid", "get not_found", "update conflict", "list timeout", "sweep error", "note_uses ok",
+			"last_uses canceled", "count ok", "orgs unsupported", "announce ok", "withdraw ok", "mark_idle ok",
+			"poll not_announced", "longest_lease ok", "take ok", "take invalid",
+		} {
+			name, outcome, _ := strings.Cut(text, " ")
+			want["claviger.store.call.duration claviger.call="+name+" claviger.outcome="+outcome] = 1
+		}
+		if diff := cmp.Diff(want, r.all()); diff != "" {
+			t.Error(diff)
+		}
+		if got := r.last["claviger.store.call.duration claviger.call=list claviger.outcome=timeout"]; got != 3 {
+			t.Errorf("a call of 3 s took %v", got)
+		}
+	})
+}

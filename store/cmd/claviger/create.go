@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+
+	"github.com/claviger-auth/claviger/keys"
+)
+
+// createCommand makes keys or clients.
+func createCommand(kind keys.Kind) command {
+	return command{
+		name: "create", brief: "make a " + string(kind) + ", and print its secret once",
+		setup: func(fs *flag.FlagSet) action {
+			spec := keys.Spec{Kind: kind}
+			org := fs.String("org", "", "`name` of the organization; needed")
+			fs.StringVar(&spec.Label, "label", "", "`text` for people")
+			scopes := (*list)(&spec.Scopes)
+			fs.Var(scopes, "scopes", "`names` of the scopes to grant, with commas between them")
+			fs.IntVar(&spec.RateLimit, "rate-limit", 0, "`requests` a minute (default that of the host)")
+			fs.StringVar(&spec.Environment, "environment", "", "`name` of the environment (default the host's first)")
+			fs.Var((*lifetime)(&spec.Lifetime), "expires-in", "`time` from now until it ends, such as 90d (default forever)")
+			networks := fs.String("networks", "", "`networks` from which it may be used, with commas between them (default all)")
+			fs.StringVar(&spec.Metadata, "metadata", "", "`text` of the host's own; a JSON object if it uses package keyshttp")
+			if kind == keys.KindClient {
+				fs.Var((*lifetime)(&spec.TokenLifetime), "token-lifetime", "`time` that its tokens live (default the host's)")
+			}
+			return func(ctx context.Context, s *session, _ []string) (err error) {
+				if *org == "" {
+					return usageError("-org is missing")
+				}
+				if spec.Networks, err = parseNetworks(*networks); err != nil {
+					return err
+				}
+				if err := s.openAsHost(ctx, "create"); err != nil {
+					return err
+				}
+				spec.CreatedBy = s.actor()
+				issued, err := s.manager.Create(ctx, *org, spec)
+				if err != nil {
+					return explained(err)
+				}
+				return s.printSecret(issued, "made by "+s.actor())
+			}
+		},
+	}
+}
+
+// parseNetworks reads the value of the flag -networks.
+func parseNetworks(text string) (keys.Networks, error) {
+	var names list
+	_ = names.Set(text)
+	networks, err := keys.NetworksFromStrings(names...)
+	if err != nil {
+		return keys.Networks{}, usageError("-networks: %v", err)
+	}
+	return networks, nil
+}
+
+// printSecret prints what was just made: its secret alone on standard output, for
+// a file or a variable, and the rest on standard error. With -json all is one
+// object. It is the only place that prints secrets.
+func (s *session) printSecret(issued keys.Issued, how string) error {
+	rec := issued.Record
+	secret := issued.Text.Reveal()
+	var err error
+	if s.json {
+		err = s.printJSON(view{Record: rec, secret: secret})
+	} else {
+		what := "The key is shown this once:"
+		if rec.Kind == keys.KindClient {
+			what = "Its secret is shown this once:"
+		}
+		fmt.Fprintf(s.stderr, "%s %s of %s, %s. %s\n", rec.Kind, rec.ID, plain(rec.Org), how, what)
+		_, err = fmt.Fprintln(s.stdout, secret)
+	}
+	if err != nil {
+		return fmt.Errorf("the %s %s is good, but its secret could not be written: %w; revoke it, or rotate it again", rec.Kind, rec.ID, err)
+	}
+	return nil
+}

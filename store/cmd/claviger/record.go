@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+)
+
+// state returns in a word whether a credential is good.
+func state(rec *keys.Record, now time.Time) string {
+	switch {
+	case rec.Revoked():
+		return "revoked"
+	case rec.Expired(now):
+		return "expired"
+	case rec.Disabled():
+		return "paused"
+	case rec.ReplacedBy != "":
+		return "replaced"
+	}
+	return "live"
+}
+
+// A view is a record as it is printed: without its digests, and with what no
+// record has.
+type view struct {
+	keys.Record
+	lastUse time.Time
+	secret  string // the whole key, or the secret of a client, if it was just made
+}
+
+// MarshalJSON gives the promised JSON of the record without "digest" and
+// "previous", and with "state", "last_used_at" if a use is known, and "secret" if
+// it was just made.
+func (v view) MarshalJSON() ([]byte, error) {
+	rec := v.Record
+	rec.Digest, rec.Previous = keys.Digest{}, keys.Digest{}
+	out, err := rec.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	more, err := json.Marshal(struct {
+		State   string `json:"state"`
+		LastUse string `json:"last_used_at,omitempty"`
+		Secret  string `json:"secret,omitempty"`
+	}{state(&rec, time.Now()), milliseconds(v.lastUse), v.secret})
+	if err != nil {
+		return nil, err
+	}
+	return append(append(out[:len(out)-1], ','), more[1:]...), nil
+}
+
+// milliseconds returns a time as records write it in JSON.
+func milliseconds(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+// views adds to records when they were last used.
+func (s *session) views(ctx context.Context, records ...keys.Record) ([]view, error) {
+	ids := make([]string, len(records))
+	for i := range records {
+		ids[i] = records[i].ID
+	}
+	uses, err := s.manager.LastUses(ctx, ids...)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]view, len(records))
+	for i := range records {
+		views[i] = view{Record: records[i], lastUse: uses[records[i].ID]}
+	}
+	return views, nil
+}
+
+// printRecord prints all of a record but its digests.
+func (s *session) printRecord(ctx context.Context, rec keys.Record) error {
+	views, err := s.views(ctx, rec)
+	if err != nil {
+		return err
+	}
+	if s.json {
+		return s.printJSON(views[0])
+	}
+	t := newTable(s.stdout)
+	defer t.end()
+	views[0].describe(t)
+	for _, other := range []struct{ what, id string }{{"Replaces", rec.Replaces}, {"Replaced by", rec.ReplacedBy}} {
+		if other.id == "" {
+			continue
+		}
+		uses, err := s.manager.LastUses(ctx, other.id)
+		if err != nil {
+			return err
+		}
+		last := "last used " + instant(uses[other.id])
+		if uses[other.id].IsZero() {
+			last = "no use known"
+		}
+		t.pair(other.what, other.id+" ("+last+")")
+	}
+	return nil
+}
+
+// describe writes what the record itself says.
+func (v *view) describe(t *table) {
+	t.pair("ID", v.ID)
+	t.pair("Kind", string(v.Kind))
+	t.pair("Organization", v.Org)
+	t.pair("State", state(&v.Record, time.Now()))
+	t.pair("Client", v.Parent)
+	t.pair("Label", v.Label)
+	t.pair("Environment", v.Environment)
+	t.row("Scopes", v.Scopes.String())
+	t.row("Requests a minute", limit(&v.Record))
+	t.pair("Token lifetime", durationText(v.TokenLifetime))
+	t.pair("Networks", strings.Join(v.Networks.Strings(), " "))
+	t.pair("Metadata", v.Metadata)
+	t.pair("Made by", v.CreatedBy)
+	t.pair("Created", instant(v.CreatedAt))
+	t.pair("Expires", instant(v.ExpiresAt))
+	t.pair("Paused", instant(v.DisabledAt))
+	t.pair("Revoked", instant(v.RevokedAt))
+	t.pair("Old secret ends", instant(v.PreviousExpiresAt))
+	t.pair("Last used", instant(v.lastUse))
+	t.pair("Version", strconv.FormatInt(v.Version, 10))
+}
+
+// limit returns the requests per minute that a record says.
+func limit(rec *keys.Record) string {
+	if rec.RateLimit == 0 {
+		return "plan"
+	}
+	return strconv.Itoa(rec.RateLimit)
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+
+	"github.com/claviger-auth/claviger/keys"
+)
+
+// revokeCommand ends a credential, or it and all that was made by it.
+func revokeCommand(kind keys.Kind) command {
+	return command{
+		name: "revoke", args: "ID", page: byID, brief: "end a " + noun(kind) + ", at once and forever",
+		setup: func(fs *flag.FlagSet) action {
+			descendants := fs.Bool("descendants", false, "also end what was made by it, and by that, and so on")
+			return func(ctx context.Context, s *session, args []string) error {
+				if err := s.open(ctx); err != nil {
+					return err
+				}
+				rec, err := s.record(ctx, kind, args[0])
+				if err != nil {
+					return err
+				}
+				if *descendants {
+					return s.revokeDescendants(ctx, rec)
+				}
+				if err := s.manager.Revoke(ctx, rec.Org, rec.Kind, rec.ID); err != nil {
+					return explained(err)
+				}
+				return s.printRevoked(rec.Org, rec.ID, 1)
+			}
+		},
+	}
+}
+
+func (s *session) revokeDescendants(ctx context.Context, rec keys.Record) error {
+	if rec.Kind == keys.KindToken {
+		return usageError("tokens make nothing; leave out -descendants")
+	}
+	if err := s.confirm(fmt.Sprintf("End %s of %s, and everything that was made by it?", rec.ID, rec.Org)); err != nil {
+		return err
+	}
+	n, err := s.manager.RevokeDescendants(ctx, rec.Org, rec.Kind, rec.ID)
+	if err != nil && n == 0 {
+		return explained(err)
+	}
+	return errors.Join(s.printRevoked(rec.Org, rec.ID, n), explained(err))
+}
+
+// printRevoked says what was ended. An empty ID stands for the organization.
+func (s *session) printRevoked(org, id string, n int) error {
+	if s.json {
+		return s.printJSON(struct {
+			Org     string `json:"org"`
+			ID      string `json:"id,omitempty"`
+			Revoked int    `json:"revoked"`
+		}{org, id, n})
+	}
+	if id == "" || n != 1 {
+		_, err := fmt.Fprintf(s.stdout, "revoked: %s of %s\n", count(n, "credential"), plain(org))
+		return err
+	}
+	_, err := fmt.Fprintf(s.stdout, "revoked: %s of %s\n", id, plain(org))
+	return err
+}
+
+// count returns a number with a noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return number(n) + " " + noun + "s"
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+)
+
+// rotateCommand gives a key a successor, or a client a new secret.
+func rotateCommand(kind keys.Kind) command {
+	return command{
+		name: "rotate", args: "ID", page: byID, brief: "give a " + noun(kind) + " a new secret, and print that once",
+		setup: func(fs *flag.FlagSet) action {
+			overlap, life := lifetime(-1), lifetime(0)
+			fs.Var(&overlap, "overlap", "`time` that the old secret stays good; 0 ends it at once (default for a key forever, until it is revoked; for a client 1d)")
+			if kind != keys.KindClient {
+				fs.Var(&life, "expires-in", "`time` from now until the new key ends (default as long as the old one had)")
+			}
+			return func(ctx context.Context, s *session, args []string) error {
+				if err := s.openAsHost(ctx, "rotate"); err != nil {
+					return err
+				}
+				rec, err := s.record(ctx, kind, args[0])
+				if err != nil {
+					return err
+				}
+				return s.rotate(ctx, rec, time.Duration(overlap), time.Duration(life))
+			}
+		},
+	}
+}
+
+// rotate rotates a key or a client. A negative overlap is the default one.
+func (s *session) rotate(ctx context.Context, rec keys.Record, overlap, life time.Duration) error {
+	var issued keys.Issued
+	var err error
+	var how string
+	switch {
+	case rec.Kind == keys.KindToken:
+		return usageError("tokens are not rotated; their client gets new ones")
+	case rec.Kind == keys.KindClient:
+		if overlap < 0 {
+			overlap = 24 * time.Hour
+		}
+		if life != 0 || overlap == keys.Forever {
+			return usageError("a client has two secrets for a time only, and keeps its end: use -overlap with a time, and no -expires-in")
+		}
+		how = "with a new secret"
+		issued, err = s.manager.RotateSecret(ctx, rec.Org, rec.ID, overlap)
+	default:
+		if overlap < 0 {
+			overlap = keys.Forever
+		}
+		how = "in place of " + rec.ID
+		issued, err = s.manager.Rotate(ctx, rec.Org, rec.ID, keys.Rotation{Overlap: overlap, Lifetime: life, CreatedBy: s.actor()})
+	}
+	if !settled(err) {
+		return explained(err)
+	}
+	if overlap > 0 {
+		how += fmt.Sprintf(", which stays good for %s at most", durationText(overlap))
+	}
+	return errors.Join(s.printSecret(issued, how), explained(err))
+}

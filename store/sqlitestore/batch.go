@@ -1,0 +1,35 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+)
+
+// A batch is the transaction of a call of Batch.
+type batch struct {
+	store *Store
+	tx    *sql.Tx
+}
+
+// batchKey is where a context has a *batch.
+type batchKey struct{}
+
+// Batch makes one transaction of what f inserts, as [keys.BatchStore] says. So it
+// waits for the disk once. Nobody else writes meanwhile.
+func (s *Store) Batch(ctx context.Context, f func(ctx context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.transact(ctx, s.db, func(tx *sql.Tx) error {
+		return f(context.WithValue(ctx, batchKey{}, &batch{s, tx}))
+	})
+}
+
+// batchOf returns the transaction of the batch that a call with ctx belongs to, or
+// nil.
+func (s *Store) batchOf(ctx context.Context) *sql.Tx {
+	if b, ok := ctx.Value(batchKey{}).(*batch); ok && b.store == s {
+		return b.tx
+	}
+	return nil
+}
