@@ -42,16 +42,13 @@ func TestAddressInContext(t *testing.T) {
 	if refused != want {
 		t.Errorf("the hook found %v, want %v", refused, want)
 	}
-	a, err := e.guard.Check(request(e.good), middleware.Need{})
-	if got := keys.AddressFromContext(middleware.NewContext(t.Context(), a)); err != nil || got != want {
-		t.Errorf("after Check the context has %v, %v", got, err)
+	text, _ := middleware.Bearer(e.wrong.Header["Authorization"])
+	refused = netip.Addr{}
+	ctx := context.WithValue(t.Context(), unknownKey{}, "value")
+	if _, err := e.guard.CheckText(ctx, text, want, middleware.Need{}); err == nil || refused != want {
+		t.Errorf("the hook of CheckText found %v, %v", refused, err)
 	}
-	text, _ := middleware.Bearer(e.good.Header["Authorization"])
-	a, err = e.guard.CheckText(t.Context(), text, want, middleware.Need{})
-	if got := keys.AddressFromContext(middleware.NewContext(t.Context(), a)); err != nil || got != want {
-		t.Errorf("after CheckText the context has %v, %v", got, err)
-	}
-	// An Access of no guard has none, and hides none.
+	// An Access hides no address.
 	outer := keys.NewAddressContext(t.Context(), want)
 	if got := keys.AddressFromContext(middleware.NewContext(outer, middleware.Access{})); got != want {
 		t.Errorf("with the zero Access the context has %v", got)

@@ -94,7 +94,7 @@ func (g *Guard) check(r *http.Request, rule *rule, a *Access) error {
 // tells the hook.
 func (g *Guard) decide(q *request, rule *rule, a *Access) error {
 	now := time.Now()
-	a.guard, a.from, a.outer = g, q.from, accessOf(q.ctx)
+	a.guard, a.outer = g, accessOf(q.ctx)
 	err := g.examine(q, rule, now, a)
 	if err != nil && httpjson.ClientGone(q.ctx) && answerTo(err).answer == unavailable {
 		err = fmt.Errorf("%w: %w", ErrClientGone, err)
