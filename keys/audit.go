@@ -53,7 +53,8 @@ func (m *Manager) Chains(ctx context.Context, org string) ([]Chain, error) {
 // Entries iterates over the entries of a chain of an organization whose positions
 // come after the given one, in ascending order. It does not verify them. Positions
 // have no gap, so the last n entries are those after Chain.Last.Seq-n. An error ends
-// the iteration; it is as for [Manager.Chains].
+// the iteration; it is as for [Manager.Chains], or wraps [ErrTampered] if positions do
+// not ascend.
 func (m *Manager) Entries(ctx context.Context, org, chain string, after int64) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		after := after // the iterator may be used again
@@ -65,7 +66,7 @@ func (m *Manager) Entries(ctx context.Context, org, chain string, after int64) i
 			}
 			for _, e := range page {
 				if e.Seq <= after { // which would never end
-					yield(Entry{}, corrupt(ctx, "entries that are out of order"))
+					yield(Entry{}, &TamperError{org, chain, e.Seq, "stands where it does not belong"})
 					return
 				}
 				if after = e.Seq; !yield(e, nil) {
