@@ -38,8 +38,9 @@
 // processes share.
 //
 // Some more interfaces are optional: a [keys.UseStore] keeps when credentials were
-// last used, a [keys.CountStore] counts, and a [keys.OrgStore] lists organizations. A store
-// that holds another one in a field hides those methods unless it has them itself.
+// last used, a [keys.CountStore] counts, a [keys.OrgStore] lists organizations, and a
+// [keys.TrailStore] keeps who did what. A store that holds another one in a field hides
+// those methods unless it has them itself.
 //
 // Package storetest checks every rule, and names the one that is broken. It also
 // has benchmarks that are the same for every store:

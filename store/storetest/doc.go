@@ -20,7 +20,8 @@
 // gets a store of its own. A failure says what the contract wants, why, and what
 // the store did instead. A clause that makes no sense after another one failed is
 // skipped. So one defect is reported once, under the name of the rule that it
-// breaks. The clauses of [keys.UseStore], [keys.CountStore], [keys.OrgStore] and
+// breaks. The clauses of [keys.UseStore], [keys.CountStore], [keys.OrgStore],
+// [keys.TrailStore] and
 // [keys.Feed] are judged if the store has their methods.
 //
 // [Options] tell the kit more. With Second it opens another handle on the same
