@@ -56,7 +56,8 @@ func (a Actor) Environments() []string {
 
 // confirm looks at the principal again after a write, and calls undo if its
 // credential has ended or if check does not pass any more. Of a change it takes the
-// record before and after; of something new neither.
+// record before and after; of something new neither. A change that was undone is
+// settled like any other: caches may have seen what it gave.
 func (a Actor) confirm(ctx context.Context, before, after *Record, check func(*maker) error, undo func(ctx context.Context) error) error {
 	p, err := a.m.look(ctx, a.p)
 	if before != nil && a.p.Kind != "" && before.ID == a.p.LastingID() && (err == nil || err == ErrCallerEnded) {
@@ -68,9 +69,13 @@ func (a Actor) confirm(ctx context.Context, before, after *Record, check func(*m
 	if err == nil {
 		return nil
 	}
-	ctx, cancel := cleanUp(ctx)
+	clean, cancel := cleanUp(ctx)
 	defer cancel()
-	return errors.Join(err, undo(ctx))
+	failed := undo(clean)
+	if before != nil {
+		failed = a.m.everywhere(ctx, failed)
+	}
+	return errors.Join(err, failed)
 }
 
 // itself is for a principal that has changed its own lasting credential: it

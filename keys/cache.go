@@ -75,8 +75,9 @@ type CacheOptions struct {
 // that run at different speed. A node that is cut off stops to use its cache by
 // itself. It goes by the monotonic clock and by the wall clock, whichever says
 // that more time has passed, since the monotonic clock stands still while a
-// machine sleeps. A virtual machine that is stopped with both of its clocks uses
-// its cache for up to T when it wakes: there is no remedy for that.
+// machine sleeps. There are two cases without a remedy, in which a cache is used
+// for up to T after the machine wakes: a virtual machine that is stopped with both
+// of its clocks, and a machine whose wall clock is set back while it sleeps.
 //
 // A Cache is safe for concurrent use.
 type Cache struct {
@@ -89,6 +90,7 @@ type Cache struct {
 	began  atomic.Pointer[reading] // when the last poll that was answered began; nil if the cache is not in use
 	run    atomic.Uint64           // the number of the announcement
 	polled atomic.Uint64           // the number of the last poll whose answer has been carried out
+	reads  atomic.Uint64           // of the store, by checks
 	lapses atomic.Uint64           // checks while the cache was not in use
 	failed atomic.Uint64           // polls that failed
 
@@ -113,14 +115,14 @@ type cacheShard struct {
 // the zero CacheOptions. The error says what is wrong.
 func NewCache(store Store, opts *CacheOptions) (*Cache, error) {
 	feed, ok := store.(Feed)
+	_, cached := store.(interface{ behind() Feed })
 	switch {
 	case store == nil:
 		return nil, errors.New("keys: NewCache needs a store")
+	case cached:
+		return nil, errors.New("keys: a cache over a cache would keep no promise")
 	case !ok:
 		return nil, errors.New("keys: the store has no feed of changes, so it can have no cache")
-	}
-	if _, is := store.(*Cache); is {
-		return nil, errors.New("keys: a cache over a cache would keep no promise")
 	}
 	if opts == nil {
 		opts = new(CacheOptions)
@@ -146,6 +148,9 @@ func NewCache(store Store, opts *CacheOptions) (*Cache, error) {
 	}
 	return c, nil
 }
+
+// behind returns the feed of the store. It also marks structs that embed a Cache.
+func (c *Cache) behind() Feed { return c.feed }
 
 // usable reports whether records in the table may be used at a moment.
 func (c *Cache) usable(now reading) bool {
@@ -192,6 +197,7 @@ func (s *cacheShard) get(id string) *Record {
 // read reads a record from the store, and keeps it.
 func (c *Cache) read(ctx context.Context, id string) (rec, parent *Record, err error) {
 	noted := c.polled.Load() // before the store is asked
+	c.reads.Add(1)
 	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
 	r, p, err := c.store.Get(ctx, id)
@@ -288,13 +294,14 @@ type CacheStats struct {
 	Hits    uint64        // checks that were served without the store
 	Misses  uint64        // checks of a record that was not held
 	Lapses  uint64        // checks while the cache was not in use
+	Reads   uint64        // of records by checks, which share them if they miss one at once
 	Failed  uint64        // polls that failed
 	Age     time.Duration // since the last poll that was answered began; -1 if none was
 }
 
 // Stats returns the figures of c, for metrics.
 func (c *Cache) Stats() CacheStats {
-	stats := CacheStats{Lapses: c.lapses.Load(), Failed: c.failed.Load(), Age: -1}
+	stats := CacheStats{Lapses: c.lapses.Load(), Reads: c.reads.Load(), Failed: c.failed.Load(), Age: -1}
 	if p := c.began.Load(); p != nil {
 		stats.Age = c.clock().since(*p)
 	}

@@ -111,3 +111,75 @@ func TestNothingIsDoneBeforeAnOverlapIsKnown(t *testing.T) {
 type mute struct{ quiet }
 
 func (*mute) LongestLease(context.Context) (time.Duration, error) { return 0, errDown }
+
+func TestNewCache(t *testing.T) {
+	t.Parallel()
+	s := &quiet{Store: newEnv(t, nil).store}
+	for _, tt := range []struct {
+		name string
+		opts *keys.CacheOptions
+		ok   bool
+	}{
+		{"nil", nil, true},
+		{"zero", &keys.CacheOptions{}, true},
+		{"the shortest lease", &keys.CacheOptions{Lease: keys.MinLease}, true},
+		{"the longest lease", &keys.CacheOptions{Lease: keys.MaxLease}, true},
+		{"too short a lease", &keys.CacheOptions{Lease: keys.MinLease - time.Millisecond}, false},
+		{"too long a lease", &keys.CacheOptions{Lease: keys.MaxLease + time.Millisecond}, false},
+		{"not whole milliseconds", &keys.CacheOptions{Lease: time.Second + 1}, false},
+		{"a negative lease", &keys.CacheOptions{Lease: -time.Second}, false},
+		{"a negative bound", &keys.CacheOptions{MaxRecords: -1}, false},
+		{"a negative timeout", &keys.CacheOptions{Timeout: -1}, false},
+	} {
+		if cache, err := keys.NewCache(s, tt.opts); (err == nil) != tt.ok || (cache != nil) != tt.ok {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
+// TestCacheIsBounded checks many more keys than a cache may hold.
+func TestCacheIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		cache := inUse(t, &quiet{Store: env.faults}, &keys.CacheOptions{MaxRecords: 128})
+		_, verifier := env.on(cache, nil)
+		for range 1000 {
+			if _, err := verifier.Verify(t.Context(), env.create(keys.Spec{}).Text.Reveal()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := cache.Stats().Records; n < 64 || n > 128 {
+			t.Errorf("%d records are held", n)
+		}
+	})
+}
+
+// TestRunOnce runs a cache while it runs, and again when it has stopped.
+func TestRunOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		s := &quiet{Store: env.faults}
+		cache, err := keys.NewCache(s, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- cache.Run(ctx) }()
+			synctest.Wait()
+			if err := cache.Run(ctx); err == nil {
+				t.Error("a cache runs twice")
+			}
+			if s.lease != keys.DefaultLease || cache.Stats().Age != 0 {
+				t.Errorf("announced %v, %+v", s.lease, cache.Stats())
+			}
+			cancel()
+			if err := <-done; err != nil || s.lease != 0 || cache.Stats().Age != -1 {
+				t.Errorf("%v, announced %v, %+v", err, s.lease, cache.Stats())
+			}
+		}
+	})
+}

@@ -19,7 +19,10 @@ var (
 
 // A Feed is what a [Store] offers to the caches of all processes that share it:
 // the changes of records, and a place where caches announce themselves. It is
-// optional; a store without it can have no [Cache].
+// optional; a store without it can have no [Cache]. A store that wraps another one
+// must have the methods of a Feed if that has them, as a struct has that embeds a
+// store of a concrete type: a manager over a store without them does not wait for
+// the caches of others.
 //
 // A Feed keeps no clock. Announcements stay until somebody takes them back, and
 // the rules of [Cache] are what makes them safe.

@@ -53,6 +53,9 @@ func TestChangeOfEachField(t *testing.T) {
 	}
 	fields := reflect.TypeFor[keys.Change]()
 	for field := range fields.Fields() {
+		if field.Name == "Version" { // which is a condition, and changes nothing
+			continue
+		}
 		if len(cases[field.Name]) == 0 {
 			t.Errorf("%s is not tried", field.Name)
 		}

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/claviger-auth/claviger/keys"
 )
@@ -56,7 +57,8 @@ func TestMissesAreShared(t *testing.T) {
 		env := newEnv(t, nil)
 		key := env.create(admin)
 		s := &slowStore{quiet: quiet{Store: env.faults}, gate: make(chan struct{})}
-		_, verifier := env.on(inUse(t, s, nil), nil)
+		cache := inUse(t, s, nil)
+		_, verifier := env.on(cache, nil)
 		var all sync.WaitGroup
 		for range 100 {
 			all.Go(func() {
@@ -68,8 +70,8 @@ func TestMissesAreShared(t *testing.T) {
 		synctest.Wait()
 		close(s.gate)
 		all.Wait()
-		if s.reads != 1 {
-			t.Errorf("%d reads", s.reads)
+		if got := cache.Stats(); s.reads != 1 || got.Reads != 1 || got.Misses != 100 || got.Records != 1 {
+			t.Errorf("%d reads, and %+v", s.reads, got)
 		}
 	})
 }
@@ -106,6 +108,35 @@ func TestStoresThatPanic(t *testing.T) {
 		s.panic = false
 		if _, err := verifier.Verify(t.Context(), key.Text.Reveal()); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestOldReadsAreNotJoined checks a key while a read of it takes longer than the
+// lease: all that come later wait for one more read.
+func TestOldReadsAreNotJoined(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		key := env.create(admin)
+		s := &slowStore{quiet: quiet{Store: env.faults}, gate: make(chan struct{})}
+		_, verifier := env.on(inUse(t, s, &keys.CacheOptions{Timeout: time.Minute}), nil)
+		var all sync.WaitGroup
+		check := func() {
+			if _, err := verifier.Verify(t.Context(), key.Text.Reveal()); err != nil {
+				t.Error(err)
+			}
+		}
+		all.Go(check)
+		time.Sleep(keys.DefaultLease) // on the test's own clock
+		for range 100 {
+			all.Go(check)
+		}
+		synctest.Wait()
+		close(s.gate)
+		all.Wait()
+		if s.reads != 2 {
+			t.Errorf("%d reads", s.reads)
 		}
 	})
 }

@@ -39,8 +39,8 @@ func (m *Manager) Settle(ctx context.Context) error {
 // settleTime returns how long a change takes to be everywhere. The error is
 // ErrUncommitted or wraps ErrUnavailable.
 func (m *Manager) settleTime(ctx context.Context) (time.Duration, error) {
-	feed, ok := m.store.store.(Feed)
-	if !ok {
+	feed := feedOf(m.store.store)
+	if feed == nil {
 		return 0, nil
 	}
 	bounded, cancel := m.store.context(ctx)
@@ -53,6 +53,16 @@ func (m *Manager) settleTime(ctx context.Context) (time.Duration, error) {
 		return 0, answer(ctx, err)
 	}
 	return settleTime(lease), nil
+}
+
+// feedOf returns the feed of a store, or nil. A struct that embeds a [Cache] has that
+// of the store behind the cache.
+func feedOf(s Store) Feed {
+	if cached, ok := s.(interface{ behind() Feed }); ok {
+		return cached.behind()
+	}
+	feed, _ := s.(Feed)
+	return feed
 }
 
 // everywhere settles after a change that went well, and returns the error of the
@@ -78,5 +88,5 @@ func (m *Manager) overlap(ctx context.Context, d time.Duration) (time.Duration, 
 	if err != nil && !errors.Is(err, ErrUncommitted) {
 		return 0, err
 	}
-	return d + wait, nil
+	return min(d, Forever-1-wait) + wait, nil
 }

@@ -58,8 +58,13 @@
 // requests, which carry no credential; [Options.AllowPreflight] is for hosts
 // that answer them in the handler. Access logs belong outside too; an
 // [Options.Hook] sees the context of the request, and so can tell an outer log who
-// the caller was. Routers that are not built on net/http call Check, and
-// [Guard.Refuse] if it returns an error.
+// the caller was.
+//
+// Routers that take middleware of net/http, such as chi and echo, take that of a
+// Guard. For gin, fiber and gRPC there are the modules middleware/ginguard,
+// middleware/fiberguard and middleware/grpcguard, and for OpenTelemetry
+// middleware/otelguard. Others call Check, and [Guard.Refuse] if it returns an
+// error. Package middleware/guardtest checks that nothing gets around a Guard then.
 //
 // # Behind nginx
 //

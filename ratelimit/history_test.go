@@ -318,3 +318,18 @@ func TestHistories(t *testing.T) {
 		t.Error("the histories are dull")
 	}
 }
+
+// TestBrokenHistories plays histories in which a rule is broken whose breach exceeds
+// no limit. It is found all the same: a request is refused that could be admitted.
+func TestBrokenHistories(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(300) {
+		wrong := ""
+		synctest.Test(t, func(t *testing.T) { wrong = play(seed, broken{anyCost: true}).wrong })
+		if wrong != "" {
+			t.Logf("history %d: %s", seed, wrong)
+			return
+		}
+	}
+	t.Error("that a refusal is remembered for cheaper requests is not noticed")
+}

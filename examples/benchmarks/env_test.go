@@ -36,6 +36,7 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	stopRedis()
+	stopPostgres()
 	os.Exit(code)
 }
 

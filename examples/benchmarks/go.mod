@@ -5,12 +5,14 @@ go 1.26.0
 require (
 	github.com/auth0/go-jwt-middleware/v3 v3.0.0
 	github.com/claviger-auth/claviger v0.0.0
+	github.com/claviger-auth/claviger/store/pgstore v0.0.0
 	github.com/claviger-auth/claviger/store/redisstore v0.0.0
 	github.com/didip/tollbooth/v8 v8.0.1
 	github.com/go-chi/httprate v0.16.1
 	github.com/go-chi/jwtauth/v5 v5.3.3
 	github.com/go-oauth2/oauth2/v4 v4.5.4
 	github.com/go-redis/redis_rate/v10 v10.0.1
+	github.com/jackc/pgx/v5 v5.12.0
 	github.com/openshift/osin v1.0.1
 	github.com/ory/fosite v0.49.0
 	github.com/redis/go-redis/v9 v9.23.0
@@ -49,6 +51,9 @@ require (
 	github.com/hashicorp/golang-lru v0.5.4 // indirect
 	github.com/hashicorp/hcl v1.0.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
+	github.com/jackc/pgpassfile v1.0.0 // indirect
+	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
+	github.com/jackc/puddle/v2 v2.2.3 // indirect
 	github.com/klauspost/cpuid/v2 v2.4.0 // indirect
 	github.com/lestrrat-go/blackmagic v1.0.4 // indirect
 	github.com/lestrrat-go/dsig v1.0.0 // indirect
@@ -128,5 +133,6 @@ require (
 
 replace (
 	github.com/claviger-auth/claviger => ../..
+	github.com/claviger-auth/claviger/store/pgstore => ../../store/pgstore
 	github.com/claviger-auth/claviger/store/redisstore => ../../store/redisstore
 )

@@ -21,7 +21,10 @@ type session struct {
 
 // newSession starts a server for h on the loopback interface and connects to
 // it.
-func newSession(tb testing.TB, h http.Handler) *session {
+func newSession(tb testing.TB, h http.Handler) *session { return newSessions(tb, h, 1)[0] }
+
+// newSessions is newSession with several connections.
+func newSessions(tb testing.TB, h http.Handler, n int) (sessions []*session) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
@@ -36,12 +39,15 @@ func newSession(tb testing.TB, h http.Handler) *session {
 		_ = srv.Close()
 		<-done
 	})
-	conn, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", l.Addr().String())
-	if err != nil {
-		tb.Fatal(err)
+	for range n {
+		conn, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", l.Addr().String())
+		if err != nil {
+			tb.Fatal(err)
+		}
+		tb.Cleanup(func() { _ = conn.Close() })
+		sessions = append(sessions, &session{conn, bufio.NewReader(conn)})
 	}
-	tb.Cleanup(func() { _ = conn.Close() })
-	return &session{conn, bufio.NewReader(conn)}
+	return sessions
 }
 
 // wireRequest returns the bytes of a request with a credential.

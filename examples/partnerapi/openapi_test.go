@@ -194,9 +194,13 @@ func newCase(t *testing.T, o operation) *statusCase {
 	case slices.Contains([]string{"issueToken", "revokeToken", "introspect"}, o.ID):
 		id, secret := c.client(c.admin, "")
 		c.kind = "application/x-www-form-urlencoded"
-		c.body = url.Values{
-			"grant_type": {"client_credentials"}, "client_id": {id}, "client_secret": {secret}, "token": {c.token(id, secret)},
-		}.Encode()
+		form := url.Values{"client_id": {id}, "client_secret": {secret}}
+		if o.ID == "issueToken" {
+			form.Set("grant_type", "client_credentials")
+		} else {
+			form.Set("token", c.token(id, secret))
+		}
+		c.body = form.Encode()
 	}
 	if o.bearer() {
 		c.header.Set("Authorization", "Bearer "+c.admin)

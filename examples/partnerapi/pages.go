@@ -63,6 +63,9 @@ func (p *pages) register(mux interface {
 ) {
 	p.Register(mux, p.signedIn)
 	sameOrigin := http.NewCrossOriginProtection()
+	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		httpjson.Refuse(w, r, p.WriteError, httpjson.Refusal{Status: http.StatusForbidden, Code: "cross_origin"})
+	}))
 	httpjson.Register(mux, p.WriteError,
 		httpjson.Route{Pattern: "GET " + signInPath, Handler: http.HandlerFunc(p.signInForm)},
 		httpjson.Route{Pattern: "POST " + signInPath, Handler: sameOrigin.Handler(p.signIn())},
@@ -127,7 +130,7 @@ func (p *pages) writeSignIn(w http.ResponseWriter, r *http.Request, status int, 
 // of ours.
 func nextPage(r *http.Request) string {
 	next := r.FormValue("next")
-	if bare, _, _ := strings.Cut(next, "?"); strings.HasPrefix(bare, pagesPath+"/") && path.Clean(bare) == strings.TrimSuffix(bare, "/") {
+	if bare, _, _ := strings.Cut(next, "?"); strings.HasPrefix(bare, pagesPath+"/") && path.Clean(bare) == strings.TrimSuffix(bare, "/") && !strings.ContainsAny(bare, `%\`) {
 		return next
 	}
 	return pagesPath + "/"

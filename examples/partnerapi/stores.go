@@ -64,7 +64,7 @@ func openStores(ctx context.Context, c config, log *slog.Logger) (*stores, error
 func (s *stores) logFigures(log *slog.Logger) {
 	if s.cache != nil {
 		c := s.cache.Stats()
-		log.Info("cache", "hits", c.Hits, "misses", c.Misses, "lapses", c.Lapses, "failed", c.Failed)
+		log.Info("cache", "hits", c.Hits, "misses", c.Misses, "lapses", c.Lapses, "reads", c.Reads, "failed", c.Failed)
 	}
 	if leases, ok := s.limits.(*ratelimit.Leases); ok {
 		l := leases.Stats()

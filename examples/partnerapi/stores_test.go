@@ -40,7 +40,7 @@ func TestStores(t *testing.T) {
 		{"postgres", postgres, nil, true},
 		{"postgres with leases", postgres, []string{"-limits", "leased", "-cache", "100ms"}, true},
 		{"redis", redis, nil, true},
-		{"redis with leases", redis, []string{"-limits", "leased"}, true},
+		{"redis with leases", redis, []string{"-limits", "leased", "-cache", "100ms"}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

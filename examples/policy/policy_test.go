@@ -36,7 +36,7 @@ var imports = map[string][]string{
 	"store/storetest": {"keys", "scopes", "ratelimit", "store", "golang.org/x/time/rate"},
 
 	"store/storetest/servers": {},
-	"middleware/guardtest":    {"keys", "scopes", "ratelimit", "middleware", "store", "store/storetest"},
+	"middleware/guardtest":    {"keys", "keys/httpjson", "scopes", "ratelimit", "middleware", "store", "store/storetest"},
 }
 
 // nested are the packages with modules of their own.

@@ -211,7 +211,7 @@ func TestJunkIDsCostNoRead(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.store.before = func(method string) error { return errors.New("read") }
-	for _, id := range []string{"vck_%00", "vck.x", "%ff", "a%2Fb", strings.Repeat("a", 256)} {
+	for _, id := range []string{"vck_%00", "vck+x", "%ff", "a%2Fb", strings.Repeat("a", 256)} {
 		h.do(admin, "GET", "/v1/keys/"+id, "").wantError(t, http.StatusNotFound, "not_found")
 	}
 	h.do(admin, "GET", "/v1/keys/"+strings.Repeat("a", 255), "").wantError(t, http.StatusServiceUnavailable, "temporarily_unavailable")

@@ -44,7 +44,7 @@ type Options struct {
 	DryRun bool
 
 	// Batch is how many rows are written together, and Workers how many batches
-	// at once. If zero, 200 and 8.
+	// at once. If zero, 500 and 8.
 	Batch, Workers int
 
 	// Verdict is called for each row, in the order of the file. An error of it
@@ -58,7 +58,7 @@ type Options struct {
 
 // Defaults of the Options.
 const (
-	defaultBatch   = 200
+	defaultBatch   = 500
 	defaultWorkers = 8
 )
 

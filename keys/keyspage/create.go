@@ -42,7 +42,7 @@ func (h *Handler) create(s *section) action {
 			return err
 		}
 		t := h.texts(r.Context())
-		spec, problems := readSpec(t, s, p, values)
+		spec, problems := readSpec(t, s, values)
 		if problems != nil {
 			h.writeNew(w, r, s, p, http.StatusUnprocessableEntity, values, problems)
 			return nil
@@ -65,12 +65,8 @@ func (h *Handler) create(s *section) action {
 }
 
 // readSpec reads what a new credential is like.
-func readSpec(t texts, s *section, p keys.Principal, values url.Values) (keys.Spec, []problem) {
+func readSpec(t texts, s *section, values url.Values) (keys.Spec, []problem) {
 	c, problems := readChange(t, values)
-	if c.Networks != nil && !c.Networks.IsEmpty() && !p.Networks.Covers(*c.Networks) {
-		wrong := beyonds[keys.FieldNetworks]
-		problems = append(problems, problem{wrong.Field, t.T(wrong.Text)})
-	}
 	if problems != nil {
 		return keys.Spec{}, problems
 	}

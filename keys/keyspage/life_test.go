@@ -3,6 +3,7 @@ package keyspage_test
 import (
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -143,11 +144,16 @@ func TestClientLife(t *testing.T) {
 		t.Error("the secret is the old one")
 	}
 	h.get(anna, path).wants(t, 200, "Old secret", "works until", "in 24 hours")
-	if _, err := h.manager.IssueToken(t.Context(), h.record(client.ID), client.Scopes, 3600e9); err != nil {
-		t.Fatal(err)
+	other := h.issue(keys.Spec{Kind: keys.KindClient}).Record
+	for _, rec := range []keys.Record{h.record(client.ID), other, other} {
+		if _, err := h.manager.IssueToken(t.Context(), rec, rec.Scopes, 3600e9); err != nil {
+			t.Fatal(err)
+		}
 	}
 	h.get(anna, path+"/revoke").wants(t, 200, "Delete client", "1 of the client "+client.ID)
 	h.post(anna, path+"/revoke", url.Values{"family": {""}}).leads(t, path)
 	h.get(anna, path).wants(t, 200, "Deleted")
-	h.get(anna, "/manage/clients").wants(t, 200, "There are no clients yet.")
+	if names := h.get(anna, "/manage/clients").rows(); !slices.Equal(names, []string{other.ID}) {
+		t.Errorf("the list has %v", names)
+	}
 }

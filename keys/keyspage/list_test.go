@@ -100,7 +100,7 @@ func TestSearch(t *testing.T) {
 		if err != nil || p.status != 303 || to.Path != "/manage/keys" || to.Query().Get("order") != "name" || to.Query().Get("revoked") != "1" {
 			t.Fatalf("%d, to %s, %v", p.status, to, err)
 		}
-		for _, word := range strings.Fields(text) {
+		for word := range strings.FieldsSeq(text) {
 			if _, secret, dotted := strings.Cut(word, "."); dotted {
 				word = secret
 			}

@@ -171,7 +171,7 @@ func TestAssets(t *testing.T) {
 	h := newHost(t)
 	body := h.get(anna, "/manage/keys").body
 	n := 0
-	for _, part := range strings.Split(body, `"`) {
+	for part := range strings.SplitSeq(body, `"`) {
 		if !strings.HasPrefix(part, "/manage/assets/") {
 			continue
 		}

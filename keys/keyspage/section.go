@@ -2,6 +2,7 @@ package keyspage
 
 import (
 	"net/url"
+	"strings"
 
 	"github.com/claviger-auth/claviger/keys"
 )
@@ -84,9 +85,9 @@ func (h *Handler) searchURL(s *section) string { return h.opts.Path + "/search/"
 // at returns the path of the list of a section, or with parts that of a page below
 // it.
 func (h *Handler) at(s *section, parts ...string) string {
-	p := h.opts.Path + "/" + s.path
+	all := []string{h.opts.Path, s.path}
 	for _, part := range parts {
-		p += "/" + url.PathEscape(part)
+		all = append(all, url.PathEscape(part))
 	}
-	return p
+	return strings.Join(all, "/")
 }

@@ -271,3 +271,45 @@ func TestClientHangsUp(t *testing.T) {
 		}
 	})
 }
+
+// A stream whose handler panics is one for the host's interceptor in front, also while
+// messages are on their way, and the next stream is served.
+func TestStreamsThatPanic(t *testing.T) {
+	t.Parallel()
+	host := guardtest.New(t, nil, nil)
+	inFront := func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
+		defer func() {
+			if recover() != nil {
+				err = status.Error(codes.Internal, "panic")
+			}
+		}()
+		return handler(srv, ss)
+	}
+	auth := newInterceptor(t, host.Guard, grpcguard.Rules{method("watch"): grpcguard.Authenticated()}, nil)
+	s := newServer(append([]grpc.ServerOption{grpc.ChainStreamInterceptor(inFront)}, auth.ServerOptions()...)...)
+	s.stream("watch", func(ss grpc.ServerStream) error {
+		m := new(wrapperspb.StringValue)
+		if err := ss.RecvMsg(m); err != nil {
+			return err
+		}
+		if m.Value == "panic" {
+			panic("on purpose")
+		}
+		return ss.SendMsg(m)
+	})
+	conn := s.serve(t)
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+host.Key("acme"))
+	for text, want := range map[string]codes.Code{"panic": codes.Internal, "hello": codes.OK} {
+		cs, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, method("watch"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cs.SendMsg(wrapperspb.String(text)); err != nil {
+			t.Fatal(err)
+		}
+		m := new(wrapperspb.StringValue)
+		if err := cs.RecvMsg(m); status.Code(err) != want || err == nil && m.Value != text {
+			t.Errorf("%s: %q, %v", text, m.Value, err)
+		}
+	}
+}

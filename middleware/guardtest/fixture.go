@@ -60,6 +60,8 @@ func newSuite(t testing.TB, start Start, opts *Options) *suite {
 	s.Guard, err = middleware.NewGuard(verifier{s, s.Manager.Verifier()}, closed, &middleware.Options{
 		Limit: func(p keys.Principal) (ratelimit.Limit, error) { return hourly(p.RateLimit) },
 		Hook:  func(_ context.Context, e keys.Event) { s.events <- e },
+
+		WriteError: s.opts.WriteError,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -69,6 +69,20 @@ func TestHost(t *testing.T) {
 		}
 		release()
 
+		host.Faults.Corrupt(storetest.Get, 1, func(r *keys.Record) { r.Org = "" })
+		expect(503, key) // a damaged record lets nobody in
+		host.Faults.Fail(storetest.Take, storetest.Always, errors.New("down"))
+		expect(200, key) // by buckets of the process
+		host.Faults.Heal()
+
+		lost := host.Issue("acme", keys.Spec{Scopes: []string{"orders:read"}})
+		host.Faults.Lose(storetest.Update, 1, errors.New("connection reset"))
+		err := host.Manager.Revoke(t.Context(), "acme", keys.KindKey, lost.Record.ID)
+		if !errors.Is(err, keys.ErrUnavailable) {
+			t.Errorf("%v", err)
+		}
+		expect(401, lost.Text.Reveal()) // it was written all the same
+
 		few := host.Issue("globex", keys.Spec{Scopes: []string{"orders:read"}, RateLimit: 1})
 		expect(200, few.Text.Reveal())
 		expect(429, few.Text.Reveal())
@@ -76,7 +90,7 @@ func TestHost(t *testing.T) {
 		expect(200, few.Text.Reveal())
 		host.Revoke(few)
 		expect(401, few.Text.Reveal())
-		if n := host.Faults.Calls(storetest.Insert); n != 3 {
+		if n := host.Faults.Calls(storetest.Insert); n != 4 {
 			t.Errorf("%d keys were made", n)
 		}
 	})

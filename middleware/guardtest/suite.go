@@ -4,6 +4,8 @@ import (
 	"io"
 	"log"
 	"testing"
+
+	"github.com/claviger-auth/claviger/keys/httpjson"
 )
 
 // Options say how a server differs from one for HTTP. A nil *Options is the zero
@@ -11,6 +13,9 @@ import (
 type Options struct {
 	// NotHTTP says that answers have no challenge and no Cache-Control.
 	NotHTTP bool
+
+	// WriteError is that of the guards, in [middleware.Options].
+	WriteError httpjson.ErrorWriter
 
 	// Deaf says that the framework does not notice when a client hangs up.
 	Deaf bool

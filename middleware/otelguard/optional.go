@@ -53,6 +53,19 @@ func (s orgs) Orgs(ctx context.Context, after string, limit int) ([]string, erro
 	return page, err
 }
 
+// batch measures a [keys.BatchStore]. Its time is that of all calls in the batch.
+type batch struct {
+	store keys.BatchStore
+	t     *Telemetry
+}
+
+func (s batch) Batch(ctx context.Context, f func(ctx context.Context) error) error {
+	began := time.Now()
+	err := s.store.Batch(ctx, f)
+	s.t.called(ctx, "batch", began, err)
+	return err
+}
+
 // feed measures a [keys.Feed].
 type feed struct {
 	store keys.Feed

@@ -21,128 +21,29 @@ func (t *Telemetry) Records(s keys.Store) keys.Store {
 	case nil, *store.Memory, *keys.Cache:
 		return s
 	}
-	has := 0
-	r := records{s, t}
-	u, is := s.(keys.UseStore)
-	has |= bit(is, withUses)
-	c, is := s.(keys.CountStore)
-	has |= bit(is, withCount)
-	o, is := s.(keys.OrgStore)
-	has |= bit(is, withOrgs)
-	f, is := s.(keys.Feed)
-	has |= bit(is, withFeed)
-	return join(has, r, uses{u, t}, count{c, t}, orgs{o, t}, feed{f, t})
+	has, p := 0, new(parts)
+	for i, is := range []bool{
+		is(s, t, &p.uses.store, &p.uses.t),
+		is(s, t, &p.count.store, &p.count.t),
+		is(s, t, &p.orgs.store, &p.orgs.t),
+		is(s, t, &p.batch.store, &p.batch.t),
+		is(s, t, &p.feed.store, &p.feed.t),
+	} {
+		if is {
+			has |= 1 << i
+		}
+	}
+	return join(has, records{s, t}, p)
 }
 
-// The optional interfaces, as bits.
-const (
-	withUses = 1 << iota
-	withCount
-	withOrgs
-	withFeed
-)
+//go:generate go run ./internal/gen
 
-func bit(is bool, b int) int {
-	if is {
-		return b
-	}
-	return 0
-}
-
-// join returns a store with the methods that has says, and no others: whoever gets a
-// store asks its type what it can do.
-func join(has int, r records, u uses, c count, o orgs, f feed) keys.Store {
-	type (
-		ru struct {
-			records
-			uses
-		}
-		rc struct {
-			records
-			count
-		}
-		ro struct {
-			records
-			orgs
-		}
-		rf struct {
-			records
-			feed
-		}
-		ruc struct {
-			ru
-			count
-		}
-		ruo struct {
-			ru
-			orgs
-		}
-		ruf struct {
-			ru
-			feed
-		}
-		rco struct {
-			rc
-			orgs
-		}
-		rcf struct {
-			rc
-			feed
-		}
-		rof struct {
-			ro
-			feed
-		}
-	)
-	switch has {
-	case withUses:
-		return ru{r, u}
-	case withCount:
-		return rc{r, c}
-	case withOrgs:
-		return ro{r, o}
-	case withFeed:
-		return rf{r, f}
-	case withUses | withCount:
-		return ruc{ru{r, u}, c}
-	case withUses | withOrgs:
-		return ruo{ru{r, u}, o}
-	case withUses | withFeed:
-		return ruf{ru{r, u}, f}
-	case withCount | withOrgs:
-		return rco{rc{r, c}, o}
-	case withCount | withFeed:
-		return rcf{rc{r, c}, f}
-	case withOrgs | withFeed:
-		return rof{ro{r, o}, f}
-	case withUses | withCount | withOrgs:
-		return struct {
-			ruc
-			orgs
-		}{ruc{ru{r, u}, c}, o}
-	case withUses | withCount | withFeed:
-		return struct {
-			ruc
-			feed
-		}{ruc{ru{r, u}, c}, f}
-	case withUses | withOrgs | withFeed:
-		return struct {
-			ruo
-			feed
-		}{ruo{ru{r, u}, o}, f}
-	case withCount | withOrgs | withFeed:
-		return struct {
-			rco
-			feed
-		}{rco{rc{r, c}, o}, f}
-	case withUses | withCount | withOrgs | withFeed:
-		return struct {
-			ruc
-			orgs
-			feed
-		}{ruc{ru{r, u}, c}, o, f}
-	}
-	return r
+// is reports whether a store has an optional interface, and fills the part that
+// measures it.
+func is[T any](s keys.Store, t *Telemetry, store *T, telemetry **Telemetry) bool {
+	part, ok := s.(T)
+	*store, *telemetry = part, t
+	return ok
 }
 
 // records measure the methods that every store has.

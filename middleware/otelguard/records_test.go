@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/middleware/otelguard"
 	"github.com/claviger-auth/claviger/ratelimit"
 	"github.com/claviger-auth/claviger/store"
 	"github.com/claviger-auth/claviger/store/storetest"
@@ -29,98 +30,40 @@ func TestMeasuredStoreKeepsTheContract(t *testing.T) {
 		&storetest.Options[keys.Store]{Race: 10 * time.Millisecond})
 }
 
-// Each set of optional interfaces is kept, and none is made up.
+// A store has each of the optional interfaces that the one behind it has, and no other.
 func TestOptionalInterfaces(t *testing.T) {
 	t.Parallel()
 	o, _ := newTelemetry(t, nil)
 	m := storetest.NewFaults(new(store.Memory))
 	f := &feedStore{Store: m}
-	type (
-		s = keys.Store
-		u = keys.UseStore
-		c = keys.CountStore
-		g = keys.OrgStore
-		d = keys.Feed
-	)
 	for _, of := range []keys.Store{
-		struct{ s }{m},
+		struct{ keys.Store }{m},
 		struct {
-			s
-			u
+			keys.Store
+			keys.UseStore
 		}{m, m},
 		struct {
-			s
-			c
+			keys.Store
+			keys.CountStore
 		}{m, m},
 		struct {
-			s
-			g
+			keys.Store
+			keys.OrgStore
 		}{m, m},
 		struct {
-			s
-			d
-		}{m, f},
+			keys.Store
+			keys.BatchStore
+		}{m, noBatch{}},
+		f,
+		m,
 		struct {
-			s
-			u
-			c
-		}{m, m, m},
-		struct {
-			s
-			u
-			g
-		}{m, m, m},
-		struct {
-			s
-			u
-			d
-		}{m, m, f},
-		struct {
-			s
-			c
-			g
-		}{m, m, m},
-		struct {
-			s
-			c
-			d
-		}{m, m, f},
-		struct {
-			s
-			g
-			d
-		}{m, m, f},
-		struct {
-			s
-			u
-			c
-			g
-		}{m, m, m, m},
-		struct {
-			s
-			u
-			c
-			d
-		}{m, m, m, f},
-		struct {
-			s
-			u
-			g
-			d
-		}{m, m, m, f},
-		struct {
-			s
-			c
-			g
-			d
-		}{m, m, m, f},
-		struct {
-			s
-			u
-			c
-			g
-			d
-		}{m, m, m, m, f},
+			keys.Store
+			keys.UseStore
+			keys.CountStore
+			keys.OrgStore
+			keys.BatchStore
+			keys.Feed
+		}{m, m, m, m, noBatch{}, f},
 	} {
 		got := o.Records(of)
 		if diff := cmp.Diff(interfaces(of), interfaces(got)); diff != "" || got == of {
@@ -129,23 +72,44 @@ func TestOptionalInterfaces(t *testing.T) {
 	}
 }
 
-// interfaces returns the names of the optional interfaces that a store has.
-func interfaces(s keys.Store) []string {
-	var names []string
-	if _, is := s.(keys.UseStore); is {
-		names = append(names, "UseStore")
+// Each set of them has a type.
+func TestSets(t *testing.T) {
+	t.Parallel()
+	for set := range 1 << len(names) {
+		var want []string
+		for i, name := range names {
+			if set&(1<<i) != 0 {
+				want = append(want, name)
+			}
+		}
+		if diff := cmp.Diff(want, interfaces(otelguard.Join(set))); diff != "" {
+			t.Errorf("%b: %s", set, diff)
+		}
 	}
-	if _, is := s.(keys.CountStore); is {
-		names = append(names, "CountStore")
-	}
-	if _, is := s.(keys.OrgStore); is {
-		names = append(names, "OrgStore")
-	}
-	if _, is := s.(keys.Feed); is {
-		names = append(names, "Feed")
-	}
-	return names
 }
+
+// names are the optional interfaces, in the order of their bits.
+var names = []string{"UseStore", "CountStore", "OrgStore", "BatchStore", "Feed"}
+
+// interfaces returns the names of the optional interfaces that a store has.
+func interfaces(s keys.Store) (all []string) {
+	_, uses := s.(keys.UseStore)
+	_, count := s.(keys.CountStore)
+	_, orgs := s.(keys.OrgStore)
+	_, batch := s.(keys.BatchStore)
+	_, feed := s.(keys.Feed)
+	for i, is := range []bool{uses, count, orgs, batch, feed} {
+		if is {
+			all = append(all, names[i])
+		}
+	}
+	return all
+}
+
+// noBatch makes no transaction of a batch.
+type noBatch struct{}
+
+func (noBatch) Batch(ctx context.Context, f func(context.Context) error) error { return f(ctx) }
 
 // An interface of package keys that this package does not know would be hidden.
 func TestNoInterfaceIsForgotten(t *testing.T) {
@@ -154,7 +118,7 @@ func TestNoInterfaceIsForgotten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var names []string
+	found := []string{}
 	for _, name := range files {
 		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
 		if err != nil {
@@ -163,14 +127,16 @@ func TestNoInterfaceIsForgotten(t *testing.T) {
 		ast.Inspect(f, func(n ast.Node) bool {
 			if spec, is := n.(*ast.TypeSpec); is && spec.Name.IsExported() && !strings.HasSuffix(name, "_test.go") {
 				if _, is := spec.Type.(*ast.InterfaceType); is {
-					names = append(names, spec.Name.Name)
+					found = append(found, spec.Name.Name)
 				}
 			}
 			return true
 		})
 	}
-	slices.Sort(names)
-	if diff := cmp.Diff([]string{"CountStore", "Feed", "OrgStore", "Store", "UseStore"}, names); diff != "" {
+	known := append([]string{"Store"}, names...)
+	slices.Sort(known)
+	slices.Sort(found)
+	if diff := cmp.Diff(known, found); diff != "" {
 		t.Errorf("the interfaces of package keys have changed: does Records keep them?\n%s", diff)
 	}
 }
@@ -228,8 +194,9 @@ func TestCalls(t *testing.T) {
 			keys.UseStore
 			keys.CountStore
 			keys.OrgStore
+			keys.BatchStore
 			keys.Feed
-		}{faults, faults, faults, faults, news})
+		}{faults, faults, faults, faults, noBatch{}, news})
 		l := o.Limits(faults)
 		canceled, cancel := context.WithCancel(ctx)
 		cancel()
@@ -250,6 +217,7 @@ func TestCalls(t *testing.T) {
 			func() { _, _ = s.(keys.UseStore).LastUses(canceled, []string{"x"}) },
 			func() { _, _ = s.(keys.CountStore).Count(ctx, "acme", keys.KindKey, time.Now(), 1) },
 			func() { _, _ = s.(keys.OrgStore).Orgs(ctx, "", 1) },
+			func() { _ = s.(keys.BatchStore).Batch(ctx, func(context.Context) error { return keys.ErrExists }) },
 			func() { _ = s.(keys.Feed).Announce(ctx, "x", time.Second) },
 			func() { _ = s.(keys.Feed).Withdraw(ctx, "x") },
 			func() { _, _ = s.(keys.Feed).MarkIdle(ctx, time.Second) },
@@ -264,7 +232,7 @@ func TestCalls(t *testing.T) {
 		want := make(map[string]int64)
 		for _, text := range []string{
 			"insert invalid", "get not_found", "update conflict", "list timeout", "sweep error", "note_uses ok",
-			"last_uses canceled", "count ok", "orgs unsupported", "announce ok", "withdraw ok", "mark_idle ok",
+			"last_uses canceled", "count ok", "orgs unsupported", "batch exists", "announce ok", "withdraw ok", "mark_idle ok",
 			"poll not_announced", "longest_lease ok", "take ok", "take invalid",
 		} {
 			name, outcome, _ := strings.Cut(text, " ")

@@ -33,7 +33,8 @@ const minServer = 130000
 //     [ErrSettings] and names the setting. The default of synchronous_commit
 //     may be anything, since no write of a record goes by it.
 //   - The tables have the version that this package works with; else the error
-//     wraps [ErrSchema].
+//     wraps [ErrSchema]. So it does if the role lacks the rights that every
+//     process needs on the tables of the feed, see the comment of the package.
 //   - Statements can be sent as [Options].Mode says. Behind a pooler that hands
 //     out connections for one transaction each, and knows nothing of prepared
 //     statements, they cannot, and all goes well until two clients are busy at
@@ -109,6 +110,16 @@ func (s *Store) checkVersion(ctx context.Context) error {
 		return failed("check", err)
 	case version != want:
 		return unfit(version, want)
+	}
+	var missing string
+	err = s.read(ctx, func(db DB) error {
+		return db.QueryRow(ctx, s.sql.rights, s.args(s.schema+".announcements", s.schema+".feed")...).Scan(&missing)
+	})
+	switch {
+	case err != nil:
+		return failed("check", err)
+	case missing != "":
+		return fmt.Errorf("%w: the role lacks the rights %s", ErrSchema, missing)
 	}
 	return nil
 }

@@ -36,7 +36,8 @@
 // transaction of the host's, the setting is raised for the whole transaction.
 //
 // A check that begins after Update has returned sees what was written, in every
-// process: there is no cache, and all processes read from the primary. A standby
+// process, since all processes read from the primary. A [keys.Cache] keeps that
+// promise for its checks: see there. A standby
 // lags behind, so no record is read from one. Get, List, Count and Orgs fail with
 // [ErrStandby], and the server refuses the other calls. A server whose
 // transactions are read-only by default refuses all writes, and answers reads if
@@ -144,10 +145,25 @@
 // waits behind them. So Migrate gives up after 0.4 s, lets the others through, and
 // tries again. Hosts that paste the files do likewise, with lock_timeout.
 //
-// A host's role that had rights on all tables before has none on new ones. The
-// release before needs none on those of 0004_changes.sql. This one does: give the
-// role what [Migrate] names before the processes are replaced. Without it a call
-// that revokes, changes or rotates fails when the change is written.
+// # Rights
+//
+// A role that had rights on all tables before has none on new ones. It needs SELECT,
+// INSERT, UPDATE and DELETE on the tables records, uses and buckets, and SELECT on
+// migrations. Every process that changes records also asks which caches there are,
+// for which it needs
+//
+//	GRANT SELECT ON claviger.announcements TO app;
+//	GRANT SELECT, INSERT ON claviger.feed TO app;
+//
+// and [Store.Check] looks for these. Without them, calls that revoke or change
+// something write it, and fail with [keys.ErrUnsettled]. A process with a
+// [keys.Cache] needs besides
+//
+//	GRANT INSERT, UPDATE, DELETE ON claviger.announcements TO app;
+//	GRANT SELECT ON claviger.changes TO app;
+//
+// Without these the cache is never in use, and says why to its OnError. The triggers
+// run with the rights of whoever migrated.
 //
 // 0005_trail.sql adds tables and functions alone, and waits for nobody.
 //

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -186,6 +187,8 @@ func TestRoles(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	execute(t, shared.pool, `REVOKE ALL ON `+name+`.changes, `+name+`.announcements, `+name+`.feed FROM `+role+`;
+		GRANT SELECT ON `+name+`.announcements TO `+role+`; GRANT SELECT, INSERT ON `+name+`.feed TO `+role)
 	pool := connect(t, "role="+role, "search_path=pg_temp")
 	s := openOn(t, pool, name, nil) // Migrate has nothing to do, and needs nothing
 	if err := s.Check(t.Context()); err != nil {
@@ -220,6 +223,33 @@ func TestRoles(t *testing.T) {
 	take(t, s, bucket("a"), limit(t, 1, 1), 1)
 	if _, err := s.SweepBuckets(t.Context(), 9); err != nil {
 		t.Error(err)
+	}
+	if _, err := s.LongestLease(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := s.Announce(t.Context(), "cache", time.Second); code(err) != "42501" {
+		t.Errorf("the role can announce a cache: %v", err)
+	}
+	execute(t, shared.pool, `GRANT INSERT, UPDATE, DELETE ON `+name+`.announcements TO `+role+`; GRANT SELECT ON `+name+`.changes TO `+role)
+	if err := s.Announce(t.Context(), "cache", time.Second); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Poll(t.Context(), "cache", ""); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.MarkIdle(t.Context(), time.Hour); err != nil {
+		t.Error(err)
+	}
+	if err := s.Withdraw(t.Context(), "cache"); err != nil {
+		t.Error(err)
+	}
+	for _, right := range []string{"SELECT ON {s}.announcements", "SELECT ON {s}.feed", "INSERT ON {s}.feed"} {
+		right = strings.ReplaceAll(right, "{s}", name)
+		execute(t, shared.pool, `REVOKE `+right+` FROM `+role)
+		if err := s.Check(t.Context()); !errors.Is(err, pgstore.ErrSchema) {
+			t.Errorf("Check without %s: %v", right, err)
+		}
+		execute(t, shared.pool, `GRANT `+right+` TO `+role)
 	}
 	if _, err := pool.Exec(t.Context(), `CREATE TABLE `+name+`.more ()`); code(err) != "42501" {
 		t.Errorf("the role can make tables: %v", err)

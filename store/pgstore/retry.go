@@ -32,7 +32,12 @@ const (
 // Further tries are made under READ COMMITTED. That is all that the statements
 // need, and unlike the levels above it, which a host may have as its default, it
 // waits for other transactions in place of failing because of them.
+//
+// Within a batch f is a part of it, and Batch tries again.
 func (s *Store) run(ctx context.Context, f func(DB) error) error {
+	if db := s.batchOf(ctx); db != nil {
+		return f(db)
+	}
 	err := f(s.db)
 	for try := 1; try < maxTries && rolledBack(err) && !joined(s.db); try++ {
 		if pause(ctx, firstPause<<(try-1)) != nil {

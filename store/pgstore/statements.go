@@ -20,7 +20,7 @@ type statements struct {
 	insertWith, updateWith, addEntry         string // with an entry of the trail
 	chain, entries, cut                      string
 	take, syncTake, joinedTake, sweepBuckets string
-	settings, version                        string
+	settings, version, rights                string
 }
 
 // columns are those of a record, in the order of the fields of a row.
@@ -57,7 +57,7 @@ func newStatements(schema string) *statements {
 		syncTake:     fill(takeText("AND {durable} IS NOT NULL")),
 		joinedTake:   fill(takeText("")),
 		sweepBuckets: fill(sweepBucketsText),
-		settings:     fill(settingsText), version: fill(versionText),
+		settings:     fill(settingsText), version: fill(versionText), rights: fill(rightsText),
 	}
 }
 
@@ -187,5 +187,12 @@ const settingsText = `
 SELECT pg_is_in_recovery(), current_setting('transaction_read_only'), current_setting('fsync'),
 	current_setting('full_page_writes'), current_setting('server_encoding'),
 	current_setting('server_version_num')::bigint, to_regclass($1) IS NOT NULL`
+
+// rightsText returns what every process must be allowed to do with the tables of the
+// feed, and is not.
+const rightsText = `
+SELECT coalesce(string_agg(need || ' on ' || tab, ', '), '')
+FROM (VALUES ('SELECT', $1::text), ('SELECT', $2::text), ('INSERT', $2::text)) AS needed (need, tab)
+WHERE NOT has_table_privilege(tab, need)`
 
 const versionText = `SELECT coalesce(max(version), 0)::bigint FROM {schema}.migrations`

@@ -67,6 +67,7 @@ var (
 	_ keys.UseStore   = (*Store)(nil)
 	_ keys.CountStore = (*Store)(nil)
 	_ keys.OrgStore   = (*Store)(nil)
+	_ keys.BatchStore = (*Store)(nil)
 )
 
 // ErrStandby reports that the server is a standby, or has become one. It may

@@ -10,7 +10,7 @@
 //	if err := s.Check(ctx); err != nil { … } // is the server set up to keep things?
 //
 // A [Store] is a [store.Store], and has the optional interfaces [keys.UseStore],
-// [keys.CountStore] and [keys.OrgStore].
+// [keys.CountStore], [keys.OrgStore] and [keys.Feed].
 //
 // # What holds, and what it takes
 //
@@ -90,6 +90,31 @@
 // whatever they say. So no request pays twice, and no new ID is found to be
 // taken. After an error of the client's it is not known whether a write was done.
 //
+// # Caches of records
+//
+// A [keys.Cache] can hold the records of a Store, once all processes are of this
+// release. Processes of the release before tell nobody what they change, and wait
+// for nobody.
+//
+// Each write that changes or removes a record also adds its ID to a stream of the
+// record's shard. A cache reads all sixteen streams in one round trip. About the last
+// 2,048 changes of each are kept, which takes a megabyte or two. A cache forgets all
+// that it has when more was changed since it last asked, when the server was
+// restarted, promoted or emptied, or when it has taken over the data of another one.
+// A server that is no primary tells a cache nothing, and so a cache that reaches only
+// such a server is not used.
+//
+// Caches are announced in the server too. When writes can have been lost, so can
+// announcements. Then methods of a [keys.Manager] that revoke, change or rotate wait
+// for the longest lease that there can be, six seconds in all. That is so in the first
+// six seconds after the server has started. It is also so after the server was promoted
+// or emptied, and in a store that is new, for six seconds from the first such call or
+// the first [Store.Check]. The server does not tell whether there were caches, so it
+// is so for hosts without them too.
+//
+// All processes must be allowed to call INFO, by which the server says which one it
+// is. Where that is denied there can be no cache, and nobody waits.
+//
 // # Layout
 //
 // The prefix, which is claviger by default, begins all keys. The tag in braces
@@ -102,6 +127,9 @@
 //	claviger:{tag}:e:KIND:ORG    the IDs in i whose records expire, by when they do: a sorted set
 //	claviger:{tag}:d             the IDs of tokens that end, by when they do: a sorted set
 //	claviger:{tag}:o             the organizations that have a record: a sorted set
+//	claviger:{tag}:c             the IDs of the records that were changed last: a stream
+//	claviger:{18}:a              the announcements of caches: a hash
+//	claviger:{18}:s              since when none of these can have been lost: a hash
 //	claviger:{tag}:t:ORG         entries of the trail: a stream
 //	claviger:{tag}:h:ORG         where that ends, and up to where it was cut: a hash
 //	claviger:b:BUCKET            a bucket: Unix nanoseconds at which it is full; expires

@@ -202,6 +202,11 @@ func calls(ctx context.Context, s *redisstore.Store) map[string]func() error {
 		"LastUses":    func() error { _, err := s.LastUses(ctx, []string{r.ID}); return err },
 		"Take":        func() error { _, err := s.Take(ctx, acme, daily(1), time.Time{}, 1); return err },
 		"Migrate":     func() error { return s.Migrate(ctx) },
+		"Announce":    func() error { return s.Announce(ctx, "cache", time.Second) },
+		"Withdraw":    func() error { return s.Withdraw(ctx, "nobody") },
+		"MarkIdle":    func() error { _, err := s.MarkIdle(ctx, time.Hour); return err },
+		"Lease":       func() error { _, err := s.LongestLease(ctx); return err },
+		"Poll":        func() error { _, err := s.Poll(ctx, "cache", ""); return err },
 		"Check":       func() error { return s.Check(ctx) },
 		"CheckLimits": func() error { return s.CheckLimits(ctx) },
 	}

@@ -138,6 +138,13 @@ func TestRoundTrips(t *testing.T) {
 		{"LastUses", func() error { _, err := s.LastUses(ctx, []string{"a", "b"}); return err }, []string{"hdel+hget"}},
 		{"Take", func() error { _, err := s.Take(ctx, acme, daily(9), time.Time{}, 1); return err }, []string{"evalsha"}},
 		{"Take of nothing", func() error { _, _ = s.Take(ctx, acme, daily(9), time.Time{}, 0); return nil }, nil},
+		{"Announce", func() error { return s.Announce(ctx, "cache", time.Second) }, []string{"evalsha"}},
+		{"Poll", func() error { _, err := s.Poll(ctx, "cache", ""); return err }, []string{"evalsha"}},
+		{"LongestLease", func() error { _, err := s.LongestLease(ctx); return err }, []string{"evalsha"}},
+		{"MarkIdle of none", func() error { _, err := s.MarkIdle(ctx, time.Hour); return err }, []string{"evalsha"}},
+		{"MarkIdle", func() error { _, err := s.MarkIdle(ctx, -time.Hour); return err }, []string{"evalsha", "hdel+hgetall"}},
+		{"Withdraw", func() error { return s.Withdraw(ctx, "cache") }, []string{"hdel"}},
+		{"Withdraw of nobody", func() error { return s.Withdraw(ctx) }, nil},
 		{"Sweep", func() error { _, err := s.Sweep(ctx, expires.Add(time.Hour), 1); return err }, []string{"hdel+zrangebyscore", "hget", "evalsha"}},
 	}
 	for _, warm := range []bool{false, true} {

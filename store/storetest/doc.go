@@ -21,8 +21,8 @@
 // the store did instead. A clause that makes no sense after another one failed is
 // skipped. So one defect is reported once, under the name of the rule that it
 // breaks. The clauses of [keys.UseStore], [keys.CountStore], [keys.OrgStore],
-// [keys.TrailStore] and
-// [keys.Feed] are judged if the store has their methods.
+// [keys.TrailStore], [keys.BatchStore] and [keys.Feed] are judged if the store has their
+// methods.
 //
 // [Options] tell the kit more. With Second it opens another handle on the same
 // data, as a second process would, and finds caches and locks that belong to one
@@ -58,7 +58,24 @@
 // # For hosts
 //
 // [Faults] wraps a store and makes chosen calls fail, hang, lose their answers
-// or lie, so that a host can see what its service does then.
+// or lie, so that a host can see what its service does then. The host hands it to
+// its manager and its limiter in place of the store, and a test says what goes wrong.
+// These are the faults, and what the library makes of them:
+//
+//	Fail(Get, Always, err)        a database that is down: requests are answered 503
+//	Fail(Take, Always, err)       limits that are down: the process goes by buckets of its own,
+//	                              or requests are answered 503, as ratelimit.Options say
+//	Fail(Insert, 1, err)          one failure: the next call goes well
+//	release := Block(Get)         a database that hangs: 503 after the Timeout of the options
+//	Lose(Update, 1, err)          a write whose answer is lost: an error that wraps
+//	                              keys.ErrUnavailable, though the change has been made
+//	Corrupt(Get, 1, change)       damaged records: 503, and nobody is let in
+//	Heal()                        all is well again
+//	Calls(Get)                    how often the store was asked
+//
+// In a bubble of package testing/synctest, a call that hangs takes no time. Package
+// middleware/guardtest makes a manager, a limiter and a guard over a Faults in one
+// line.
 //
 // The package imports package testing. It is for tests only.
 package storetest

@@ -63,7 +63,7 @@ func TestOptionalClauses(t *testing.T) {
 	for _, c := range storetest.Records() {
 		of[c.Optional]++
 		for prefix, optional := range map[string]string{
-			"uses-": "keys.UseStore", "count-": "keys.CountStore", "orgs-": "keys.OrgStore",
+			"uses-": "keys.UseStore", "count-": "keys.CountStore", "orgs-": "keys.OrgStore", "batch-": "keys.BatchStore",
 			"feed-": "keys.Feed", "second-feed-": "keys.Feed with Options.Second",
 			"trail-": "keys.TrailStore", "second-handle-": "Options.Second", "broken-database-": "Options.Break",
 		} {

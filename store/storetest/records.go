@@ -28,6 +28,7 @@ var recordClauses = slices.Concat(
 	useClauses,
 	countClauses,
 	orgClauses,
+	batchClauses,
 	trailClauses,
 	secondClauses,
 	feedClauses,

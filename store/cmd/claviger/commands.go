@@ -17,6 +17,7 @@ func commands() []command {
 		sweepCommand,
 		auditCommand,
 		statsCommand,
+		patternCommand,
 		helpCommand(),
 	}
 }

@@ -30,7 +30,7 @@ var importCommand = command{
 		fs.Var((*list)(&i.defaults.Scopes), "scopes", "`names` of the scopes of rows that name none, with commas between them")
 		fs.BoolVar(&i.opts.DryRun, "dry-run", false, "write nothing, and say what would become of each row")
 		fs.StringVar(&i.verdicts, "verdicts", "", "new `file` for what became of each row, as lines of JSON")
-		fs.IntVar(&i.opts.Batch, "batch", 0, "`number` of rows to write together (default 200)")
+		fs.IntVar(&i.opts.Batch, "batch", 0, "`number` of rows to write together (default 500)")
 		fs.IntVar(&i.opts.Workers, "workers", 0, "`number` of batches to write at once (default 8)")
 		return func(ctx context.Context, s *session, args []string) error { return i.run(ctx, s, args[0]) }
 	},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"time"
 
 	"github.com/claviger-auth/claviger/keys"
 )
@@ -39,6 +40,11 @@ func (s *session) revokeDescendants(ctx context.Context, rec keys.Record) error 
 	if rec.Kind == keys.KindToken {
 		return usageError("tokens make nothing; leave out -descendants")
 	}
+	if s.asks() {
+		if err := s.showDescendants(ctx, rec); err != nil {
+			return err
+		}
+	}
 	if err := s.confirm(fmt.Sprintf("End %s of %s, and everything that was made by it?", rec.ID, rec.Org)); err != nil {
 		return err
 	}
@@ -47,6 +53,31 @@ func (s *session) revokeDescendants(ctx context.Context, rec keys.Record) error 
 		return explained(err)
 	}
 	return errors.Join(s.printRevoked(rec.Org, rec.ID, n), explained(err))
+}
+
+// showDescendants lists on standard error what would end with a credential, as it
+// is now.
+func (s *session) showDescendants(ctx context.Context, root keys.Record) error {
+	made := make(map[string][]keys.Record) // by the ID of the maker
+	for _, kind := range [...]keys.Kind{keys.KindKey, keys.KindClient} {
+		for rec, err := range s.manager.List(ctx, keys.Query{Org: root.Org, Kind: kind, Limit: walkSize}) {
+			if err != nil {
+				return err
+			}
+			made[rec.CreatedBy] = append(made[rec.CreatedBy], rec)
+		}
+	}
+	t := newTable(s.stderr)
+	defer t.end()
+	next := []keys.Record{root}
+	for len(next) > 0 {
+		rec := next[0]
+		if next = append(next[1:], made[rec.ID]...); !rec.Revoked() {
+			t.row(rec.ID, state(&rec, time.Now()), rec.Label, "made by "+rec.CreatedBy)
+		}
+		delete(made, rec.ID) // ends a line that leads back to itself
+	}
+	return nil
 }
 
 // printRevoked says what was ended. An empty ID stands for the organization.

@@ -76,3 +76,45 @@ func TestSettles(t *testing.T) {
 		}
 	})
 }
+
+// TestUnsettled has a role that must not read which caches are announced: changes
+// are written, and nobody can say that they count everywhere.
+func TestUnsettled(t *testing.T) {
+	t.Parallel()
+	h := postgresHost(t)
+	h.must(exitDone, "migrate")
+	id, secret := h.create("keys", "create", "-org", "acme")
+	schema := read[map[string]any](t, readText(t, h.path("config.json")))["schema"].(string)
+	role := schema + "_role"
+	db := pool(t)
+	if _, err := db.Exec(t.Context(), "CREATE ROLE "+role+"; GRANT USAGE ON SCHEMA "+schema+" TO "+role+
+		"; GRANT SELECT, INSERT, UPDATE ON "+schema+".records, "+schema+".uses TO "+role+"; GRANT SELECT ON "+schema+".migrations TO "+role); err != nil {
+		t.Fatal(err)
+	}
+	h.write("store.url", h.url+"&role="+role)
+	const again = "not yet everywhere"
+
+	r := h.run("", "rotate", id, "-json")
+	if r.code != exitFailure || !strings.Contains(r.err, again) {
+		t.Fatalf("rotate: exit code %d: %s", r.code, r.err)
+	}
+	second := read[struct{ Secret string }](t, r.out).Secret
+	h.secrets = append(h.secrets, second)
+	if got := h.verify(second); got != "good" {
+		t.Errorf("the new key is %s", got)
+	}
+	if r := h.run("", "pause", id); r.code != exitFailure || !strings.Contains(r.err, again) || !strings.Contains(r.out, "paused") {
+		t.Errorf("pause: exit code %d: %s%s", r.code, r.out, r.err)
+	}
+	for _, args := range [][]string{{"revoke", id}, {"revoke", id, "-descendants"}, {"orgs", "pause", "acme"}, {"orgs", "revoke", "acme"}} {
+		if r := h.run("", args...); r.code != exitFailure || !strings.Contains(r.err, again) {
+			t.Errorf("%v: exit code %d: %s", args, r.code, r.err)
+		}
+	}
+	if got := h.verify(secret) + " " + h.verify(second); got != "revoked revoked" {
+		t.Errorf("at the end the keys are %s", got)
+	}
+	if all := findings(t, h.must(exitUnfit, "check", "-json")); results(all["caches"]) != wrong {
+		t.Errorf("check: %v", all["caches"])
+	}
+}

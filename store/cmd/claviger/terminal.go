@@ -22,9 +22,12 @@ func isTerminal(f any) bool {
 
 var errNotConfirmed = errors.New("not confirmed, nothing was done")
 
+// asks reports whether somebody sits there who can confirm something.
+func (s *session) asks() bool { return !s.yes && isTerminal(s.stdin) && isTerminal(s.stderr) }
+
 // confirm asks for a confirmation if somebody sits there to give it.
 func (s *session) confirm(question string) error {
-	if s.yes || !isTerminal(s.stdin) || !isTerminal(s.stderr) {
+	if !s.asks() {
 		return nil
 	}
 	fmt.Fprintf(s.stderr, "%s [y/N] ", plain(question))

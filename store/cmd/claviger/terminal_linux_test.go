@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/claviger-auth/claviger/keys"
 )
 
 // A terminal is a program that has a terminal for its standard input and its
@@ -92,6 +94,11 @@ func TestConfirms(t *testing.T) {
 	h := sqliteHost(t)
 	h.must(exitDone, "migrate")
 	id, secret := h.create("keys", "create", "-org", "acme")
+	s := h.session()
+	child, err := s.manager.As(principal(t, s, secret)).Create(t.Context(), keys.Spec{Label: "a child"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		args     []string
 		question string
@@ -115,6 +122,9 @@ func TestConfirms(t *testing.T) {
 	}
 	x := h.terminal(t, "revoke", id, "-descendants")
 	x.await("[y/N] ")
+	if !strings.Contains(x.shown, child.Record.ID+"  live  a child  made by "+id+"\r\n") {
+		t.Errorf("it is not said what ends: %s", x.shown)
+	}
 	x.write("y\n")
 	if code := x.end(); code != exitDone || h.verify(secret) != "revoked" {
 		t.Errorf("yes: exit code %d: %s", code, x.shown)

@@ -50,6 +50,7 @@ func TestUsage(t *testing.T) {
 		{"help for nothing", []string{"help", "frobnicate"}, exitUsage, "there is no command"},
 		{"-h", []string{"keys", "list", "-h"}, exitDone, ""},
 		{"flags after the arguments", []string{"show", "vck_live_x", "-json"}, exitNotFound, "no such credential"},
+		{"no flags after --", []string{"show", "--", "a", "-json"}, exitUsage, "an argument too many"},
 		{"arguments that look like flags", []string{"orgs", "show", "--", "-x"}, exitNotFound, "no organization of that name"},
 	}
 	for _, tt := range tests {

@@ -1,0 +1,83 @@
+// Package client shows what a Go service needs that calls an API with a guard in front:
+// nothing but golang.org/x/oauth2, and a transport that waits when it is told to, which
+// can be copied. The examples have a key, client credentials, and that transport.
+package client
+
+import (
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Retry is an http.RoundTripper that sends a request again after an answer of 429, when
+// the time in Retry-After has passed. A guard says there when the quota will be enough,
+// and a request that it refused has reached no handler, so that every method can be sent
+// again. The zero value is ready, and safe for concurrent use.
+type Retry struct {
+	// Next sends requests. If nil, http.DefaultTransport.
+	Next http.RoundTripper
+
+	// Most is how long a request may wait at a time. If Retry-After is more, or
+	// the request's deadline is before that, the answer is returned as it is. If
+	// zero, a minute.
+	Most time.Duration
+}
+
+// RoundTrip implements http.RoundTripper. It waits no longer than the context of r
+// allows. A request with a body that cannot be had again, since GetBody is nil, is sent
+// once.
+func (t *Retry) RoundTrip(r *http.Request) (*http.Response, error) {
+	next, most := t.Next, t.Most
+	if next == nil {
+		next = http.DefaultTransport
+	}
+	if most == 0 {
+		most = time.Minute
+	}
+	for {
+		resp, err := next.RoundTrip(r)
+		if err != nil || resp.StatusCode != http.StatusTooManyRequests {
+			return resp, err
+		}
+		wait, ok := waitFor(resp.Header)
+		deadline, has := r.Context().Deadline()
+		if !ok || wait > most || has && time.Now().Add(wait).After(deadline) {
+			return resp, nil
+		}
+		if r, ok = again(r); !ok {
+			return resp, nil
+		}
+		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection can be used again
+		_ = resp.Body.Close()
+		select {
+		case <-time.After(wait):
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		}
+	}
+}
+
+// waitFor returns the time in Retry-After, in seconds as a guard writes it (RFC 9110
+// §10.2.3).
+func waitFor(h http.Header) (time.Duration, bool) {
+	n, err := strconv.Atoi(h.Get("Retry-After"))
+	return time.Duration(n) * time.Second, err == nil && n >= 0
+}
+
+// again returns a request like r with its body from the start.
+func again(r *http.Request) (*http.Request, bool) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return r, true
+	}
+	if r.GetBody == nil {
+		return r, false
+	}
+	body, err := r.GetBody()
+	if err != nil {
+		return r, false
+	}
+	r = r.Clone(r.Context())
+	r.Body = body
+	return r, true
+}

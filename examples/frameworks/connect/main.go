@@ -1,0 +1,96 @@
+// Connect is a service of connect whose procedures need a key. Connect's handlers are
+// those of net/http, so a guard stands in front of them; but a client of connect takes a
+// plain 429 for "unavailable", and tries again at once. With a writer of errors of the
+// guard's Options, refusals are errors of the client's own protocol.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/keys/httpjson"
+	"github.com/claviger-auth/claviger/middleware"
+	"github.com/claviger-auth/claviger/ratelimit"
+	"github.com/claviger-auth/claviger/scopes"
+	"github.com/claviger-auth/claviger/store"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+const list = "/shop.v1.Orders/List"
+
+var catalog = scopes.MustCatalog(scopes.Scope{Name: "orders:read"})
+
+var rpc = connect.NewErrorWriter()
+
+// writeError is the middleware.Options.WriteError of guards in front of connect. Other
+// clients get JSON.
+func writeError(w http.ResponseWriter, r *http.Request, refusal httpjson.Refusal) {
+	if !rpc.IsSupported(r) {
+		httpjson.WriteJSON(w, r, refusal)
+		return
+	}
+	err := connect.NewError(codeOf(refusal.Status), errors.New(refusal.Description))
+	details := []proto.Message{&errdetails.ErrorInfo{Reason: strings.ToUpper(refusal.Code), Domain: "claviger"}}
+	if wait := time.Duration(refusal.RetryAfter) * time.Second; wait > 0 {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
+	}
+	for _, d := range details {
+		if detail, failed := connect.NewErrorDetail(d); failed == nil {
+			err.AddDetail(detail)
+		}
+	}
+	_ = rpc.Write(w, r, err) // which fails if the client has gone
+}
+
+// codeOf returns the code for a status of HTTP.
+func codeOf(status int) connect.Code {
+	switch status {
+	case http.StatusBadRequest, http.StatusUnauthorized:
+		return connect.CodeUnauthenticated
+	case http.StatusForbidden:
+		return connect.CodePermissionDenied
+	case http.StatusTooManyRequests:
+		return connect.CodeResourceExhausted
+	case httpjson.StatusClientGone:
+		return connect.CodeCanceled
+	}
+	return connect.CodeUnavailable
+}
+
+// service returns the service behind a guard.
+func service(guard *middleware.Guard) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle(list, guard.Require("orders:read")(connect.NewUnaryHandler(list, orders)))
+	return mux
+}
+
+func orders(ctx context.Context, _ *connect.Request[wrapperspb.StringValue]) (*connect.Response[wrapperspb.StringValue], error) {
+	caller, _ := keys.FromContext(ctx)
+	return connect.NewResponse(wrapperspb.String("orders of " + caller.Org)), nil
+}
+
+func main() {
+	db := new(store.Memory)
+	manager := must(keys.NewManager(db, &keys.Options{Catalog: catalog}))
+	guard := must(middleware.NewGuard(manager.Verifier(), must(ratelimit.NewLimiter(db, nil)), &middleware.Options{WriteError: writeError}))
+	key := must(manager.Create(context.Background(), "acme", keys.Spec{Scopes: []string{"orders:read"}}))
+	fmt.Printf("curl -i http://localhost:8080%s -H 'Content-Type: application/json' -d '\"\"' -H 'Authorization: Bearer %s'\n", list, key.Text.Reveal())
+	log.Fatal(http.ListenAndServe("localhost:8080", service(guard)))
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		log.Fatal(err)
+	}
+	return value
+}

@@ -1,0 +1,62 @@
+package pgstore
+
+import "context"
+
+// A batch is the transaction of a call of Batch.
+type batch struct {
+	store *Store
+	db    DB
+}
+
+// batchKey is where a context has a *batch.
+type batchKey struct{}
+
+// Batch makes one transaction of what f inserts, as [keys.BatchStore] says. So it
+// waits for the disk once; each Insert is still a round trip. Over a transaction of
+// the host's it is a part of that. Otherwise it calls f again, up to five times in
+// all, if the server rolled the transaction back because of what others did at the
+// same time.
+func (s *Store) Batch(ctx context.Context, f func(ctx context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return failed("batch", err)
+	}
+	within := func(db DB) error { return f(context.WithValue(ctx, batchKey{}, &batch{s, db})) }
+	var err error
+	if joined(s.db) {
+		err = savepoint(ctx, s.db, within)
+	} else {
+		err = readCommitted(ctx, s.db, within)
+		for try := 1; try < maxTries && rolledBack(err); try++ {
+			if pause(ctx, firstPause<<(try-1)) != nil {
+				break
+			}
+			err = readCommitted(ctx, s.db, within)
+		}
+	}
+	if err != nil {
+		return failed("batch", err)
+	}
+	return nil
+}
+
+// savepoint calls f in a part of the transaction that db is in.
+func savepoint(ctx context.Context, db DB, f func(DB) error) error {
+	tx, err := db.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback(ctx) // no more than a formality once it is committed
+	if err := f(tx); err != nil {
+		return err
+	}
+	return tx.Commit(ctx)
+}
+
+// batchOf returns the transaction of the batch that a call with ctx belongs to, or
+// nil.
+func (s *Store) batchOf(ctx context.Context) DB {
+	if b, ok := ctx.Value(batchKey{}).(*batch); ok && b.store == s {
+		return b.db
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+)
+
+// A batchStore is what the clauses of [keys.BatchStore] are about.
+type batchStore interface {
+	keys.Store
+	keys.BatchStore
+}
+
+const batchInserts = "batch-inserts"
+
+// lockWait is how long a Get may wait for a batch, if it does.
+const lockWait = time.Second
+
+var batchClauses = []clause[keys.Store]{
+	optional("keys.BatchStore", batchInserts,
+		"What is inserted in a batch is there when Batch has returned nil, with every field. An ID that was used before, in the batch too, is "+
+			"refused with ErrExists and an invalid record with ErrInvalid, and the batch goes on.",
+		batchKeeps, roundTrip, neverOverwrite, "insert-validates", listFresh),
+	optional("keys.BatchStore", "batch-is-one",
+		"Before Batch returns nobody sees what was inserted in it. With an error of f, which Batch returns, nothing was inserted, and the "+
+			"IDs are free.",
+		batchIsOne, batchInserts),
+	optional("keys.BatchStore", "batch-context-ended",
+		"Batch"+endedDoc+", and inserts nothing, be it that the context had ended before, or that it ends before f returns.",
+		batchEnded, batchInserts),
+}
+
+// inBatch inserts records in a batch.
+func (p *probe) inBatch(s batchStore, records ...keys.Record) {
+	p.ok(s.Batch(p.ctx, func(ctx context.Context) error {
+		for _, r := range records {
+			if err := s.Insert(ctx, r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}), "Batch of %d inserts", len(records))
+}
+
+func batchKeeps(p *probe, s batchStore) {
+	there, again := p.full(keys.KindKey, "there"), p.sparse(keys.KindKey, "again")
+	p.insert(s, there)
+	other, invalid := there, p.sparse(keys.KindKey, "invalid")
+	other.Label, invalid.Org = "another", ""
+	key, client := p.full(keys.KindKey, "key"), p.full(keys.KindClient, "client")
+	p.ok(s.Batch(p.ctx, func(ctx context.Context) error {
+		for _, step := range []struct {
+			r    keys.Record
+			want error
+		}{{key, nil}, {other, keys.ErrExists}, {again, nil}, {again, keys.ErrExists}, {invalid, keys.ErrInvalid}, {client, nil}} {
+			err := s.Insert(ctx, step.r)
+			if step.want != nil {
+				p.refused(err, step.want, "Insert of %s in a batch", step.r)
+			} else if err != nil {
+				return err
+			}
+		}
+		return nil
+	}), "Batch with inserts some of which are refused")
+	for _, r := range []keys.Record{there, again, key, client} {
+		p.same(p.get(s, r.ID), r, "what Get returns after the batch")
+	}
+	p.absent(s, invalid.ID)
+	p.inBatch(s) // of nothing
+}
+
+func batchIsOne(p *probe, s batchStore) {
+	r := p.full(keys.KindKey, "undone")
+	cause := errors.New("storetest: the cause")
+	err := s.Batch(p.ctx, func(ctx context.Context) error {
+		if err := s.Insert(ctx, r); err != nil {
+			return err
+		}
+		// A store whose readers wait for writers would wait for itself here.
+		short, cancel := context.WithTimeout(p.ctx, lockWait)
+		defer cancel()
+		if _, _, err := s.Get(short, r.ID); err == nil {
+			p.failf("Get sees %s before its batch has ended", r)
+		}
+		return cause
+	})
+	p.refused(err, cause, "Batch whose function returned that error")
+	p.absent(s, r.ID)
+	p.inBatch(s, r)
+	p.same(p.get(s, r.ID), r, "what Get returns after the batch")
+}
+
+func batchEnded(p *probe, s batchStore) {
+	r := p.full(keys.KindKey, "late")
+	p.ended("Batch", func(ctx context.Context) error {
+		return s.Batch(ctx, func(ctx context.Context) error { return s.Insert(ctx, r) })
+	})
+	ctx, cancel := context.WithCancel(p.ctx)
+	defer cancel()
+	err := s.Batch(ctx, func(ctx context.Context) error {
+		err := s.Insert(ctx, r)
+		cancel()
+		return err
+	})
+	if err == nil {
+		p.failf("Batch went well although its context had ended before its function returned")
+	}
+	p.blamesNobody(err, "Batch whose context ended")
+	p.absent(s, r.ID)
+	p.inBatch(s, r)
+}
