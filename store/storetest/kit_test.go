@@ -79,8 +79,12 @@ func TestDefects(t *testing.T) {
 		{"records", storetest.Records(), recordDefects, checkRecords},
 		{"limits", storetest.Limits(), limitDefects, checkLimits},
 	} {
-		// Those of handles, of feeds and of broken databases have tests of their own.
-		broken := []string{"broken-database-is-no-answer", "broken-database-returns-in-time", "broken-database-comes-back"}
+		// Those of handles, of feeds, of batches and of broken databases have tests of
+		// their own.
+		broken := []string{
+			"broken-database-is-no-answer", "broken-database-returns-in-time", "broken-database-comes-back",
+			"batch-inserts", "batch-is-one", "batch-context-ended",
+		}
 		if half.name == "limits" {
 			broken = nil
 		}

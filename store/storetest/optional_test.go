@@ -72,7 +72,7 @@ func TestOptionalClauses(t *testing.T) {
 			}
 		}
 	}
-	if of[""] < 50 || of["keys.UseStore"] < 8 || len(of) != 9 {
+	if of[""] < 50 || of["keys.UseStore"] < 8 || len(of) != 10 {
 		t.Errorf("clauses of each interface: %v", of)
 	}
 }
