@@ -146,7 +146,21 @@ func (m *Manager) verifyChain(ctx context.Context, org string, c Chain, known []
 	}
 	// The store's own note of the end is one more place that must be met. Entries
 	// are read from the first position: what should have been cut is wrong too.
-	return VerifyChain(org, c.Name, c.Cut, m.Entries(ctx, org, c.Name, 0), append(known, c.Last)...)
+	last, err := VerifyChain(org, c.Name, c.Cut, m.Entries(ctx, org, c.Name, 0), append(known, c.Last)...)
+	if err != nil || last.Seq <= c.Last.Seq {
+		return last, err
+	}
+	// More was added meanwhile, and its end noted with it; or the note is wrong.
+	chains, err := m.Chains(ctx, org)
+	if err != nil {
+		return Link{}, err
+	}
+	for _, now := range chains {
+		if now.Name == c.Name && now.Last.Seq >= last.Seq {
+			return last, nil
+		}
+	}
+	return last, &TamperError{org, c.Name, c.Last.Seq + 1, "comes after the end that is noted"}
 }
 
 // CutTrail removes the entries of a chain up to a checkpoint, the entry of the

@@ -59,6 +59,9 @@ func edits() []edit {
 		{"an entry is added", `INSERT INTO {schema}.trail SELECT org, seq + 1000 - $1::bigint, at, action, id, kind, version, fields, other, actor, address,
 			reason, count, previous, hash FROM {schema}.trail WHERE org = 'acme' AND seq = $1::bigint`, after},
 		{"the end is noted elsewhere", "UPDATE {schema}.chains SET seq = seq + $1::bigint WHERE org = 'acme'", after},
+		{"an end is noted that was passed", `UPDATE {schema}.chains SET seq = $1::bigint, hash = (SELECT hash FROM {schema}.trail
+			WHERE org = 'acme' AND seq = $1::bigint) WHERE org = 'acme'`, func(seq, _ int64) int64 { return seq + 1 }},
+		{"the note of the end is removed", `DELETE FROM {schema}.chains WHERE org = 'acme' AND $1::bigint > 0`, first},
 		{"another hash is noted for the end", "UPDATE {schema}.chains SET hash = int8send($1::bigint) WHERE org = 'acme'", end},
 		{"a cut is noted that nobody made", `UPDATE {schema}.chains SET cut_seq = $1::bigint, cut_hash = (SELECT hash FROM {schema}.trail
 			WHERE org = 'acme' AND seq = $1::bigint) WHERE org = 'acme'`, first},

@@ -2,6 +2,7 @@ package redisstore_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -123,6 +124,14 @@ var edits = []edit{
 	{"the end is noted elsewhere", func(ctx context.Context, c *redis.Client, e entryAt) error {
 		return c.HIncrBy(ctx, e.ends, "seq", 1).Err()
 	}, func(_, n int64) int64 { return n + 1 }},
+	{"an end is noted that was passed", func(ctx context.Context, c *redis.Client, e entryAt) error {
+		var entry keys.Entry
+		if err := json.Unmarshal([]byte(e.text), &entry); err != nil {
+			return err
+		}
+		return c.HSet(ctx, e.ends, "seq", e.seq, "hash", entry.Hash.String()).Err()
+	}, func(seq, _ int64) int64 { return seq + 1 }},
+	{"the note of the end is removed", func(ctx context.Context, c *redis.Client, e entryAt) error { return c.Del(ctx, e.ends).Err() }, first},
 	{"another hash is noted for the end", func(ctx context.Context, c *redis.Client, e entryAt) error {
 		return c.HSet(ctx, e.ends, "hash", strings.Repeat("0", 64)).Err()
 	}, func(_, n int64) int64 { return n }},

@@ -116,6 +116,14 @@ var edits = []edit{
 	{"the end is noted elsewhere", func(n int) (string, []any, int64) {
 		return "UPDATE claviger_chains SET seq = seq + 1 WHERE org = 'acme'", nil, int64(n) + 1
 	}},
+	{"an end is noted that was passed", func(n int) (string, []any, int64) {
+		seq := rand.Int64N(int64(n))
+		return `UPDATE claviger_chains SET seq = ?1, hash = coalesce((SELECT hash FROM claviger_trail WHERE org = 'acme' AND seq = ?1), zeroblob(32))
+			WHERE org = 'acme'`, []any{seq}, seq + 1
+	}},
+	{"the note of the end is removed", func(int) (string, []any, int64) {
+		return "DELETE FROM claviger_chains WHERE org = 'acme'", nil, 1
+	}},
 	{"another hash is noted for the end", func(n int) (string, []any, int64) {
 		return "UPDATE claviger_chains SET hash = zeroblob(32) WHERE org = 'acme'", nil, int64(n)
 	}},
