@@ -99,20 +99,20 @@ func (m *Manager) entries(ctx context.Context, org, chain string, after int64) (
 // may go on meanwhile, but nobody must cut entries.
 //
 // The error wraps the [*TamperError] of each chain that is not as it was written, of
-// which [errors.As] finds the first. Besides what VerifyChain says, it is wrong if a
-// chain was cut, checkpoints of it are known, and all of them are from before the
-// cut: whoever cuts keeps the checkpoint that it cuts at. Or the error is as for
-// [Manager.Chains].
+// which [errors.As] finds the first. Besides what VerifyChain says, it is wrong if
+// checkpoints of a chain are known, and it was cut elsewhere than at one of them or
+// where it was cut already when one was made: whoever cuts keeps the checkpoint that
+// it cuts at. Or the error is as for [Manager.Chains].
 func (m *Manager) VerifyTrail(ctx context.Context, org string, kept ...Checkpoint) ([]Checkpoint, error) {
 	now := whole(time.Now())
 	chains, err := m.Chains(ctx, org)
 	if err != nil {
 		return nil, err
 	}
-	known := make(map[string][]Link)
+	known := make(map[string][]Checkpoint)
 	for _, c := range kept {
 		if c.Org == org {
-			known[c.Chain] = append(known[c.Chain], c.Link)
+			known[c.Chain] = append(known[c.Chain], c)
 		}
 	}
 	var ends []Checkpoint
@@ -125,24 +125,31 @@ func (m *Manager) VerifyTrail(ctx context.Context, org string, kept ...Checkpoin
 		case err != nil:
 			return nil, errors.Join(append(wrong, err)...)
 		case last.Seq > 0:
-			ends = append(ends, Checkpoint{org, c.Name, last, now})
+			ends = append(ends, Checkpoint{Org: org, Chain: c.Name, Link: last, Cut: c.Cut.Seq, Time: now})
 		}
 		delete(known, c.Name)
 	}
-	for name, links := range known { // of chains that are not there
-		wrong = append(wrong, &TamperError{org, name, links[0].Seq, "is missing"})
+	for name, all := range known { // of chains that are not there
+		wrong = append(wrong, &TamperError{org, name, all[0].Seq, "is missing"})
 	}
 	return ends, errors.Join(wrong...)
 }
 
-// verifyChain verifies one chain, for which some links are known.
-func (m *Manager) verifyChain(ctx context.Context, org string, c Chain, known []Link) (Link, error) {
-	newest := int64(-1)
-	for _, l := range known {
-		newest = max(newest, l.Seq)
+// verifyChain verifies one chain, of which some checkpoints are known.
+func (m *Manager) verifyChain(ctx context.Context, org string, c Chain, kept []Checkpoint) (Link, error) {
+	var known []Link
+	permitted, before := len(kept) == 0, int64(0) // whether the cut is, and the last one before it that would be
+	for _, k := range kept {
+		known = append(known, k.Link)
+		for _, seq := range [...]int64{k.Seq, k.Cut} {
+			permitted = permitted || seq == c.Cut.Seq
+			if seq < c.Cut.Seq {
+				before = max(before, seq)
+			}
+		}
 	}
-	if newest >= 0 && newest < c.Cut.Seq {
-		return Link{}, &TamperError{org, c.Name, newest + 1, "was cut, and no checkpoint from then on is known"}
+	if !permitted {
+		return Link{}, &TamperError{org, c.Name, before + 1, "was cut, and no checkpoint is known that it could have been cut at"}
 	}
 	// The store's own note of the end is one more place that must be met. Entries
 	// are read from the first position: what should have been cut is wrong too.

@@ -30,13 +30,14 @@ func (e *TamperError) Is(target error) bool { return target == ErrTampered }
 
 // A Checkpoint is a [Link] of a chain, for a host to keep where whoever can write
 // to the database cannot, such as in a log or a signed file. Such a person can
-// replace a whole chain by another one that is consistent, or remove its end with
-// the note of how long it was. Only a checkpoint from before shows that.
+// replace a whole chain by another one that is consistent, or remove its beginning or
+// its end with the note of how long it was. Only a checkpoint from before shows that.
 type Checkpoint struct {
 	Org   string `json:"org"`
 	Chain string `json:"chain,omitempty"`
 	Link
-	Time time.Time `json:"time"` // when it was made; it is compared with nothing
+	Cut  int64     `json:"cut,omitempty"` // up to which position the chain was cut then
+	Time time.Time `json:"time"`          // when it was made; it is compared with nothing
 }
 
 // VerifyChain reads the entries of one chain, which follow a place in it, and

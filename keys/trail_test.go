@@ -379,6 +379,13 @@ func TestCutTrail(t *testing.T) {
 	}
 	end := verify(2505, old, first)
 	verify(2505)
+	verify(2505, end) // which knows of the cut
+	if end.Cut != 2502 || old.Cut != 0 {
+		t.Errorf("checkpoints with the cuts %d and %d, want 2502 and 0", end.Cut, old.Cut)
+	}
+	if _, err := m.VerifyTrail(ctx, "acme", first); !errors.Is(err, keys.ErrTampered) {
+		t.Errorf("a cut that no checkpoint knows of: %v", err)
+	}
 	if got := len(trailOf(t, m, "acme", nil)); got != 3 {
 		t.Errorf("%d entries are left, want 3", got)
 	}

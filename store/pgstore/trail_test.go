@@ -70,6 +70,9 @@ func edits() []edit {
 		{"the end is removed, and its note", `WITH gone AS (DELETE FROM {schema}.trail WHERE org = 'acme' AND seq >= $1::bigint)
 			UPDATE {schema}.chains SET seq = $1::bigint - 1, hash = coalesce((SELECT hash FROM {schema}.trail
 			WHERE org = 'acme' AND seq = $1::bigint - 1), decode(repeat('00', 32), 'hex')) WHERE org = 'acme'`, there},
+		{"the beginning is removed, and a cut noted", `WITH gone AS (DELETE FROM {schema}.trail WHERE org = 'acme' AND seq <= $1::bigint)
+			UPDATE {schema}.chains SET cut_seq = $1::bigint, cut_hash = (SELECT hash FROM {schema}.trail
+			WHERE org = 'acme' AND seq = $1::bigint) WHERE org = 'acme'`, first},
 		{"all is removed", `WITH gone AS (DELETE FROM {schema}.trail WHERE $1::bigint > 0) DELETE FROM {schema}.chains`, first},
 	}
 	for column, values := range map[string]string{

@@ -145,6 +145,11 @@ var edits = []edit{
 			DELETE FROM claviger_chains WHERE org = 'acme';
 			INSERT INTO claviger_chains (org, seq, hash) SELECT org, seq, hash FROM claviger_trail WHERE org = 'acme' AND seq = ?1 - 1`, []any{seq}, seq
 	}},
+	{"the beginning is removed, and a cut noted", func(n int) (string, []any, int64) {
+		seq := 1 + rand.Int64N(int64(n)-1)
+		return `UPDATE claviger_chains SET cut_seq = ?1, cut_hash = (SELECT hash FROM claviger_trail WHERE org = 'acme' AND seq = ?1)
+			WHERE org = 'acme'; DELETE FROM claviger_trail WHERE org = 'acme' AND seq <= ?1`, []any{seq}, 1
+	}},
 	{"all is removed", func(n int) (string, []any, int64) {
 		return "DELETE FROM claviger_trail; DELETE FROM claviger_chains", nil, 1
 	}},
