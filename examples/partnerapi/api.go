@@ -12,6 +12,7 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/keys/httpjson"
 	"github.com/claviger-auth/claviger/keys/keyshttp"
+	"github.com/claviger-auth/claviger/keys/leaks"
 	"github.com/claviger-auth/claviger/middleware"
 	"github.com/claviger-auth/claviger/oauth"
 	"github.com/claviger-auth/claviger/ratelimit"
@@ -61,6 +62,7 @@ type api struct {
 	pages    *pages
 	uses     *keys.Uses     // nil if the store does not keep last uses
 	refusals *keys.Refusals // nil without a trail
+	leaks    *leaks.Handler // nil if GitHub's reports are not accepted
 }
 
 func newAPI(s *stores, issuer string, proxies *middleware.Proxies, log *slog.Logger) (*api, error) {
@@ -149,6 +151,9 @@ func (a *api) register(mux interface {
 	a.oauth.RegisterClients(mux, a.guard.Manage()) // as the documentation has it: for any caller
 	a.oauth.Register(mux)
 	a.pages.register(mux)
+	if a.leaks != nil {
+		httpjson.Register(mux, nil, httpjson.Route{Pattern: "POST /leaks", Handler: a.leaks})
+	}
 	mux.Handle("/", httpjson.NotFound(nil))
 }
 

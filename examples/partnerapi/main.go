@@ -37,9 +37,9 @@ func main() {
 
 // config is what the flags say.
 type config struct {
-	addr, store, limits, issuer, org, proxies string
-	cache                                     time.Duration
-	bootstrap, trail                          bool
+	addr, store, limits, issuer, org, proxies, leaks string
+	cache                                            time.Duration
+	bootstrap, trail                                 bool
 }
 
 func parseFlags(args []string, stderr io.Writer) (c config, err error) {
@@ -52,6 +52,7 @@ func parseFlags(args []string, stderr io.Writer) (c config, err error) {
 	fs.StringVar(&c.issuer, "issuer", "", "base `URL` of this server as its clients see it (default http://ADDR)")
 	fs.StringVar(&c.org, "org", "acme", "`name` of the organization to make a key for")
 	fs.StringVar(&c.proxies, "proxies", "", "`networks` of trusted proxies, separated by commas; unix stands for peers on a Unix socket")
+	fs.StringVar(&c.leaks, "leaks", "", "`file` with GitHub's public keys, to accept its reports of leaked keys at POST /leaks")
 	fs.BoolVar(&c.bootstrap, "bootstrap", false, "make a key that holds every scope even if there is one")
 	fs.BoolVar(&c.trail, "trail", false, "keep a trail of who did what to which key and client; claviger audit reads it")
 	if err := fs.Parse(args); err != nil {
@@ -138,6 +139,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	api, err := newAPI(s, c.issuer, proxies, log)
 	if err != nil {
 		return err
+	}
+	if c.leaks != "" {
+		if err := api.acceptReports(c.leaks); err != nil {
+			return fmt.Errorf("-leaks: %w", err)
+		}
 	}
 	if err := api.bootstrap(ctx, stdout, c.org, c.bootstrap); err != nil {
 		return err

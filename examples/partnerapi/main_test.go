@@ -146,6 +146,8 @@ func TestFlags(t *testing.T) {
 		{[]string{"-store", "mysql://localhost"}, "unknown kind"},
 		{[]string{"-store", "memory:x"}, "takes nothing more"},
 		{[]string{"-org", ""}, "organization"},
+		{[]string{"-leaks", "/nonexistent"}, "-leaks"},
+		{[]string{"-leaks", "main.go"}, "-leaks"},
 		{[]string{"extra"}, "unexpected argument"},
 		{[]string{"-addr", "nonsense"}, "nonsense"},
 		{[]string{"-nonsense"}, "nonsense"},

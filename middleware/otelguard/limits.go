@@ -15,11 +15,12 @@ import (
 // Limits returns a store that passes calls on to s, and reports how long they take.
 //
 // A [*ratelimit.Memory] and a [*store.Memory] are returned as they are: they wait for
-// nothing. So are [*ratelimit.Leases], which a limiter knows by their type. To measure
-// the store behind leases, wrap that store, and make the leases over the result.
+// nothing. So are [*ratelimit.Leases], and a struct that embeds them, which a limiter knows
+// by their type. To measure the store behind leases, wrap that store, and make the
+// leases over the result.
 func (t *Telemetry) Limits(s ratelimit.Store) ratelimit.Store {
 	switch s.(type) {
-	case nil, *ratelimit.Memory, *store.Memory, *ratelimit.Leases:
+	case nil, *ratelimit.Memory, *store.Memory, interface{ Stats() ratelimit.LeaseStats }:
 		return s
 	}
 	return limits{s, t}

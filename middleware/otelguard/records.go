@@ -13,12 +13,12 @@ import (
 // that this version knows, and no other methods of s.
 //
 // A [*store.Memory] is returned as it is: a verifier reads it in place, in less time
-// than it takes to measure that. So is a [*keys.Cache], which a verifier knows by its
-// type. To measure the store behind a cache, wrap that store, and make the cache over
-// the result.
+// than it takes to measure that. So is a [*keys.Cache], and a struct that embeds one,
+// which a manager knows by its type. To measure the store behind a cache, wrap that
+// store, and make the cache over the result.
 func (t *Telemetry) Records(s keys.Store) keys.Store {
 	switch s.(type) {
-	case nil, *store.Memory, *keys.Cache:
+	case nil, *store.Memory, interface{ Stats() keys.CacheStats }:
 		return s
 	}
 	has, p := 0, new(parts)

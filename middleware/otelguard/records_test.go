@@ -153,12 +153,12 @@ func TestFastStoresAreLeftAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []keys.Store{m, cache, nil} {
+	for _, s := range []keys.Store{m, cache, struct{ *keys.Cache }{cache}, nil} {
 		if got := o.Records(s); got != s {
 			t.Errorf("%T became %T", s, got)
 		}
 	}
-	for _, s := range []ratelimit.Store{m, &m.Memory, leases, nil} {
+	for _, s := range []ratelimit.Store{m, &m.Memory, leases, struct{ *ratelimit.Leases }{leases}, nil} {
 		if got := o.Limits(s); got != s {
 			t.Errorf("%T became %T", s, got)
 		}

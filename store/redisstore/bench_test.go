@@ -49,6 +49,11 @@ func BenchmarkRead(b *testing.B) {
 	measure(b, "call=HGETALL", func(ctx context.Context) error { return c.HGetAll(ctx, name).Err() })
 	measure(b, "call=Get", func(ctx context.Context) error { _, _, err := s.Get(ctx, key.ID); return err })
 	measure(b, "call=Get of a token", func(ctx context.Context) error { _, _, err := s.Get(ctx, token.ID); return err })
+	must(b, s.Announce(b.Context(), cacheID, time.Second))
+	first, err := s.Poll(b.Context(), cacheID, "")
+	must(b, err)
+	measure(b, "call=Poll of nothing", func(ctx context.Context) error { _, err := s.Poll(ctx, cacheID, first.Next); return err })
+	measure(b, "call=LongestLease", func(ctx context.Context) error { _, err := s.LongestLease(ctx); return err })
 }
 
 // BenchmarkWrite compares writes with the bare client's, on a server that syncs

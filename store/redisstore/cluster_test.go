@@ -327,3 +327,34 @@ func TestClusterCheck(t *testing.T) {
 	wants(t, "Check of nodes that do not sync", err, redisstore.ErrNotDurable)
 	wants(t, "Check of nodes without replicas", err, redisstore.ErrReplicas)
 }
+
+// TestClusterPolls counts what a poll of all shards costs: one pipeline, and one more
+// if a node does not know the script.
+func TestClusterPolls(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	c, client := clustered(t)
+	l := new(log)
+	client.AddHook(l)
+	s := open(t, client, redisstore.Options{Prefix: prefix(), Timeout: 10 * time.Second})
+	must(t, s.Announce(ctx, cacheID, time.Second))
+	first, err := s.Poll(ctx, cacheID, "")
+	must(t, err)
+	l.take()
+	next, err := s.Poll(ctx, cacheID, first.Next)
+	must(t, err)
+	if diff := cmp.Diff([]string{"evalsha"}, l.take()); diff != "" || next.All || next.Next != first.Next {
+		t.Errorf("%+v after %q, with trips\n%s", next, first.Next, diff)
+	}
+	r := record(keys.KindKey, "r")
+	must(t, s.Insert(ctx, r))
+	must(t, s.Update(ctx, r))
+	must(t, c.clients[1].ScriptFlush(ctx).Err())
+	l.take()
+	next, err = s.Poll(ctx, cacheID, first.Next)
+	must(t, err)
+	// Another test may have told the node meanwhile.
+	if trips := l.take(); len(trips) > 2 || next.All || len(next.IDs) != 1 {
+		t.Errorf("%+v, with trips %q", next, trips)
+	}
+}
