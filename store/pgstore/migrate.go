@@ -93,8 +93,9 @@ const (
 // It needs a role that may create the schema, or tables and functions in it. The
 // role that a [Store] works with needs no more than USAGE on the schema, SELECT,
 // INSERT, UPDATE and DELETE on the tables records, uses, buckets and
-// announcements, SELECT and INSERT on feed, and SELECT on changes and migrations.
-// No other function of this package changes tables.
+// announcements, SELECT and INSERT on feed, and SELECT on changes and migrations. It
+// adds to a trail without a right on it; to read that it needs SELECT on trail and
+// chains. No other function of this package changes tables.
 //
 // If db is a transaction, Migrate is a part of it; the transaction must be READ
 // COMMITTED, the turn ends when it does, and locks are waited for as the host
