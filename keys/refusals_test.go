@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -219,7 +220,8 @@ func TestRefusalsOfActors(t *testing.T) {
 func TestRefusalsRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &failingTrail{err: errors.New("down")}
+		s := new(failingTrail)
+		s.down.Store(true)
 		var failed []error
 		m, r := newTrail(t, s), newRefusals(t, s, &keys.RefusalsOptions{OnError: func(err error) { failed = append(failed, err) }})
 		hook := r.Hook(nil)
@@ -232,11 +234,12 @@ func TestRefusalsRun(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- r.Run(ctx) }()
 		time.Sleep(keys.DefaultRefusalsInterval + time.Second)
-		if len(failed) != 1 || failed[0] != s.err {
+		synctest.Wait()
+		if len(failed) != 1 || failed[0] != errDown {
 			t.Errorf("errors %v", failed)
 		}
 		refuse()
-		s.err = nil
+		s.down.Store(false)
 		time.Sleep(keys.DefaultRefusalsInterval)
 		refuse()
 		cancel()
@@ -250,22 +253,22 @@ func TestRefusalsRun(t *testing.T) {
 	})
 }
 
-// A failingTrail is a Memory whose trail fails with an error.
+// A failingTrail is a Memory that is down at times.
 type failingTrail struct {
 	store.Memory
-	err error
+	down atomic.Bool
 }
 
 func (s *failingTrail) AddEntry(ctx context.Context, e keys.Entry) error {
-	if s.err != nil {
-		return s.err
+	if s.down.Load() {
+		return errDown
 	}
 	return s.Memory.AddEntry(ctx, e)
 }
 
 func (s *failingTrail) Get(ctx context.Context, id string) (rec, parent keys.Record, err error) {
-	if s.err != nil {
-		return rec, parent, s.err
+	if s.down.Load() {
+		return rec, parent, errDown
 	}
 	return s.Memory.Get(ctx, id)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -17,14 +18,15 @@ var _ keys.TrailStore = (*Store)(nil)
 // entryCall returns a call of the function add_entry, whose arguments begin with the
 // given number, and entryArgs returns them.
 func entryCall(first int) string {
-	text := "{schema}.add_entry("
+	var text strings.Builder
+	text.WriteString("{schema}.add_entry(")
 	for i, kind := range [...]string{"text", "bigint", "text", "text", "text", "bigint", "text", "text", "text", "text", "text", "bigint", "bytea"} {
 		if i > 0 {
-			text += ", "
+			text.WriteString(", ")
 		}
-		text += "$" + strconv.Itoa(first+i) + "::" + kind
+		text.WriteString("$" + strconv.Itoa(first+i) + "::" + kind)
 	}
-	return text + ")"
+	return text.String() + ")"
 }
 
 func entryArgs(e *keys.Entry) []any {
