@@ -107,7 +107,9 @@ func (a Actor) itself(ctx context.Context, before, after *Record, ended error) (
 // or networks it has those of the principal. Its CreatedBy is the principal's
 // lasting credential, or the name of the host's session, whatever the Spec says.
 // It fails with [ErrLimitReached] if the organization has as many as it may have.
-func (a Actor) Create(ctx context.Context, spec Spec) (Issued, error) {
+func (a Actor) Create(ctx context.Context, spec Spec) (_ Issued, err error) {
+	defer func() { a.refused(ctx, "", err) }()
+	ctx = a.m.by(ctx, a.p.name())
 	p, err := a.m.look(ctx, a.p)
 	if err != nil {
 		return Issued{}, err
@@ -136,7 +138,9 @@ func (a Actor) Create(ctx context.Context, spec Spec) (Issued, error) {
 // principal has; the rest of the record may be wider. A lifetime is brought
 // forward to the end of the principal's lasting credential, and never takes an end
 // away. To let a paused credential go on takes all that it has.
-func (a Actor) Change(ctx context.Context, kind Kind, id string, c Change) (Record, error) {
+func (a Actor) Change(ctx context.Context, kind Kind, id string, c Change) (_ Record, err error) {
+	defer func() { a.refused(ctx, id, err) }()
+	ctx = a.m.by(ctx, a.p.name())
 	p, err := a.m.look(ctx, a.p)
 	if err != nil {
 		return Record{}, err
@@ -174,7 +178,9 @@ func (a Actor) Change(ctx context.Context, kind Kind, id string, c Change) (Reco
 // successor counts as made by the principal. Unless the old key ends at once, it
 // fails with [ErrLimitReached] if the organization has as many keys as it may
 // have.
-func (a Actor) Rotate(ctx context.Context, id string, r Rotation) (Issued, error) {
+func (a Actor) Rotate(ctx context.Context, id string, r Rotation) (_ Issued, err error) {
+	defer func() { a.refused(ctx, id, err) }()
+	ctx = a.m.by(ctx, a.p.name())
 	p, err := a.m.look(ctx, a.p)
 	if err != nil {
 		return Issued{}, err
@@ -201,7 +207,9 @@ func (a Actor) Rotate(ctx context.Context, id string, r Rotation) (Issued, error
 
 // RotateSecret gives a client a new secret, for a principal who has all that the
 // client has.
-func (a Actor) RotateSecret(ctx context.Context, id string, overlap time.Duration) (Issued, error) {
+func (a Actor) RotateSecret(ctx context.Context, id string, overlap time.Duration) (_ Issued, err error) {
+	defer func() { a.refused(ctx, id, err) }()
+	ctx = a.m.by(ctx, a.p.name())
 	p, err := a.m.look(ctx, a.p)
 	if err != nil {
 		return Issued{}, err
@@ -221,7 +229,9 @@ func (a Actor) RotateSecret(ctx context.Context, id string, overlap time.Duratio
 
 // Revoke ends a credential. To end a client takes its scopes; to end a key takes
 // none, so that whoever sees that a key has leaked can end it.
-func (a Actor) Revoke(ctx context.Context, kind Kind, id string) error {
+func (a Actor) Revoke(ctx context.Context, kind Kind, id string) (err error) {
+	defer func() { a.refused(ctx, id, err) }()
+	ctx = a.m.by(ctx, a.p.name())
 	p, err := a.m.look(ctx, a.p)
 	if err != nil {
 		return err

@@ -124,7 +124,7 @@ func answer(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	for _, known := range [...]error{ErrNotFound, ErrExists, ErrConflict, ErrInvalid, errors.ErrUnsupported} {
+	for _, known := range [...]error{ErrNotFound, ErrExists, ErrConflict, ErrInvalid, ErrTampered, errors.ErrUnsupported} {
 		if errors.Is(err, known) {
 			return err
 		}

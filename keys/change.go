@@ -165,10 +165,11 @@ func end(rec *Record) error {
 // revokeRead is revoke for a record that was read just now, which spares reading
 // it again unless somebody has changed it since.
 func (m *Manager) revokeRead(ctx context.Context, rec Record) (revoked bool, err error) {
+	old := rec
 	if err := end(&rec); err != nil {
 		return false, nil
 	}
-	switch err := m.store.Update(ctx, rec); {
+	switch err := m.store.Update(m.updating(ctx, &old, &rec), rec); {
 	case err == nil:
 		m.tell(ctx, Revoked, &rec)
 		return true, nil
@@ -256,7 +257,7 @@ func (m *Manager) update(ctx context.Context, org string, kind Kind, id string, 
 		if err = edit(&rec); err != nil {
 			return old, old, err
 		}
-		if err = m.write(ctx, &rec); err == nil || try == tries || !errors.Is(err, ErrConflict) {
+		if err = m.write(ctx, &old, &rec); err == nil || try == tries || !errors.Is(err, ErrConflict) {
 			return old, rec, err
 		}
 		if ended := wait(ctx, min(pause, time.Millisecond<<min(try, 10))); ended != nil {
@@ -265,12 +266,12 @@ func (m *Manager) update(ctx context.Context, org string, kind Kind, id string, 
 	}
 }
 
-// write writes rec over the version that it was read as.
-func (m *Manager) write(ctx context.Context, rec *Record) error {
+// write writes rec over old, the version that it was read as.
+func (m *Manager) write(ctx context.Context, old, rec *Record) error {
 	if err := rec.Validate(); err != nil {
 		return err
 	}
-	if err := m.store.Update(ctx, *rec); err != nil {
+	if err := m.store.Update(m.updating(ctx, old, rec), *rec); err != nil {
 		return err
 	}
 	rec.Version++

@@ -155,5 +155,5 @@ func (m *Manager) put(ctx context.Context, rec *Record) error {
 	if err := rec.Validate(); err != nil {
 		return err
 	}
-	return m.store.Insert(ctx, *rec)
+	return m.store.Insert(m.inserting(ctx, rec), *rec)
 }

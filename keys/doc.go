@@ -24,6 +24,13 @@
 // [NewVerifier] alone. The package knows nothing of HTTP: package middleware
 // checks requests, and package keys/keyshttp has handlers for managing keys.
 //
+// # The trail
+//
+// With [Options.Trail], each change of a key or a client adds an [Entry] to the
+// trail of its organization, in the same transaction: who made it, what it was, when
+// and from where. [Refusals] adds what was refused, as counts. [Manager.Entries]
+// reads a trail, and [Manager.VerifyTrail] tells whether it is as it was written.
+//
 // # Promises
 //
 // After [Manager.Revoke] has returned, no check that starts later accepts the

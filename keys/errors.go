@@ -87,6 +87,7 @@ const (
 	FieldOverlap       = "overlap"
 	FieldCursor        = "cursor"
 	FieldLimit         = "limit"
+	FieldAction        = "action"
 )
 
 // An InvalidError says which value cannot be part of a record, and why. It is

@@ -94,6 +94,9 @@ func (h countedHash) Sum(b []byte) []byte {
 	return h.Hash.Sum(b)
 }
 
+// ChangedFields returns the names that the trail has for what differs.
+func ChangedFields(old, rec *Record) string { return changedFields(old, rec) }
+
 // NewCacheBy returns a Cache that reads its clocks by a function.
 func NewCacheBy(store Store, opts *CacheOptions, clock func() (mono, wall int64)) (*Cache, error) {
 	c, err := NewCache(store, opts)

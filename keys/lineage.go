@@ -13,7 +13,9 @@ import (
 // wraps [ErrBeyond], and nothing was done. Or the error wraps [ErrCallerEnded],
 // [ErrNotFound], [ErrConflict] or [ErrUnavailable]. With the last two it should be
 // called again, and goes on where it stopped.
-func (a Actor) RevokeDescendants(ctx context.Context, kind Kind, id string) (int, error) {
+func (a Actor) RevokeDescendants(ctx context.Context, kind Kind, id string) (_ int, err error) {
+	defer func() { a.refused(ctx, id, err) }()
+	ctx = a.m.by(ctx, a.p.name())
 	p, err := a.m.look(ctx, a.p)
 	if err != nil {
 		return 0, err

@@ -50,6 +50,9 @@ func NewManager(store Store, opts *Options) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.trailed(store); err != nil {
+		return nil, err
+	}
 	v := newVerifier(store, s)
 	return &Manager{store: v.store, verifier: v, settings: s}, nil
 }

@@ -86,6 +86,16 @@ type Options struct {
 	// Uses notes when credentials were last used. If nil, that is not kept.
 	Uses *Uses
 
+	// Trail writes an entry into the trail of the organization for each change of a
+	// key or a client, in the same transaction as the change. The store must be a
+	// [TrailStore]. All processes that share the store need the same setting: what
+	// one without it changes has no entry.
+	Trail bool
+
+	// Refusals counts what actors were refused, see [Manager.As], for the trail. If
+	// nil, that is not kept.
+	Refusals *Refusals
+
 	// Hook receives an event for each credential that is made or changed. If
 	// nil, events are dropped.
 	Hook Hook
@@ -102,6 +112,8 @@ type settings struct {
 	timeout            time.Duration
 	hasher             *hasher
 	uses               *Uses
+	trail              bool
+	refusals           *Refusals
 	hook               Hook
 }
 
@@ -127,9 +139,11 @@ func newSettings(opts *Options) (s settings, err error) {
 			KindKey:    min(cmp.Or(opts.MaxKeys, DefaultMaxKeys), maxCap),
 			KindClient: min(cmp.Or(opts.MaxClients, DefaultMaxClients), maxCap),
 		},
-		timeout: cmp.Or(opts.Timeout, DefaultTimeout),
-		uses:    opts.Uses,
-		hook:    opts.Hook,
+		timeout:  cmp.Or(opts.Timeout, DefaultTimeout),
+		uses:     opts.Uses,
+		trail:    opts.Trail,
+		refusals: opts.Refusals,
+		hook:     opts.Hook,
 	}
 	if s.timeout < 0 {
 		return s, errors.New("keys: the timeout is negative")

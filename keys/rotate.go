@@ -187,7 +187,7 @@ func (m *Manager) rotateOnce(ctx context.Context, org, id string, r *rotation) (
 	if r.Overlap != Forever {
 		ended.ExpiresAt = earlier(old.ExpiresAt, endAfter(now, r.Overlap))
 	}
-	if err := m.replace(ctx, &ended, &issued.Record, r); err != nil {
+	if err := m.replace(ctx, &old, &ended, &issued.Record, r); err != nil {
 		return done, err
 	}
 	m.tell(ctx, Rotated, &ended)
@@ -242,15 +242,15 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// replace writes the record of a key that has a successor. If it cannot, it takes
+// replace writes the record of a key that has a successor over old. If it cannot, it takes
 // the successor back. The secret of that is known to nobody then, so it opens
 // nothing even if that fails too.
-func (m *Manager) replace(ctx context.Context, ended, next *Record, r *rotation) (err error) {
+func (m *Manager) replace(ctx context.Context, old, ended, next *Record, r *rotation) (err error) {
 	if r.capped {
 		err = m.withinCap(ctx, next)
 	}
 	if err == nil {
-		err = m.write(ctx, ended)
+		err = m.write(m.by(ctx, r.CreatedBy), old, ended)
 	}
 	if err == nil {
 		return nil
@@ -270,6 +270,6 @@ func (m *Manager) replace(ctx context.Context, ended, next *Record, r *rotation)
 // takeBack revokes what was made and must not be used. The context is that of
 // cleanUp.
 func (m *Manager) takeBack(ctx context.Context, rec Record) error {
-	_, err := m.revokeRead(ctx, rec)
+	_, err := m.revokeRead(takingBack(ctx), rec)
 	return err
 }

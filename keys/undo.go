@@ -7,7 +7,7 @@ import "context"
 // again since, perhaps by the same rights, which are not there any more. Then a
 // field gets no more than it had before the change.
 func (m *Manager) undo(ctx context.Context, before, after *Record) error {
-	_, rec, err := m.update(ctx, before.Org, before.Kind, before.ID, true, func(rec *Record) error {
+	_, rec, err := m.update(takingBack(ctx), before.Org, before.Kind, before.ID, true, func(rec *Record) error {
 		m.takeOut(rec, before, after)
 		return nil
 	})

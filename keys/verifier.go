@@ -26,6 +26,9 @@ func NewVerifier(store Store, opts *Options) (*Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.trailed(store); err != nil {
+		return nil, err
+	}
 	return newVerifier(store, s), nil
 }
 
@@ -342,12 +345,16 @@ func (v *Verifier) judge(ctx context.Context, kind Kind, c *presented, now time.
 	return nil
 }
 
+// upgradeActor is who replaces digests, in the trail.
+const upgradeActor = "claviger:upgrade"
+
 // upgrade replaces the digest of an accepted secret by the default one. It tries
 // once: if somebody else changed the record, the store fails or the caller has
 // gone, the next use tries again.
 func (v *Verifier) upgrade(ctx context.Context, rec Record, secret string, now time.Time) {
+	old := rec
 	rec.Digest = v.hasher.digest(rec.Kind, secret)
-	err := v.store.Update(ctx, rec)
+	err := v.store.Update(v.updating(v.by(ctx, upgradeActor), &old, &rec), rec)
 	if v.cache != nil {
 		v.cache.forget(rec.ID)
 	}

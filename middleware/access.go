@@ -121,7 +121,8 @@ func accessOf(ctx context.Context) *Access {
 // NewContext returns a context with what [Guard.Check] or [Guard.CheckText]
 // returned for a request that goes on. [FromContext] and [keys.FromContext] find
 // it there, as they do behind [Guard.Require], and a guard that checks the request
-// once more does not charge it twice.
+// once more does not charge it twice. The address of the request is not in it: see
+// [keys.NewAddressContext].
 func NewContext(ctx context.Context, a Access) context.Context {
 	return &accessContext{ctx, a}
 }
@@ -146,18 +147,26 @@ func (c *accessContext) Value(key any) any {
 // An admitted request is what a handler behind a guard gets, in one object: the
 // copy of the request, its context, and the text of the fields about the quota.
 type admitted struct {
+	accessContext
 	request http.Request
-	context accessContext
 	quota   quotaText
+}
+
+// Value has what an accessContext has, and the address of the request.
+func (x *admitted) Value(key any) any {
+	if key == keys.AddressKey {
+		return x.access.guard.proxies.Addr(&x.request)
+	}
+	return x.accessContext.Value(key)
 }
 
 // admit returns the request that goes on to the handler, and writes the quota's
 // fields to h.
 func (g *Guard) admit(h http.Header, r *http.Request, a *Access) *http.Request {
 	x := new(admitted)
-	x.context.Context, x.context.access = r.Context(), *a
+	x.Context, x.access = r.Context(), *a
 	// WithContext is inlined, and its copy does not leave the stack.
-	x.request = *r.WithContext(&x.context)
+	x.request = *r.WithContext(x)
 	if !g.omit && a.Quota.Limit != (ratelimit.Limit{}) {
 		x.quota.set(h, a)
 	}

@@ -39,33 +39,53 @@ func (g *Guard) Check(r *http.Request, n Need) (a Access, err error) {
 // comes from. The zero Addr is one that is not known: it is outside of all
 // networks.
 func (g *Guard) CheckText(ctx context.Context, text string, addr netip.Addr, n Need) (a Access, err error) {
-	err = g.decide(&request{ctx: ctx, text: text, addr: addr}, &rule{need: n}, &a)
+	err = g.decide(&request{ctx: ctx, text: text, from: origin{addr: addr}}, &rule{need: n}, &a)
 	return a, err
 }
 
 // A request is what a decision is made on.
 type request struct {
 	ctx  context.Context
-	text string        // the credential
-	err  error         // why there is none
-	http *http.Request // nil if addr is set
-	addr netip.Addr
+	text string // the credential
+	err  error  // why there is none
+	from origin
 
 	claim keys.Claim // what was presented, for the hook
 }
 
+// An origin is where a request comes from.
+type origin struct {
+	http *http.Request // nil if addr is set
+	addr netip.Addr
+}
+
 // address returns the address that a request comes from. It is only asked where it
 // matters.
-func (q *request) address(p *Proxies) netip.Addr {
-	if q.http != nil {
-		return p.Addr(q.http)
+func (o *origin) address(p *Proxies) netip.Addr {
+	if o.http != nil {
+		return p.Addr(o.http)
 	}
-	return q.addr
+	return o.addr
+}
+
+// A refusalContext is the context of a request that a hook hears of because it was
+// refused. It has the address of the request.
+type refusalContext struct {
+	context.Context
+	from    origin
+	proxies *Proxies
+}
+
+func (c *refusalContext) Value(key any) any {
+	if key == keys.AddressKey {
+		return c.from.address(c.proxies)
+	}
+	return c.Context.Value(key)
 }
 
 // check decides about an HTTP request.
 func (g *Guard) check(r *http.Request, rule *rule, a *Access) error {
-	q := request{ctx: r.Context(), http: r}
+	q := request{ctx: r.Context(), from: origin{http: r}}
 	q.text, q.err = g.sources.find(r.Header)
 	return g.decide(&q, rule, a)
 }
@@ -93,7 +113,7 @@ func (g *Guard) examine(q *request, rule *rule, now time.Time, a *Access) (err e
 	if err := g.authenticate(q, now, a); err != nil {
 		return err
 	}
-	if networks := a.Principal.Networks; !networks.IsEmpty() && !networks.Allows(q.address(g.proxies)) {
+	if networks := a.Principal.Networks; !networks.IsEmpty() && !networks.Allows(q.from.address(g.proxies)) {
 		return ErrNetwork
 	}
 	if err := g.charge(q, rule, now, a); err != nil {
@@ -113,7 +133,7 @@ func (g *Guard) authenticate(q *request, now time.Time, a *Access) (err error) {
 	if g.failed == nil {
 		return verify(q.ctx, g.verifier, q.text, now, &a.Principal, &q.claim)
 	}
-	from := g.failed.bucket(q.address(g.proxies))
+	from := g.failed.bucket(q.from.address(g.proxies))
 	if d, err := g.failed.look(from, now); err != nil || !d.Allowed {
 		a.Quota, a.policy = d, failures
 		return notAdmitted(err)
@@ -157,7 +177,7 @@ func (g *Guard) charge(q *request, rule *rule, now time.Time, a *Access) error {
 // limitOf returns the limit of a request, and sets the name of its bucket.
 func (g *Guard) limitOf(q *request, a *Access) (ratelimit.Limit, error) {
 	if a.policy == management {
-		a.bucket = manageBucket(&a.Principal, q.address(g.proxies))
+		a.bucket = manageBucket(&a.Principal, q.from.address(g.proxies))
 		return ratelimit.PerMinute(a.Principal.RateLimit)
 	}
 	if a.bucket = a.Principal.Org; g.bucket != nil {
@@ -202,7 +222,7 @@ func (g *Guard) tell(q *request, a *Access, now time.Time, err error) {
 			// keep in memory.
 			e.ID = strings.Clone(e.ID)
 		}
-		g.hook(q.ctx, e)
+		g.hook(&refusalContext{q.ctx, q.from, g.proxies}, e)
 		if e.Reason == keys.ReasonExpired || e.Reason == keys.ReasonRevoked {
 			g.tellReplaced(q, keys.UsedEnded, e, q.claim.ReplacedBy)
 		}

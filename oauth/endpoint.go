@@ -208,7 +208,11 @@ func (h *Handler) tell(r *http.Request, a *attempt, e keys.Event) {
 		e.ID = strings.Clone(a.id) // it is a part of the request
 	}
 	e.Time = a.now
-	h.hook(r.Context(), e)
+	ctx := r.Context()
+	if e.Type == keys.Refused {
+		ctx = keys.NewAddressContext(ctx, a.addr)
+	}
+	h.hook(ctx, e)
 }
 
 // fail answers a request with an error.

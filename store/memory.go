@@ -36,6 +36,8 @@ type Memory struct {
 
 	indexesMu sync.RWMutex
 	indexes   map[owner]*index
+
+	trails trails
 }
 
 var (
@@ -43,6 +45,7 @@ var (
 	_ keys.UseStore   = (*Memory)(nil)
 	_ keys.CountStore = (*Memory)(nil)
 	_ keys.OrgStore   = (*Memory)(nil)
+	_ keys.TrailStore = (*Memory)(nil)
 )
 
 // An owner names the records that one call of List can return.
@@ -85,7 +88,12 @@ func (m *Memory) Insert(ctx context.Context, r keys.Record) error {
 
 	home.mu.Lock()
 	defer home.mu.Unlock()
-	if !s.add(hash, &entry{Record: r, home: home}) {
+	added := false
+	m.trails.write(ctx, &r, func() bool {
+		added = s.add(hash, &entry{Record: r, home: home})
+		return added
+	})
+	if !added {
 		return ErrExists
 	}
 	home.of(r.Revoked()).add(r.ID)
@@ -160,7 +168,7 @@ func (m *Memory) Update(ctx context.Context, r keys.Record) error {
 		if old == nil || old.Org != r.Org {
 			return cmp.Or(r.Validate(), ErrNotFound)
 		}
-		if done, err := old.home.update(s, hash, r); done {
+		if done, err := m.update(ctx, old.home, s, hash, r); done {
 			return err
 		}
 	}
@@ -168,7 +176,7 @@ func (m *Memory) Update(ctx context.Context, r keys.Record) error {
 
 // update writes r if its ID is still one of x, and reports whether it is. It is
 // not if a token was swept, and its ID used again, since the caller looked.
-func (x *index) update(s *shard, hash uint64, r keys.Record) (done bool, err error) {
+func (m *Memory) update(ctx context.Context, x *index, s *shard, hash uint64, r keys.Record) (done bool, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	old := s.get(hash, r.ID)
@@ -184,7 +192,10 @@ func (x *index) update(s *shard, hash uint64, r keys.Record) (done bool, err err
 		x.of(false).remove(next.ID)
 		x.of(true).add(next.ID)
 	}
-	s.replace(hash, &entry{Record: next, home: x})
+	m.trails.write(ctx, &next, func() bool {
+		s.replace(hash, &entry{Record: next, home: x})
+		return true
+	})
 	return true, nil
 }
 

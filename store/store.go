@@ -38,10 +38,11 @@
 // processes share.
 //
 // Some more interfaces are optional: a [keys.UseStore] keeps when credentials were
-// last used, a [keys.CountStore] counts, a [keys.OrgStore] lists organizations, and a
-// [keys.Feed] tells caches what was changed. A store that holds another one in a field
-// hides those methods unless it has them itself. Hiding those of a Feed does harm where
-// other processes have a [keys.Cache]: revocations no longer wait for it.
+// last used, a [keys.CountStore] counts, a [keys.OrgStore] lists organizations, a
+// [keys.TrailStore] keeps who did what, and a [keys.Feed] tells caches what was
+// changed. A store that holds another one in a field hides those methods unless it
+// has them itself. Hiding those of a Feed does harm where other processes have a
+// [keys.Cache]: revocations no longer wait for it.
 //
 // Package storetest checks every rule, and names the one that is broken. It also
 // has benchmarks that are the same for every store:

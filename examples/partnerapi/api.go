@@ -61,6 +61,7 @@ type api struct {
 	webhooks webhooks
 	pages    *pages
 	uses     *keys.Uses     // nil if the store does not keep last uses
+	refusals *keys.Refusals // nil without a trail
 	leaks    *leaks.Handler // nil if GitHub's reports are not accepted
 }
 
@@ -76,8 +77,20 @@ func newAPI(s *stores, issuer string, proxies *middleware.Proxies, log *slog.Log
 			return nil, err
 		}
 	}
+	if s.trail {
+		var err error
+		a.refusals, err = keys.NewRefusals(s.records, &keys.RefusalsOptions{
+			OnError: func(err error) { log.Error("refusals", "error", err) },
+		})
+		if err != nil {
+			return nil, err
+		}
+		hook = a.refusals.Hook(hook)
+	}
 	var err1, err2 error
-	a.manager, err1 = keys.NewManager(s.records, &keys.Options{Format: keyFormat, Catalog: catalog, Uses: a.uses, Hook: hook})
+	a.manager, err1 = keys.NewManager(s.records, &keys.Options{
+		Format: keyFormat, Catalog: catalog, Uses: a.uses, Trail: s.trail, Refusals: a.refusals, Hook: hook,
+	})
 	limiter, err2 := ratelimit.NewLimiter(s.limits, &ratelimit.Options{
 		Hook: func(ctx context.Context, b ratelimit.Bucket, err error) {
 			log.ErrorContext(ctx, "limits are local", "org", b.Name, "error", err)
@@ -219,6 +232,13 @@ func (a *api) start(ctx context.Context) (stop func()) {
 		jobs.Go(func() {
 			if err := a.uses.Run(ctx); err != nil {
 				a.log.Error("last uses", "error", err)
+			}
+		})
+	}
+	if a.refusals != nil {
+		jobs.Go(func() {
+			if err := a.refusals.Run(ctx); err != nil {
+				a.log.Error("refusals", "error", err)
 			}
 		})
 	}

@@ -39,7 +39,7 @@ func main() {
 type config struct {
 	addr, store, limits, issuer, org, proxies, leaks string
 	cache                                            time.Duration
-	bootstrap                                        bool
+	bootstrap, trail                                 bool
 }
 
 func parseFlags(args []string, stderr io.Writer) (c config, err error) {
@@ -54,6 +54,7 @@ func parseFlags(args []string, stderr io.Writer) (c config, err error) {
 	fs.StringVar(&c.proxies, "proxies", "", "`networks` of trusted proxies, separated by commas; unix stands for peers on a Unix socket")
 	fs.StringVar(&c.leaks, "leaks", "", "`file` with GitHub's public keys, to accept its reports of leaked keys at POST /leaks")
 	fs.BoolVar(&c.bootstrap, "bootstrap", false, "make a key that holds every scope even if there is one")
+	fs.BoolVar(&c.trail, "trail", false, "keep a trail of who did what to which key and client; claviger audit reads it")
 	if err := fs.Parse(args); err != nil {
 		return c, err
 	}

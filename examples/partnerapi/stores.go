@@ -24,6 +24,7 @@ type stores struct {
 	records      keys.Store
 	limits       ratelimit.Store
 	uses         keys.UseStore // the records, if they keep last uses
+	trail        bool          // whether to keep a trail
 	cache        *keys.Cache   // over the records, if they are cached
 	sweepBuckets func(ctx context.Context, limit int) (int, error)
 	close        func() error
@@ -40,6 +41,7 @@ func openStores(ctx context.Context, c config, log *slog.Logger) (*stores, error
 		return nil, fmt.Errorf("-store %w", err)
 	}
 	s.uses, _ = s.records.(keys.UseStore)
+	s.trail = c.trail
 	if err := s.placeLimits(ctx, c); err != nil {
 		return nil, errors.Join(fmt.Errorf("-limits %w", err), s.close())
 	}

@@ -7,91 +7,91 @@ import "github.com/claviger-auth/claviger/keys"
 // join returns a store with the methods of the parts whose bits are set, and no others.
 func join(has int, r records, p *parts) keys.Store {
 	switch has {
-	case 0b00001:
+	case 0b000001:
 		return struct {
 			records
 			uses
 		}{r, p.uses}
-	case 0b00010:
+	case 0b000010:
 		return struct {
 			records
 			count
 		}{r, p.count}
-	case 0b00011:
+	case 0b000011:
 		return struct {
 			records
 			uses
 			count
 		}{r, p.uses, p.count}
-	case 0b00100:
+	case 0b000100:
 		return struct {
 			records
 			orgs
 		}{r, p.orgs}
-	case 0b00101:
+	case 0b000101:
 		return struct {
 			records
 			uses
 			orgs
 		}{r, p.uses, p.orgs}
-	case 0b00110:
+	case 0b000110:
 		return struct {
 			records
 			count
 			orgs
 		}{r, p.count, p.orgs}
-	case 0b00111:
+	case 0b000111:
 		return struct {
 			records
 			uses
 			count
 			orgs
 		}{r, p.uses, p.count, p.orgs}
-	case 0b01000:
+	case 0b001000:
 		return struct {
 			records
 			batch
 		}{r, p.batch}
-	case 0b01001:
+	case 0b001001:
 		return struct {
 			records
 			uses
 			batch
 		}{r, p.uses, p.batch}
-	case 0b01010:
+	case 0b001010:
 		return struct {
 			records
 			count
 			batch
 		}{r, p.count, p.batch}
-	case 0b01011:
+	case 0b001011:
 		return struct {
 			records
 			uses
 			count
 			batch
 		}{r, p.uses, p.count, p.batch}
-	case 0b01100:
+	case 0b001100:
 		return struct {
 			records
 			orgs
 			batch
 		}{r, p.orgs, p.batch}
-	case 0b01101:
+	case 0b001101:
 		return struct {
 			records
 			uses
 			orgs
 			batch
 		}{r, p.uses, p.orgs, p.batch}
-	case 0b01110:
+	case 0b001110:
 		return struct {
 			records
 			count
 			orgs
 			batch
 		}{r, p.count, p.orgs, p.batch}
-	case 0b01111:
+	case 0b001111:
 		return struct {
 			records
 			uses
@@ -99,51 +99,51 @@ func join(has int, r records, p *parts) keys.Store {
 			orgs
 			batch
 		}{r, p.uses, p.count, p.orgs, p.batch}
-	case 0b10000:
+	case 0b010000:
 		return struct {
 			records
 			feed
 		}{r, p.feed}
-	case 0b10001:
+	case 0b010001:
 		return struct {
 			records
 			uses
 			feed
 		}{r, p.uses, p.feed}
-	case 0b10010:
+	case 0b010010:
 		return struct {
 			records
 			count
 			feed
 		}{r, p.count, p.feed}
-	case 0b10011:
+	case 0b010011:
 		return struct {
 			records
 			uses
 			count
 			feed
 		}{r, p.uses, p.count, p.feed}
-	case 0b10100:
+	case 0b010100:
 		return struct {
 			records
 			orgs
 			feed
 		}{r, p.orgs, p.feed}
-	case 0b10101:
+	case 0b010101:
 		return struct {
 			records
 			uses
 			orgs
 			feed
 		}{r, p.uses, p.orgs, p.feed}
-	case 0b10110:
+	case 0b010110:
 		return struct {
 			records
 			count
 			orgs
 			feed
 		}{r, p.count, p.orgs, p.feed}
-	case 0b10111:
+	case 0b010111:
 		return struct {
 			records
 			uses
@@ -151,27 +151,27 @@ func join(has int, r records, p *parts) keys.Store {
 			orgs
 			feed
 		}{r, p.uses, p.count, p.orgs, p.feed}
-	case 0b11000:
+	case 0b011000:
 		return struct {
 			records
 			batch
 			feed
 		}{r, p.batch, p.feed}
-	case 0b11001:
+	case 0b011001:
 		return struct {
 			records
 			uses
 			batch
 			feed
 		}{r, p.uses, p.batch, p.feed}
-	case 0b11010:
+	case 0b011010:
 		return struct {
 			records
 			count
 			batch
 			feed
 		}{r, p.count, p.batch, p.feed}
-	case 0b11011:
+	case 0b011011:
 		return struct {
 			records
 			uses
@@ -179,14 +179,14 @@ func join(has int, r records, p *parts) keys.Store {
 			batch
 			feed
 		}{r, p.uses, p.count, p.batch, p.feed}
-	case 0b11100:
+	case 0b011100:
 		return struct {
 			records
 			orgs
 			batch
 			feed
 		}{r, p.orgs, p.batch, p.feed}
-	case 0b11101:
+	case 0b011101:
 		return struct {
 			records
 			uses
@@ -194,7 +194,7 @@ func join(has int, r records, p *parts) keys.Store {
 			batch
 			feed
 		}{r, p.uses, p.orgs, p.batch, p.feed}
-	case 0b11110:
+	case 0b011110:
 		return struct {
 			records
 			count
@@ -202,7 +202,7 @@ func join(has int, r records, p *parts) keys.Store {
 			batch
 			feed
 		}{r, p.count, p.orgs, p.batch, p.feed}
-	case 0b11111:
+	case 0b011111:
 		return struct {
 			records
 			uses
@@ -211,6 +211,246 @@ func join(has int, r records, p *parts) keys.Store {
 			batch
 			feed
 		}{r, p.uses, p.count, p.orgs, p.batch, p.feed}
+	case 0b100000:
+		return struct {
+			records
+			trail
+		}{r, p.trail}
+	case 0b100001:
+		return struct {
+			records
+			uses
+			trail
+		}{r, p.uses, p.trail}
+	case 0b100010:
+		return struct {
+			records
+			count
+			trail
+		}{r, p.count, p.trail}
+	case 0b100011:
+		return struct {
+			records
+			uses
+			count
+			trail
+		}{r, p.uses, p.count, p.trail}
+	case 0b100100:
+		return struct {
+			records
+			orgs
+			trail
+		}{r, p.orgs, p.trail}
+	case 0b100101:
+		return struct {
+			records
+			uses
+			orgs
+			trail
+		}{r, p.uses, p.orgs, p.trail}
+	case 0b100110:
+		return struct {
+			records
+			count
+			orgs
+			trail
+		}{r, p.count, p.orgs, p.trail}
+	case 0b100111:
+		return struct {
+			records
+			uses
+			count
+			orgs
+			trail
+		}{r, p.uses, p.count, p.orgs, p.trail}
+	case 0b101000:
+		return struct {
+			records
+			batch
+			trail
+		}{r, p.batch, p.trail}
+	case 0b101001:
+		return struct {
+			records
+			uses
+			batch
+			trail
+		}{r, p.uses, p.batch, p.trail}
+	case 0b101010:
+		return struct {
+			records
+			count
+			batch
+			trail
+		}{r, p.count, p.batch, p.trail}
+	case 0b101011:
+		return struct {
+			records
+			uses
+			count
+			batch
+			trail
+		}{r, p.uses, p.count, p.batch, p.trail}
+	case 0b101100:
+		return struct {
+			records
+			orgs
+			batch
+			trail
+		}{r, p.orgs, p.batch, p.trail}
+	case 0b101101:
+		return struct {
+			records
+			uses
+			orgs
+			batch
+			trail
+		}{r, p.uses, p.orgs, p.batch, p.trail}
+	case 0b101110:
+		return struct {
+			records
+			count
+			orgs
+			batch
+			trail
+		}{r, p.count, p.orgs, p.batch, p.trail}
+	case 0b101111:
+		return struct {
+			records
+			uses
+			count
+			orgs
+			batch
+			trail
+		}{r, p.uses, p.count, p.orgs, p.batch, p.trail}
+	case 0b110000:
+		return struct {
+			records
+			feed
+			trail
+		}{r, p.feed, p.trail}
+	case 0b110001:
+		return struct {
+			records
+			uses
+			feed
+			trail
+		}{r, p.uses, p.feed, p.trail}
+	case 0b110010:
+		return struct {
+			records
+			count
+			feed
+			trail
+		}{r, p.count, p.feed, p.trail}
+	case 0b110011:
+		return struct {
+			records
+			uses
+			count
+			feed
+			trail
+		}{r, p.uses, p.count, p.feed, p.trail}
+	case 0b110100:
+		return struct {
+			records
+			orgs
+			feed
+			trail
+		}{r, p.orgs, p.feed, p.trail}
+	case 0b110101:
+		return struct {
+			records
+			uses
+			orgs
+			feed
+			trail
+		}{r, p.uses, p.orgs, p.feed, p.trail}
+	case 0b110110:
+		return struct {
+			records
+			count
+			orgs
+			feed
+			trail
+		}{r, p.count, p.orgs, p.feed, p.trail}
+	case 0b110111:
+		return struct {
+			records
+			uses
+			count
+			orgs
+			feed
+			trail
+		}{r, p.uses, p.count, p.orgs, p.feed, p.trail}
+	case 0b111000:
+		return struct {
+			records
+			batch
+			feed
+			trail
+		}{r, p.batch, p.feed, p.trail}
+	case 0b111001:
+		return struct {
+			records
+			uses
+			batch
+			feed
+			trail
+		}{r, p.uses, p.batch, p.feed, p.trail}
+	case 0b111010:
+		return struct {
+			records
+			count
+			batch
+			feed
+			trail
+		}{r, p.count, p.batch, p.feed, p.trail}
+	case 0b111011:
+		return struct {
+			records
+			uses
+			count
+			batch
+			feed
+			trail
+		}{r, p.uses, p.count, p.batch, p.feed, p.trail}
+	case 0b111100:
+		return struct {
+			records
+			orgs
+			batch
+			feed
+			trail
+		}{r, p.orgs, p.batch, p.feed, p.trail}
+	case 0b111101:
+		return struct {
+			records
+			uses
+			orgs
+			batch
+			feed
+			trail
+		}{r, p.uses, p.orgs, p.batch, p.feed, p.trail}
+	case 0b111110:
+		return struct {
+			records
+			count
+			orgs
+			batch
+			feed
+			trail
+		}{r, p.count, p.orgs, p.batch, p.feed, p.trail}
+	case 0b111111:
+		return struct {
+			records
+			uses
+			count
+			orgs
+			batch
+			feed
+			trail
+		}{r, p.uses, p.count, p.orgs, p.batch, p.feed, p.trail}
 	}
 	return r
 }
@@ -222,4 +462,5 @@ type parts struct {
 	orgs  orgs
 	batch batch
 	feed  feed
+	trail trail
 }

@@ -28,6 +28,7 @@ func (t *Telemetry) Records(s keys.Store) keys.Store {
 		is(s, t, &p.orgs.store, &p.orgs.t),
 		is(s, t, &p.batch.store, &p.batch.t),
 		is(s, t, &p.feed.store, &p.feed.t),
+		is(s, t, &p.trail.store, &p.trail.t),
 	} {
 		if is {
 			has |= 1 << i

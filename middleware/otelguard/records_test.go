@@ -63,7 +63,12 @@ func TestOptionalInterfaces(t *testing.T) {
 			keys.OrgStore
 			keys.BatchStore
 			keys.Feed
-		}{m, m, m, m, noBatch{}, f},
+			keys.TrailStore
+		}{m, m, m, m, noBatch{}, f, m},
+		struct {
+			keys.Store
+			keys.TrailStore
+		}{m, m},
 	} {
 		got := o.Records(of)
 		if diff := cmp.Diff(interfaces(of), interfaces(got)); diff != "" || got == of {
@@ -89,7 +94,7 @@ func TestSets(t *testing.T) {
 }
 
 // names are the optional interfaces, in the order of their bits.
-var names = []string{"UseStore", "CountStore", "OrgStore", "BatchStore", "Feed"}
+var names = []string{"UseStore", "CountStore", "OrgStore", "BatchStore", "Feed", "TrailStore"}
 
 // interfaces returns the names of the optional interfaces that a store has.
 func interfaces(s keys.Store) (all []string) {
@@ -98,7 +103,8 @@ func interfaces(s keys.Store) (all []string) {
 	_, orgs := s.(keys.OrgStore)
 	_, batch := s.(keys.BatchStore)
 	_, feed := s.(keys.Feed)
-	for i, is := range []bool{uses, count, orgs, batch, feed} {
+	_, trail := s.(keys.TrailStore)
+	for i, is := range []bool{uses, count, orgs, batch, feed, trail} {
 		if is {
 			all = append(all, names[i])
 		}
@@ -196,7 +202,8 @@ func TestCalls(t *testing.T) {
 			keys.OrgStore
 			keys.BatchStore
 			keys.Feed
-		}{faults, faults, faults, faults, noBatch{}, news})
+			keys.TrailStore
+		}{faults, faults, faults, faults, noBatch{}, news, faults})
 		l := o.Limits(faults)
 		canceled, cancel := context.WithCancel(ctx)
 		cancel()
@@ -223,6 +230,10 @@ func TestCalls(t *testing.T) {
 			func() { _, _ = s.(keys.Feed).MarkIdle(ctx, time.Second) },
 			func() { _, _ = s.(keys.Feed).Poll(ctx, "x", "") },
 			func() { _, _ = s.(keys.Feed).LongestLease(ctx) },
+			func() { _ = s.(keys.TrailStore).AddEntry(ctx, keys.Entry{}) },
+			func() { _, _ = s.(keys.TrailStore).Chains(ctx, "acme") },
+			func() { _, _ = s.(keys.TrailStore).Entries(ctx, "acme", "", 0, 1) },
+			func() { _ = s.(keys.TrailStore).CutEntries(ctx, "acme", "", 1) },
 			func() { _, _ = l.Take(ctx, ratelimit.Bucket{Space: "org", Name: "acme"}, limit, time.Now(), 1) },
 			func() { _, _ = l.Take(ctx, ratelimit.Bucket{Space: "org", Name: "acme"}, limit, time.Now(), 2) },
 		} {
@@ -233,7 +244,7 @@ func TestCalls(t *testing.T) {
 		for _, text := range []string{
 			"insert invalid", "get not_found", "update conflict", "list timeout", "sweep error", "note_uses ok",
 			"last_uses canceled", "count ok", "orgs unsupported", "batch exists", "announce ok", "withdraw ok", "mark_idle ok",
-			"poll not_announced", "longest_lease ok", "take ok", "take invalid",
+			"poll not_announced", "longest_lease ok", "add_entry invalid", "chains ok", "entries ok", "cut_entries not_found", "take ok", "take invalid",
 		} {
 			name, outcome, _ := strings.Cut(text, " ")
 			want["claviger.store.call.duration claviger.call="+name+" claviger.outcome="+outcome] = 1

@@ -85,7 +85,7 @@ func migrateRole(ctx context.Context, s *pgstore.Store, in *bufio.Scanner) error
 
 // writeRole makes keys, and revokes every other one, until it is killed.
 func writeRole(ctx context.Context, s *pgstore.Store, _ *bufio.Scanner) error {
-	m, err := keys.NewManager(s, nil)
+	m, err := keys.NewManager(s, &keys.Options{Trail: true})
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/store/pgstore"
+	"github.com/claviger-auth/claviger/store/storetest"
 	"github.com/claviger-auth/claviger/store/storetest/servers"
 )
 
@@ -73,6 +74,7 @@ func checkAcknowledged(t *testing.T, s *pgstore.Store, org string, lines []strin
 			t.Fatalf("half a write: version %d, revoked at %v", r.Version, r.RevokedAt)
 		}
 	}
+	storetest.CheckTrail(t, s, org)
 }
 
 // TestServerKilled kills the server under load. By its default it acknowledges

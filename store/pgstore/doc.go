@@ -165,6 +165,23 @@
 // Without these the cache is never in use, and says why to its OnError. The triggers
 // run with the rights of whoever migrated.
 //
+// 0005_trail.sql adds tables and functions alone, and waits for nobody.
+//
+// # The trail
+//
+// With [keys.Options].Trail, the statement that writes a record adds a row to the
+// table trail, and notes in chains where the trail of the organization ends. It does
+// so by a function that runs with the rights of whoever migrated. So the host's role
+// can add entries, and needs no right on the two tables but SELECT, to read them: then
+// it can neither change nor remove what is there. Whoever cuts old entries needs
+// DELETE on trail and UPDATE on chains.
+//
+// Writers of one organization take turns by its row in chains, until they commit. The
+// turn is taken before the record is locked: so transactions of the host's that change
+// several credentials of one organization never wait for each other in a circle. One
+// that changes those of several organizations takes them in one order, such as that of
+// their names. A host's transaction keeps the turn until it ends: keep it short.
+//
 // # The feed of changes
 //
 // The triggers write the ID of every record that is updated or deleted into the

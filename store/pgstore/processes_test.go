@@ -31,8 +31,8 @@ func TestMigrateTogether(t *testing.T) {
 			}
 			p.end()
 		}
-		if rows := value[string](t, shared.pool, `SELECT string_agg(version::text, ' ' ORDER BY version) FROM `+name+`.migrations`); rows != "1 2 3 4" {
-			t.Errorf("versions %s are recorded, want 1 2 3 4", rows)
+		if rows := value[string](t, shared.pool, `SELECT string_agg(version::text, ' ' ORDER BY version) FROM `+name+`.migrations`); rows != "1 2 3 4 5" {
+			t.Errorf("versions %s are recorded, want 1 2 3 4 5", rows)
 		}
 	}
 }

@@ -19,17 +19,21 @@ func (s *Store) Insert(ctx context.Context, r keys.Record) error {
 	if err := ctx.Err(); err != nil {
 		return failed("insert", err)
 	}
+	text, args := s.sql.insert, []any{
+		r.ID, string(r.Kind), r.Org, nullable(r.Parent), r.Label, r.Scopes.String(),
+		int64(r.RateLimit), r.TokenLifetime.Milliseconds(),
+		nullable(r.Environment), nullable(r.Networks.String()), nullable(r.Metadata),
+		nullable(r.CreatedBy), nullable(r.Replaces), nullable(r.ReplacedBy),
+		r.Digest.Text(), nullable(r.Previous.Text()), millis(r.PreviousExpiresAt),
+		millis(r.CreatedAt), millis(r.ExpiresAt), millis(r.RevokedAt), millis(r.DisabledAt),
+		r.Version, int16(r.FormatNumber()),
+	}
+	if e, ok := keys.EntryFor(ctx, &r); ok {
+		text, args = s.sql.insertWith, append(args, entryArgs(&e)...)
+	}
 	var added int64
 	err := s.run(ctx, func(db DB) error {
-		tag, err := db.Exec(ctx, s.sql.insert, s.args(
-			r.ID, string(r.Kind), r.Org, nullable(r.Parent), r.Label, r.Scopes.String(),
-			int64(r.RateLimit), r.TokenLifetime.Milliseconds(),
-			nullable(r.Environment), nullable(r.Networks.String()), nullable(r.Metadata),
-			nullable(r.CreatedBy), nullable(r.Replaces), nullable(r.ReplacedBy),
-			r.Digest.Text(), nullable(r.Previous.Text()), millis(r.PreviousExpiresAt),
-			millis(r.CreatedAt), millis(r.ExpiresAt), millis(r.RevokedAt), millis(r.DisabledAt),
-			r.Version, int16(r.FormatNumber()),
-		)...)
+		tag, err := db.Exec(ctx, text, s.args(args...)...)
 		added = tag.RowsAffected()
 		return err
 	})
@@ -114,15 +118,17 @@ func (s *Store) update(ctx context.Context, r *keys.Record) (written bool, old k
 	}
 	var stored row
 	fields := append([]any{&written}, stored.fields()...)
-	err = s.run(ctx, func(db DB) error {
-		return db.QueryRow(ctx, s.sql.update, s.args(
-			r.ID, r.Org, string(r.Kind), r.Version,
-			r.Label, r.Scopes.String(), int64(r.RateLimit), r.TokenLifetime.Milliseconds(),
-			nullable(r.Networks.String()), nullable(r.Metadata), nullable(r.ReplacedBy),
-			r.Digest.Text(), nullable(r.Previous.Text()), millis(r.PreviousExpiresAt),
-			millis(r.ExpiresAt), millis(r.RevokedAt), millis(r.DisabledAt), int16(r.FormatNumber()),
-		)...).Scan(fields...)
-	})
+	text, args := s.sql.update, []any{
+		r.ID, r.Org, string(r.Kind), r.Version,
+		r.Label, r.Scopes.String(), int64(r.RateLimit), r.TokenLifetime.Milliseconds(),
+		nullable(r.Networks.String()), nullable(r.Metadata), nullable(r.ReplacedBy),
+		r.Digest.Text(), nullable(r.Previous.Text()), millis(r.PreviousExpiresAt),
+		millis(r.ExpiresAt), millis(r.RevokedAt), millis(r.DisabledAt), int16(r.FormatNumber()),
+	}
+	if e, ok := keys.EntryFor(ctx, r); ok {
+		text, args = s.sql.updateWith, append(args, entryArgs(&e)...)
+	}
+	err = s.run(ctx, func(db DB) error { return db.QueryRow(ctx, text, s.args(args...)...).Scan(fields...) })
 	if err != nil {
 		return false, old, failed("update", err)
 	}

@@ -17,6 +17,8 @@ type statements struct {
 	noteUses, lastUses                       string
 	announce, withdraw, markIdle, renew      string
 	lease, poll                              string
+	insertWith, updateWith, addEntry         string // with an entry of the trail
+	chain, entries, cut                      string
 	take, syncTake, joinedTake, sweepBuckets string
 	settings, version, rights                string
 }
@@ -43,12 +45,14 @@ func newStatements(schema string) *statements {
 		"{durable}", durable,
 	).Replace
 	return &statements{
-		insert: fill(insertText), get: fill(getText), update: fill(updateText), sweep: fill(sweepText),
+		insert: fill(insertText), get: fill(getText), update: fill(updateText(false)), sweep: fill(sweepText),
 		list: fill(listText("")), listLive: fill(listText("AND revoked_at IS NULL")),
 		count: fill(countText), orgs: fill(orgsText),
 		noteUses: fill(noteUsesText), lastUses: fill(lastUsesText),
 		announce: fill(announceText), withdraw: fill(withdrawText), markIdle: fill(markIdleText), renew: fill(renewText),
 		lease: fill(leaseText), poll: fill(pollText),
+		insertWith: fill(insertWithText(len(names) + 1)), updateWith: fill(updateText(true)), addEntry: fill(addEntryText),
+		chain: fill(chainText), entries: fill(entriesText), cut: fill(cutText),
 		take:         fill(takeText("AND set_config('synchronous_commit', 'off', true) IS NOT NULL")),
 		syncTake:     fill(takeText("AND {durable} IS NOT NULL")),
 		joinedTake:   fill(takeText("")),
@@ -69,6 +73,17 @@ INSERT INTO {schema}.records AS r ({names})
 VALUES ({arguments})
 ON CONFLICT (id) DO NOTHING
 RETURNING {durable}`
+
+// insertWithText is insertText with an entry, whose arguments begin with the given
+// number. It waits for the organization's turn before it writes anything.
+func insertWithText(first int) string {
+	return `
+WITH turn AS MATERIALIZED (SELECT {schema}.lock_chain($` + strconv.Itoa(first) + `))
+INSERT INTO {schema}.records AS r ({names})
+SELECT {arguments} FROM turn
+ON CONFLICT (id) DO NOTHING
+RETURNING {durable}, ` + entryCall(first)
+}
 
 // Statements that read records join them to one row that says whether the
 // server is a standby: a server that must not be believed says so in the answer
@@ -116,18 +131,29 @@ LEFT JOIN LATERAL (SELECT org FROM found WHERE org IS NOT NULL LIMIT $2::bigint)
 // to have no objection. If they do not hold, nothing is written, and the statement
 // returns what was stored when it began, for Next to say why. A format is never
 // lowered, as the columns that it stands for are left as they are.
-const updateText = `
-WITH written AS (
+//
+// With an entry, whose arguments come after all others, it waits for the
+// organization's turn before it locks the record: see lock_chain.
+func updateText(entry bool) string {
+	const arguments = 18
+	turn, from, note := "", "", ""
+	if entry {
+		turn = "turn AS MATERIALIZED (SELECT {schema}.lock_chain($" + strconv.Itoa(arguments+1) + ")), "
+		from, note = "FROM turn ", ", "+entryCall(arguments+1)
+	}
+	return `
+WITH ` + turn + `written AS (
 	UPDATE {schema}.records SET
 		label = $5, scopes = $6, rate_limit = $7, token_lifetime = $8, networks = $9, metadata = $10, replaced_by = $11,
 		digest = $12, previous = $13, previous_expires_at = $14, expires_at = $15, revoked_at = $16::bigint,
 		disabled_at = $17, version = version + 1, format = greatest(format, $18::smallint)
-	WHERE id = $1 AND org = $2 AND kind = $3 AND version = $4 AND format BETWEEN 1 AND {format}
+	` + from + `WHERE id = $1 AND org = $2 AND kind = $3 AND version = $4 AND format BETWEEN 1 AND {format}
 		AND (revoked_at IS NULL OR $16::bigint <= revoked_at)
-	RETURNING {durable}
+	RETURNING {durable}` + note + `
 )
 SELECT EXISTS (SELECT FROM written), {record} FROM (VALUES (1)) AS one
 LEFT JOIN {schema}.records AS r ON r.id = $1 AND r.org = $2 AND NOT EXISTS (SELECT FROM written)`
+}
 
 const sweepText = `
 WITH dead AS MATERIALIZED (

@@ -34,7 +34,7 @@ func (s *Store) Insert(ctx context.Context, r keys.Record) error {
 		s.names.record(r.ID), s.names.list(listed, home, r.Kind, r.Org), s.names.list(listEnds, home, r.Kind, r.Org),
 		s.names.deaths(home), s.names.orgs(home),
 	}
-	answer, err := s.write(ctx, insertScript, names, args...)
+	answer, err := s.writeWith(ctx, entryFor(ctx, &r), insertScript, insertWith, home, names, args...)
 	if err == nil && answer != written {
 		return keys.ErrExists
 	}
@@ -120,7 +120,7 @@ func (s *Store) swap(ctx context.Context, old, next *keys.Record) (found map[str
 	home := shardOf(next.ID)
 	names := append([]string{s.names.record(next.ID)}, s.names.lists(home, old.Kind, old.Org)...)
 	names = append(names, s.names.deaths(home), s.names.changes(home))
-	answer, err := s.write(ctx, updateScript, names, args...)
+	answer, err := s.writeWith(ctx, entryFor(ctx, next), updateScript, updateWith, home, names, args...)
 	if err != nil {
 		return nil, err
 	}

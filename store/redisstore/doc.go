@@ -130,6 +130,8 @@
 //	claviger:{tag}:c             the IDs of the records that were changed last: a stream
 //	claviger:{18}:a              the announcements of caches: a hash
 //	claviger:{18}:s              since when none of these can have been lost: a hash
+//	claviger:{tag}:t:ORG         entries of the trail: a stream
+//	claviger:{tag}:h:ORG         where that ends, and up to where it was cut: a hash
 //	claviger:b:BUCKET            a bucket: Unix nanoseconds at which it is full; expires
 //
 // A record has the fields org, kind, parent, env, createdby, replaces, created,
@@ -142,6 +144,18 @@
 // There is nothing to set up. Keys can be copied to another server one by one; a
 // cluster and a single server have the same. While a slot of a cluster is moved
 // to another node, writes to it may fail and should be tried again.
+//
+// # The trail
+//
+// With [keys.Options].Trail, the script that writes a record adds the entry. Each
+// organization has sixteen chains, one for each tag, since no script reaches two of
+// them. The ID of the credential decides in which one an entry is, so all that
+// happened to one credential stands in order. An entry is JSON in the field e of the
+// stream, and its position the first number of the stream's ID. The store computes
+// the hash, and the script checks that nobody has added another entry since; if
+// somebody has, the store tries again with the end that the script told it. So a
+// change takes no more round trips than without a trail, but for one whenever another
+// process was the last to add to the chain. CutEntries and AddEntry are scripts too.
 //
 // # Other releases
 //

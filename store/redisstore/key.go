@@ -103,6 +103,13 @@ func (n names) announcements(s shard) string { return n.shard(s) + "a" }
 // lost, a hash.
 func (n names) whole() string { return n.shard(shardAt(0)) + "s" }
 
+// chain returns the key of the entries of an organization's trail that are about IDs
+// of a shard, a stream.
+func (n names) chain(s shard, org string) string { return n.shard(s) + "t:" + org }
+
+// ends returns the key of where a chain ends and up to where it was cut, a hash.
+func (n names) ends(s shard, org string) string { return n.shard(s) + "h:" + org }
+
 // nothing returns a key that is never there.
 func (n names) nothing() string { return n.shard(shardAt(0)) + "n" }
 

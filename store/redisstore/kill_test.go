@@ -12,6 +12,7 @@ import (
 	"github.com/claviger-auth/claviger/ratelimit"
 	"github.com/claviger-auth/claviger/store"
 	"github.com/claviger-auth/claviger/store/redisstore"
+	"github.com/claviger-auth/claviger/store/storetest"
 )
 
 const (
@@ -24,6 +25,7 @@ const (
 // A service is what a host makes of a store.
 type service struct {
 	*keys.Manager
+	store    *redisstore.Store
 	verifier *keys.Verifier
 	limiter  *ratelimit.Limiter
 	failures atomic.Int64 // of the limiter's store, as its hook counts them
@@ -31,13 +33,16 @@ type service struct {
 
 // An uncached store is one over which there are no caches of records. So nobody
 // waits for them, as else in the first moments of a server.
-type uncached struct{ store.Store }
+type uncached struct {
+	store.Store
+	keys.TrailStore
+}
 
 func serve(t testing.TB, s *redisstore.Store) *service {
 	t.Helper()
-	m, err := keys.NewManager(uncached{s}, nil)
+	m, err := keys.NewManager(uncached{s, s}, &keys.Options{Trail: true})
 	must(t, err)
-	sv := &service{Manager: m, verifier: m.Verifier()}
+	sv := &service{Manager: m, verifier: m.Verifier(), store: s}
 	sv.limiter, err = ratelimit.NewLimiter(s, &ratelimit.Options{Hook: func(context.Context, ratelimit.Bucket, error) { sv.failures.Add(1) }})
 	must(t, err)
 	return sv
@@ -127,6 +132,7 @@ func (l *ledger) audit(t *testing.T, sv *service) {
 			t.Fatalf("a revocation that was acknowledged: %v", err)
 		}
 	}
+	storetest.CheckTrail(t, sv.store, "acme")
 }
 
 // TestKilledUnderLoad kills a durable server again and again while credentials

@@ -23,6 +23,9 @@ func newScript(source string, reads bool) *script {
 // is no primary, it does not answer.
 func onPrimary(source string, reads bool) *script { return newScript(primarySource+source, reads) }
 
+// noEntry takes the place of trail.lua in scripts that write without an entry.
+const noEntry = "local entry\n"
+
 var (
 	//go:embed scripts/primary.lua
 	primarySource string
@@ -30,6 +33,12 @@ var (
 	changeSource string
 	//go:embed scripts/past.lua
 	pastSource string
+	//go:embed scripts/trail.lua
+	trailSource string
+	//go:embed scripts/add.lua
+	addSource string
+	//go:embed scripts/cut.lua
+	cutSource string
 	//go:embed scripts/insert.lua
 	insertSource string
 	//go:embed scripts/update.lua
@@ -57,8 +66,12 @@ var (
 	//go:embed scripts/poll.lua
 	pollSource string
 
-	insertScript   = onPrimary(insertSource, false)
-	updateScript   = onPrimary(changeSource+updateSource, false)
+	insertScript   = onPrimary(noEntry+insertSource, false)
+	updateScript   = onPrimary(noEntry+changeSource+updateSource, false)
+	insertWith     = onPrimary(trailSource+insertSource, false)
+	updateWith     = onPrimary(trailSource+changeSource+updateSource, false)
+	addScript      = onPrimary(trailSource+addSource, false)
+	cutScript      = onPrimary(cutSource, false)
 	confirmScript  = newScript(confirmSource, false)
 	getScript      = onPrimary(getSource, true)
 	sweepScript    = newScript(changeSource+sweepSource, false)

@@ -48,6 +48,7 @@ type Store struct {
 	names    names
 	timeout  time.Duration
 	replicas int
+	ends     *ends
 }
 
 var (
@@ -99,7 +100,7 @@ func New(client redis.UniversalClient, opts *Options) (*Store, error) {
 		return nil, err
 	}
 	_, together := client.(*redis.Client)
-	return &Store{client, together, n, o.Timeout, o.Replicas}, nil
+	return &Store{client, together, n, o.Timeout, o.Replicas, new(ends)}, nil
 }
 
 // fit says what is wrong with a client.

@@ -1,7 +1,7 @@
 // Package sqlitestore keeps credentials and rate limits in SQLite: in a file on
 // one machine, which any number of its processes can share. Its [Store] is a
-// [store.Store], and also a [keys.UseStore], a [keys.CountStore] and a
-// [keys.OrgStore]. The package needs no C compiler.
+// [store.Store], and also a [keys.UseStore], a [keys.CountStore], a [keys.OrgStore] and
+// a [keys.TrailStore]. The package needs no C compiler.
 //
 //	s, err := sqlitestore.Open("/var/lib/host/claviger.db", nil)
 //	if err != nil {
@@ -88,6 +88,10 @@
 // The table claviger_changes lists the records that were changed or removed, by
 // whomever, in the order in which that happened: at least the last 16,384. It is
 // for caches of records, and so is claviger_announcements.
+//
+// With [keys.Options].Trail, the transaction that writes a record adds a row to
+// claviger_trail, and notes in claviger_chains where the trail of the organization
+// ends. A program of the version before, which still runs, writes no such rows.
 //
 // Migrations are numbered files ([Migrations]). A file that was released never
 // changes. [Open] and [Migrate] run all that are missing in one transaction. For

@@ -8,6 +8,7 @@ import (
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/store/sqlitestore"
+	"github.com/claviger-auth/claviger/store/storetest"
 )
 
 // A history is what one worker said before it was killed.
@@ -85,6 +86,12 @@ func checkFile(t *testing.T, path string, all []*history) {
 		h.check(t, manager.Verifier())
 		a, b := h.made()
 		sure, more = sure+a, more+b
+	}
+	for org, err := range manager.Orgs(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		storetest.CheckTrail(t, s, org)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)

@@ -62,7 +62,7 @@ func workUntilKilled(path string, _ *bufio.Scanner, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	manager, err := keys.NewManager(s, nil)
+	manager, err := keys.NewManager(s, &keys.Options{Trail: true})
 	if err != nil {
 		return err
 	}

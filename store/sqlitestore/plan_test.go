@@ -94,6 +94,13 @@ func TestPlans(t *testing.T) {
 			"SCAN feed",
 			"SEARCH c USING INTEGER PRIMARY KEY (rowid>?) LEFT-JOIN",
 		},
+		{"SEARCH claviger_chains USING PRIMARY KEY (org=?)"},
+		nil, // the end of a chain
+		nil, // an entry
+		{"SEARCH claviger_trail USING PRIMARY KEY (org=? AND seq>?)"},
+		{"SEARCH claviger_trail USING PRIMARY KEY (org=? AND seq=?)"},
+		{"SEARCH claviger_trail USING PRIMARY KEY (org=? AND seq<?)"},
+		{"SEARCH claviger_chains USING PRIMARY KEY (org=?)"},
 		{"SCAN claviger_epoch"}, // which has one row
 		{"SEARCH claviger_buckets USING PRIMARY KEY (key=?)"},
 		{"SEARCH claviger_buckets USING PRIMARY KEY (key>?)"}, // the walk over all

@@ -35,7 +35,7 @@ func workAndStop(path string, in *bufio.Scanner, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	manager, err := keys.NewManager(s, nil)
+	manager, err := keys.NewManager(s, &keys.Options{Trail: true})
 	if err != nil {
 		return err
 	}

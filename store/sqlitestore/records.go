@@ -59,11 +59,32 @@ func (s *Store) Insert(ctx context.Context, r keys.Record) error {
 		return err
 	}
 	fixed := []any{r.ID, string(r.Kind), r.Org, r.Parent, r.Environment, r.CreatedBy, r.Replaces, r.CreatedAt.UnixMilli()}
-	n, err := s.write(ctx, s.stmts.insert, append(fixed, changing(&r)...)...)
+	values := append(fixed, changing(&r)...)
+	n, err := int64(0), error(nil)
+	if e, ok := keys.EntryFor(ctx, &r); ok {
+		n, err = s.insertWith(ctx, e, values)
+	} else {
+		n, err = s.write(ctx, s.stmts.insert, values...)
+	}
 	if err == nil && n == 0 {
 		return fmt.Errorf("%w: %q", keys.ErrExists, r.ID)
 	}
 	return err
+}
+
+// insertWith inserts a record with an entry, and returns how many were inserted.
+func (s *Store) insertWith(ctx context.Context, e keys.Entry, values []any) (n int64, err error) {
+	err = s.transact(ctx, s.db, func(tx *sql.Tx) error {
+		result, err := tx.StmtContext(ctx, s.stmts.insert).ExecContext(ctx, values...)
+		if err != nil {
+			return err
+		}
+		if n, err = result.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		return s.addEntry(ctx, tx, e)
+	})
+	return n, err
 }
 
 // Get returns the record with the given ID and its parent, as [keys.Store] says.
@@ -118,6 +139,9 @@ func (s *Store) Update(ctx context.Context, r keys.Record) error {
 			stmt, values = s.stmts.updateRest, values[:len(values)-2]
 		}
 		_, err := tx.StmtContext(ctx, stmt).ExecContext(ctx, values...)
+		if e, ok := keys.EntryFor(ctx, &next); ok && err == nil {
+			err = s.addEntry(ctx, tx, e)
+		}
 		return err
 	})
 	if err != nil {

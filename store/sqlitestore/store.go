@@ -52,8 +52,8 @@ func (opts *Options) filled() (Options, error) {
 }
 
 // A Store keeps records and buckets in a SQLite database. It is a [store.Store],
-// and also a [keys.UseStore], a [keys.CountStore] and a [keys.OrgStore]. It is
-// safe for concurrent use, also by several processes on one file.
+// and also a [keys.UseStore], a [keys.CountStore], a [keys.OrgStore] and a
+// [keys.TrailStore]. It is safe for concurrent use, also by several processes on one file.
 //
 // Errors are those of the contracts, [ErrBusy], and else the driver's, wrapped.
 type Store struct {
@@ -82,6 +82,7 @@ type statements struct {
 	count, orgs                                                    *sql.Stmt
 	noteUses, lastUses                                             *sql.Stmt
 	announce, withdraw, mark, marked, lease, poll                  *sql.Stmt
+	chain, endChain, addEntry, entries, entryHash, cut, cutChain   *sql.Stmt
 	lock, peek, idle, drop                                         *sql.Stmt
 	tat, put                                                       *sql.Stmt // on limits
 }
@@ -108,6 +109,13 @@ func (s *statements) texts() (records, limits []prepared) {
 		{markedText, &s.marked},
 		{leaseText, &s.lease},
 		{pollText, &s.poll},
+		{chainText, &s.chain},
+		{endChainText, &s.endChain},
+		{addEntryText, &s.addEntry},
+		{entriesText, &s.entries},
+		{entryHashText, &s.entryHash},
+		{cutText, &s.cut},
+		{cutChainText, &s.cutChain},
 		{lockText, &s.lock},
 		{tatText, &s.peek},
 		{idleText, &s.idle},

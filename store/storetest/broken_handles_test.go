@@ -16,10 +16,16 @@ import (
 	"github.com/claviger-auth/claviger/store/storetest"
 )
 
+// A trailDB is a store with a trail.
+type trailDB interface {
+	store.Store
+	keys.TrailStore
+}
+
 // A node is a process with a store in front of a database that others use too.
 type node struct {
-	store.Store // the database
-	all         *[]*node
+	trailDB // the database
+	all     *[]*node
 
 	mu      sync.Mutex
 	records map[string]keys.Record // what Get remembers
@@ -34,6 +40,8 @@ type node struct {
 	late       bool          // remembers what it read before another process updated it
 	updates    int           // of this process
 	bucketsOwn bool          // keeps buckets in the process
+	trailOwn   bool          // keeps entries in the process, unless it is the first
+	trail      store.Memory
 }
 
 func (n *node) Get(ctx context.Context, id string) (rec, parent keys.Record, err error) {
@@ -47,7 +55,7 @@ func (n *node) Get(ctx context.Context, id string) (rec, parent keys.Record, err
 	case missing && n.misses && ctx.Err() == nil:
 		return rec, parent, keys.ErrNotFound
 	}
-	rec, parent, err = n.Store.Get(ctx, id)
+	rec, parent, err = n.trailDB.Get(ctx, id)
 	if n.late {
 		latency(2)
 	}
@@ -63,7 +71,7 @@ func (n *node) Get(ctx context.Context, id string) (rec, parent keys.Record, err
 }
 
 func (n *node) Insert(ctx context.Context, r keys.Record) error {
-	err := n.Store.Insert(ctx, r)
+	err := n.trailDB.Insert(ctx, r)
 	n.forget(r.ID)
 	return err
 }
@@ -72,20 +80,20 @@ func (n *node) Update(ctx context.Context, r keys.Record) error {
 	if n.lock != nil {
 		n.lock <- struct{}{}
 		defer func() { <-n.lock }()
-		was, _, err := n.Store.Get(ctx, r.ID)
+		was, _, err := n.trailDB.Get(ctx, r.ID)
 		if err != nil {
-			return n.Store.Update(ctx, r)
+			return n.trailDB.Update(ctx, r)
 		}
 		if _, err := keys.Next(was, r); err != nil {
 			return err
 		}
 		latency(1)
-		if was, _, err = n.Store.Get(ctx, r.ID); err == nil && was.Version > r.Version {
+		if was, _, err = n.trailDB.Get(ctx, r.ID); err == nil && was.Version > r.Version {
 			r.Version = was.Version // over what the other process wrote
 		}
-		return n.Store.Update(ctx, r)
+		return n.trailDB.Update(ctx, r)
 	}
-	err := n.Store.Update(ctx, r)
+	err := n.trailDB.Update(ctx, r)
 	if n.late { // and else nobody tells the others
 		for _, other := range *n.all {
 			other.forget(r.ID)
@@ -113,7 +121,7 @@ func (n *node) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
 	if known && n.listsOwn && ctx.Err() == nil {
 		return append([]keys.Record{}, page...), nil
 	}
-	page, err := n.Store.List(ctx, q)
+	page, err := n.trailDB.List(ctx, q)
 	if err == nil {
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -123,7 +131,7 @@ func (n *node) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
 }
 
 func (n *node) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
-	swept, err := n.Store.Sweep(ctx, before, limit)
+	swept, err := n.trailDB.Sweep(ctx, before, limit)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	clear(n.records)
@@ -135,7 +143,14 @@ func (n *node) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit, 
 	if n.bucketsOwn {
 		return n.own.Take(ctx, b, l, now, cost)
 	}
-	return n.Store.Take(ctx, b, l, now, cost)
+	return n.trailDB.Take(ctx, b, l, now, cost)
+}
+
+func (n *node) AddEntry(ctx context.Context, e keys.Entry) error {
+	if n.trailOwn && n != (*n.all)[0] {
+		return n.trail.AddEntry(ctx, e)
+	}
+	return n.trailDB.AddEntry(ctx, e)
 }
 
 // handleDefects show through a second handle alone.
@@ -148,20 +163,21 @@ var handleDefects = []struct {
 	{"each process remembers lists", "second-handle-sees-writes", func(n *node) { n.listsOwn = true }},
 	{"each process has a lock", "second-handle-one-wins", func(n *node) { n.lock = make(chan struct{}, 1) }},
 	{"a slow read is remembered after another process wrote", "second-handle-revoke-is-seen", func(n *node) { n.remembers, n.late = true, true }},
+	{"each process has its trail", "second-handle-shares-the-trail", func(n *node) { n.trailOwn = true }},
 	{"each process has its buckets", "second-handle-shares-buckets", func(n *node) { n.bucketsOwn = true }},
 }
 
 // nodes returns functions that open a store, and another process on its data.
 func nodes(spoil func(*node)) (open func(testing.TB) store.Store, second func(testing.TB, store.Store) store.Store) {
-	process := func(db store.Store, all *[]*node) *node {
-		n := &node{Store: db, all: all, records: map[string]keys.Record{}, missing: map[string]bool{}, lists: map[keys.Query][]keys.Record{}}
+	process := func(db trailDB, all *[]*node) *node {
+		n := &node{trailDB: db, all: all, records: map[string]keys.Record{}, missing: map[string]bool{}, lists: map[keys.Query][]keys.Record{}}
 		spoil(n)
 		*all = append(*all, n)
 		return n
 	}
 	open = func(testing.TB) store.Store { return process(new(store.Memory), new([]*node)) }
 	second = func(_ testing.TB, s store.Store) store.Store {
-		return process(s.(*node).Store, s.(*node).all)
+		return process(s.(*node).trailDB, s.(*node).all)
 	}
 	return open, second
 }

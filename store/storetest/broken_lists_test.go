@@ -13,7 +13,7 @@ import (
 )
 
 var recordDefects = slices.Concat(singleDefects, listDefects, contextDefects, raceDefects, historyDefects, parentDefects, useDefects,
-	freshDefects, extremeDefects, sweepDefects, reachDefects, countDefects)
+	freshDefects, extremeDefects, sweepDefects, reachDefects, countDefects, trailDefects)
 
 // listDefects are those of List and Sweep.
 var listDefects = []*defect{

@@ -27,6 +27,11 @@ type broken struct {
 	lastUses func(*broken, context.Context, []string) (map[string]time.Time, error)
 	count    func(*broken, context.Context, string, keys.Kind, time.Time, int) (int, error)
 	orgs     func(*broken, context.Context, string, int) ([]string, error)
+
+	addEntry   func(*broken, context.Context, keys.Entry) error
+	chains     func(*broken, context.Context, string) ([]keys.Chain, error)
+	entries    func(*broken, context.Context, string, string, int64, int) ([]keys.Entry, error)
+	cutEntries func(*broken, context.Context, string, string, int64) error
 }
 
 // An overlay is the state that broken methods keep beside the sound store.
@@ -133,6 +138,34 @@ func (b *broken) Orgs(ctx context.Context, after string, limit int) ([]string, e
 		return b.orgs(b, ctx, after, limit)
 	}
 	return b.Memory.Orgs(ctx, after, limit)
+}
+
+func (b *broken) AddEntry(ctx context.Context, e keys.Entry) error {
+	if b.addEntry != nil {
+		return b.addEntry(b, ctx, e)
+	}
+	return b.Memory.AddEntry(ctx, e)
+}
+
+func (b *broken) Chains(ctx context.Context, org string) ([]keys.Chain, error) {
+	if b.chains != nil {
+		return b.chains(b, ctx, org)
+	}
+	return b.Memory.Chains(ctx, org)
+}
+
+func (b *broken) Entries(ctx context.Context, org, chain string, after int64, limit int) ([]keys.Entry, error) {
+	if b.entries != nil {
+		return b.entries(b, ctx, org, chain, after, limit)
+	}
+	return b.Memory.Entries(ctx, org, chain, after, limit)
+}
+
+func (b *broken) CutEntries(ctx context.Context, org, chain string, upTo int64) error {
+	if b.cutEntries != nil {
+		return b.cutEntries(b, ctx, org, chain, upTo)
+	}
+	return b.Memory.CutEntries(ctx, org, chain, upTo)
 }
 
 // put makes Get return r from now on.

@@ -21,7 +21,8 @@
 // the store did instead. A clause that makes no sense after another one failed is
 // skipped. So one defect is reported once, under the name of the rule that it
 // breaks. The clauses of [keys.UseStore], [keys.CountStore], [keys.OrgStore],
-// [keys.BatchStore] and [keys.Feed] are judged if the store has their methods.
+// [keys.TrailStore], [keys.BatchStore] and [keys.Feed] are judged if the store has their
+// methods.
 //
 // [Options] tell the kit more. With Second it opens another handle on the same
 // data, as a second process would, and finds caches and locks that belong to one

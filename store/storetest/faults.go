@@ -22,16 +22,17 @@ const Always = -1
 // made by [NewFaults].
 //
 // A Faults has the methods of the optional interfaces, but for [keys.Feed], whether
-// or not the other store has them. If that keeps no uses or lists no organizations,
-// the methods for it fail with an error that wraps [errors.ErrUnsupported]. If it
-// does not count, Count is made of calls of List, with the faults and in the counts
-// of [List] too: it does what a caller does who looks for the method and does not
-// find it.
+// or not the other store has them. If that keeps no uses, lists no organizations or
+// keeps no trail, the methods for it fail with an error that wraps
+// [errors.ErrUnsupported]. If it does not count, Count is made of calls of List, with
+// the faults and in the counts of [List] too: it does what a caller does who looks
+// for the method and does not find it.
 type Faults struct {
 	store store.Store
 	uses  keys.UseStore   // the store, if it is one
 	count keys.CountStore // the store, if it is one
 	orgs  keys.OrgStore   // the store, if it is one
+	trail keys.TrailStore // the store, if it is one
 
 	mu     sync.Mutex
 	states [methods]state
@@ -42,6 +43,7 @@ var (
 	_ keys.UseStore   = (*Faults)(nil)
 	_ keys.CountStore = (*Faults)(nil)
 	_ keys.OrgStore   = (*Faults)(nil)
+	_ keys.TrailStore = (*Faults)(nil)
 )
 
 // A state is what a Faults knows of one method.
@@ -83,6 +85,7 @@ func NewFaults(s store.Store) *Faults {
 	f.uses, _ = s.(keys.UseStore)
 	f.count, _ = s.(keys.CountStore)
 	f.orgs, _ = s.(keys.OrgStore)
+	f.trail, _ = s.(keys.TrailStore)
 	return f
 }
 

@@ -3,11 +3,11 @@ package storetest
 import "fmt"
 
 // A Method is one of the methods of a store: the six that every one has, and
-// the four of optional interfaces.
+// those of optional interfaces.
 type Method uint8
 
 // The methods of [keys.Store], the one of [ratelimit.Store], and those of
-// [keys.UseStore], [keys.CountStore] and [keys.OrgStore].
+// [keys.UseStore], [keys.CountStore], [keys.OrgStore] and [keys.TrailStore].
 const (
 	Insert Method = iota
 	Get
@@ -19,13 +19,20 @@ const (
 	LastUses
 	Count
 	Orgs
+	AddEntry
+	Chains
+	Entries
+	CutEntries
 
 	methods // how many there are
 )
 
 // String returns the name of the method.
 func (m Method) String() string {
-	names := [methods]string{"Insert", "Get", "Update", "List", "Sweep", "Take", "NoteUses", "LastUses", "Count", "Orgs"}
+	names := [methods]string{
+		"Insert", "Get", "Update", "List", "Sweep", "Take", "NoteUses", "LastUses", "Count", "Orgs",
+		"AddEntry", "Chains", "Entries", "CutEntries",
+	}
 	if m >= methods {
 		return fmt.Sprintf("Method(%d)", uint8(m))
 	}

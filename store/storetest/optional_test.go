@@ -27,10 +27,11 @@ func TestOptionalClauses(t *testing.T) {
 			count: func(*broken, context.Context, string, keys.Kind, time.Time, int) (int, error) {
 				return 0, errDriver
 			},
-			orgs: func(*broken, context.Context, string, int) ([]string, error) { return nil, errDriver },
+			orgs:   func(*broken, context.Context, string, int) ([]string, error) { return nil, errDriver },
+			chains: func(*broken, context.Context, string) ([]keys.Chain, error) { return nil, errDriver },
 		}
 	}
-	all := []string{"uses-round-trip", "count-counts-the-living", "orgs-are-listed"}
+	all := []string{"uses-round-trip", "count-counts-the-living", "orgs-are-listed", "trail-is-kept"}
 	for name, tt := range map[string]struct {
 		open func() keys.Store
 		want []string
@@ -64,14 +65,14 @@ func TestOptionalClauses(t *testing.T) {
 		for prefix, optional := range map[string]string{
 			"uses-": "keys.UseStore", "count-": "keys.CountStore", "orgs-": "keys.OrgStore", "batch-": "keys.BatchStore",
 			"feed-": "keys.Feed", "second-feed-": "keys.Feed with Options.Second",
-			"second-handle-": "Options.Second", "broken-database-": "Options.Break",
+			"trail-": "keys.TrailStore", "second-handle-": "Options.Second", "broken-database-": "Options.Break",
 		} {
 			if strings.HasPrefix(c.Name, prefix) != (c.Optional == optional) {
 				t.Errorf("%s is a clause of %q", c.Name, c.Optional)
 			}
 		}
 	}
-	if of[""] < 50 || of["keys.UseStore"] < 8 || len(of) != 9 {
+	if of[""] < 50 || of["keys.UseStore"] < 8 || len(of) != 10 {
 		t.Errorf("clauses of each interface: %v", of)
 	}
 }

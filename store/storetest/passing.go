@@ -178,3 +178,59 @@ func (f *Faults) Orgs(ctx context.Context, after string, limit int) ([]string, e
 	}
 	return orgs, nil
 }
+
+// AddEntry is [keys.TrailStore.AddEntry], with the faults of [AddEntry].
+func (f *Faults) AddEntry(ctx context.Context, e keys.Entry) error {
+	a, err := f.begin(ctx, AddEntry)
+	if err != nil {
+		return err
+	}
+	if f.trail == nil {
+		return unsupported("keys.TrailStore")
+	}
+	return cmp.Or(a.lost, f.trail.AddEntry(ctx, e))
+}
+
+// Chains is [keys.TrailStore.Chains], with the faults of [Chains].
+func (f *Faults) Chains(ctx context.Context, org string) ([]keys.Chain, error) {
+	a, err := f.begin(ctx, Chains)
+	if err != nil {
+		return nil, err
+	}
+	if f.trail == nil {
+		return nil, unsupported("keys.TrailStore")
+	}
+	chains, err := f.trail.Chains(ctx, org)
+	if err = cmp.Or(a.lost, err); err != nil {
+		return nil, err
+	}
+	return chains, nil
+}
+
+// Entries is [keys.TrailStore.Entries], with the faults of [Entries].
+func (f *Faults) Entries(ctx context.Context, org, chain string, after int64, limit int) ([]keys.Entry, error) {
+	a, err := f.begin(ctx, Entries)
+	if err != nil {
+		return nil, err
+	}
+	if f.trail == nil {
+		return nil, unsupported("keys.TrailStore")
+	}
+	entries, err := f.trail.Entries(ctx, org, chain, after, limit)
+	if err = cmp.Or(a.lost, err); err != nil {
+		return nil, err
+	}
+	return entries, nil
+}
+
+// CutEntries is [keys.TrailStore.CutEntries], with the faults of [CutEntries].
+func (f *Faults) CutEntries(ctx context.Context, org, chain string, upTo int64) error {
+	a, err := f.begin(ctx, CutEntries)
+	if err != nil {
+		return err
+	}
+	if f.trail == nil {
+		return unsupported("keys.TrailStore")
+	}
+	return cmp.Or(a.lost, f.trail.CutEntries(ctx, org, chain, upTo))
+}

@@ -29,8 +29,10 @@ var recordClauses = slices.Concat(
 	countClauses,
 	orgClauses,
 	batchClauses,
+	trailClauses,
 	secondClauses,
 	feedClauses,
+	secondTrailClauses,
 	breakClauses,
 )
 

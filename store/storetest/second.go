@@ -146,3 +146,14 @@ func secondSharesBuckets(p *probe, a, b ratelimit.Store) {
 		}
 	}
 }
+
+// secondTrailClauses are about two handles of stores that keep a trail.
+var secondTrailClauses = func() []clause[keys.Store] {
+	c := secondRule("second-handle-shares-the-trail",
+		"Entries that are written through two handles at the same time are in one chain, linked and without a gap. A lock, or the "+
+			"end of the chain, in the memory of each process breaks this.",
+		func(p *probe, a, b keys.Store) { p.entriesAtOnce(a.(trailStore), b.(trailStore)) },
+		secondFresh, "trail-of-many-is-linked")
+	c.is = trailRule("", "", nil).is
+	return []clause[keys.Store]{c}
+}()

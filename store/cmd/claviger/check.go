@@ -61,7 +61,9 @@ func (s *session) check(ctx context.Context, limitsAlone bool) error {
 
 // checkConfig says what the configuration is.
 func (s *session) checkConfig() finding {
-	if _, err := keys.NewVerifier(noStore{}, s.options); err != nil {
+	opts := *s.options
+	opts.Trail = false // of which the store alone could say something
+	if _, err := keys.NewVerifier(noStore{}, &opts); err != nil {
 		return finding{"configuration", wrong, err.Error()}
 	}
 	if !s.conf.given {
@@ -73,6 +75,9 @@ func (s *session) checkConfig() finding {
 		parts[0] += " (" + strings.Join(environments, ", ") + ")"
 	}
 	parts = append(parts, count(len(s.options.Catalog.Scopes()), "scope"), count(len(s.options.Peppers), "pepper"))
+	if s.options.Trail {
+		parts = append(parts, "a trail")
+	}
 	return finding{"configuration", ok, strings.Join(parts, ", ")}
 }
 

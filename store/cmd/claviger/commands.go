@@ -15,6 +15,7 @@ func commands() []command {
 		verifyCommand,
 		importCommand,
 		sweepCommand,
+		auditCommand,
 		statsCommand,
 		patternCommand,
 		helpCommand(),

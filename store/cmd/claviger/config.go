@@ -34,6 +34,7 @@ type config struct {
 
 	RateLimit int      `json:"rate_limit"`
 	Plans     bool     `json:"plans"`
+	Trail     bool     `json:"trail"`
 	Peppers   []pepper `json:"peppers"`
 
 	dir   string // of the file, which paths in it are relative to
@@ -95,7 +96,7 @@ func (c *config) path(name string) string {
 
 // options returns the options that the host's manager has.
 func (c *config) options() (*keys.Options, error) {
-	opts := &keys.Options{RateLimit: c.RateLimit}
+	opts := &keys.Options{RateLimit: c.RateLimit, Trail: c.Trail}
 	var errs [4]error
 	opts.Format, errs[0] = c.Keys.format("keys", keys.Dotted)
 	for i := range c.Others {

@@ -76,7 +76,7 @@ func (readOnly) Update(context.Context, keys.Record) error { return keys.ErrConf
 // verify checks a credential, and prints what it finds.
 func (s *session) verify(ctx context.Context, text string, c *claim) error {
 	opts := *s.options
-	opts.Uses = nil
+	opts.Uses, opts.Trail = nil, false
 	verifier, err := keys.NewVerifier(readOnly{s.store}, &opts)
 	if err != nil {
 		return err

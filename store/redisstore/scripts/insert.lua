@@ -5,6 +5,12 @@
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return refusal() or 0
 end
+if entry and entry.late then
+  return refusal() or entry.late
+end
+if entry then
+  entry.add()
+end
 redis.call('ZADD', KEYS[2], 0, ARGV[1])
 if ARGV[3] ~= '' then
   redis.call('ZADD', KEYS[3], ARGV[3], ARGV[1])

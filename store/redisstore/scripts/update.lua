@@ -20,10 +20,16 @@ end
 if not version then
   return refusal() or redis.call('HGETALL', KEYS[1])
 end
+if entry and entry.late then
+  return refusal() or entry.late
+end
 if ARGV[9] == '1' then
   -- A server that is out of memory lets a script do all if its first write needs
   -- none.
   redis.call('ZREM', KEYS[2], '')
+end
+if entry then
+  entry.add()
 end
 changed(KEYS[6], ARGV[12], ARGV[1])
 if ARGV[9] == '1' then

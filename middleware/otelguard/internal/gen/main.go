@@ -13,7 +13,7 @@ import (
 
 // optional are the optional interfaces of package keys by the names of the types that
 // measure them, in the order of their bits.
-var optional = []string{"uses", "count", "orgs", "batch", "feed"}
+var optional = []string{"uses", "count", "orgs", "batch", "feed", "trail"}
 
 func main() {
 	var b strings.Builder

@@ -1,0 +1,223 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+)
+
+// cutSize is how many entries are cut in one transaction.
+const cutSize = 1000
+
+// errNoTrail reports a store that keeps no trail.
+var errNoTrail = fmt.Errorf("keys: the store keeps no trail: %w", errors.ErrUnsupported)
+
+// trailed returns an error if a trail is wanted and the store, which may be a
+// Cache, keeps none.
+func (s *settings) trailed(store Store) error {
+	if cache, ok := store.(*Cache); ok {
+		store = cache.store
+	}
+	if _, ok := store.(TrailStore); s.trail && !ok {
+		return errNoTrail
+	}
+	return nil
+}
+
+// trailStore returns the store if it keeps a trail.
+func (b *boundedStore) trailStore() (TrailStore, error) {
+	store, ok := b.store.(TrailStore)
+	if !ok {
+		return nil, errNoTrail
+	}
+	return store, nil
+}
+
+// Chains returns the chains of the trail of an organization, as [TrailStore] says.
+// The error wraps [errors.ErrUnsupported] if the store keeps no trail, or
+// [ErrUnavailable]. Whether [Options].Trail is set does not matter, for this method
+// and the others that read a trail.
+func (m *Manager) Chains(ctx context.Context, org string) ([]Chain, error) {
+	store, err := m.store.trailStore()
+	if err != nil {
+		return nil, err
+	}
+	bounded, cancel := m.store.context(ctx)
+	defer cancel()
+	chains, err := store.Chains(bounded, org)
+	return chains, answer(ctx, err)
+}
+
+// Entries iterates over the entries of a chain of an organization whose positions
+// come after the given one, in ascending order. It does not verify them. Positions
+// have no gap, so the last n entries are those after Chain.Last.Seq-n. An error ends
+// the iteration; it is as for [Manager.Chains], or wraps [ErrTampered] if positions do
+// not ascend.
+func (m *Manager) Entries(ctx context.Context, org, chain string, after int64) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		after := after // the iterator may be used again
+		for {
+			page, err := m.entries(ctx, org, chain, after)
+			if err != nil {
+				yield(Entry{}, err)
+				return
+			}
+			for _, e := range page {
+				if e.Seq <= after { // which would never end
+					yield(Entry{}, &TamperError{org, chain, e.Seq, "stands where it does not belong"})
+					return
+				}
+				if after = e.Seq; !yield(e, nil) {
+					return
+				}
+			}
+			if len(page) < walkSize {
+				return
+			}
+		}
+	}
+}
+
+// entries returns a page of walkSize entries.
+func (m *Manager) entries(ctx context.Context, org, chain string, after int64) ([]Entry, error) {
+	store, err := m.store.trailStore()
+	if err != nil {
+		return nil, err
+	}
+	bounded, cancel := m.store.context(ctx)
+	defer cancel()
+	page, err := store.Entries(bounded, org, chain, after, walkSize)
+	return page, answer(ctx, err)
+}
+
+// VerifyTrail reads the whole trail of an organization, and says whether it is as
+// it was written: see [VerifyChain]. It returns a checkpoint for the end of each
+// chain that has one, to be kept where whoever can write to the database cannot, and
+// given to later calls. Checkpoints of other organizations are passed over. Changes
+// may go on meanwhile, but nobody must cut entries.
+//
+// The error wraps the [*TamperError] of each chain that is not as it was written, of
+// which [errors.As] finds the first. Besides what VerifyChain says, it is wrong if
+// checkpoints of a chain are known, and it was cut elsewhere than at one of them or
+// where it was cut already when one was made: whoever cuts keeps the checkpoint that
+// it cuts at. Or the error is as for [Manager.Chains].
+func (m *Manager) VerifyTrail(ctx context.Context, org string, kept ...Checkpoint) ([]Checkpoint, error) {
+	now := whole(time.Now())
+	chains, err := m.Chains(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[string][]Checkpoint)
+	for _, c := range kept {
+		if c.Org == org {
+			known[c.Chain] = append(known[c.Chain], c)
+		}
+	}
+	var ends []Checkpoint
+	var wrong []error
+	for _, c := range chains {
+		last, err := m.verifyChain(ctx, org, c, known[c.Name])
+		switch {
+		case errors.Is(err, ErrTampered):
+			wrong = append(wrong, err)
+		case err != nil:
+			return nil, errors.Join(append(wrong, err)...)
+		case last.Seq > 0:
+			ends = append(ends, Checkpoint{Org: org, Chain: c.Name, Link: last, Cut: c.Cut.Seq, Time: now})
+		}
+		delete(known, c.Name)
+	}
+	for name, all := range known { // of chains that are not there
+		wrong = append(wrong, &TamperError{org, name, all[0].Seq, "is missing"})
+	}
+	return ends, errors.Join(wrong...)
+}
+
+// verifyChain verifies one chain, of which some checkpoints are known.
+func (m *Manager) verifyChain(ctx context.Context, org string, c Chain, kept []Checkpoint) (Link, error) {
+	var known []Link
+	permitted, before := len(kept) == 0, int64(0) // whether the cut is, and the last one before it that would be
+	for _, k := range kept {
+		known = append(known, k.Link)
+		for _, seq := range [...]int64{k.Seq, k.Cut} {
+			permitted = permitted || seq == c.Cut.Seq
+			if seq < c.Cut.Seq {
+				before = max(before, seq)
+			}
+		}
+	}
+	if !permitted {
+		return Link{}, &TamperError{org, c.Name, before + 1, "was cut, and no checkpoint is known that it could have been cut at"}
+	}
+	// The store's own note of the end is one more place that must be met. Entries
+	// are read from the first position: what should have been cut is wrong too.
+	last, err := VerifyChain(org, c.Name, c.Cut, m.Entries(ctx, org, c.Name, 0), append(known, c.Last)...)
+	if err != nil || last.Seq <= c.Last.Seq {
+		return last, err
+	}
+	// More was added meanwhile, and its end noted with it; or the note is wrong.
+	chains, err := m.Chains(ctx, org)
+	if err != nil {
+		return Link{}, err
+	}
+	for _, now := range chains {
+		if now.Name == c.Name && now.Last.Seq >= last.Seq {
+			return last, nil
+		}
+	}
+	return last, &TamperError{org, c.Name, c.Last.Seq + 1, "comes after the end that is noted"}
+}
+
+// CutTrail removes the entries of a chain up to a checkpoint, the entry of the
+// checkpoint included, for hosts that keep a trail for a time. Verify the trail
+// first, and keep the checkpoint: what is left is verified from there on. The error
+// wraps [ErrNotFound] if the chain has no entry at the position, [ErrTampered] if
+// it has another one, [errors.ErrUnsupported] if the store keeps no trail, or
+// [ErrUnavailable]; then some may have been removed, and the call should be made
+// again.
+func (m *Manager) CutTrail(ctx context.Context, c Checkpoint) error {
+	store, err := m.store.trailStore()
+	if err != nil {
+		return err
+	}
+	chains, err := m.Chains(ctx, c.Org)
+	if err != nil {
+		return err
+	}
+	for _, chain := range chains {
+		if chain.Name == c.Chain && c.Seq <= chain.Cut.Seq {
+			return nil
+		}
+		if chain.Name == c.Chain {
+			return m.cutTrail(ctx, store, c, chain.Cut.Seq)
+		}
+	}
+	return ErrNotFound
+}
+
+// cutTrail is CutTrail for a chain of which entries were cut up to a position.
+func (m *Manager) cutTrail(ctx context.Context, store TrailStore, c Checkpoint, cut int64) error {
+	for e, err := range m.Entries(ctx, c.Org, c.Chain, c.Seq-1) {
+		switch {
+		case err != nil:
+			return err
+		case e.Seq != c.Seq:
+			return ErrNotFound
+		case e.Hash != c.Hash:
+			return &TamperError{c.Org, c.Chain, c.Seq, "is another one than when its hash was noted"}
+		}
+		for cut < c.Seq {
+			cut = min(cut+cutSize, c.Seq)
+			bounded, cancel := m.store.context(ctx)
+			err := store.CutEntries(bounded, c.Org, c.Chain, cut)
+			cancel()
+			if err != nil {
+				return answer(ctx, err)
+			}
+		}
+		return nil
+	}
+	return ErrNotFound
+}

@@ -1,0 +1,418 @@
+package keys_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/store"
+)
+
+// newTrail returns a manager with a trail in a store.
+func newTrail(t *testing.T, s keys.Store) *keys.Manager {
+	t.Helper()
+	m, err := keys.NewManager(s, &keys.Options{Format: partner, Catalog: catalog, Trail: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// trailOf returns the trail of an organization, an entry in each line, without
+// times and hashes, and with names in the place of IDs.
+func trailOf(t *testing.T, m *keys.Manager, org string, names map[string]string) (lines []string) {
+	t.Helper()
+	var pairs []string
+	for id, name := range names {
+		pairs = append(pairs, id, name)
+	}
+	named := strings.NewReplacer(pairs...)
+	for e, err := range m.Entries(t.Context(), org, "", 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := fmt.Sprintf("%s %s %s by %q", e.Kind, e.ID, e.Action, e.Actor)
+		if e.Version > 1 {
+			line += fmt.Sprint(" version ", e.Version)
+		}
+		if e.Fields != "" {
+			line += " (" + e.Fields + ")"
+		}
+		if e.Other != "" {
+			line += " other " + e.Other
+		}
+		if e.Address.IsValid() {
+			line += " from " + e.Address.String()
+		}
+		if e.Reason != "" {
+			line += " " + e.Reason
+		}
+		if e.Count > 0 {
+			line += fmt.Sprint(" ", e.Count, " times")
+		}
+		lines = append(lines, named.Replace(line))
+	}
+	return lines
+}
+
+// Each change has an entry, with who made it and from where; what changes nothing
+// has none, nor has a token.
+func TestTrail(t *testing.T) {
+	t.Parallel()
+	m := newTrail(t, new(store.Memory))
+	names := make(map[string]string)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	host := t.Context()
+	admin, err := m.Create(host, "acme", keys.Spec{Scopes: []string{"keys:manage", "webhooks:manage"}, CreatedBy: "host:bootstrap"})
+	must(err)
+	names[admin.Record.ID] = "ADMIN"
+	caller, err := m.Verifier().Verify(host, admin.Text.Reveal())
+	must(err)
+	actor := m.As(caller)
+	request := keys.NewAddressContext(host, netip.MustParseAddr("::ffff:192.0.2.7"))
+
+	made, err := actor.Create(request, keys.Spec{Scopes: []string{"webhooks:manage"}})
+	must(err)
+	names[made.Record.ID] = "KEY"
+	id := made.Record.ID
+	label, scopes, yes, no := "new", []string{}, true, false
+	_, err = actor.Change(request, keys.KindKey, id, keys.Change{Label: &label, Scopes: &scopes})
+	must(err)
+	_, err = actor.Change(request, keys.KindKey, id, keys.Change{}) // of nothing
+	must(err)
+	_, err = actor.Change(request, keys.KindKey, id, keys.Change{Disabled: &yes})
+	must(err)
+	_, err = actor.Change(request, keys.KindKey, id, keys.Change{Disabled: &no, Label: new(string)})
+	must(err)
+	next, err := actor.Rotate(request, id, keys.Rotation{Overlap: time.Hour})
+	must(err)
+	names[next.Record.ID] = "NEXT"
+	must(actor.Revoke(request, keys.KindKey, id))
+	must(actor.Revoke(request, keys.KindKey, id)) // again
+
+	// The host's own calls, with a session in the context and without.
+	session := keys.NewContext(host, keys.Principal{Org: "acme", ID: "cli:anna"})
+	client, err := m.Create(session, "acme", keys.Spec{Kind: keys.KindClient, Scopes: []string{"webhooks:manage"}})
+	must(err)
+	names[client.Record.ID] = "CLIENT"
+	_, err = m.IssueToken(session, client.Record, client.Record.Scopes, time.Hour)
+	must(err)
+	_, err = m.RotateSecret(session, "acme", client.Record.ID, time.Hour)
+	must(err)
+	_, err = m.Rotate(host, "acme", next.Record.ID, keys.Rotation{CreatedBy: "job:yearly"})
+	must(err)
+	if _, err := m.Rotate(host, "globex", next.Record.ID, keys.Rotation{}); !errors.Is(err, keys.ErrNotFound) {
+		t.Fatal(err)
+	}
+	for rec, err := range m.List(host, keys.Query{Org: "acme", Kind: keys.KindKey}) {
+		must(err)
+		if names[rec.ID] == "" {
+			names[rec.ID] = "LAST"
+		}
+	}
+	_, err = m.RevokeDescendants(host, "acme", keys.KindKey, admin.Record.ID)
+	must(err)
+	_, err = m.RevokeAll(session, "acme")
+	must(err)
+
+	got := trailOf(t, m, "acme", names)
+	want := []string{
+		`key ADMIN created by "host:bootstrap"`,
+		`key KEY created by "ADMIN" from 192.0.2.7`,
+		`key KEY changed by "ADMIN" version 2 (label scopes) from 192.0.2.7`,
+		`key KEY paused by "ADMIN" version 3 (disabled_at) from 192.0.2.7`,
+		`key KEY resumed by "ADMIN" version 4 (label disabled_at) from 192.0.2.7`,
+		`key NEXT created by "ADMIN" other KEY from 192.0.2.7`,
+		`key KEY rotated by "ADMIN" version 5 (replaced_by expires_at) other NEXT from 192.0.2.7`,
+		`key KEY revoked by "ADMIN" version 6 (revoked_at) from 192.0.2.7`,
+		`client CLIENT created by "cli:anna"`,
+		`client CLIENT rotated by "cli:anna" version 2 (digest previous)`,
+		`key LAST created by "job:yearly" other NEXT`,
+		`key NEXT rotated by "job:yearly" version 2 (replaced_by expires_at) other LAST`,
+		`key ADMIN revoked by "" version 2 (revoked_at)`,
+		`key NEXT revoked by "" version 3 (revoked_at)`,
+		`key LAST revoked by "cli:anna" version 2 (revoked_at)`,
+		`client CLIENT revoked by "cli:anna" version 3 (revoked_at)`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("trail (-want +got):\n%s", diff)
+	}
+	ends, err := m.VerifyTrail(host, "acme")
+	if err != nil || len(ends) != 1 || ends[0].Seq != int64(len(want)) {
+		t.Errorf("VerifyTrail gave %v, %v", ends, err)
+	}
+	if got := trailOf(t, m, "globex", nil); got != nil {
+		t.Errorf("the trail of another organization: %q", got)
+	}
+}
+
+// A trailing store is a Memory of which a test can do something after an update.
+type trailing struct {
+	store.Memory
+	after func()
+}
+
+func (s *trailing) Update(ctx context.Context, r keys.Record) error {
+	err := s.Memory.Update(ctx, r)
+	if after := s.after; after != nil {
+		s.after = nil
+		after()
+	}
+	return err
+}
+
+// What is taken back says so.
+func TestTrailTakenBack(t *testing.T) {
+	t.Parallel()
+	s := new(trailing)
+	m := newTrail(t, s)
+	names := make(map[string]string)
+	create := func(name string, names map[string]string) keys.Issued {
+		issued, err := m.Create(t.Context(), "acme", keys.Spec{Scopes: []string{"keys:manage"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		names[issued.Record.ID] = name
+		return issued
+	}
+	admin, other := create("ADMIN", names), create("OTHER", names)
+	caller, err := m.Verifier().Verify(t.Context(), admin.Text.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.after = func() { // while the caller's call is under way
+		if err := m.Revoke(t.Context(), caller.Org, keys.KindKey, caller.ID); err != nil {
+			t.Error(err)
+		}
+	}
+	label := "new"
+	if _, err := m.As(caller).Change(t.Context(), keys.KindKey, other.Record.ID, keys.Change{Label: &label}); !errors.Is(err, keys.ErrCallerEnded) {
+		t.Fatal(err)
+	}
+	want := []string{
+		`key ADMIN created by ""`,
+		`key OTHER created by ""`,
+		`key OTHER changed by "ADMIN" version 2 (label)`,
+		`key ADMIN revoked by "" version 2 (revoked_at)`,
+		`key OTHER changed by "ADMIN" version 3 (label) taken_back`,
+	}
+	if diff := cmp.Diff(want, trailOf(t, m, "acme", names)); diff != "" {
+		t.Errorf("trail (-want +got):\n%s", diff)
+	}
+}
+
+// A digest that is replaced when its secret is used has an entry too.
+func TestTrailUpgrade(t *testing.T) {
+	t.Parallel()
+	s := new(store.Memory)
+	issued, err := newTrail(t, s).Create(t.Context(), "acme", keys.Spec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := keys.NewVerifier(s, &keys.Options{
+		Format: partner, Trail: true, Peppers: []keys.Pepper{{Name: "p", Key: keys.NewSecret(strings.Repeat("k", 32))}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Verify(t.Context(), issued.Text.Reveal()); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{`key KEY created by ""`, `key KEY changed by "claviger:upgrade" version 2 (digest)`}
+	got := trailOf(t, newTrail(t, s), "acme", map[string]string{issued.Record.ID: "KEY"})
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("trail (-want +got):\n%s", diff)
+	}
+}
+
+// Without the option there is no entry; a store that can keep none is refused.
+func TestTrailOption(t *testing.T) {
+	t.Parallel()
+	s := new(store.Memory)
+	m, err := keys.NewManager(s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Create(t.Context(), "acme", keys.Spec{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := trailOf(t, m, "acme", nil); got != nil {
+		t.Errorf("trail that nobody wanted: %q", got)
+	}
+	plain := struct{ keys.Store }{s}
+	for name, err := range map[string]error{
+		"NewManager":  second(keys.NewManager(plain, &keys.Options{Trail: true})),
+		"NewVerifier": second(keys.NewVerifier(plain, &keys.Options{Trail: true})),
+		"NewRefusals": second(keys.NewRefusals(plain, nil)),
+	} {
+		if !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("%s over a store without a trail: %v", name, err)
+		}
+	}
+	bare, err := keys.NewManager(plain, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, chains := bare.Chains(t.Context(), "acme")
+	_, verified := bare.VerifyTrail(t.Context(), "acme")
+	cut := bare.CutTrail(t.Context(), keys.Checkpoint{Org: "acme"})
+	var read error
+	for _, read = range bare.Entries(t.Context(), "acme", "", 0) {
+	}
+	for name, err := range map[string]error{"Chains": chains, "VerifyTrail": verified, "CutTrail": cut, "Entries": read} {
+		if !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("%s over a store without a trail: %v", name, err)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// Every field that an update can change has a name in Fields, and no other field
+// has.
+func TestTrailFields(t *testing.T) {
+	t.Parallel()
+	names := map[string]string{
+		"Label": "label", "Scopes": "scopes", "RateLimit": "rate_limit", "TokenLifetime": "token_lifetime", "Networks": "networks",
+		"Metadata": "metadata", "ReplacedBy": "replaced_by", "Digest": "digest", "Previous": "previous", "PreviousExpiresAt": "previous",
+		"ExpiresAt": "expires_at", "RevokedAt": "revoked_at", "DisabledAt": "disabled_at",
+	}
+	var old keys.Record
+	rec := fullRecord(t, keys.KindKey)
+	rec.TokenLifetime = time.Hour
+	for i := range reflect.TypeFor[keys.Record]().NumField() {
+		name := reflect.TypeFor[keys.Record]().Field(i).Name
+		next := old
+		reflect.ValueOf(&next).Elem().Field(i).Set(reflect.ValueOf(rec).Field(i))
+		if got := keys.ChangedFields(&old, &next); got != names[name] {
+			t.Errorf("%s was changed: fields %q, want %q", name, got, names[name])
+		}
+	}
+}
+
+// The name of a session may be anything, and keeps nobody from ending a key.
+func TestTrailHostileActor(t *testing.T) {
+	t.Parallel()
+	m := newTrail(t, new(store.Memory))
+	for _, name := range []string{"a\x00b", "\xff\xfe", strings.Repeat("é", 300), ""} {
+		issued, err := m.Create(t.Context(), "acme", keys.Spec{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx := keys.NewContext(t.Context(), keys.Principal{Org: "acme", ID: name})
+		if err := m.Revoke(ctx, "acme", keys.KindKey, issued.Record.ID); err != nil {
+			t.Errorf("%.9q: %v", name, err)
+		}
+	}
+	for e, err := range m.Entries(t.Context(), "acme", "", 0) {
+		if err != nil || e.Validate() != nil {
+			t.Errorf("entry %d: %v, %v", e.Seq, err, e.Validate())
+		}
+	}
+}
+
+// A trail that was cut is verified from there on, and the checkpoints that a host
+// keeps show what the store cannot.
+func TestCutTrail(t *testing.T) {
+	t.Parallel()
+	s := new(store.Memory)
+	m := newTrail(t, s)
+	ctx := t.Context()
+	grow := func(n int) {
+		t.Helper()
+		for range n {
+			if err := s.AddEntry(ctx, keys.Entry{Org: "acme", Time: entryTime, Action: keys.ActionRefused, Count: 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	verify := func(seq int64, kept ...keys.Checkpoint) keys.Checkpoint {
+		t.Helper()
+		ends, err := m.VerifyTrail(ctx, "acme", kept...)
+		if err != nil || len(ends) != 1 || ends[0].Seq != seq {
+			t.Fatalf("VerifyTrail gave %v, %v; want position %d", ends, err, seq)
+		}
+		return ends[0]
+	}
+	if ends, err := m.VerifyTrail(ctx, "acme"); err != nil || len(ends) != 0 {
+		t.Errorf("VerifyTrail of nothing gave %v, %v", ends, err)
+	}
+	grow(2)
+	first := verify(2)
+	grow(2500) // more than are cut in one transaction
+	old := verify(2502, first, keys.Checkpoint{Org: "globex", Link: keys.Link{Seq: 9}})
+	grow(3)
+	for _, tt := range []struct {
+		name string
+		edit func(*keys.Checkpoint)
+		want error
+	}{
+		{"another hash", func(c *keys.Checkpoint) { c.Hash[0]++ }, keys.ErrTampered},
+		{"after the end", func(c *keys.Checkpoint) { c.Seq = 2506 }, keys.ErrNotFound},
+		{"another organization", func(c *keys.Checkpoint) { c.Org = "globex" }, keys.ErrNotFound},
+		{"another chain", func(c *keys.Checkpoint) { c.Chain = "x" }, keys.ErrNotFound},
+	} {
+		c := old
+		tt.edit(&c)
+		if err := m.CutTrail(ctx, c); !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
+		}
+	}
+	verify(2505, first)
+	for range 2 {
+		if err := m.CutTrail(ctx, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end := verify(2505, old, first)
+	verify(2505)
+	verify(2505, end) // which knows of the cut
+	if end.Cut != 2502 || old.Cut != 0 {
+		t.Errorf("checkpoints with the cuts %d and %d, want 2502 and 0", end.Cut, old.Cut)
+	}
+	if _, err := m.VerifyTrail(ctx, "acme", first); !errors.Is(err, keys.ErrTampered) {
+		t.Errorf("a cut that no checkpoint knows of: %v", err)
+	}
+	if got := len(trailOf(t, m, "acme", nil)); got != 3 {
+		t.Errorf("%d entries are left, want 3", got)
+	}
+	grow(1)
+	if err := m.CutTrail(ctx, verify(2506, old, end)); err != nil {
+		t.Fatal(err)
+	}
+	verify(2506, verify(2506))
+	for name, kept := range map[string]keys.Checkpoint{
+		"from before the cut":        end,
+		"of another entry":           {Org: "acme", Link: keys.Link{Seq: 2506}},
+		"of an entry that is gone":   {Org: "acme", Link: keys.Link{Seq: 2507}},
+		"of a chain that is not one": {Org: "acme", Chain: "x", Link: keys.Link{Seq: 1}},
+	} {
+		if _, err := m.VerifyTrail(ctx, "acme", kept); !errors.Is(err, keys.ErrTampered) {
+			t.Errorf("a checkpoint %s: %v", name, err)
+		}
+	}
+}
+
+// If the store does not answer, it is not the trail that is wrong.
+func TestVerifyTrailUnavailable(t *testing.T) {
+	t.Parallel()
+	m := newTrail(t, new(store.Memory))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := m.VerifyTrail(ctx, "acme"); !errors.Is(err, keys.ErrUnavailable) || errors.Is(err, keys.ErrTampered) {
+		t.Errorf("VerifyTrail failed with %v", err)
+	}
+}

@@ -1,0 +1,58 @@
+package middleware_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/middleware"
+)
+
+// What a guard lets through has the address of the request in its context, as
+// the guard's proxies say, and so has what a hook hears of a refusal.
+func TestAddressInContext(t *testing.T) {
+	t.Parallel()
+	var refused netip.Addr
+	e := newPlainEnv(t, &middleware.Options{Hook: func(ctx context.Context, event keys.Event) {
+		if event.Type == keys.Refused {
+			refused = keys.AddressFromContext(ctx)
+			if v := ctx.Value(unknownKey{}); v != "value" {
+				t.Errorf("the context of a refusal lacks what that of the request has: %v", v)
+			}
+		}
+	}})
+	request := func(from *http.Request) *http.Request {
+		r := from.Clone(context.WithValue(t.Context(), unknownKey{}, "value"))
+		r.RemoteAddr = "[::ffff:192.0.2.7]:1234"
+		return r
+	}
+	want := netip.MustParseAddr("192.0.2.7")
+	var handled netip.Addr
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handled = keys.AddressFromContext(r.Context())
+	})
+	e.guard.Authenticated()(handler).ServeHTTP(httptest.NewRecorder(), request(e.good))
+	if handled != want {
+		t.Errorf("the handler found %v, want %v", handled, want)
+	}
+	e.guard.Authenticated()(handler).ServeHTTP(httptest.NewRecorder(), request(e.wrong))
+	if refused != want {
+		t.Errorf("the hook found %v, want %v", refused, want)
+	}
+	text, _ := middleware.Bearer(e.wrong.Header["Authorization"])
+	refused = netip.Addr{}
+	ctx := context.WithValue(t.Context(), unknownKey{}, "value")
+	if _, err := e.guard.CheckText(ctx, text, want, middleware.Need{}); err == nil || refused != want {
+		t.Errorf("the hook of CheckText found %v, %v", refused, err)
+	}
+	// An Access hides no address.
+	outer := keys.NewAddressContext(t.Context(), want)
+	if got := keys.AddressFromContext(middleware.NewContext(outer, middleware.Access{})); got != want {
+		t.Errorf("with the zero Access the context has %v", got)
+	}
+}
+
+type unknownKey struct{}

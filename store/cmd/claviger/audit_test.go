@@ -1,0 +1,85 @@
+package main
+
+import (
+	"database/sql"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A trail that somebody has edited is told by verify, with the first entry that is
+// wrong, and by its exit status. A checkpoint that was kept shows what the database
+// alone cannot.
+func TestAuditFinds(t *testing.T) {
+	for _, tt := range []struct {
+		name, edit string
+		plain      bool // whether it is found without a checkpoint
+		want       string
+	}{
+		{"a changed entry", "UPDATE claviger_trail SET actor = 'cli:bert' WHERE seq = 2", true, "entry 2 was changed"},
+		{"a removed entry", "DELETE FROM claviger_trail WHERE seq = 2", true, "entry 2 is missing"},
+		{
+			"an end that was removed with its note", "DELETE FROM claviger_trail WHERE seq = 3; UPDATE claviger_chains SET seq = 2, " +
+				"hash = (SELECT hash FROM claviger_trail WHERE seq = 2)", false, "entry 3 is missing",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPlayground(t)
+			for _, line := range []string{"migrate", "keys create -org acme >key", "pause $ID", "revoke $ID", "audit verify -json >checkpoints"} {
+				if out := p.run(t, "claviger "+line); strings.Contains(out, "exit status") {
+					t.Fatalf("%s: %s", line, out)
+				}
+			}
+			db, err := sql.Open("sqlite", filepath.Join(p.dir, "claviger.db"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := db.ExecContext(t.Context(), tt.edit); err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			for command, found := range map[string]bool{
+				"audit verify": tt.plain, "audit verify acme": tt.plain,
+				"audit verify -checkpoints checkpoints": true, "audit verify acme -checkpoints checkpoints": true,
+			} {
+				out := p.run(t, "claviger "+command)
+				if got := strings.Contains(out, "(exit status 5)") && strings.Contains(out, tt.want); got != found {
+					t.Errorf("%s printed\n%s", command, out)
+				}
+				out = p.run(t, "claviger "+command+" -json")
+				if got := strings.Contains(out, `"wrong":`+tt.want[6:7]) && strings.Contains(out, "(exit status 5)"); got != found {
+					t.Errorf("%s -json printed\n%s", command, out)
+				}
+			}
+		})
+	}
+}
+
+// What cannot be done says why.
+func TestAuditRefuses(t *testing.T) {
+	p := newPlayground(t)
+	p.run(t, "claviger migrate")
+	p.run(t, "claviger keys create -org acme >key")
+	p.run(t, "claviger audit verify -json >checkpoints")
+	p.write(t, "wrong", "{}")
+	p.write(t, "none", "")
+	for line, want := range map[string]string{
+		"audit list acme -limit 0":                     "(exit status 2)",
+		"audit verify -checkpoints wrong":              "(exit status 2)",
+		"audit verify -checkpoints nowhere":            "(exit status 2)",
+		"audit cut acme":                               "-checkpoints is missing",
+		"audit cut acme -checkpoints none":             "no checkpoint of that organization",
+		"audit cut globex -checkpoints checkpoints":    "no checkpoint of that organization",
+		"audit verify globex -checkpoints checkpoints": "ORGANIZATION",
+		"audit verify -checkpoints none":               "sound",
+		"audit list globex":                            "ACTION",
+		"audit cut acme -yes -checkpoints checkpoints": "sound",
+		"audit list acme -id $ID":                      "ACTION",
+	} {
+		if out := p.run(t, "claviger "+line); !strings.Contains(out, want) {
+			t.Errorf("%s printed\n%s", line, out)
+		}
+	}
+}
