@@ -202,7 +202,7 @@ func (a Actor) Rotate(ctx context.Context, id string, r Rotation) (_ Issued, err
 	if err != nil {
 		return Issued{}, err
 	}
-	return done.issued, a.m.everywhere(ctx, nil)
+	return done.issued, a.m.everywhereForOnce(ctx, nil)
 }
 
 // RotateSecret gives a client a new secret, for a principal who has all that the
@@ -224,7 +224,7 @@ func (a Actor) RotateSecret(ctx context.Context, id string, overlap time.Duratio
 	if err != nil {
 		return Issued{}, err
 	}
-	return issued, a.m.everywhere(ctx, nil)
+	return issued, a.m.everywhereForOnce(ctx, nil)
 }
 
 // Revoke ends a credential. To end a client takes its scopes; to end a key takes

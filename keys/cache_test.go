@@ -3,6 +3,7 @@ package keys_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,9 +102,56 @@ func TestNothingIsDoneBeforeAnOverlapIsKnown(t *testing.T) {
 		}
 	}
 	env.unchanged(before, "")
-	issued, err := manager.RotateSecret(t.Context(), "acme", client.ID, 0)
-	if !errors.Is(err, keys.ErrUnsettled) || !errors.Is(err, keys.ErrUnavailable) || issued.Text.Len() == 0 {
-		t.Errorf("at once: %v, %v", issued.Record, err)
+}
+
+// TestRotationsWaitForTheLongestLease rotates at once while the store does not say how
+// long to wait: the secret is returned when no cache can have the old one, or with an
+// error as soon as the caller has gone.
+func TestRotationsWaitForTheLongestLease(t *testing.T) {
+	t.Parallel()
+	for name, rotate := range map[string]func(ctx context.Context, m *keys.Manager, key, client keys.Record, p keys.Principal) (keys.Issued, error){
+		"a key": func(ctx context.Context, m *keys.Manager, key, _ keys.Record, _ keys.Principal) (keys.Issued, error) {
+			return m.Rotate(ctx, "acme", key.ID, keys.Rotation{})
+		},
+		"a client": func(ctx context.Context, m *keys.Manager, _, client keys.Record, _ keys.Principal) (keys.Issued, error) {
+			return m.RotateSecret(ctx, "acme", client.ID, 0)
+		},
+		"a key, as somebody": func(ctx context.Context, m *keys.Manager, key, _ keys.Record, p keys.Principal) (keys.Issued, error) {
+			return m.As(p).Rotate(ctx, key.ID, keys.Rotation{})
+		},
+		"a client, as somebody": func(ctx context.Context, m *keys.Manager, _, client keys.Record, p keys.Principal) (keys.Issued, error) {
+			return m.As(p).RotateSecret(ctx, client.ID, 0)
+		},
+	} {
+		for _, gone := range []time.Duration{0, time.Second} { // 0 is never
+			t.Run(fmt.Sprint(name, " ", gone), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					env := newEnv(t, nil)
+					key, client := env.create(admin).Record, createClient(t, env, admin).Record
+					caller, err := env.verify(env.create(admin).Text.Reveal())
+					if err != nil {
+						t.Fatal(err)
+					}
+					manager, _ := env.on(&mute{quiet{Store: env.faults}}, nil)
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					want := 6 * time.Second
+					if gone > 0 {
+						want = gone
+						time.AfterFunc(gone, cancel)
+					}
+					begin := time.Now()
+					issued, err := rotate(ctx, manager, key, client, caller)
+					if took := time.Since(begin); took != want || issued.Text.Len() == 0 {
+						t.Errorf("%v after %v, want %v", issued.Record.ID, took, want)
+					}
+					if errors.Is(err, keys.ErrUnsettled) != (gone > 0) || err != nil && gone == 0 {
+						t.Error(err)
+					}
+				})
+			})
+		}
 	}
 }
 

@@ -148,7 +148,10 @@ func TestForeignVectors(t *testing.T) {
 			}
 			text := v["text"]
 			wrong := []string{text[:len(text)-1] + "~"}
-			if !v.dear() {
+			switch {
+			case v.dear() && testing.Short():
+				wrong = nil
+			case !v.dear():
 				wrong = append(wrong, text+"0", strings.ToUpper(text), text[1:], text[:len(text)-1])
 			}
 			refused := func() {

@@ -15,12 +15,12 @@ const maxSuccessors = 8
 // may still be good, ends at once in any case, so that there are never more than
 // two. The error wraps [ErrNotFound], [ErrRevoked], [ErrExpired], [ErrPaused],
 // [ErrConflict], or [ErrInvalid] if the overlap is negative; then the client is as
-// it was. Or it wraps [ErrUnsettled]; then the new secret is returned beside it. Or
-// it wraps [ErrUnavailable]; then, if the store could not even be read again, the
-// client may have a new secret that nobody knows.
+// it was. Or it wraps [ErrUnsettled], because ctx has ended; then the new secret is
+// returned beside it. Or it wraps [ErrUnavailable]; then, if the store could not even
+// be read again, the client may have a new secret that nobody knows.
 func (m *Manager) RotateSecret(ctx context.Context, org, id string, overlap time.Duration) (Issued, error) {
 	_, issued, err := m.rotateSecret(ctx, org, id, overlap, nil)
-	return issued, m.everywhere(ctx, err)
+	return issued, m.everywhereForOnce(ctx, err)
 }
 
 // rotateSecret is RotateSecret with a check that can refuse, if it is not nil.
@@ -114,11 +114,11 @@ type Rotation struct {
 // [ErrConflict], or [ErrInvalid] if a time is not as [Rotation] says; then the old
 // key is as it was. Or it wraps [ErrUnavailable]; then, if the store could not even
 // be read again, the end of the old key may have been written all the same. No new
-// key is good in either case. Or it wraps [ErrUnsettled]; then the rotation is done,
-// and the new key is returned beside it.
+// key is good in either case. Or it wraps [ErrUnsettled], because ctx has ended; then
+// the rotation is done, and the new key is returned beside it.
 func (m *Manager) Rotate(ctx context.Context, org, id string, r Rotation) (Issued, error) {
 	done, err := m.rotate(ctx, org, id, &rotation{Rotation: r})
-	return done.issued, m.everywhere(ctx, err)
+	return done.issued, m.everywhereForOnce(ctx, err)
 }
 
 // A rotation is a Rotation with what an Actor adds to it.

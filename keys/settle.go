@@ -26,7 +26,12 @@ func (m *Manager) Settle(ctx context.Context) error {
 	if err != nil || wait == 0 {
 		return err
 	}
-	t := time.NewTimer(wait)
+	return settleFor(ctx, wait)
+}
+
+// settleFor waits until caches have seen a change. The error wraps ErrUnsettled.
+func settleFor(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -74,6 +79,17 @@ func (m *Manager) everywhere(ctx context.Context, err error) error {
 	}
 	if err = m.Settle(ctx); errors.Is(err, ErrUncommitted) {
 		return nil
+	}
+	return err
+}
+
+// everywhereForOnce is everywhere for a rotation. Its secret can be had once, so the
+// call cannot be made again to settle: if the store cannot say how long to wait, that
+// is as long as for the longest lease there can be.
+func (m *Manager) everywhereForOnce(ctx context.Context, err error) error {
+	err = m.everywhere(ctx, err)
+	if errors.Is(err, ErrUnsettled) && ctx.Err() == nil {
+		return settleFor(ctx, settleTime(MaxLease))
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -23,9 +24,13 @@ func (s *fedStore) LongestLease(context.Context) (time.Duration, error) { return
 
 // TestUnsettled sends the requests whose effect must be everywhere when they are
 // answered, while nobody knows whether it is: all are 503 but a rotation, whose
-// new key would be lost.
+// new key would be lost. It waits as long as it can take.
 func TestUnsettled(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, testUnsettled)
+}
+
+func testUnsettled(t *testing.T) {
 	h := newHost(t)
 	s := &fedStore{mapStore: h.store, err: errors.New("connection reset")}
 	manager, err := keys.NewManager(s, &keys.Options{Format: partner, Catalog: catalog})
@@ -49,15 +54,19 @@ func TestUnsettled(t *testing.T) {
 		{"POST", "/v1/keys", "", 201}, // nobody can have read it before
 	} {
 		h.log.Reset()
+		begin := time.Now()
 		a := h.do(admin, tt.method, tt.path, tt.body)
 		if a.Status != tt.status {
 			t.Errorf("%s %s: %d %s, want %d", tt.method, tt.path, a.Status, a.Body, tt.status)
 		}
-		if logged := strings.Contains(h.log.String(), "connection reset"); logged == (tt.path == "/v1/keys") {
+		if logged := strings.Contains(h.log.String(), "connection reset"); logged != (tt.status == 503) {
 			t.Errorf("%s %s: log %q", tt.method, tt.path, h.log)
 		}
 		if strings.HasSuffix(tt.path, "rotate") && a.Status == 201 {
 			h.wantIssued(t, a)
+			if took := time.Since(begin); took != 6*time.Second {
+				t.Errorf("%s %s: after %v", tt.method, tt.path, took)
+			}
 		}
 	}
 	s.err = nil

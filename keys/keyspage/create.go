@@ -108,10 +108,9 @@ func (h *Handler) spend(w http.ResponseWriter, r *http.Request, s *section, org 
 // issued is what the answer shows that has a secret in it.
 type issued struct {
 	credential
-	Text      string // the key, or the secret of the client
-	Rotated   bool
-	Old       credential // the key before this one, if it was rotated
-	Unsettled bool       // not every process knows of it yet
+	Text    string // the key, or the secret of the client
+	Rotated bool
+	Old     credential // the key before this one, if it was rotated
 }
 
 // writeIssued answers with a new secret. It is the one place where the package

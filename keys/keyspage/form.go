@@ -104,10 +104,10 @@ const (
 // overlaps are the times that forms offer for the old secret.
 var overlaps = []span{
 	{"0", n("Not at all"), 0},
-	{"1h", n("An hour"), time.Hour},
-	{"1d", n("A day"), day},
-	{"7d", n("7 days"), 7 * day},
-	{"30d", n("30 days"), 30 * day},
+	{"1h", n("For an hour"), time.Hour},
+	{"1d", n("For a day"), day},
+	{"7d", n("For 7 days"), 7 * day},
+	{"30d", n("For 30 days"), 30 * day},
 	{"", n("Until I revoke it"), keys.Forever},
 }
 

@@ -87,7 +87,7 @@ func TestKeyLife(t *testing.T) {
 	h.post(anna, path+"/resume", nil).leads(t, path+"?done=resumed")
 
 	rotate := h.get(anna, path+"/rotate")
-	rotate.wants(t, 200, "The old key works on for", "just now")
+	rotate.wants(t, 200, "The old key works on", "just now")
 	values = rotate.fields()
 	turned := h.post(anna, path+"/rotate", values)
 	turned.wants(t, 201, "Your new key", "Replaces", "CI of billing")

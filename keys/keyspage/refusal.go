@@ -14,6 +14,7 @@ type refused struct {
 	Status      int
 	Title, Text string
 	Back        string // URL of where to go on; empty for nowhere
+	Retry       string // URL to ask for once more; empty if there is no page that may be there later
 	SignIn      string // URL of where to sign in; empty for nowhere
 	Action      string // URL to send Fields to once more; empty if there is no form
 	Fields      []field
@@ -59,6 +60,9 @@ func (h *Handler) WriteError(w http.ResponseWriter, r *http.Request, refusal htt
 		words[1] = n("Try again in a moment.")
 	}
 	ref := refused{Status: refusal.Status, Title: t.T(words[0]), Text: t.T(words[1])}
+	if r.Method == http.MethodGet && refusal.RetryAfter > 0 && strings.HasPrefix(r.URL.Path, h.opts.Path+"/") {
+		ref.Retry = r.URL.RequestURI()
+	}
 	for _, s := range states {
 		if errors.Is(refusal.Err, s.err) {
 			ref.Text = t.T(s.text)

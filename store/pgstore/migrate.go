@@ -90,12 +90,10 @@ const (
 // others have locked; it is tried again, for half a minute at most, and then the
 // error is that of the server. Package doc says what each migration locks.
 //
-// It needs a role that may create the schema, or tables and functions in it. The
-// role that a [Store] works with needs no more than USAGE on the schema, SELECT,
-// INSERT, UPDATE and DELETE on the tables records, uses, buckets and
-// announcements, SELECT and INSERT on feed, and SELECT on changes and migrations. It
-// adds to a trail without a right on it; to read that it needs SELECT on trail and
-// chains. No other function of this package changes tables.
+// It needs a role that may create the schema, or tables and functions in it. No
+// other function of this package changes tables, so the role that a [Store] works
+// with needs less: USAGE on the schema, and the rights on tables that package doc
+// names.
 //
 // If db is a transaction, Migrate is a part of it; the transaction must be READ
 // COMMITTED, the turn ends when it does, and locks are waited for as the host

@@ -170,7 +170,7 @@ func TestMigrateInTransaction(t *testing.T) {
 	}
 }
 
-// TestRoles has a role with the privileges that Migrate names, and no others.
+// TestRoles has a role with the rights that package doc names, and no others.
 // search_path is not looked at.
 func TestRoles(t *testing.T) {
 	t.Parallel()
@@ -179,16 +179,14 @@ func TestRoles(t *testing.T) {
 	role := name + "_role"
 	execute(t, shared.pool, `CREATE ROLE `+role+`; GRANT USAGE ON SCHEMA `+name+` TO `+role+`;
 		SET search_path TO `+name+`;
-		GRANT SELECT, INSERT, UPDATE, DELETE ON records, uses, buckets, announcements TO `+role+`;
-		GRANT SELECT, INSERT ON feed TO `+role+`; GRANT SELECT ON changes, migrations TO `+role+`;
+		GRANT SELECT, INSERT, UPDATE, DELETE ON records, uses, buckets TO `+role+`; GRANT SELECT ON migrations TO `+role+`;
+		GRANT SELECT, INSERT ON feed TO `+role+`; GRANT SELECT ON announcements TO `+role+`;
 		RESET search_path`)
 	t.Cleanup(func() {
 		if _, err := shared.pool.Exec(context.Background(), `DROP OWNED BY `+role+`; DROP ROLE `+role); err != nil {
 			t.Error(err)
 		}
 	})
-	execute(t, shared.pool, `REVOKE ALL ON `+name+`.changes, `+name+`.announcements, `+name+`.feed FROM `+role+`;
-		GRANT SELECT ON `+name+`.announcements TO `+role+`; GRANT SELECT, INSERT ON `+name+`.feed TO `+role)
 	pool := connect(t, "role="+role, "search_path=pg_temp")
 	s := openOn(t, pool, name, nil) // Migrate has nothing to do, and needs nothing
 	if err := s.Check(t.Context()); err != nil {
@@ -207,18 +205,6 @@ func TestRoles(t *testing.T) {
 	}
 	if err := m.Revoke(t.Context(), record(keys.KindKey, "key").Org, keys.KindKey, "key"); err != nil {
 		t.Errorf("Revoke, which settles: %v", err)
-	}
-	if err := s.Announce(t.Context(), "cache", keys.MinLease); err != nil {
-		t.Error(err)
-	}
-	if _, err := s.Poll(t.Context(), "cache", ""); err != nil {
-		t.Error(err)
-	}
-	if _, err := s.MarkIdle(t.Context(), keys.MaxLease); err != nil {
-		t.Error(err)
-	}
-	if err := s.Withdraw(t.Context(), "cache"); err != nil {
-		t.Error(err)
 	}
 	take(t, s, bucket("a"), limit(t, 1, 1), 1)
 	if _, err := s.SweepBuckets(t.Context(), 9); err != nil {

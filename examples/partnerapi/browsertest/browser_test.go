@@ -1,15 +1,11 @@
 package browsertest
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -270,82 +266,4 @@ func (p *tab) picture(name string) {
 	if err != nil {
 		p.t.Error(err)
 	}
-}
-
-// A host is the partner API as a process.
-type host struct {
-	URL, Key string
-}
-
-var (
-	binary = sync.OnceValues(func() (string, error) {
-		dir, err := os.MkdirTemp("", "partnerapi")
-		if err != nil {
-			return "", err
-		}
-		shared.Lock()
-		stop = append(stop, func() { _ = os.RemoveAll(dir) })
-		shared.Unlock()
-		path := filepath.Join(dir, "partnerapi")
-		cmd := exec.Command("go", "build", "-o", path, ".")
-		cmd.Dir, cmd.Env = "..", append(os.Environ(), "GOWORK=off")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("%w: %s", err, out)
-		}
-		return path, nil
-	})
-	keyLine  = regexp.MustCompile(`^(vck_live_\S+)$`)
-	addrLine = regexp.MustCompile(`address=(\S+)`)
-)
-
-// start starts the partner API, with a key of the organization acme.
-func start(t *testing.T) host {
-	t.Helper()
-	if _, err := browser(); err != nil {
-		need(t, "a browser", err)
-	}
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(path, "-addr", "127.0.0.1:0")
-	endWithParent(cmd)
-	out, err1 := cmd.StdoutPipe()
-	log, err2 := cmd.StderrPipe()
-	if err := errors.Join(err1, err2); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	return host{Key: wait(t, out, keyLine), URL: "http://" + wait(t, log, addrLine)}
-}
-
-// wait reads lines until one matches, and returns what it matches. It goes on
-// reading, so that the writer does not block.
-func wait(t *testing.T, r io.Reader, want *regexp.Regexp) string {
-	t.Helper()
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		if m := want.FindStringSubmatch(lines.Text()); m != nil {
-			go func() { _, _ = io.Copy(io.Discard, r) }()
-			return m[1]
-		}
-	}
-	t.Fatal("the partner API did not start")
-	return ""
-}
-
-// signIn opens a tab that is signed in with a key.
-func (h host) signIn(t *testing.T, key string) *tab {
-	t.Helper()
-	p := open(t, h.URL)
-	p.visit("/manage/")
-	p.fill("key", key)
-	p.click("Sign in", 200)
-	return p
 }

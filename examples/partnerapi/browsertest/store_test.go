@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/keys/keyspage"
 	"github.com/claviger-auth/claviger/scopes"
@@ -68,7 +69,7 @@ func TestStore(t *testing.T) {
 	p.load(503, chromedp.Navigate(p.base+"/manage/keys"))
 	p.look("store-down")
 	faults.Heal()
-	p.load(200, chromedp.Reload())
+	p.click("Try again", 200)
 	p.has("caption", "1 key")
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,7 +44,7 @@ func sections(t *testing.T) map[string]section {
 		t.Fatal(err)
 	}
 	all := make(map[string]section)
-	for _, part := range strings.Split(string(text), "\n## ") {
+	for part := range strings.SplitSeq(string(text), "\n## ") {
 		block := func(begin string) string {
 			_, rest, _ := strings.Cut(part, "\n```"+begin)
 			inside, _, _ := strings.Cut(rest, "\n```")
@@ -122,9 +123,7 @@ func addMember(t *testing.T, h *host, member string) {
 		t.Fatalf("%v: %s", err, member)
 	}
 	config["scopes"] = []string{"orders:read", "orders:write"}
-	for name, value := range more {
-		config[name] = value
-	}
+	maps.Copy(config, more)
 	if text, err = json.Marshal(config); err != nil {
 		t.Fatal(err)
 	}

@@ -77,27 +77,23 @@ func TestSettles(t *testing.T) {
 	})
 }
 
-// TestUnsettled has a role that must not read which caches are announced: changes
-// are written, and nobody can say that they count everywhere.
+// TestUnsettled has a server that fails when it is asked which caches are announced:
+// changes are written, and nobody can say that they count everywhere.
 func TestUnsettled(t *testing.T) {
 	t.Parallel()
 	h := postgresHost(t)
 	h.must(exitDone, "migrate")
 	id, secret := h.create("keys", "create", "-org", "acme")
 	schema := read[map[string]any](t, readText(t, h.path("config.json")))["schema"].(string)
-	role := schema + "_role"
-	db := pool(t)
-	if _, err := db.Exec(t.Context(), "CREATE ROLE "+role+"; GRANT USAGE ON SCHEMA "+schema+" TO "+role+
-		"; GRANT SELECT, INSERT, UPDATE ON "+schema+".records, "+schema+".uses TO "+role+"; GRANT SELECT ON "+schema+".migrations TO "+role); err != nil {
+	table := schema + ".announcements"
+	if _, err := pool(t).Exec(t.Context(), "ALTER TABLE "+table+" RENAME TO before; CREATE VIEW "+table+
+		" AS SELECT ''::text AS id, 1 / (0 * random())::bigint AS lease"); err != nil {
 		t.Fatal(err)
 	}
-	h.write("store.url", h.url+"&role="+role)
 	const again = "not yet everywhere"
 
-	r := h.run("", "rotate", id, "-json")
-	if r.code != exitFailure || !strings.Contains(r.err, again) {
-		t.Fatalf("rotate: exit code %d: %s", r.code, r.err)
-	}
+	// A rotation waits as long as it can take, since its secret is printed once.
+	r := h.must(exitDone, "rotate", id, "-json")
 	second := read[struct{ Secret string }](t, r.out).Secret
 	h.secrets = append(h.secrets, second)
 	if got := h.verify(second); got != "good" {

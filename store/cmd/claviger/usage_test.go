@@ -103,6 +103,10 @@ func TestArgumentsAreNotRepeated(t *testing.T) {
 	id, secret := h.create("keys", "create", "-org", "acme")
 	url := "postgres://app:" + password + "@127.0.0.1:1/app"
 	for _, args := range [][]string{
+		{password},
+		{"keys", password},
+		{"-" + password, "stats"},
+		{"stats", password},
 		{url},
 		{"stats", url},
 		{"-json=" + url, "stats"},
