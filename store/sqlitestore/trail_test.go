@@ -245,9 +245,7 @@ func BenchmarkTrail(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			n := 0
 			for b.Loop() {
-				n++
 				label := time.Now().String()
 				if _, err := m.Change(context.Background(), "acme", keys.KindKey, issued.Record.ID, keys.Change{Label: &label}); err != nil {
 					b.Fatal(err)
