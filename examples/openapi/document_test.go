@@ -49,11 +49,12 @@ func faults(t *testing.T, v validator.Validator, s spec, x *exchange) (list []st
 	}
 	note := func(what string, errs []*errors.ValidationError) {
 		for _, e := range errs {
-			text := what + ": " + e.Message + ": " + e.Reason
+			var text strings.Builder
+			text.WriteString(what + ": " + e.Message + ": " + e.Reason)
 			for _, s := range e.SchemaValidationErrors {
-				text += "; " + s.Reason
+				text.WriteString("; " + s.Reason)
 			}
-			list = append(list, text)
+			list = append(list, text.String())
 		}
 	}
 	if ok, errs := v.ValidateHttpResponse(x.request(t), x.response()); !ok {
