@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 )
 
@@ -42,6 +43,10 @@ func record(next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/manage/") { // pages for people, and no part of the API
+			next.ServeHTTP(w, r)
+			return
+		}
 		x := exchange{Method: r.Method, URL: r.URL.RequestURI(), Header: r.Header.Clone()}
 		var body bytes.Buffer
 		r.Body = struct {

@@ -34,7 +34,7 @@ func TestKeyboard(t *testing.T) {
 	h := start(t)
 	p := open(t, h.URL)
 	p.visit("/manage/")
-	p.do(chromedp.KeyEvent(h.Key)) // the field has the focus
+	p.do(chromedp.WaitVisible("#key:focus"), chromedp.KeyEvent(h.Key)) // the field has the focus by itself
 	p.load(200, chromedp.KeyEvent(kb.Enter))
 	p.press(kb.Tab, "Skip to the content")
 	p.do(chromedp.KeyEvent(kb.Enter))
