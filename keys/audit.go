@@ -35,6 +35,9 @@ func (b *boundedStore) trailStore() (TrailStore, error) {
 	return store, nil
 }
 
+// KeepsTrail reports whether what m does is in a trail: [Options].Trail.
+func (m *Manager) KeepsTrail() bool { return m.trail }
+
 // Chains returns the chains of the trail of an organization, as [TrailStore] says.
 // The error wraps [errors.ErrUnsupported] if the store keeps no trail, or
 // [ErrUnavailable]. Whether [Options].Trail is set does not matter, for this method

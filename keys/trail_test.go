@@ -252,6 +252,9 @@ func TestTrailOption(t *testing.T) {
 	if got := trailOf(t, m, "acme", nil); got != nil {
 		t.Errorf("trail that nobody wanted: %q", got)
 	}
+	if m.KeepsTrail() || !newTrail(t, s).KeepsTrail() {
+		t.Error("KeepsTrail is not what the option says")
+	}
 	plain := struct{ keys.Store }{s}
 	for name, err := range map[string]error{
 		"NewManager":  second(keys.NewManager(plain, &keys.Options{Trail: true})),

@@ -122,7 +122,7 @@ func accessOf(ctx context.Context) *Access {
 // returned for a request that goes on. [FromContext] and [keys.FromContext] find
 // it there, as they do behind [Guard.Require], and a guard that checks the request
 // once more does not charge it twice. The address of the request is not in it: see
-// [keys.NewAddressContext].
+// [keys.NewAddressContext] and [Guard.Addr].
 func NewContext(ctx context.Context, a Access) context.Context {
 	return &accessContext{ctx, a}
 }

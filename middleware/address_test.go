@@ -48,6 +48,10 @@ func TestAddressInContext(t *testing.T) {
 	if _, err := e.guard.CheckText(ctx, text, want, middleware.Need{}); err == nil || refused != want {
 		t.Errorf("the hook of CheckText found %v, %v", refused, err)
 	}
+	r := request(e.good)
+	if got := e.guard.Addr(r); got != want {
+		t.Errorf("the guard says %v, want %v", got, want)
+	}
 	// An Access hides no address.
 	outer := keys.NewAddressContext(t.Context(), want)
 	if got := keys.AddressFromContext(middleware.NewContext(outer, middleware.Access{})); got != want {

@@ -43,6 +43,11 @@ func (g *Guard) CheckText(ctx context.Context, text string, addr netip.Addr, n N
 	return a, err
 }
 
+// Addr returns the address that r comes from, as Options.Proxies say: see
+// [Proxies.Addr]. It is for callers of [Guard.Check], which hand it on with
+// [keys.NewAddressContext].
+func (g *Guard) Addr(r *http.Request) netip.Addr { return g.proxies.Addr(r) }
+
 // A request is what a decision is made on.
 type request struct {
 	ctx  context.Context

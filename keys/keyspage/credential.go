@@ -161,6 +161,7 @@ type one struct {
 	StillUsed bool      // the key was used after it was replaced
 	Done      string    // what was done just now
 	Itself    bool      // the reader is signed in with it
+	History   *history  // nil without a trail
 }
 
 // dones are what the page about a credential can say was done, by the value of the
@@ -189,7 +190,7 @@ func (h *Handler) show(s *section) action {
 		if err != nil {
 			return err
 		}
-		o.Itself = rec.ID == p.LastingID()
+		o.Itself, o.History = rec.ID == p.LastingID(), h.history(r, t, s, &rec)
 		if done := s.done(r.URL.Query().Get("done")); done != "" {
 			o.Done = t.T(done)
 		}

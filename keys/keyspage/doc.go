@@ -99,4 +99,13 @@
 //
 // A list searches and orders the first 1,000 credentials, in the order of their IDs,
 // and leads to those after them.
+//
+// # History
+//
+// If the manager keeps a trail ([keys.Options].Trail), the page about a credential
+// has the newest entries about it, 50 at most: when, what was done or refused, by
+// whom and from which address. It looks at the last 5,000 entries of the organization
+// and says so if there are older ones; all of a trail is for those who audit it, see
+// [keys.Manager.Entries]. It does not verify them. If the trail cannot be read within
+// two seconds, the page says that, and is shown without it.
 package keyspage

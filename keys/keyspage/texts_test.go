@@ -68,7 +68,7 @@ func TestText(t *testing.T) {
 		known[text] = true
 	}
 	reader := make(chan string, 1)
-	h := newHostWith(t, keys.Options{}, keyspage.Options{Text: func(ctx context.Context, format string, args ...any) string {
+	h := newHostWith(t, keys.Options{Trail: true}, keyspage.Options{Text: func(ctx context.Context, format string, args ...any) string {
 		if !known[format] {
 			t.Errorf("%q is not among the texts", format)
 		}
@@ -90,6 +90,12 @@ func TestText(t *testing.T) {
 	child := h.issue(keys.Spec{CreatedBy: key.Record.ID})
 	client := h.issue(keys.Spec{Kind: keys.KindClient, Label: "ci"})
 	at, atClient := "/manage/keys/"+key.Record.ID, "/manage/clients/"+client.Record.ID
+	for _, action := range []keys.Action{keys.ActionChanged, keys.ActionPaused, keys.ActionResumed, keys.ActionRotated, keys.ActionRevoked} {
+		h.note("acme", keys.Entry{Action: action, ID: key.Record.ID, Fields: everyField, Reason: keys.ReasonTakenBack})
+	}
+	for _, reason := range everyReason {
+		h.note("acme", keys.Entry{Action: keys.ActionRefused, ID: key.Record.ID, Reason: reason, Count: int64(len(reason) % 2)})
+	}
 	letters := regexp.MustCompile(`\p{L}{3,}`)
 	for _, path := range []string{
 		"/manage/keys", "/manage/keys?q=none", "/manage/new/keys", at, at + "?done=changed", at + "/edit", at + "/rotate", at + "/revoke",

@@ -17,6 +17,8 @@
 //
 // Handlers find the caller with [keys.FromContext], and the state of the quota with
 // [middleware.FromContext], in the context that they get, or in that of their stream.
+// The address of the caller is there too, for [keys.AddressFromContext] and for the
+// trail of a [keys.Manager].
 //
 // A call goes through credential, network, limit and scope in this order, as a
 // request does, and a refusal has the same text. The credential is in the metadata

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/middleware"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -98,7 +99,7 @@ func (i *Interceptor) admit(ctx context.Context, method string) (*call, error) {
 	if err != nil {
 		return nil, i.refuse(ctx, a, err)
 	}
-	c := &call{ctx: middleware.NewContext(ctx, a)}
+	c := &call{ctx: keys.NewAddressContext(middleware.NewContext(ctx, a), i.guard.Addr(r))}
 	// With the Access in the context, a check costs nothing of the quota.
 	r = r.WithContext(middleware.NewContext(r.Context(), a))
 	c.again = func() error {

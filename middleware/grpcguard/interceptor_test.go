@@ -292,3 +292,56 @@ func TestGuardOptions(t *testing.T) {
 		}
 	}
 }
+
+// What is let in has the address of the caller in its context, as the proxies of the
+// guard say, and so the trail has it.
+func TestAddress(t *testing.T) {
+	t.Parallel()
+	proxies, err := middleware.NewProxies([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := guardtest.New(t, &keys.Options{Catalog: options.Catalog, Trail: true}, &middleware.Options{Proxies: proxies})
+	rules := grpcguard.Rules{method("create"): grpcguard.Authenticated(), method("watch"): grpcguard.Authenticated(), method("public"): grpcguard.Public()}
+	s := newServer(newInterceptor(t, host.Guard, rules, nil).ServerOptions()...)
+	found := func(ctx context.Context) (string, error) { return keys.AddressFromContext(ctx).String(), nil }
+	s.unary("create", func(ctx context.Context) (string, error) {
+		if _, err := host.Manager.Create(ctx, "acme", keys.Spec{Label: "made"}); err != nil {
+			return "", err
+		}
+		return found(ctx)
+	})
+	s.unary("public", found)
+	s.stream("watch", func(ss grpc.ServerStream) error {
+		text, _ := found(ss.Context())
+		return ss.SendMsg(wrapperspb.String(text))
+	})
+	conn := s.serve(t)
+	key := host.Key("acme")
+	const want = "198.51.100.7"
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "x-forwarded-for", want)
+	if got, err := invoke(ctx, conn, "create", key); got != want || err != nil {
+		t.Errorf("a call has %q, %v", got, err)
+	}
+	if got, err := invoke(ctx, conn, "public", key); got != (netip.Addr{}).String() || err != nil {
+		t.Errorf("a call that no guard looked at has %q, %v", got, err)
+	}
+	cs, err := conn.NewStream(metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+key), &grpc.StreamDesc{ServerStreams: true}, method("watch"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := new(wrapperspb.StringValue)
+	if err := cs.RecvMsg(m); m.Value != want || err != nil {
+		t.Errorf("a stream has %q, %v", m.Value, err)
+	}
+	var last keys.Entry
+	for e, err := range host.Manager.Entries(t.Context(), "acme", "", 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = e
+	}
+	if last.Action != keys.ActionCreated || last.AddressText() != want {
+		t.Errorf("the trail has %+v", last)
+	}
+}
