@@ -45,11 +45,11 @@ func savepoint(ctx context.Context, db DB, f func(DB) error) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback(ctx) // no more than a formality once it is committed
+	defer rollBack(ctx, tx)
 	if err := f(tx); err != nil {
 		return err
 	}
-	return tx.Commit(ctx)
+	return commit(ctx, tx)
 }
 
 // batchOf returns the transaction of the batch that a call with ctx belongs to, or

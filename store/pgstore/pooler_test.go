@@ -3,6 +3,7 @@ package pgstore_test
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -165,10 +166,25 @@ func (p *pooler) transact(client net.Conn, in *bufio.Reader, batch []byte) error
 		for kind := byte(0); kind != 'S' && kind != 'Q'; {
 			m, err := receive(in)
 			if err != nil {
-				return err
+				return errors.Join(errGone, err, reset(server.Conn, answers))
 			}
 			kind = m[0]
 			batch = append(batch, m...)
+		}
+	}
+}
+
+var errGone = errors.New("a client has gone in the middle of a transaction")
+
+// reset ends the transaction of a connection to the server, so that the next client
+// does not find itself in it.
+func reset(server io.Writer, answers *bufio.Reader) error {
+	if _, err := server.Write(message('Q', "ROLLBACK\x00")); err != nil {
+		return err
+	}
+	for {
+		if m, err := receive(answers); err != nil || m[0] == 'Z' {
+			return err
 		}
 	}
 }

@@ -110,14 +110,35 @@ func readCommitted(ctx context.Context, db DB, f func(DB) error) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback(ctx) // no more than a formality once it is committed
+	defer rollBack(ctx, tx)
 	if _, err := tx.Exec(ctx, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"); err != nil {
 		return err
 	}
 	if err := f(tx); err != nil {
 		return err
 	}
+	return commit(ctx, tx)
+}
+
+// commit commits tx, unless ctx has ended: then the driver would give the connection
+// up, and rollBack does not.
+func commit(ctx context.Context, tx pgx.Tx) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	return tx.Commit(ctx)
+}
+
+// rollBackTime is how long rolling back may take, which frees the connection.
+const rollBackTime = time.Second
+
+// rollBack rolls tx back, which is no more than a formality once it is committed. It
+// does so when ctx has ended, too: a connection that is given up in the middle of a
+// transaction costs the pool, and a pooler behind it, another one.
+func rollBack(ctx context.Context, tx pgx.Tx) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollBackTime)
+	defer cancel()
+	_ = tx.Rollback(ctx)
 }
 
 // joined reports whether db is in a transaction of the host's.

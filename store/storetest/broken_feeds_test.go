@@ -191,7 +191,7 @@ var feedDefects = []struct {
 	{"the position is read after the changes", "feed-misses-nothing", alteration{
 		poll: func(f *fed, ctx context.Context, id string, after keys.Position) (keys.Changes, error) {
 			c, err := f.feedDB.Poll(ctx, id, after)
-			latency(1)
+			latency(1000)
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			c.Next = position(len(f.changes))
