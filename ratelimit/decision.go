@@ -7,6 +7,10 @@ type Decision struct {
 	// Allowed reports whether the request was admitted, and paid for.
 	Allowed bool
 
+	// Fallback reports that the store failed, and that the [Limiter] decided
+	// in its place. Stores leave it false.
+	Fallback bool
+
 	// Limit is the limit under which the request was decided.
 	Limit Limit
 
@@ -29,10 +33,6 @@ type Decision struct {
 	// ResetAfter is the time after which the bucket is full again, unless
 	// others take from it first. It is 0 if the bucket is full.
 	ResetAfter time.Duration
-
-	// Fallback reports that the store failed, and that the [Limiter] decided
-	// in its place. Stores leave it false.
-	Fallback bool
 }
 
 // RetryAfterSeconds returns RetryAfter in whole seconds, rounded up, for the
