@@ -31,27 +31,9 @@ type clientBody struct {
 	DisabledAt   string   `json:"disabledAt,omitempty"`
 }
 
-// An action answers a request of a principal, or returns why it does not.
-type action func(w http.ResponseWriter, r *http.Request, by keys.Principal) error
-
-// manage returns the handler of an action.
-func (h *Handler) manage(do action) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		by, ok := keys.FromContext(r.Context())
-		if !ok || by.Org == "" {
-			httpjson.Refuse(w, r, h.write, httpjson.Refusal{
-				Status: http.StatusUnauthorized, Code: "unauthorized", Description: "the request has no principal",
-			})
-			return
-		}
-		err := do(w, r, by)
-		if err == nil {
-			return
-		}
-		if httpjson.Refuse(w, r, h.write, httpjson.RefusalOf(err)) == http.StatusServiceUnavailable {
-			h.logger.LogAttrs(r.Context(), slog.LevelError, "managing clients failed", slog.String("route", r.Pattern), slog.Any("error", err))
-		}
-	})
+// log logs an error that is the service's.
+func (h *Handler) log(r *http.Request, err error) {
+	h.logger.LogAttrs(r.Context(), slog.LevelError, "managing clients failed", slog.String("route", r.Pattern), slog.Any("error", err))
 }
 
 // beyond makes a refusal of what would give somebody more than the caller has.

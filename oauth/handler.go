@@ -218,8 +218,8 @@ func (h *Handler) RegisterClients(mux mux, protect func(http.Handler) http.Handl
 		panic("oauth: RegisterClients without protection")
 	}
 	path := h.base + "/clients"
-	route := func(pattern string, do action) httpjson.Route {
-		return httpjson.Route{Pattern: pattern, Handler: protect(h.manage(do))}
+	route := func(pattern string, do httpjson.Action) httpjson.Route {
+		return httpjson.Route{Pattern: pattern, Handler: protect(httpjson.Manage(do, h.write, h.log))}
 	}
 	httpjson.Register(mux, h.write,
 		route("POST "+path, h.createClient),

@@ -79,8 +79,8 @@ func (h *Handler) Register(mux interface {
 		panic("keyshttp: Register without protection")
 	}
 	checkPath(path)
-	route := func(pattern string, do action) httpjson.Route {
-		return httpjson.Route{Pattern: pattern, Handler: protect(h.handle(do))}
+	route := func(pattern string, do httpjson.Action) httpjson.Route {
+		return httpjson.Route{Pattern: pattern, Handler: protect(httpjson.Manage(do, h.write, h.log))}
 	}
 	httpjson.Register(mux, h.write,
 		route("POST "+path, h.create),
@@ -97,31 +97,6 @@ func checkPath(path string) {
 	if !strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/") {
 		panic("keyshttp: the path of Register begins with a slash and does not end in one")
 	}
-}
-
-// An action answers a request of a principal, or returns why it does not.
-type action func(w http.ResponseWriter, r *http.Request, p keys.Principal) error
-
-// handle returns the handler of an action.
-func (h *Handler) handle(do action) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, ok := keys.FromContext(r.Context())
-		if !ok || p.Org == "" {
-			httpjson.Refuse(w, r, h.write, httpjson.Refusal{
-				Status: http.StatusUnauthorized, Code: "unauthorized", Description: "credentials are required",
-			})
-			return
-		}
-		err := do(w, r, p)
-		if err == nil {
-			return
-		}
-		status := httpjson.Refuse(w, r, h.write, httpjson.RefusalOf(err))
-		// What was refused may also be there, because it could not be taken back.
-		if status == http.StatusServiceUnavailable || errors.Is(err, keys.ErrUnavailable) {
-			h.log(r, err)
-		}
-	})
 }
 
 // log logs an error that is the service's, unless the client has gone: then it is

@@ -89,7 +89,7 @@ func (h *Handler) Register(mux interface {
 		panic("keyspage: Register without protection")
 	}
 	route := func(pattern string, do action) httpjson.Route {
-		return httpjson.Route{Pattern: pattern, Handler: h.origin.Handler(protect(h.handle(do)))}
+		return httpjson.Route{Pattern: pattern, Handler: h.origin.Handler(protect(httpjson.Manage(do, h.WriteError, h.log)))}
 	}
 	path := h.opts.Path
 	routes := []httpjson.Route{
@@ -121,28 +121,7 @@ func (h *Handler) Register(mux interface {
 }
 
 // An action answers a request of a principal, or returns why it does not.
-type action func(w http.ResponseWriter, r *http.Request, p keys.Principal) error
-
-// handle returns the handler of an action.
-func (h *Handler) handle(do action) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, ok := keys.FromContext(r.Context())
-		if !ok || p.Org == "" {
-			httpjson.Refuse(w, r, h.WriteError, httpjson.Refusal{
-				Status: http.StatusUnauthorized, Code: "unauthorized", Description: "credentials are required",
-			})
-			return
-		}
-		err := do(w, r, p)
-		if err == nil {
-			return
-		}
-		status := httpjson.Refuse(w, r, h.WriteError, httpjson.RefusalOf(err))
-		if status == http.StatusServiceUnavailable || errors.Is(err, keys.ErrUnavailable) {
-			h.log(r, err)
-		}
-	})
-}
+type action = httpjson.Action
 
 // log logs an error that is the service's, unless the client has gone: then it is
 // not known whose it is.
