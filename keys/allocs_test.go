@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -17,7 +18,9 @@ import (
 // The race detector keeps calls from being inlined that then allocate, and pools
 // from keeping what they are given, so that the counts are only exact without
 // it.
-func TestAllocations(t *testing.T) {
+func TestAllocations(t *testing.T) { synctest.Test(t, testAllocations) }
+
+func testAllocations(t *testing.T) {
 	ctx, memory := context.Background(), new(store.Memory)
 	cache, err := keys.NewCache(&quiet{Store: memory}, &keys.CacheOptions{Lease: keys.MaxLease})
 	if err != nil {
@@ -26,9 +29,7 @@ func TestAllocations(t *testing.T) {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	go cache.Run(running)
-	for cache.Stats().Age < 0 {
-		time.Sleep(time.Millisecond)
-	}
+	synctest.Wait() // until it is in use
 	pepper := []keys.Pepper{{Name: "p", Key: keys.NewSecret(strings.Repeat("p", 32))}}
 	for name, v := range map[string]struct {
 		store keys.Store

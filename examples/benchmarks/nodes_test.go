@@ -113,7 +113,7 @@ func run(tb testing.TB, cache *keys.Cache) {
 		}
 	})
 	for cache.Stats().Age < 0 {
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) // until the server has answered, by its own clock
 	}
 }
 

@@ -25,11 +25,10 @@ func (f *fleet) faults() []fault {
 		}},
 		fault{"a backend is killed", f.killBackend},
 		fault{"the server is killed", func() error {
-			time.Sleep(100 * time.Millisecond)
 			f.server.Kill()
 			err := f.server.Start()
-			for try := 0; err != nil && try < 50; try++ { // as long as a process of the old one is there
-				time.Sleep(100 * time.Millisecond)
+			for try := 0; err != nil && try < 50; try++ {
+				time.Sleep(100 * time.Millisecond) // while processes of the old server end, by their own clock
 				err = f.server.Start()
 			}
 			return err
@@ -39,13 +38,12 @@ func (f *fleet) faults() []fault {
 
 // still lets processes stand still for a time.
 func still(d time.Duration, pids ...int) error {
-	time.Sleep(100 * time.Millisecond) // so that much is under way
 	for _, pid := range pids {
 		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil && err != syscall.ESRCH {
 			return err
 		}
 	}
-	time.Sleep(d)
+	time.Sleep(d) // which is what goes wrong: longer than the lease, by the processes' own clock
 	for _, pid := range pids {
 		if err := syscall.Kill(pid, syscall.SIGCONT); err != nil && err != syscall.ESRCH {
 			return err

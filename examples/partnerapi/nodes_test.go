@@ -32,6 +32,10 @@ type fleet struct {
 	faulty  atomic.Bool     // something is made to fail, and requests may too
 	base    time.Time
 
+	// underWay gets a word for each credential that is about to end, if somebody
+	// waits for that.
+	underWay chan struct{}
+
 	mu    sync.Mutex
 	ended map[string]int // how many credentials were ended, by the way to end them
 }
@@ -235,9 +239,13 @@ func (f *fleet) endOne(s *subject, n *process) {
 	for range f.nodes {
 		<-warm
 	}
+	select {
+	case f.underWay <- struct{}{}:
+	default: // nobody waits for it
+	}
 	over := s.end(n)
 	for deadline := time.Now().Add(30 * time.Second); !over && time.Now().Before(deadline); over = s.end(n) {
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond) // while the processes come back, by their own clock
 	}
 	returned := f.now()
 	if over {
@@ -356,9 +364,15 @@ type fault struct {
 // endDuring ends credentials while something goes wrong.
 func (f *fleet) endDuring(fault fault, count int) {
 	done := make(chan error, 1)
+	f.underWay = make(chan struct{}, 8)
 	f.end(count, func() {
 		f.faulty.Store(true)
-		go func() { done <- fault.do() }()
+		go func() {
+			for range cap(f.underWay) {
+				<-f.underWay
+			}
+			done <- fault.do()
+		}()
 	})
 	if err := <-done; err != nil {
 		f.t.Errorf("%s: %v", fault.name, err)
@@ -369,7 +383,7 @@ func (f *fleet) endDuring(fault fault, count int) {
 	f.faulty.Store(false)
 }
 
-// recover waits until all nodes accept again what is good.
+// recover waits until all nodes accept again what is good, by their own clock.
 func (f *fleet) recover() error {
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		good := 0
