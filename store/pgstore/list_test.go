@@ -49,7 +49,8 @@ func buffers(t *testing.T, pool *pgxpool.Pool, text string, args ...any) int {
 
 // TestLiveAmongRevoked looks for the one live key of an organization that has
 // revoked very many, and for organizations among very many records. Neither costs
-// more than some blocks of an index, whatever the server has counted so far.
+// more than some blocks of an index, whatever the server has counted so far, and
+// also with the plan that it keeps for a statement that it has seen often.
 func TestLiveAmongRevoked(t *testing.T) {
 	t.Parallel()
 	name := schema(t)
@@ -58,10 +59,10 @@ func TestLiveAmongRevoked(t *testing.T) {
 	rows := crowd(t, pool, name)
 	list, count, orgs := s.LiveTexts()
 	const most = 30 // blocks; the tables have thousands
-	for _, analyze := range []bool{false, true} {
-		if analyze {
-			execute(t, pool, `VACUUM ANALYZE `+name+`.records`)
-		}
+	// ANALYZE alone leaves no page marked as visible to all, as does a VACUUM beside
+	// an old transaction: what reads an index alone looks dear then.
+	for _, analyze := range []string{"SELECT", "ANALYZE " + name + ".records", "VACUUM ANALYZE " + name + ".records"} {
+		execute(t, pool, analyze)
 		for _, test := range []struct {
 			name, text string
 			args       []any
@@ -73,12 +74,15 @@ func TestLiveAmongRevoked(t *testing.T) {
 			{"an organization", orgs, []any{"crowd", int64(1)}},
 			{"the first organization", orgs, []any{"", int64(1)}},
 		} {
-			if n := buffers(t, pool, test.text, test.args...); n > most {
-				t.Errorf("%s touches %d blocks, want at most %d (analyzed: %t)", test.name, n, most, analyze)
+			for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+				execute(t, pool, "SET plan_cache_mode = "+mode)
+				if n := buffers(t, pool, test.text, test.args...); n > most {
+					t.Errorf("%s touches %d blocks after %s, want at most %d (%s)", test.name, n, analyze, most, mode)
+				}
 			}
 		}
 		if n := buffers(t, pool, orgs, "", int64(20)); n > 20*most {
-			t.Errorf("20 organizations touch %d blocks (analyzed: %t)", n, analyze)
+			t.Errorf("20 organizations touch %d blocks after %s", n, analyze)
 		}
 	}
 	page, err := s.List(t.Context(), keys.Query{Org: "crowd", Kind: keys.KindKey, Limit: 10, Live: true})
