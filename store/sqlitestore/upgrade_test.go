@@ -148,9 +148,10 @@ func TestUpgradeInUse(t *testing.T) {
 	}
 	var working, done sync.WaitGroup
 	users := []*oldUser{{get: true}, {}, {}}
+	dsn := strings.Replace(hostDSN(path), "_busy_timeout=5000", "_busy_timeout=3600000", 1) // they wait until it is done
 	for i, u := range users {
 		working.Add(1)
-		done.Go(func() { u.work(t, database(t, hostDSN(path)), fmt.Sprintf("user_%d", i), working.Done) })
+		done.Go(func() { u.work(t, database(t, dsn), fmt.Sprintf("user_%d", i), working.Done) })
 	}
 	working.Wait()
 	begun := time.Now()
