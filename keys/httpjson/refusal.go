@@ -37,8 +37,15 @@ type Refusal struct {
 	Err error
 }
 
-// Error returns the code and the description.
-func (f *Refusal) Error() string { return "httpjson: " + f.Code + ": " + f.Description }
+// Error returns the code, the description and the text of Err, for logs. An answer
+// has none of the last.
+func (f *Refusal) Error() string {
+	text := "httpjson: " + f.Code + ": " + f.Description
+	if f.Err != nil {
+		text += ": " + f.Err.Error()
+	}
+	return text
+}
 
 // Unwrap returns Err.
 func (f *Refusal) Unwrap() error { return f.Err }

@@ -98,8 +98,12 @@ func TestRefusalIsAnError(t *testing.T) {
 	down := errors.New("down")
 	var err error = fmt.Errorf("x: %w", &httpjson.Refusal{Code: "a", Description: "b", Err: down})
 	var refusal *httpjson.Refusal
-	if !errors.As(err, &refusal) || !errors.Is(err, down) || refusal.Error() != "httpjson: a: b" {
+	if !errors.As(err, &refusal) || !errors.Is(err, down) || refusal.Error() != "httpjson: a: b: down" {
 		t.Errorf("%v", err)
+	}
+	refusal.Err = nil
+	if refusal.Error() != "httpjson: a: b" {
+		t.Errorf("%v", refusal)
 	}
 }
 

@@ -179,9 +179,7 @@ func (h *Handler) act(ctx context.Context, matches []match) ([]label, error) {
 		if errors.Is(err, keys.ErrUnavailable) || ctx.Err() != nil {
 			return nil, unavailable(errors.Join(failed, err, ctx.Err()))
 		}
-		if err != nil {
-			failed = err
-		}
+		failed = errors.Join(failed, err)
 		labels[i] = label{hash(m.Token), m.Type, "false_positive"}
 		if found != nil {
 			labels[i].Label = "true_positive"
