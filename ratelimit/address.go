@@ -22,11 +22,13 @@ func ParseAddress(text string) (addr netip.Addr, ok bool) {
 }
 
 // AddressName returns the name of an address's bucket. For an IPv4 address that is
-// the address, such as "192.0.2.1". For an IPv6 address it is the network of 64
-// bits, such as "2001:db8::/64", since whoever has one address of such a network
-// has all of them. For the zero Addr it is "unknown": all clients without a known
-// address share one bucket.
+// the address, such as "192.0.2.1", also if it is written as IPv6
+// (::ffff:192.0.2.1). For an IPv6 address it is the network of 64 bits, such as
+// "2001:db8::/64", since whoever has one address of such a network has all of them.
+// For the zero Addr it is "unknown": all clients without a known address share one
+// bucket.
 func AddressName(addr netip.Addr) string {
+	addr = addr.Unmap()
 	switch {
 	case !addr.IsValid():
 		return "unknown"

@@ -43,23 +43,6 @@ func TestPeek(t *testing.T) {
 	}
 }
 
-func TestAddressName(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]string{
-		"192.0.2.1": "192.0.2.1", "192.0.2.1:80": "192.0.2.1", "[::ffff:192.0.2.1]:80": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1",
-		"2001:db8::1:2:3:4": "2001:db8::/64", "[2001:db8::1:2:3:4]": "2001:db8::/64", "[fe80::1%eth0]:80": "fe80::/64",
-		"": "unknown", "@": "unknown", "example.com:80": "unknown", "192.0.2.1:port": "unknown", "192.0.2": "unknown",
-	} {
-		addr, ok := ratelimit.ParseAddress(text)
-		if addr.Zone() != "" || addr.Is4In6() {
-			t.Errorf("%q is parsed as %v", text, addr)
-		}
-		if got := ratelimit.AddressName(addr); got != want || ok != (want != "unknown") {
-			t.Errorf("%q is %q, %v; want %q", text, got, ok, want)
-		}
-	}
-}
-
 // TestPeekWithoutRoom looks at the bucket that newcomers share at the bound, where
 // a Take would take from it.
 func TestPeekWithoutRoom(t *testing.T) {
