@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
-	"github.com/claviger-auth/claviger/keys/httpjson"
 )
 
 const (
@@ -44,7 +43,7 @@ type listQuery struct {
 	Search  string
 	Order   string
 	Revoked bool
-	after   string // a cursor of httpjson
+	after   string // the ID after which the list begins; empty for the first part
 	page    int
 }
 
@@ -171,12 +170,10 @@ func (h *Handler) listing(ctx context.Context, t texts, s *section, org string, 
 	for _, name := range orderNames {
 		l.Orders = append(l.Orders, option{name, t.T(orders[name].text), name == q.Order})
 	}
-	query := keys.Query{Org: org, Kind: s.kind, Limit: windowSize + 1, Live: !q.Revoked}
-	if q.after != "" {
-		if query.After, err = afterOf(q.after); err != nil {
-			return l, err
-		}
+	if q.after != "" && !keys.PossibleID(q.after) {
+		return l, malformed
 	}
+	query := keys.Query{Org: org, Kind: s.kind, After: q.after, Limit: windowSize + 1, Live: !q.Revoked}
 	records, names, next, err := h.window(ctx, query)
 	if err != nil {
 		return l, err
@@ -209,7 +206,7 @@ func (h *Handler) listing(ctx context.Context, t texts, s *section, org string, 
 }
 
 // window reads as many records as are searched and ordered together. It returns
-// their labels by ID, and the cursor of the next ones if there are more.
+// their labels by ID, and the ID of the last one if there are more.
 func (h *Handler) window(ctx context.Context, q keys.Query) (records []keys.Record, names map[string]string, next string, err error) {
 	names = make(map[string]string)
 	for rec, err := range h.manager.List(ctx, q) {
@@ -217,19 +214,12 @@ func (h *Handler) window(ctx context.Context, q keys.Query) (records []keys.Reco
 			return nil, nil, "", err
 		}
 		if len(records) == windowSize {
-			return records, names, httpjson.Cursor(records[windowSize-1].ID), nil
+			return records, names, records[windowSize-1].ID, nil
 		}
 		records = append(records, rec)
 		names[rec.ID] = rec.Label
 	}
 	return records, names, "", nil
-}
-
-// afterOf reads a cursor.
-func afterOf(cursor string) (string, error) {
-	r := &http.Request{URL: &url.URL{RawQuery: url.Values{"cursor": {cursor}}.Encode()}}
-	page, err := httpjson.ReadPage(r)
-	return page.After, err
 }
 
 func ids(records []keys.Record) []string {

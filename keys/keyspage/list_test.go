@@ -81,7 +81,8 @@ func TestListPages(t *testing.T) {
 	if len(seen) != n || pages != 22 {
 		t.Errorf("%d of %d on %d pages", len(seen), n, pages)
 	}
-	h.get(anna, "/manage/keys?after=junk").wants(t, 422)
+	h.get(anna, "/manage/keys?after=%00").wants(t, 400)
+	h.get(anna, "/manage/keys?after="+strings.Repeat("a", keys.MaxID+1)).wants(t, 400)
 }
 
 // TestSearch sends what somebody may look for, and checks what goes into the URL.
