@@ -182,23 +182,13 @@ func (s Set) Intersect(t Set) Set {
 	case t.ContainsAll(s):
 		return s
 	}
-	return s.filter(t.Contains)
-}
-
-// Minus returns the scopes that are in s and not in t.
-func (s Set) Minus(t Set) Set {
-	return s.filter(func(name string) bool { return !t.Contains(name) })
-}
-
-// filter returns the members of s that keep accepts; their order stays.
-func (s Set) filter(keep func(string) bool) Set {
-	var kept []string
+	var common []string
 	for name := range s.All() {
-		if keep(name) {
-			kept = append(kept, name)
+		if t.Contains(name) {
+			common = append(common, name)
 		}
 	}
-	return Set{strings.Join(kept, " ")}
+	return Set{strings.Join(common, " ")} // in the order of s
 }
 
 // MarshalText gives the text of [Set.String].
