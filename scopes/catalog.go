@@ -11,11 +11,13 @@ import (
 type Status uint8
 
 const (
-	// Available scopes are granted to those who ask for them.
+	// Available is the status of scopes that credentials get if they ask for them.
 	Available Status = iota
-	// Always scopes belong to every credential, asked for or not.
+	// Always is the status of scopes that every credential gets, even if it does
+	// not ask for them.
 	Always
-	// Reserved scopes have a name but no meaning yet, and are never granted.
+	// Reserved is the status of scopes that have a name but no meaning yet. They
+	// are never granted.
 	Reserved
 )
 
@@ -48,8 +50,9 @@ type Catalog struct {
 	reserved  Set
 }
 
-// NewCatalog returns a catalog of the given scopes. It returns an error if a
-// name is not a scope token or appears twice, or if a status is unknown.
+// NewCatalog returns a catalog of the given scopes. It returns an error if a name
+// appears twice or a status is unknown. The error wraps [ErrSyntax] if a name is
+// not a scope token.
 func NewCatalog(list ...Scope) (*Catalog, error) {
 	c := &Catalog{scopes: slices.Clone(list)}
 	slices.SortFunc(c.scopes, func(a, b Scope) int { return strings.Compare(a.Name, b.Name) })
@@ -81,10 +84,10 @@ func MustCatalog(list ...Scope) *Catalog {
 	return c
 }
 
-// Grant returns the set that a credential gets when the given names are asked
-// for: those names and the always-granted scopes. No names give the
-// always-granted scopes alone. If a name cannot be granted, the error is a
-// [*GrantError] that lists every such name, and the set is empty.
+// Grant returns the set that a credential gets if it asks for the given names:
+// those names and the scopes with the status [Always]. Without names it returns
+// the latter alone. If names cannot be granted, the error is a [*GrantError] that
+// lists all of them, and the set is empty.
 func (c *Catalog) Grant(names ...string) (Set, error) {
 	var refused GrantError
 	for _, name := range names {
@@ -109,8 +112,8 @@ func sortedUnique(names []string) []string {
 	return slices.Compact(names)
 }
 
-// Grantable returns the scopes that can be granted, the always-granted ones
-// included.
+// Grantable returns the scopes that can be granted: those with the status
+// [Available] or [Always].
 func (c *Catalog) Grantable() Set {
 	if c == nil {
 		return Set{}
@@ -118,7 +121,7 @@ func (c *Catalog) Grantable() Set {
 	return c.available
 }
 
-// Always returns the scopes that every credential holds.
+// Always returns the scopes with the status [Always].
 func (c *Catalog) Always() Set {
 	if c == nil {
 		return Set{}
@@ -126,7 +129,7 @@ func (c *Catalog) Always() Set {
 	return c.always
 }
 
-// Reserved returns the scopes that are never granted.
+// Reserved returns the scopes with the status [Reserved].
 func (c *Catalog) Reserved() Set {
 	if c == nil {
 		return Set{}
@@ -134,8 +137,9 @@ func (c *Catalog) Reserved() Set {
 	return c.reserved
 }
 
-// Scopes returns the entries in ascending order of their names, in a new
-// slice: what a page of documentation or a consent screen lists.
+// Scopes returns the entries in ascending order of their names, in a new slice. It
+// is for pages that list the scopes, such as documentation or a consent screen. It
+// returns nil for a nil Catalog.
 func (c *Catalog) Scopes() []Scope {
 	if c == nil {
 		return nil
@@ -143,16 +147,17 @@ func (c *Catalog) Scopes() []Scope {
 	return slices.Clone(c.scopes)
 }
 
-// ErrGrant is what every [*GrantError] is under [errors.Is].
+// ErrGrant reports scopes that cannot be granted. Every [*GrantError] is ErrGrant
+// under [errors.Is].
 var ErrGrant = errors.New("scopes: scope cannot be granted")
 
-// A GrantError lists the names that [Catalog.Grant] refused. Each list is
-// sorted and free of repetitions, and nil if it has no names. Names that are
-// no scope tokens at all are among the unknown ones, so the lists hold what
-// a caller sent: encode them before they go into a header or a page.
+// A GrantError lists the names that [Catalog.Grant] refused. Each list is sorted,
+// has every name once, and is nil if it has none. The names are what the caller
+// sent. They need not be scope tokens, so encode them before you write them into a
+// header or a page.
 type GrantError struct {
-	Reserved []string // in the catalog, and not granted yet
-	Unknown  []string // not in the catalog
+	Reserved []string // names with the status Reserved
+	Unknown  []string // names that are not in the catalog
 }
 
 // Error says how many names were refused. It does not quote them.

@@ -5,8 +5,9 @@
 // can be a map key or a struct field that is compared. Scope tokens are
 // opaque and case-sensitive: "keys:*" matches "keys:*" and nothing else.
 //
-// A [Catalog] is what a host declares once at start-up: the scopes that may
-// be asked for, those that every credential holds, and those whose names are
-// reserved for later. [Catalog.Grant] turns the names in a request into the
-// set that a new credential gets, or says which names are wrong and why.
+// A [Catalog] lists the scopes that a host knows. The host declares it once, at
+// start-up: scopes that credentials can ask for, scopes that every credential
+// holds, and scopes whose names are reserved for later. [Catalog.Grant] turns the
+// names in a request into the set that a new credential gets. If some names cannot
+// be granted, its error lists them.
 package scopes

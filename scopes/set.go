@@ -10,7 +10,9 @@ import (
 )
 
 // ErrSyntax reports text that is not a scope, or not a list of scopes, in the
-// grammar of RFC 6749 §3.3. The errors that wrap it never quote the text.
+// grammar of RFC 6749 §3.3. Errors that wrap it do not quote the text, which may
+// come from a caller. Only [NewCatalog], whose names are the host's own, quotes
+// the name.
 var ErrSyntax = errors.New("scopes: not a scope token of RFC 6749")
 
 // A Set is an immutable set of scope tokens. The zero value is the empty set.
@@ -69,8 +71,8 @@ func MustParse(text string) Set {
 	return s
 }
 
-// isCanonical reports whether text is a set's text already, so that reading
-// what String wrote costs no allocation.
+// isCanonical reports whether text is already in the form that String returns.
+// Parse keeps such text as it is, without an allocation.
 func isCanonical(text string) bool {
 	last := ""
 	for name := range strings.SplitSeq(text, " ") {
