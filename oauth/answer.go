@@ -7,9 +7,9 @@ import (
 	"github.com/claviger-auth/claviger/keys/httpjson"
 )
 
-// An answer is a body of JSON that is being written. It may hold a token, and so
-// it is cleared before its memory serves for the next one. An answer that is not
-// sent is left to the garbage collector.
+// An answer is a JSON body that is being written. It may hold a token, so its
+// memory is cleared before the next answer uses it. An answer that is not sent is
+// left to the garbage collector.
 type answer struct{ text []byte }
 
 var answers = sync.Pool{New: func() any { return &answer{make([]byte, 0, 256)} }}
@@ -32,8 +32,9 @@ func (a *answer) send(w http.ResponseWriter, status int) {
 	answers.Put(a)
 }
 
-// sendError answers with an error (RFC 6749 §5.2). A challenge or a time to wait,
-// in seconds, is written if there is one.
+// sendError answers with an error (RFC 6749 §5.2). If challenge is not empty it is
+// sent as WWW-Authenticate, and if wait, a number of seconds, is not empty, as
+// Retry-After.
 func sendError(w http.ResponseWriter, e *httpjson.Refusal, challenge, wait string) {
 	values := &[3]string{"nosniff", challenge, wait}
 	h := w.Header()

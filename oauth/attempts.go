@@ -8,17 +8,18 @@ import (
 	"github.com/claviger-auth/claviger/ratelimit"
 )
 
-// attemptShards is over how many locks the attempts are spread, by a hash that
-// nobody outside can know.
+// attemptShards is the number of locks that the attempts are spread over, by a
+// keyed hash, so that nobody outside can choose a shard.
 const attemptShards = 64
 
-// attempts are authentications that are under way, by their buckets. A failure
-// is counted only when it is known, which takes a trip to the store, so without
-// them everybody who asks during that trip would be let through. An attempt
-// starts only if the bucket could pay for it and for every running attempt
-// failing; until that is so it waits for one of those to end. All that run
-// may fail, and still there are no more failures than the limit permits, while
-// clients with the right secret are never refused for asking many times at once.
+// attempts are the authentications that are under way, by their buckets.
+//
+// Whether an attempt fails is known only after a trip to the store. If failures were
+// counted then and nothing else was done, everybody who asks during that trip would
+// be let through. So an attempt starts only if the bucket could pay for it and for
+// every running attempt failing. Until then it waits for one of those to end. Even if
+// all that run fail, there are no more failures than the limit permits. And clients
+// with the right secret are never refused for asking many times at once.
 type attempts struct {
 	mu     sync.Mutex
 	queues []attemptQueue // those with attempts that run or wait: few, so there is no map
@@ -33,9 +34,10 @@ type attemptQueue struct {
 	waiting []chan struct{}
 }
 
-// begin starts an attempt, to be ended by end. It returns a channel if the
-// caller has to wait, and to ask again when it is closed or to call leave; or how
-// long it takes until there is a failure left, if there is none.
+// begin starts an attempt, which the caller ends with end. If it returns a channel,
+// the attempt has not started: the caller waits until the channel is closed and then
+// calls begin again, or calls leave. If wait is above zero, the attempt is refused,
+// and wait is how long it takes until the bucket permits one more failure.
 func (t *throttle) begin(b *bucket, now time.Time) (turn chan struct{}, wait time.Duration) {
 	a := b.attempts
 	a.mu.Lock()
@@ -43,7 +45,8 @@ func (t *throttle) begin(b *bucket, now time.Time) (turn chan struct{}, wait tim
 	i := a.queue(b)
 	q := &a.queues[i]
 	if q.running < b.limit.Burst() {
-		// An error cannot be: limit and cost are good. It would refuse nobody.
+		// Peek fails only for a bad limit or cost, and both are good here. If it
+		// did all the same, nobody would be refused.
 		d, err := t.buckets.Peek(b.Bucket, b.limit, now, q.running+1)
 		if err != nil || d.Allowed {
 			q.running++
@@ -69,7 +72,7 @@ func (b *bucket) end() {
 	a.next(i)
 }
 
-// leave gives up waiting for a turn.
+// leave gives up waiting for the channel that begin returned.
 func (b *bucket) leave(turn chan struct{}) {
 	a := b.attempts
 	a.mu.Lock()
@@ -81,10 +84,10 @@ func (b *bucket) leave(turn chan struct{}) {
 		a.tidy(i)
 		return
 	}
-	a.next(i) // it was given the turn meanwhile, which is now the next one's
+	a.next(i) // the channel was closed meanwhile: pass the turn on
 }
 
-// queue returns the place of b's queue, which is made if there is none.
+// queue returns the index of b's queue, which it makes if there is none.
 func (a *attempts) queue(b *bucket) int {
 	for i := range a.queues {
 		if a.queues[i].bucket == b.Bucket {
@@ -105,8 +108,8 @@ func (a *attempts) next(i int) {
 	a.tidy(i)
 }
 
-// tidy forgets queue i if nothing is in it. Its names are parts of a request,
-// which must not be kept for them.
+// tidy removes queue i if it is empty. The names in its bucket are parts of a
+// request, which would stay in memory with them.
 func (a *attempts) tidy(i int) {
 	if q := &a.queues[i]; q.running == 0 && len(q.waiting) == 0 {
 		a.queues = slices.Delete(a.queues, i, i+1)

@@ -33,8 +33,8 @@ func (s *Server) Register(ctx context.Context, by keys.Principal, spec ClientSpe
 }
 
 // Clients iterates over the clients of org whose IDs come after the given one,
-// in ascending byte order. Deleted ones are left out. It reads so many at a time
-// as page says, 100 if that is zero. An error ends it.
+// in ascending byte order. Deleted clients are left out. It reads page clients at a
+// time, or 100 if page is zero. After an error it stops.
 func (s *Server) Clients(ctx context.Context, org, after string, page int) iter.Seq2[keys.Record, error] {
 	return s.manager.List(ctx, keys.Query{Org: org, Kind: keys.KindClient, After: after, Limit: page, Live: true})
 }
@@ -54,8 +54,8 @@ func (s *Server) Client(ctx context.Context, org, id string) (keys.Record, error
 
 // RotateSecret gives a client a new secret, on behalf of somebody who has all
 // that the client has. The old secret stays good for the time of the overlap. The
-// error is [keys.ErrNotFound] for a client that was deleted; the others are those
-// of [keys.Actor.RotateSecret].
+// error is [keys.ErrNotFound] for a client that was deleted, and otherwise one of
+// those of [keys.Actor.RotateSecret].
 func (s *Server) RotateSecret(ctx context.Context, by keys.Principal, id string, overlap time.Duration) (keys.Issued, error) {
 	issued, err := s.manager.As(by).RotateSecret(ctx, id, overlap)
 	if err == keys.ErrRevoked {

@@ -31,12 +31,12 @@ type clientBody struct {
 	DisabledAt   string   `json:"disabledAt,omitempty"`
 }
 
-// log logs an error that is the service's.
+// log logs an error that is not the caller's fault.
 func (h *Handler) log(r *http.Request, err error) {
 	h.logger.LogAttrs(r.Context(), slog.LevelError, "managing clients failed", slog.String("route", r.Pattern), slog.Any("error", err))
 }
 
-// beyond makes a refusal of what would give somebody more than the caller has.
+// beyond returns the refusal for keys.ErrBeyond, and other errors as they are.
 func beyond(err error) error {
 	if !errors.Is(err, keys.ErrBeyond) {
 		return err
@@ -176,7 +176,7 @@ func (h *Handler) rotateSecret(w http.ResponseWriter, r *http.Request, by keys.P
 	}
 	issued, err := h.server.RotateSecret(r.Context(), by, r.PathValue("id"), overlap)
 	if errors.Is(err, keys.ErrUnsettled) && issued.Text.Len() > 0 {
-		// The new secret is good, and this is the only time that it can be had.
+		// The new secret is good, and cannot be shown again.
 		h.logger.LogAttrs(r.Context(), slog.LevelError, "rotation is not yet everywhere", slog.String("id", issued.Record.ID), slog.Any("error", err))
 		err = nil
 	}

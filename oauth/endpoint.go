@@ -127,13 +127,14 @@ type attempt struct {
 	secret  keys.Secret
 	addr    netip.Addr
 	now     time.Time
-	hash    uint64    // of the credentials
-	buckets [2]bucket // that it counts in if it fails
-	began   int       // in how many of them it runs
+	hash    uint64    // of the credentials; 0 if a part of them is missing
+	buckets [2]bucket // in which a failure counts
+	began   int       // how many of the buckets it has been started in
 }
 
-// begin reads a request as far as to the credentials in it. It answers, and
-// reports false, if there is nothing to check. Otherwise end must be called.
+// begin reads the parameters and the credentials of a request, and starts its
+// attempt. It answers, and reports false, if the request cannot be read or has to be
+// refused. Otherwise the caller must call end.
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *params) (a attempt, ok bool) {
 	err := readParams(r, p)
 	if err == nil {
@@ -145,11 +146,11 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *params) (a at
 		return a, false
 	}
 	if a.id == "" || a.secret.Len() == 0 {
-		return a, true // which the server refuses
+		return a, true // the server refuses it
 	}
 	a.hash = h.throttle.credentials(a.id, a.secret, a.addr)
 	if h.throttle.good.lately(a.hash, a.now) {
-		return a, true // whatever others do there
+		return a, true // exempt, whatever others do at its address
 	}
 	a.buckets = h.throttle.bucketsOf(a.id, a.addr)
 	for i := range a.buckets {
@@ -162,8 +163,8 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *params) (a at
 	return a, true
 }
 
-// admit waits until an attempt may begin. It answers, and reports false, if it
-// may not.
+// admit waits until an attempt may start in a bucket. It answers, and reports false,
+// if the bucket permits no more failures or the client has gone.
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request, a *attempt, b *bucket) bool {
 	for {
 		turn, wait := h.throttle.begin(b, a.now)
@@ -186,7 +187,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, a *attempt, b *b
 	}
 }
 
-// end ends an attempt that begin has let through.
+// end ends an attempt in all buckets in which it was started.
 func (a *attempt) end() {
 	for i := range a.began {
 		a.buckets[i].end()
@@ -246,9 +247,9 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, a *attempt, err e
 // count counts the failure of an attempt.
 func (h *Handler) count(r *http.Request, a *attempt) {
 	if a.hash == 0 {
-		return // there was no secret to be wrong
+		return // no secret was presented
 	}
-	if a.began == 0 { // it was right lately
+	if a.began == 0 { // it was exempt, since it was right lately
 		h.throttle.good.forget(a.hash)
 		a.buckets = h.throttle.bucketsOf(a.id, a.addr)
 	}

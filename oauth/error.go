@@ -38,8 +38,8 @@ var (
 	ErrNoToken = &Error{"invalid_request", "The token is missing."}
 )
 
-// credentialError returns ErrInvalidClient for a credential that is no good,
-// and a failure of the store as it is.
+// credentialError returns ErrInvalidClient if err says that a credential is not
+// good, and else err itself, which is a failure of the store.
 func credentialError(err error) error {
 	switch err {
 	case keys.ErrMalformed, keys.ErrUnknown, keys.ErrMismatch, keys.ErrExpired, keys.ErrRevoked, keys.ErrPaused:

@@ -53,14 +53,15 @@ type HandlerOptions struct {
 	Failures, AddressFailures int
 
 	// Metadata has members to add to the metadata of the server (RFC 8414 §2),
-	// for clients that want some which mean nothing here. The SDKs of the Model
-	// Context Protocol refuse metadata without an "authorization_endpoint"; any
-	// URL will do. Members of the server itself are not replaced.
+	// for clients that insist on members without a meaning for this grant. The
+	// SDKs of the Model Context Protocol, for example, refuse metadata without an
+	// "authorization_endpoint"; any URL will do. The server's own members are not
+	// replaced.
 	Metadata map[string]any
 
 	// WriteError writes the body of refusals on the routes by which clients are
 	// managed. If nil, httpjson.WriteJSON. Refusals of the protocol's endpoints
-	// have the form of RFC 6749 §5.2 always.
+	// always have the form of RFC 6749 §5.2.
 	WriteError httpjson.ErrorWriter
 
 	// Hook receives an event for each request to the protocol's endpoints whose
@@ -89,9 +90,9 @@ type Handler struct {
 
 // NewHandler returns the handlers of a server. The issuer is the URL by which
 // clients know it (RFC 8414 §2): https, or http for a test on one machine,
-// without a query, a fragment or a slash at the end, and with a path that is
-// clean and needs no more escapes. A nil opts is the zero
-// HandlerOptions. The error says which setting is wrong.
+// without a query, a fragment or a slash at the end. Its path is clean, and has no
+// character that must be escaped. A nil opts is the zero HandlerOptions. The error
+// says which setting is wrong.
 func NewHandler(s *Server, issuer string, opts *HandlerOptions) (*Handler, error) {
 	if s == nil {
 		return nil, errors.New("oauth: NewHandler needs a server")
@@ -142,9 +143,9 @@ func NewHandler(s *Server, issuer string, opts *HandlerOptions) (*Handler, error
 	return h, nil
 }
 
-// checkURL returns the path of a URL that can be an issuer. That path is as it
-// stands in the URL, and the mux can register it: it panics for paths that are
-// not clean, since it redirects requests for those.
+// checkURL returns the path of a URL that can be an issuer, as it stands in the URL.
+// The path must be clean: a mux redirects requests for other paths, and panics if
+// one is registered.
 func checkURL(text string) (path string, err error) {
 	u, err := url.Parse(text)
 	switch {
@@ -188,7 +189,8 @@ func (h *Handler) Register(mux mux) {
 
 // RegisterClients registers the routes by which an organization manages its
 // clients, behind protect, such as guard.Manage(). They act for the principal of
-// the request; any principal will do. It panics if protect is nil.
+// the request, and need no scope of it but what protect asks for. RegisterClients
+// panics if protect is nil.
 //
 //	POST   /a/oauth/clients              makes a client: 201
 //	GET    /a/oauth/clients              lists clients: 200
@@ -196,23 +198,22 @@ func (h *Handler) Register(mux mux) {
 //	DELETE /a/oauth/clients/{id}         ends a client and its tokens, forever: 204
 //	POST   /a/oauth/clients/{id}/rotate  gives a client a new secret: 200
 //
-// The body of a POST may be missing. To make a client, it is {"name"?: text,
-// "scopes"?: [names]}; without scopes the client has those of its maker, and
-// what bounds it is said at [keys.Actor]. The answer is the only one that shows
-// the secret:
+// The body of a POST may be missing. The body that makes a client is {"name"?: text,
+// "scopes"?: [names]}. Without scopes the client has those of its maker; [keys.Actor]
+// says what else bounds it. The answer is the only one that shows the secret:
 //
 //	{"clientId", "clientSecret", "companyId", "name"?, "scopes"?, "createdAt"}
 //
-// To rotate, it is {"overlap"?: seconds}: how long the old secret stays good, a
-// day by default, and not at all if it is 0. A list is {"clients": [{"clientId",
-// "name"?, "createdAt"}], "next_cursor"?}, with the query of
+// The body of a rotation is {"overlap"?: seconds}: how long the old secret stays
+// good. The default is a day, and 0 ends it at once. A list is {"clients":
+// [{"clientId", "name"?, "createdAt"}], "next_cursor"?}, and takes the query of
 // [httpjson.ReadPage]. One client is
 //
 //	{"clientId", "companyId", "name"?, "scopes", "createdAt", "createdBy"?,
 //	 "environment"?, "expiresAt"?, "disabledAt"?}
 //
-// To end one takes its scopes. With the query descendants=true everything is
-// ended too that was made by it, by what it made, and so on.
+// Whoever ends a client must have its scopes. The query descendants=true also ends
+// everything that the client made, that this made, and so on.
 func (h *Handler) RegisterClients(mux mux, protect func(http.Handler) http.Handler) {
 	if protect == nil {
 		panic("oauth: RegisterClients without protection")

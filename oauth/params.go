@@ -21,15 +21,15 @@ var paramNames = [paramCount]string{
 	"grant_type", "client_id", "client_secret", "scope", "token", "token_type_hint",
 }
 
-// params are the parameters of a request. One without a value is as one that is
+// params are the parameters of a request. A parameter without a value counts as
 // absent (RFC 6749 §3.2).
 type params struct {
 	values [paramCount]string
 	seen   [paramCount]bool
 }
 
-// set records a parameter. It reports whether the parameter was not there
-// before; unknown ones may be there any number of times.
+// set records a parameter. It reports false if the parameter was set before (RFC
+// 6749 §3.2). Unknown parameters are ignored, however often they come.
 func (p *params) set(name, value string) bool {
 	i := paramOf(name)
 	if i == paramCount {
@@ -61,11 +61,10 @@ func paramOf(name string) param {
 	return paramCount
 }
 
-// readForm reads an application/x-www-form-urlencoded body, without a map for
-// it. It reports whether the body is one in which no known parameter is there
-// twice.
+// readForm reads an application/x-www-form-urlencoded body, without making a map.
+// It reports false if the body is malformed, or has a known parameter twice.
 func (p *params) readForm(body string) bool {
-	escaped := hasEscapes(body) // once for all of it, as it hardly ever has any
+	escaped := hasEscapes(body) // hardly any body has escapes, so look once
 	for body != "" {
 		var pair string
 		pair, body, _ = strings.Cut(body, "&")
@@ -129,10 +128,10 @@ func hexDigit(c byte) (byte, bool) {
 	return 0, false
 }
 
-// readPlainJSON reads a JSON object whose members all are parameters with
-// plain strings: ASCII without escapes. That is what clients send, and needs
-// none of package encoding/json. It reports false for everything else, good or
-// bad, which is then for httpjson.ReadObject to judge.
+// readPlainJSON reads a JSON object whose members all are known parameters with
+// plain strings: ASCII without escapes. That is what clients send, and it needs
+// none of package encoding/json. It reports false for everything else, good or bad;
+// then httpjson.ReadObject decides.
 func (p *params) readPlainJSON(body string) bool {
 	rest, ok := cutByte(body, '{')
 	for first := true; ok; first = false {
@@ -159,7 +158,7 @@ func (p *params) readPlainJSON(body string) bool {
 
 const jsonSpace = " \t\r\n"
 
-// cutByte returns what follows c, if c is the next character but for spaces.
+// cutByte returns what follows c, if c is the next character after spaces.
 func cutByte(text string, c byte) (string, bool) {
 	text = strings.TrimLeft(text, jsonSpace)
 	if text == "" || text[0] != c {

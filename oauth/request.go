@@ -117,8 +117,8 @@ func (p *params) readJSON(body string) error {
 
 // credentials returns the ID and the secret of the client that sent a request,
 // by HTTP Basic or in the body (RFC 6749 §2.3.1). Either may be empty. The error
-// is an answer, or ErrInvalidClient for an Authorization header that holds no
-// credentials of a client.
+// is a *httpjson.Refusal, or ErrInvalidClient for an Authorization header that holds
+// no credentials of a client.
 func credentials(r *http.Request, p *params) (id string, secret keys.Secret, err error) {
 	id, text := p.values[clientID], p.values[clientSecret]
 	lines := r.Header["Authorization"]
@@ -138,13 +138,14 @@ func credentials(r *http.Request, p *params) (id string, secret keys.Secret, err
 	return basicID, keys.NewSecret(basicSecret), nil
 }
 
-// maxBasic is how long the credentials in a field can be once they are decoded:
-// with every character escaped, as the strictest clients do.
+// maxBasic bounds the credentials in a field after base64 decoding, in bytes: 128
+// characters, each of which may be escaped as three (RFC 6749 §2.3.1).
 const maxBasic = 3 * 128
 
 // parseBasic reads the field of the scheme Basic (RFC 7617), whose ID and secret
-// are encoded as the values of a form (RFC 6749 §2.3.1). Many clients leave out
-// that step; to the characters of our IDs and secrets it makes no difference.
+// are encoded as the values of a form (RFC 6749 §2.3.1). Many clients do not encode
+// them. That makes no difference, since the IDs and secrets of this library have no
+// character that would be escaped.
 func parseBasic(field string) (id, secret string, ok bool) {
 	var decoded [maxBasic]byte
 	scheme, encoded, _ := strings.Cut(field, " ")

@@ -30,18 +30,18 @@ const GrantType = "client_credentials"
 
 // Options are the settings of a [Server].
 type Options struct {
-	// TokenLifetime is how long the tokens of clients live that have no figure
-	// of their own, in whole seconds. If zero, DefaultTokenLifetime.
+	// TokenLifetime is how long tokens live, in whole seconds, if their client
+	// has no lifetime of its own. If zero, DefaultTokenLifetime.
 	TokenLifetime time.Duration
 
-	// MaxTokens bounds the live tokens of one client, revoked ones included,
-	// and with them what a client can make the store hold. Half of them can be
-	// had at once, and the rest over one lifetime. If zero, DefaultMaxTokens;
-	// it is at least 2.
+	// MaxTokens bounds the tokens of one client that have not expired, revoked
+	// ones included. So it bounds what a client can make the store hold. Half of
+	// them can be had at once, and the rest over one lifetime. If zero,
+	// DefaultMaxTokens. The least is 2.
 	MaxTokens int
 
-	// MaxOrgTokens bounds the live tokens of all clients of an organization
-	// together, in the same way. If zero, DefaultMaxOrgTokens; it is at least 2.
+	// MaxOrgTokens bounds the tokens of all clients of an organization together,
+	// in the same way. If zero, DefaultMaxOrgTokens. The least is 2.
 	MaxOrgTokens int
 
 	// Limiter keeps count of tokens, in the space "oauth" for clients and
@@ -64,12 +64,13 @@ type Server struct {
 	mayInspect func(ctx context.Context, client keys.Record, about keys.Principal) bool
 }
 
-// A budget bounds the live tokens of those who have names of one kind.
+// A budget bounds how many tokens each client, or each organization, can have at a
+// time.
 type budget struct {
 	limiter  *ratelimit.Limiter
-	most     int
-	lifetime time.Duration   // of the tokens that limit is for
-	limit    ratelimit.Limit // for tokens that live that long
+	most     int             // tokens
+	lifetime time.Duration   // the server's default
+	limit    ratelimit.Limit // for tokens with that lifetime
 }
 
 // NewServer returns a Server whose clients and tokens m keeps. A nil opts is the
@@ -118,9 +119,9 @@ func newBudget(l *ratelimit.Limiter, space string, most int, lifetime time.Durat
 	return b, nil
 }
 
-// limitOf returns the limit on the issue of tokens that live for a time, by which
-// there are never more than the most: half of them as the burst, and half of them
-// as what comes back in a lifetime.
+// limitOf returns the limit on how many tokens with the given lifetime are issued.
+// Under it there are never more than b.most of them at a time: half can be issued
+// at once, as the burst, and the other half in the course of a lifetime.
 func (b *budget) limitOf(lifetime time.Duration) (ratelimit.Limit, error) {
 	if lifetime < time.Second || b.most < 2 {
 		return ratelimit.Limit{}, ratelimit.ErrInvalidLimit
@@ -131,7 +132,7 @@ func (b *budget) limitOf(lifetime time.Duration) (ratelimit.Limit, error) {
 	return ratelimit.Per(b.most/2, lifetime, b.most/2)
 }
 
-// take counts a token that lives for a time.
+// take counts a new token of the client or organization with the given name.
 func (b *budget) take(ctx context.Context, name string, lifetime time.Duration, now time.Time) error {
 	limit, err := b.limitOf(lifetime)
 	if err != nil {
@@ -148,10 +149,10 @@ func (b *budget) take(ctx context.Context, name string, lifetime time.Duration, 
 }
 
 // Authenticate checks the credentials of a client and returns its record. The
-// address is where they come from, for clients that may be used from some
-// networks only: those are refused if it is the zero Addr, which is one that is
-// not known. The error is [ErrNoCredentials] if either is empty,
-// [ErrInvalidClient], or wraps [keys.ErrUnavailable].
+// address is where the request comes from. The zero Addr stands for an unknown
+// address; a client that is bound to networks is then refused. The error is
+// [ErrNoCredentials] if the ID or the secret is empty, [ErrInvalidClient] if the
+// credentials are refused, or wraps [keys.ErrUnavailable].
 func (s *Server) Authenticate(ctx context.Context, id string, secret keys.Secret, addr netip.Addr) (keys.Record, error) {
 	var client keys.Record
 	err := s.authenticateAt(ctx, id, secret, addr, time.Now(), &client)
@@ -161,9 +162,10 @@ func (s *Server) Authenticate(ctx context.Context, id string, secret keys.Secret
 	return client, err
 }
 
-// authenticateAt is Authenticate at a time. It writes to a zero record of the
-// caller's, which spares copies; so does exchangeAt.
-// It returns errOutside for a good secret from outside of the client's networks.
+// authenticateAt is Authenticate at the time now. It fills client, which the caller
+// passes zero, since a record is large to copy; exchangeAt does likewise. Its error
+// is errOutside if the secret is good and the address is outside of the client's
+// networks.
 func (s *Server) authenticateAt(ctx context.Context, id string, secret keys.Secret, addr netip.Addr, now time.Time, client *keys.Record) (err error) {
 	if id == "" || secret.Len() == 0 {
 		return ErrNoCredentials
@@ -179,7 +181,7 @@ func (s *Server) authenticateAt(ctx context.Context, id string, secret keys.Secr
 }
 
 // errOutside reports a client outside of its networks. It is answered as
-// ErrInvalidClient, and is no failure that counts.
+// ErrInvalidClient, but does not count as a failed authentication.
 var errOutside = errors.New("oauth: client is outside of its networks")
 
 // A Request asks for a token (RFC 6749 §4.4.2).
@@ -197,19 +199,19 @@ type Grant struct {
 	AccessToken keys.Secret
 	ExpiresIn   time.Duration // in whole seconds
 	// Scope is what was asked for. The token also has the scopes that are always
-	// granted: adding them here makes clients raise an error that compare the
-	// two, as oauthlib does.
+	// granted. They are left out here, since some clients, such as oauthlib, raise
+	// an error if the answer differs from what they asked for.
 	Scope scopes.Set
 	Token keys.Record
 }
 
-// LogValue returns that of the token's record.
+// LogValue returns the LogValue of the token's record, which holds no secret.
 func (g Grant) LogValue() slog.Value { return g.Token.LogValue() }
 
-// Exchange checks a request and the credentials in it, and returns a new token
-// with exactly the scopes that were asked for. The error is one of the package's
-// [*Error] values, wraps [ErrTooManyTokens] in a [*LimitError], or is the
-// store's.
+// Exchange checks a request and the credentials in it, and returns a new token. The
+// token has the scopes that were asked for, and those that are always granted. The
+// error is one of the package's [*Error] values, a [*LimitError], which wraps
+// [ErrTooManyTokens], or the store's.
 func (s *Server) Exchange(ctx context.Context, r Request) (Grant, error) {
 	var g exchange
 	if err := s.exchangeAt(ctx, &r, time.Now(), &g); err != nil {
@@ -226,7 +228,7 @@ func (s *Server) Exchange(ctx context.Context, r Request) (Grant, error) {
 	}, nil
 }
 
-// An exchange is what comes of a request.
+// An exchange is what exchangeAt finds out and makes.
 type exchange struct {
 	client keys.Record
 	asked  scopes.Set
@@ -261,7 +263,8 @@ func (s *Server) exchangeAt(ctx context.Context, r *Request, now time.Time, x *e
 	if err := s.clients.take(ctx, x.client.ID, lifetime, now); err != nil {
 		return err
 	}
-	// After the client's own budget: no client can use up that of all.
+	// The client's own budget comes first, so that requests that it refuses take
+	// nothing from that of the organization.
 	if err := s.orgs.take(ctx, x.client.Org, lifetime, now); err != nil {
 		return err
 	}

@@ -13,9 +13,9 @@ const (
 	maxSuccesses = 10_000
 )
 
-// successes remember credentials that were right, as hashes, in two halves: when
-// the newer one is full or old, it takes the place of the older one. The zero
-// value is ready.
+// successes remember credentials that were right, as hashes, in two halves. When the
+// newer half is full or old, it takes the place of the older one, and an empty half
+// becomes the newer. The zero value is ready.
 type successes struct {
 	mu           sync.Mutex
 	newer, older map[uint64]time.Time

@@ -47,16 +47,16 @@ func remoteAddr(r *http.Request) netip.Addr {
 	return addr
 }
 
-// A bucket counts failures. Its attempts are among some others.
+// A bucket counts failures.
 type bucket struct {
 	ratelimit.Bucket
 	limit    ratelimit.Limit
-	attempts *attempts
+	attempts *attempts // of all buckets of its shard
 }
 
 // bucketsOf returns the two buckets of a request that names a client: that of the
-// address and that of the client at the address. Text that is no ID shares a
-// bucket, so that it cannot fill the memory.
+// address, and that of the client at the address. All text that cannot be an ID
+// shares one bucket, so that made-up IDs do not fill the memory.
 func (t *throttle) bucketsOf(client string, addr netip.Addr) [2]bucket {
 	if len(client) > 64 || !scopes.Valid(client) {
 		client = "malformed"
@@ -73,8 +73,8 @@ func (t *throttle) bucket(b ratelimit.Bucket, limit ratelimit.Limit) bucket {
 	return bucket{b, limit, &t.attempts[hash%attemptShards]}
 }
 
-// credentials are what an attempt presents, as a hash under a key that nobody
-// outside can know.
+// credentials returns a keyed hash of what an attempt presents. Nobody outside can
+// compute it.
 func (t *throttle) credentials(client string, secret keys.Secret, addr netip.Addr) uint64 {
 	return maphash.Comparable(t.seed, struct {
 		client, secret string

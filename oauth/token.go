@@ -9,11 +9,11 @@ import (
 	"github.com/claviger-auth/claviger/scopes"
 )
 
-// Revoke ends a token of an authenticated client (RFC 7009 §2). Text that is no
-// live token is no error: what the client wants is so. The error is
-// [ErrNoToken], [ErrNotIssuedToClient] for a token of another client, which
-// stays as it is, or a failure of the store, after which the token may still be
-// good.
+// Revoke ends a token of an authenticated client (RFC 7009 §2). It does nothing,
+// and returns nil, if the text is not a live token: there is nothing left to end.
+// The error is [ErrNoToken] if the text is empty, [ErrNotIssuedToClient] for a token
+// of another client, which stays good, or a failure of the store, after which the
+// token may still be good.
 func (s *Server) Revoke(ctx context.Context, client keys.Record, token keys.Secret) error {
 	p, live, err := s.look(ctx, token)
 	if err != nil || !live || p.Kind != keys.KindToken {
@@ -25,22 +25,22 @@ func (s *Server) Revoke(ctx context.Context, client keys.Record, token keys.Secr
 	return s.manager.Revoke(ctx, p.Org, keys.KindToken, p.ID)
 }
 
-// An Introspection says what a token is good for (RFC 7662 §2.2). That of a
-// token which is good for nothing, or is none of the asker's business, has
-// Active false and nothing else.
+// An Introspection says what a credential is good for (RFC 7662 §2.2). If the
+// credential is not live, or the client may not be told about it, Active is false
+// and all other fields are zero.
 type Introspection struct {
 	Active    bool
 	Scope     scopes.Set
 	ClientID  string
-	TokenID   string // the token's public ID
-	Org       string // the organization that owns it
-	ExpiresAt time.Time
+	TokenID   string    // the credential's public ID
+	Org       string    // the organization that owns it
+	ExpiresAt time.Time // zero if it does not expire
 	IssuedAt  time.Time
 }
 
-// Introspect tells an authenticated client about a credential that it may be told
-// about: see [Options.MayInspect]. The error is [ErrNoToken] or a failure of the
-// store.
+// Introspect tells an authenticated client about a live credential, if
+// [Options.MayInspect] allows it. The error is [ErrNoToken] if the text is empty, or
+// a failure of the store.
 func (s *Server) Introspect(ctx context.Context, client keys.Record, token keys.Secret) (Introspection, error) {
 	p, live, err := s.look(ctx, token)
 	if err != nil || !live || !s.mayInspect(ctx, client, p) {
@@ -59,8 +59,8 @@ func (s *Server) Introspect(ctx context.Context, client keys.Record, token keys.
 	}, nil
 }
 
-// look returns who a credential stands for, and whether it is live. That is no
-// use of it.
+// look returns who a credential stands for, and whether it is live. It does not
+// count as a use of the credential.
 func (s *Server) look(ctx context.Context, token keys.Secret) (p keys.Principal, live bool, err error) {
 	if token.Len() == 0 {
 		return p, false, ErrNoToken
