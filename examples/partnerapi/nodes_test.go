@@ -38,6 +38,7 @@ type fleet struct {
 
 	mu    sync.Mutex
 	ended map[string]int // how many credentials were ended, by the way to end them
+	over  []*subject     // those that were ended
 }
 
 // startFleet starts a fleet over a store, with caches if the store has a feed.
@@ -270,6 +271,20 @@ func (f *fleet) endOne(s *subject, n *process) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ended[s.way]++
+	f.over = append(f.over, s)
+}
+
+// stayOver checks that no node accepts what was ended.
+func (f *fleet) stayOver() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range f.over {
+		for _, n := range f.nodes {
+			if status := f.use(n, s); status != 401 && status != 403 && !f.silent(status) {
+				f.t.Errorf("%s: %d long after the end", s.way, status)
+			}
+		}
+	}
 }
 
 // end ends many credentials, in all ways and by way of all nodes. Begin, if not
@@ -364,7 +379,7 @@ type fault struct {
 // endDuring ends credentials while something goes wrong.
 func (f *fleet) endDuring(fault fault, count int) {
 	done := make(chan error, 1)
-	f.underWay = make(chan struct{}, 8)
+	f.underWay = make(chan struct{}, min(count, 8))
 	f.end(count, func() {
 		f.faulty.Store(true)
 		go func() {
@@ -381,6 +396,7 @@ func (f *fleet) endDuring(fault fault, count int) {
 		f.t.Errorf("%s: %v", fault.name, err)
 	}
 	f.faulty.Store(false)
+	f.stayOver()
 }
 
 // recover waits until all nodes accept again what is good, by their own clock.

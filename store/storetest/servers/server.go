@@ -47,12 +47,13 @@ type Server struct {
 	// DSN is the URL or the connection string by which clients reach it.
 	DSN string
 
-	program string
-	args    []string
-	as      *owner
-	ready   func() bool // reports whether clients are served
-	cmd     *exec.Cmd
-	done    chan struct{} // closed when cmd has ended
+	program  string
+	args     []string
+	settings []string // of PostgreSQL
+	as       *owner
+	ready    func() bool // reports whether clients are served
+	cmd      *exec.Cmd
+	done     chan struct{} // closed when cmd has ended
 }
 
 // Start starts the server again after [Server.Kill] or [Server.Stop], with the

@@ -70,6 +70,35 @@ func TestPostgres(t *testing.T) {
 	}
 }
 
+// TestStandby promotes a standby, which can be done once, and then runs without the
+// server that it followed.
+func TestStandby(t *testing.T) {
+	t.Parallel()
+	primary, err := servers.Postgres()
+	servers.Require(t, err)
+	defer primary.Close()
+	standby, err := primary.Standby()
+	servers.Require(t, err)
+	defer standby.Close()
+	if err := primary.Promote(); err == nil {
+		t.Error("a server that is no standby is promoted")
+	}
+	primary.Kill()
+	if err := standby.Promote(); err != nil {
+		t.Fatal(err)
+	}
+	if err := standby.Promote(); err == nil {
+		t.Error("a standby is promoted twice")
+	}
+	standby.Stop()
+	if err := standby.Start(); err != nil {
+		t.Error(err)
+	}
+	if _, err := primary.Standby(); err == nil {
+		t.Error("a server that does not run has a standby")
+	}
+}
+
 func TestBadSettings(t *testing.T) {
 	t.Parallel()
 	s, err := servers.Redis("--no-such-setting", "1")
