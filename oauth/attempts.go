@@ -81,8 +81,7 @@ func (b *bucket) leave(turn chan struct{}) {
 	q := &a.queues[i]
 	if at := slices.Index(q.waiting, turn); at >= 0 {
 		q.waiting = slices.Delete(q.waiting, at, at+1)
-		a.tidy(i)
-		return
+		return // the queue is tidied by whoever runs, or has the turn
 	}
 	a.next(i) // the channel was closed meanwhile: pass the turn on
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/oauth"
 	"github.com/claviger-auth/claviger/store/storetest"
+	"github.com/google/go-cmp/cmp"
 )
 
 // ask asks for a token from an address.
@@ -105,6 +106,15 @@ func TestSuccessesAreForgotten(t *testing.T) {
 		fill()
 		if got := e.ask("192.0.2.1:1", id, secret); got.status != 429 {
 			t.Errorf("after an hour: %d %s", got.status, got.text)
+		}
+		// Each success begins the hour anew, if some of it has passed.
+		time.Sleep(time.Hour) // on the test's own clock
+		for range 2 {
+			time.Sleep(50 * time.Minute) // on the test's own clock
+			if got := e.ask("192.0.2.1:1", id, secret); got.status != 200 {
+				t.Fatalf("%d %s", got.status, got.text)
+			}
+			fill()
 		}
 		// A secret that is not right any more exempts nobody.
 		if got := e.ask("192.0.2.3:1", id, secret); got.status != 200 {
@@ -231,6 +241,24 @@ func TestPausedClient(t *testing.T) {
 	pause(false)
 	if got := e.ask("192.0.2.1:1", id, secret); got.status != 200 || active() != true {
 		t.Errorf("afterwards: %d %s", got.status, got.text)
+	}
+}
+
+// TestRevokedWhileInspected revokes a token after it was looked at, and before its
+// record is read for the answer.
+func TestRevokedWhileInspected(t *testing.T) {
+	t.Parallel()
+	var e *env
+	e = newEnv(t, &oauth.Options{MayInspect: func(ctx context.Context, _ keys.Record, about keys.Principal) bool {
+		return e.manager.Revoke(ctx, about.Org, about.Kind, about.ID) == nil
+	}})
+	id, secret := e.register()
+	client, err := e.server.Authenticate(t.Context(), id, keys.NewSecret(secret), netip.Addr{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := e.server.Introspect(t.Context(), client, keys.NewSecret(e.token(id, secret))); got.Active || err != nil {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 
@@ -386,8 +414,11 @@ func TestEvents(t *testing.T) {
 	e := newEnv(t, nil)
 	id, secret := e.register()
 	var events []keys.Event
+	var from netip.Addr
 	h, err := oauth.NewHandler(e.server, "https://auth.example.com", &oauth.HandlerOptions{
-		Path: "/v1/oauth", Failures: 3, Hook: func(_ context.Context, e keys.Event) { events = append(events, e) },
+		Path: "/v1/oauth", Failures: 3, Hook: func(ctx context.Context, e keys.Event) {
+			events, from = append(events, e), keys.AddressFromContext(ctx)
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -416,10 +447,19 @@ func TestEvents(t *testing.T) {
 		if (got.Err != nil) != (tt.fault != nil) || got.Time.IsZero() {
 			t.Errorf("%s: %+v", tt.name, got)
 		}
+		if got.Type == keys.Refused && from != netip.MustParseAddr("192.0.2.1") {
+			t.Errorf("%s: refused to %v", tt.name, from)
+		}
 		got.Err, got.Time = nil, time.Time{}
 		if got != tt.want {
 			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
 		}
+	}
+	// A client whose secret is right is accepted, whatever it asks for.
+	events = nil
+	e.form(tokenPath, "grant_type=client_credentials&scope=none&client_id="+id+"&client_secret="+secret)
+	if len(events) != 1 || events[0].Type != keys.Accepted || events[0].ID != id {
+		t.Errorf("a scope that it lacks: %+v", events)
 	}
 	networks, err := keys.ParseNetworks("203.0.113.0/24")
 	if err != nil {
@@ -458,6 +498,12 @@ func TestAnswersShareNoMemory(t *testing.T) {
 		first := send()
 		want := first.header.Clone()
 		for _, values := range first.header {
+			_ = append(values, "public")
+		}
+		if diff := cmp.Diff(want, first.header); diff != "" {
+			t.Errorf("%s: a value added to one field is in another one: %s", name, diff)
+		}
+		for _, values := range first.header {
 			for i := range values {
 				values[i] = "public"
 			}
@@ -483,6 +529,15 @@ func TestMetadataMembers(t *testing.T) {
 	got := e.serve(httptest.NewRequest("GET", "/.well-known/oauth-authorization-server", nil))
 	if got.body["issuer"] != "https://auth.example.com" || got.body["authorization_endpoint"] != "https://auth.example.com/none" || len(got.body) != 12 {
 		t.Errorf("%s", got.text)
+	}
+	own := map[string]any{"issuer": "https://evil.example"}
+	if h, err = oauth.NewHandler(e.server, "https://auth.example.com", &oauth.HandlerOptions{Metadata: own}); err != nil {
+		t.Fatal(err)
+	}
+	e.mux = http.NewServeMux()
+	h.Register(e.mux)
+	if got := e.serve(httptest.NewRequest("GET", "/.well-known/oauth-authorization-server", nil)); got.body["issuer"] != "https://auth.example.com" || len(own) != 1 {
+		t.Errorf("a member that the server has alone: %s, and the host's own members %v", got.text, own)
 	}
 	if _, err := oauth.NewHandler(e.server, "https://auth.example.com", &oauth.HandlerOptions{Metadata: map[string]any{"x": func() {}}}); err == nil {
 		t.Error("a member that is no JSON: no error")
@@ -512,6 +567,11 @@ func TestBodiesTakeNoMemoryOnTheirWord(t *testing.T) {
 		e.handler.Token(httptest.NewRecorder(), r)
 	}
 	runtime.ReadMemStats(&after)
+	r := post(tokenPath, formType, "grant_type=client_credentials")
+	r.ContentLength = 64<<10 + 1 // it is not waited for
+	if got := e.serve(r); got.status != 413 {
+		t.Errorf("a body that is announced as too long: %d %s", got.status, got.text)
+	}
 	if n := (after.TotalAlloc - before.TotalAlloc) / runs; n > 32<<10 {
 		t.Errorf("%d bytes for a body of 29", n)
 	}

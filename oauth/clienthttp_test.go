@@ -1,11 +1,15 @@
 package oauth_test
 
 import (
+	"context"
 	"errors"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/oauth"
@@ -57,6 +61,69 @@ func TestCreateClient(t *testing.T) {
 	}
 }
 
+// The Location of a new client is a path that a request can have.
+func TestLocationIsEscaped(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	h, err := oauth.NewHandler(env.server, "https://auth.example.com", &oauth.HandlerOptions{Path: "/a%20b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	env.mux = http.NewServeMux()
+	h.RegisterClients(env.mux, public)
+	got := env.manage(caller, "POST", "/a%20b/clients", "")
+	if at := got.header.Get("Location"); got.status != 201 || !strings.HasPrefix(at, "/a%20b/clients/cc_") {
+		t.Fatalf("%d at %q", got.status, at)
+	}
+	if got := env.manage(caller, "GET", got.header.Get("Location"), ""); got.status != 200 {
+		t.Errorf("%d %s", got.status, got.text)
+	}
+}
+
+// A muteFeed is a feed that cannot say how long others may go without asking.
+type muteFeed struct{ keys.Feed }
+
+func (muteFeed) LongestLease(context.Context) (time.Duration, error) {
+	return 0, errors.New("connection reset")
+}
+
+// A new secret can be had once. So it is handed out also if the time of the request
+// ends before the old one has ended everywhere.
+func TestRotationOutOfTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		id, _ := env.register()
+		manager, err := keys.NewManager(struct {
+			keys.Store
+			keys.Feed
+		}{env.faults, muteFeed{}}, &keys.Options{Catalog: catalog})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if env.server, err = oauth.NewServer(manager, nil); err != nil {
+			t.Fatal(err)
+		}
+		h, err := oauth.NewHandler(env.server, "https://auth.example.com", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		env.mux = http.NewServeMux()
+		h.RegisterClients(env.mux, public)
+		ctx, cancel := context.WithTimeout(keys.NewContext(t.Context(), caller), time.Second)
+		defer cancel()
+		r := post("/oauth/clients/"+id+"/rotate", jsonType, `{"overlap":0}`).WithContext(ctx)
+		got := env.serve(r)
+		secret, _ := got.body["clientSecret"].(string)
+		if got.status != 200 || secret == "" {
+			t.Fatalf("%d %s", got.status, got.text)
+		}
+		if _, err := env.grant(id, secret, ""); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestListClients(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)
@@ -76,7 +143,11 @@ func TestListClients(t *testing.T) {
 	}
 	path := clientsPath + "?limit=2"
 	for pages := 1; ; pages++ {
+		reads := env.faults.Calls(storetest.List)
 		got := env.manage(caller, "GET", path, "")
+		if n := env.faults.Calls(storetest.List) - reads; n != 1 {
+			t.Errorf("page %d reads the store %d times", pages, n)
+		}
 		for _, item := range got.body["clients"].([]any) {
 			c := item.(map[string]any)
 			id := c["clientId"].(string)

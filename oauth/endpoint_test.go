@@ -351,6 +351,7 @@ func TestFailuresAreThrottled(t *testing.T) {
 			}
 		}
 		reads := env.faults.Calls(storetest.Get)
+		time.Sleep(300 * time.Millisecond) // on the test's own clock; what is left is 6 s, rounded up
 		for _, s := range []string{wrong, secret} {
 			got := ask("[2001:db8::1]:9", id, s)
 			if got.status != 429 || got.body["error"] != "temporarily_unavailable" || got.header.Get("Retry-After") != "6" {
@@ -360,6 +361,9 @@ func TestFailuresAreThrottled(t *testing.T) {
 		}
 		if env.faults.Calls(storetest.Get) != reads {
 			t.Error("a throttled request reads the store")
+		}
+		if got := ask("[2001:db8::1]:9", id, ""); got.status != 400 {
+			t.Errorf("without a secret: %d %s", got.status, got.text)
 		}
 		if got := ask("[2001:db8::7]:9", id, secret); got.status != 200 {
 			t.Errorf("the right secret from where it was right before: %d %s", got.status, got.text)
@@ -497,6 +501,9 @@ func hangUpInTheQueue(t *testing.T, inTurn bool) {
 		if got := <-left; got != 499 {
 			t.Errorf("hung up: status %d", got)
 		}
+	}
+	if n := h.Attempts(); n != 0 {
+		t.Errorf("%d queues are left with nobody in them", n)
 	}
 }
 

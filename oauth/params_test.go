@@ -31,7 +31,7 @@ func plainForm(body string) (values map[string]string, ok bool) {
 func FuzzReadForm(f *testing.F) {
 	for _, seed := range []string{
 		"", "grant_type=client_credentials&client_id=cc_1&client_secret=s", "scope=a+b%20c&scope", "grant%5Ftype=x&grant_type=y",
-		"client_id=%", "client_id=%4", "client_id=%zz", "%=&+=", "token=a=b&token_type_hint", "&&=&=x", "scope=a;token=b", "token=%00%ff", "to+ken=1", "token=&token=", "scope=a+b",
+		"client_id=%", "client_id=%4", "client_id=%zz", "client_id=%0g", "client_id=%G0", "%=&+=", "token=a=b&token_type_hint", "&&=&=x", "scope=a;token=b", "token=%00%ff", "to+ken=1", "token=&token=", "scope=a+b",
 	} {
 		f.Add(seed)
 	}
@@ -54,6 +54,8 @@ func FuzzReadPlainJSON(f *testing.F) {
 	f.Add(`{"scope":"a b","token":""}`)
 	f.Add(" {\t} ")
 	f.Add(`{"scope":"a","scope":"b"}`)
+	f.Add(`{"other":"a","other":"b"}`)
+	f.Add("{\"scope\":\"a\tb\"}")
 	f.Fuzz(func(t *testing.T, body string) {
 		got, ok := oauth.ReadPlainJSON(body)
 		if !ok {

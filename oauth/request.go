@@ -53,7 +53,6 @@ func readParams(r *http.Request, p *params) error {
 	case p.readPlainJSON(body):
 		return nil
 	}
-	*p = params{}
 	return p.readJSON(body)
 }
 
@@ -97,7 +96,8 @@ func readBody(r *http.Request) (string, error) {
 	}
 }
 
-// readJSON reads a body that readPlainJSON did not.
+// readJSON reads a body that readPlainJSON did not. It writes anew what that has read
+// of it.
 func (p *params) readJSON(body string) error {
 	var values [paramCount]*string
 	fields := []httpjson.Field{httpjson.Others()}

@@ -123,7 +123,7 @@ func newBudget(l *ratelimit.Limiter, space string, most int, lifetime time.Durat
 // Under it there are never more than b.most of them at a time: half can be issued
 // at once, as the burst, and the other half in the course of a lifetime.
 func (b *budget) limitOf(lifetime time.Duration) (ratelimit.Limit, error) {
-	if lifetime < time.Second || b.most < 2 {
+	if lifetime < time.Second {
 		return ratelimit.Limit{}, ratelimit.ErrInvalidLimit
 	}
 	if lifetime == b.lifetime && b.limit != (ratelimit.Limit{}) {

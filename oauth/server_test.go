@@ -133,6 +133,14 @@ func TestTokensEndWithTheirTime(t *testing.T) {
 		if grant, err := env.grant(own.Record.ID, own.Text.Reveal(), ""); err != nil || grant.ExpiresIn != time.Minute {
 			t.Errorf("expires in %v, %v", grant.ExpiresIn, err)
 		}
+		// The client itself ends in a minute, and a part of that has passed.
+		if _, err := env.manager.Change(t.Context(), "acme", keys.KindClient, id, keys.Change{Lifetime: new(time.Minute)}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(300 * time.Millisecond) // on the test's own clock
+		if grant, err := env.grant(id, secret, ""); err != nil || grant.ExpiresIn != 59*time.Second {
+			t.Errorf("of a client that ends: expires in %v, %v", grant.ExpiresIn, err)
+		}
 	})
 }
 
@@ -328,6 +336,11 @@ func TestRevokeToken(t *testing.T) {
 		if err := env.server.Revoke(t.Context(), client, keys.NewSecret(tt.token)); err != tt.want {
 			t.Errorf("%s: %v, want %v", name, err, tt.want)
 		}
+	}
+	elsewhere := client
+	elsewhere.Org = "globex"
+	if err := env.server.Revoke(t.Context(), elsewhere, keys.NewSecret(mine)); err != oauth.ErrNotIssuedToClient {
+		t.Errorf("another organization's: %v", err)
 	}
 	verifier := env.manager.Verifier()
 	for name, text := range map[string]string{"my token": mine, "another client's token": theirs, "a key": key.Text.Reveal()} {

@@ -19,6 +19,17 @@ func TestSuccessesAreBounded(t *testing.T) {
 			t.Fatalf("%d or one of the last %d is forgotten", i, maxSuccesses/2)
 		}
 	}
+	// What is forgotten is so in both halves.
+	s.note(1<<41, now)
+	for i := range uint64(maxSuccesses / 2) {
+		s.note(i, now)
+	}
+	if s.newer[1<<41] == now || !s.lately(1<<41, now) {
+		t.Error("it is not in the older half")
+	}
+	if s.forget(1 << 41); s.lately(1<<41, now) {
+		t.Error("it is not forgotten")
+	}
 	// Without many newcomers, time moves the halves on.
 	for hour := range 3 {
 		s.note(1<<40, now.Add(time.Duration(hour)*(successTime+1)))

@@ -1,12 +1,17 @@
 package oauth_test
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
+	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/oauth"
 	"github.com/claviger-auth/claviger/store/storetest"
 )
@@ -46,6 +51,70 @@ func TestAttemptsOfOthersDoNotWait(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Whoever has waited for another attempt is told how long to wait from now on, and
+// not from when it came.
+func TestTimePassesInTheQueue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		id, secret := env.register()
+		h, err := oauth.NewHandler(env.server, "https://auth.example.com", &oauth.HandlerOptions{Failures: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		release := env.faults.Block(storetest.Get)
+		waits := make(chan string, 2)
+		for _, s := range []string{wrongSecret, secret} {
+			go func() {
+				w := httptest.NewRecorder()
+				h.Token(w, post(tokenPath, formType, "grant_type=client_credentials&client_id="+id+"&client_secret="+s))
+				waits <- w.Header().Get("Retry-After")
+			}()
+			synctest.Wait() // so that the second one waits
+		}
+		time.Sleep(time.Second) // on the test's own clock
+		release()
+		if first, second := <-waits, <-waits; first != "" || second != "59" {
+			t.Errorf("%q and %q, want none and 59", first, second)
+		}
+	})
+}
+
+// A body is a request's body that knows the memory it was read into.
+type body struct {
+	io.Reader
+	memory []byte
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	b.memory = p[:cap(p)]
+	return b.Reader.Read(p)
+}
+
+func (b *body) Close() error { return nil }
+
+// An event that its receiver keeps does not keep the body of the request.
+func TestEventsShareNoMemoryWithRequests(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	var id string
+	h, err := oauth.NewHandler(env.server, "https://auth.example.com", &oauth.HandlerOptions{
+		Hook: func(_ context.Context, e keys.Event) { id = e.ID },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := "client_id=cc_0000000000000001&grant_type=client_credentials&client_secret=" + wrongSecret
+	b := &body{Reader: strings.NewReader(text)}
+	r := post(tokenPath, formType, text)
+	r.Body = b
+	h.Token(httptest.NewRecorder(), r)
+	at, from := uintptr(unsafe.Pointer(unsafe.StringData(id))), uintptr(unsafe.Pointer(unsafe.SliceData(b.memory)))
+	if id == "" || at >= from && at < from+uintptr(len(b.memory)) {
+		t.Errorf("ID %q is a part of the body", id)
+	}
 }
 
 // A client that has as many tokens as it may have is told when there is another
