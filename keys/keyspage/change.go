@@ -1,6 +1,7 @@
 package keyspage
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -11,13 +12,20 @@ import (
 	"github.com/claviger-auth/claviger/scopes"
 )
 
+// changeable returns a credential that is not revoked. If it is, the error is
+// [keys.ErrRevoked].
+func (h *Handler) changeable(ctx context.Context, s *section, org, id string) (keys.Record, error) {
+	rec, err := h.manager.Get(ctx, org, s.kind, id)
+	if err == nil && rec.Revoked() {
+		err = keys.ErrRevoked
+	}
+	return rec, err
+}
+
 // editForm shows the form with the settings of a credential.
 func (h *Handler) editForm(s *section) action {
 	return func(w http.ResponseWriter, r *http.Request, p keys.Principal) error {
-		rec, err := h.manager.Get(r.Context(), p.Org, s.kind, r.PathValue("id"))
-		if err == nil && rec.Revoked() {
-			err = keys.ErrRevoked
-		}
+		rec, err := h.changeable(r.Context(), s, p.Org, r.PathValue("id"))
 		if err != nil {
 			return err
 		}
@@ -75,10 +83,7 @@ func (h *Handler) edit(s *section) action {
 		if err != nil {
 			return err
 		}
-		rec, err := h.manager.Get(r.Context(), p.Org, s.kind, r.PathValue("id"))
-		if err == nil && rec.Revoked() {
-			err = keys.ErrRevoked
-		}
+		rec, err := h.changeable(r.Context(), s, p.Org, r.PathValue("id"))
 		if err != nil {
 			return err
 		}
@@ -133,10 +138,7 @@ func difference(rec *keys.Record, c keys.Change, always scopes.Set) keys.Change 
 // writeConflict shows what was typed beside what the credential is now, since
 // somebody else has changed it. Sent once more, the form overwrites that.
 func (h *Handler) writeConflict(w http.ResponseWriter, r *http.Request, s *section, p keys.Principal, id string, values url.Values) error {
-	rec, err := h.manager.Get(r.Context(), p.Org, s.kind, id)
-	if err == nil && rec.Revoked() {
-		err = keys.ErrRevoked
-	}
+	rec, err := h.changeable(r.Context(), s, p.Org, id)
 	if err != nil {
 		return err
 	}

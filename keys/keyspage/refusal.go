@@ -78,7 +78,7 @@ func (h *Handler) WriteError(w http.ResponseWriter, r *http.Request, refusal htt
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		retry = true
 	}
-	if retry && r.Method == http.MethodPost && h.isForm(r) {
+	if retry && r.Method == http.MethodPost && h.sectionIn(r) != nil {
 		if _, err := readForm(w, r, fields...); err == nil {
 			ref.again(r, h.once)
 		}
@@ -104,11 +104,6 @@ func (f *refused) again(r *http.Request, o once) {
 			f.Fields = append(f.Fields, field{name, value})
 		}
 	}
-}
-
-// isForm reports whether r is sent to one of the pages.
-func (h *Handler) isForm(r *http.Request) bool {
-	return h.sectionIn(r) != nil
 }
 
 // sectionIn returns the section that the path of r is in, or nil.

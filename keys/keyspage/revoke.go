@@ -39,10 +39,7 @@ func (h *Handler) revokeForm(s *section) action {
 
 func (h *Handler) writeEnding(w http.ResponseWriter, r *http.Request, s *section, p keys.Principal, status int, values url.Values, problems []problem) error {
 	ctx, t := r.Context(), h.texts(r.Context())
-	rec, err := h.manager.Get(ctx, p.Org, s.kind, r.PathValue("id"))
-	if err == nil && rec.Revoked() {
-		err = keys.ErrRevoked
-	}
+	rec, err := h.changeable(ctx, s, p.Org, r.PathValue("id"))
 	if err != nil {
 		return err
 	}

@@ -27,12 +27,10 @@ func (f *rotation) Problem(field string) string { return problemWith(f.Problems,
 
 // rotatable returns a credential that can be rotated, or why it cannot.
 func (h *Handler) rotatable(ctx context.Context, t texts, s *section, org, id string) (keys.Record, error) {
-	rec, err := h.manager.Get(ctx, org, s.kind, id)
+	rec, err := h.changeable(ctx, s, org, id)
 	switch {
 	case err != nil:
 		return rec, err
-	case rec.Revoked():
-		return rec, keys.ErrRevoked
 	case rec.Expired(t.now):
 		return rec, keys.ErrExpired
 	case rec.Disabled():
