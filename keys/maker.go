@@ -178,23 +178,6 @@ func (m *Manager) recordOf(ctx context.Context, p *maker, spec Spec) (Record, er
 	return rec, m.covers(ctx, p, &rec)
 }
 
-// figure returns the limit in the record of a new credential that asks for none:
-// what the plan gives if the principal has all of that, and else the default as
-// far as the principal has it.
-func (m *Manager) figure(ctx context.Context, p *maker) (int, error) {
-	switch {
-	case p.RateLimit < 1:
-		return 0, &BeyondError{FieldRateLimit}
-	case m.plan == nil:
-		return min(m.rateLimit, p.RateLimit), nil
-	}
-	plan, err := m.limit(ctx, p.Org, 0)
-	if err != nil || plan <= p.RateLimit {
-		return 0, err
-	}
-	return p.RateLimit, nil
-}
-
 // withinCap says whether an organization has no more keys or clients than it may
 // have, with a new one among them. Of several that are made at once, each counts
 // all the others, so there is never one too many.

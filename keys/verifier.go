@@ -194,35 +194,6 @@ func checkParent(ctx context.Context, rec, parent *Record, now time.Time) error 
 	return nil
 }
 
-// limit returns what a credential with a figure in its record may do in a
-// minute.
-func (s *settings) limit(ctx context.Context, org string, figure int) (int, error) {
-	if s.plan != nil {
-		plan, err := s.plan(ctx, org)
-		if err == nil && (plan < 0 || plan > MaxRateLimit) {
-			err = errPlan
-		}
-		if err != nil {
-			return 0, unavailable(ctx, err)
-		}
-		figure = lower(figure, plan)
-	}
-	if figure == 0 {
-		figure = s.rateLimit
-	}
-	return figure, nil
-}
-
-var errPlan = errors.New("keys: the plan of an organization is negative, or more than a billion")
-
-// lower returns the lower of two figures, of which 0 is none.
-func lower(a, b int) int {
-	if a == 0 || b != 0 && b < a {
-		return b
-	}
-	return a
-}
-
 // VerifyClient checks the ID and the secret of an OAuth client, which travel as
 // two values, and returns the client's record. The secret may be either of two
 // that are live during a rotation. It does not know where the request comes
