@@ -18,6 +18,14 @@ func label(env *env, ctx context.Context, id string) error {
 	return err
 }
 
+// noLines checks that the manager remembers no record once nobody changes one.
+func noLines(t *testing.T, env *env) {
+	t.Helper()
+	if lines := env.manager.Lines(); lines != 0 {
+		t.Errorf("%d lines are left", lines)
+	}
+}
+
 // TestChangesQueue makes many changes to one record at once: in one process none is
 // in the way of another, so each takes one read and one write.
 func TestChangesQueue(t *testing.T) {
@@ -42,9 +50,7 @@ func TestChangesQueue(t *testing.T) {
 		if updates := env.faults.Calls(storetest.Update); updates != n+n/3 {
 			t.Errorf("%d writes for %d changes", updates, n+n/3)
 		}
-		if lines := env.manager.Lines(); lines != 0 {
-			t.Errorf("%d lines are left", lines)
-		}
+		noLines(t, env)
 	})
 }
 
@@ -94,9 +100,7 @@ func TestEndingsGoFirst(t *testing.T) {
 		}
 		release()
 		wg.Wait()
-		if lines := env.manager.Lines(); lines != 0 {
-			t.Errorf("%d lines are left", lines)
-		}
+		noLines(t, env)
 	})
 }
 
@@ -126,9 +130,7 @@ func TestChangesAfterAnEnding(t *testing.T) {
 		synctest.Wait()
 		release()
 		wg.Wait()
-		if lines := env.manager.Lines(); lines != 0 {
-			t.Errorf("%d lines are left", lines)
-		}
+		noLines(t, env)
 	})
 }
 
@@ -173,9 +175,7 @@ func TestTurnsAreBounded(t *testing.T) {
 		}
 		release()
 		wg.Wait()
-		if lines := env.manager.Lines(); lines != 0 {
-			t.Errorf("%d lines are left", lines)
-		}
+		noLines(t, env)
 	})
 }
 
@@ -200,9 +200,7 @@ func TestTurnsThatComeTooLate(t *testing.T) {
 			time.Sleep(250 * time.Millisecond) // on the test's own clock
 			release()
 			wg.Wait()
-			if lines := env.manager.Lines(); lines != 0 {
-				t.Errorf("%d lines are left", lines)
-			}
+			noLines(t, env)
 		})
 	}
 }

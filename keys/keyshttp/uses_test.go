@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,26 +15,31 @@ import (
 	"github.com/claviger-auth/claviger/store"
 )
 
-// usedStore is a store in which every credential was used at one time.
+// usedAt is when the credentials of a usedStore were used.
+var usedAt = time.Date(2026, 1, 2, 3, 4, 5, 6_000_000, time.UTC)
+
+// usedStore is a store in which one credential was used.
 type usedStore struct {
 	keys.Store
-	at  time.Time
-	err error
+	id    string
+	err   error // of reading uses
+	asked int   // how many IDs the last call asked for
 }
 
-func (s *usedStore) NoteUses(context.Context, map[string]time.Time) error { return s.err }
+func (s *usedStore) NoteUses(context.Context, map[string]time.Time) error { return nil }
 
 func (s *usedStore) LastUses(_ context.Context, ids []string) (map[string]time.Time, error) {
-	uses := make(map[string]time.Time)
-	for _, id := range ids {
-		uses[id] = s.at
+	s.asked = len(ids)
+	if slices.Contains(ids, s.id) {
+		return map[string]time.Time{s.id: usedAt}, s.err
 	}
-	return uses, s.err
+	return nil, s.err
 }
 
-func TestLastUses(t *testing.T) {
-	t.Parallel()
-	s := &usedStore{Store: new(store.Memory), at: time.Date(2026, 1, 2, 3, 4, 5, 6_000_000, time.UTC)}
+// newUsed returns a usedStore, and a manager and the routes over it.
+func newUsed(t *testing.T) (*usedStore, *keys.Manager, *http.ServeMux) {
+	t.Helper()
+	s := &usedStore{Store: new(store.Memory)}
 	uses, err := keys.NewUses(s, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -46,12 +52,19 @@ func TestLastUses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	mux := http.NewServeMux()
+	handler.Register(mux, "/v1/keys", public)
+	return s, manager, mux
+}
+
+func TestLastUses(t *testing.T) {
+	t.Parallel()
+	s, manager, mux := newUsed(t)
 	issued, err := manager.Create(t.Context(), "acme", keys.Spec{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	mux := http.NewServeMux()
-	handler.Register(mux, "/v1/keys", public)
+	s.id = issued.Record.ID
 	p := keys.Principal{Org: "acme", RateLimit: 600}
 	for _, path := range []string{"/v1/keys", "/v1/keys/" + issued.Record.ID} {
 		s.err = nil
@@ -69,19 +82,7 @@ func TestLastUses(t *testing.T) {
 // which the first alone was used.
 func TestLastUsesOfARotation(t *testing.T) {
 	t.Parallel()
-	s := &firstUsed{Store: new(store.Memory)}
-	uses, err := keys.NewUses(s, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	manager, err := keys.NewManager(s, &keys.Options{Catalog: catalog, Uses: uses})
-	if err != nil {
-		t.Fatal(err)
-	}
-	handler, err := keyshttp.NewHandler(manager, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, manager, mux := newUsed(t)
 	first, err := manager.Create(t.Context(), "acme", keys.Spec{})
 	if err != nil {
 		t.Fatal(err)
@@ -95,8 +96,6 @@ func TestLastUsesOfARotation(t *testing.T) {
 		ids = append(ids, next.Record.ID)
 	}
 	s.id = ids[0]
-	mux := http.NewServeMux()
-	handler.Register(mux, "/v1/keys", public)
 	p := keys.Principal{Org: "acme", RateLimit: 600}
 	const at = `_at":"2026-01-02T03:04:05.006Z"`
 	for i, want := range []map[string]bool{
@@ -124,26 +123,6 @@ func TestLastUsesOfARotation(t *testing.T) {
 	if s.asked > 3 {
 		t.Errorf("the list asked for %d last uses of three keys", s.asked)
 	}
-}
-
-// firstUsed is a store in which one credential was used.
-type firstUsed struct {
-	keys.Store
-	id    string
-	asked int // in the last call
-}
-
-func (s *firstUsed) NoteUses(context.Context, map[string]time.Time) error { return nil }
-
-func (s *firstUsed) LastUses(_ context.Context, ids []string) (map[string]time.Time, error) {
-	s.asked = len(ids)
-	uses := make(map[string]time.Time)
-	for _, id := range ids {
-		if id == s.id {
-			uses[id] = time.Date(2026, 1, 2, 3, 4, 5, 6_000_000, time.UTC)
-		}
-	}
-	return uses, nil
 }
 
 func get(t *testing.T, h http.Handler, p keys.Principal, path string) *httptest.ResponseRecorder {
