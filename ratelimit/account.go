@@ -2,26 +2,27 @@ package ratelimit
 
 import "time"
 
-// An account is what is known here of one bucket of the store, and what has been
-// taken from it in advance. The lock of its shard guards it.
+// An account has what this process knows of one bucket of the store, and what it
+// has taken from the bucket in advance. The lock of its shard guards it.
 type account struct {
 	leases [2]lease // the older one first
 
 	// ahead is how far the bucket was ahead of the store's clock after the last
-	// answer, in nanoseconds. The answer is to an ask that was sent after asked,
-	// and was there at answered. If known is false, there was no answer yet.
+	// answer, in nanoseconds. The store was asked after the instant asked, and its
+	// answer came before the instant answered. If known is false, there was no
+	// answer yet.
 	ahead    int64
 	asked    instant
 	answered instant
 	known    bool
 
-	// spent is what was spent since counted, and before is about what was spent
-	// in the leaseLife before that.
+	// spent is what was spent since counted. before is an estimate of what was
+	// spent in the leaseLife before counted.
 	spent, before int64
 	counted       instant
 
-	// trip is the trip to the store that is under way, if any. Others wait for
-	// it, whose requests cost waiting together.
+	// trip is the trip to the store that is under way, or nil. Other requests may
+	// wait for it; waiting is what they cost together.
 	trip    *trip
 	waiting int64
 
@@ -33,10 +34,10 @@ type charge struct {
 	limit  Limit
 	n      int
 	cost   int64 // n times the interval
-	window int64 // under which the store is asked, see leaseWindow
+	window int64 // the window under which the store is asked, see leaseWindow
 }
 
-// pay pays for a request from leases that suffice, the older one first.
+// pay pays for a request from the leases, the older one first. They must suffice.
 func (a *account) pay(c *charge) {
 	owed := c.cost
 	for i := range a.leases {
@@ -49,8 +50,8 @@ func (a *account) pay(c *charge) {
 	a.spent += c.cost
 }
 
-// left returns what the leases hold that can pay for a request. It drops those that
-// are too old.
+// left returns how much the leases that may pay for a request have left. It drops
+// leases that are too old.
 func (a *account) left(c *charge, now instant) (sum int64) {
 	for i := range a.leases {
 		p := &a.leases[i]
@@ -64,8 +65,8 @@ func (a *account) left(c *charge, now instant) (sum int64) {
 	return sum
 }
 
-// keep adds a lease. If there are two already, the older one is lost: quota that
-// was paid for, and that nobody can use.
+// keep adds a lease. If there are two already, the older one is dropped, and what is
+// left of it is lost.
 func (a *account) keep(p lease) {
 	if a.leases[1].left > 0 {
 		a.leases[0] = a.leases[1]
@@ -73,19 +74,21 @@ func (a *account) keep(p lease) {
 	a.leases[1] = p
 }
 
-// wait returns for how long the store need not be asked for a request, or 0 or less
-// if it must be.
+// wait returns how long a request can be refused without asking the store. The
+// result is 0 or less if the store must be asked.
 //
-// The store refuses while the bucket is ahead too far. It was ahead by a.ahead when
-// it gave its last answer, which was after a.asked, and comes nearer by a nanosecond
-// each nanosecond. Whatever is taken meanwhile only moves it on. So this is true for
-// requests of all costs and under all limits. It is not relied on for longer than
-// leaseTerm, since somebody may have reset the bucket.
+// The store refuses while the bucket is too far ahead of its clock. The bucket was
+// ahead by a.ahead when the store gave its last answer, which was after a.asked.
+// Since then the lead has shrunk by at most a nanosecond each nanosecond: whatever
+// others took has made it larger. So the store would refuse too, whatever the cost
+// and the limit. This is relied on for leaseTerm at most, since somebody may have
+// reset the bucket.
 //
-// If less than leaseTerm was left, the store is asked only three times in that time.
-// Else nearly each request would be a trip to an empty bucket, and most of them for
-// nothing. The exception is a request for which the store has been asked already,
-// for more than the request alone.
+// If the last answer left less than leaseTerm, the store is asked only three times
+// in each leaseTerm. Otherwise nearly every request would be a trip to an empty
+// bucket, and most trips would be in vain. This does not hold for an urgent request:
+// one whose own trip was refused just now because it asked for more than the request
+// alone.
 func (a *account) wait(c *charge, now instant, urgent bool) int64 {
 	passed := max(now.since(a.asked), 0)
 	if !a.known || passed >= leaseTerm {
@@ -116,8 +119,8 @@ func (a *account) decide(c *charge, now instant, urgent bool, d *Decision) bool 
 	return true
 }
 
-// refuse fills d, which refuses. RetryAfter is at least wait. It is longer by up to
-// the duration of the last trip, so that nobody is told to come too early.
+// refuse fills d with a refusal. RetryAfter is at least wait. It is longer by up to
+// the duration of the last trip, so that nobody is told to come back too early.
 func (a *account) refuse(c *charge, now instant, wait, left int64, d *Decision) {
 	exact := a.ahead - max(now.since(a.answered), 0) + c.cost - c.window
 	d.RetryAfter = time.Duration(max(wait, exact))
@@ -127,9 +130,9 @@ func (a *account) refuse(c *charge, now instant, wait, left int64, d *Decision) 
 	}
 }
 
-// fill fills all fields of d but those that say whether the request was admitted.
-// They are what is known here: what others have taken since the last answer is
-// missing. The leases hold left, see account.left.
+// fill fills the fields of d that say how full the bucket is. They are estimates:
+// what others have taken since the last answer is missing. The argument left is what
+// account.left returned.
 func (a *account) fill(c *charge, now instant, left int64, d *Decision) {
 	ahead := max(a.ahead-max(now.since(a.answered), 0), 0)
 	left += c.window - ahead
@@ -144,8 +147,8 @@ func (a *account) fill(c *charge, now instant, left int64, d *Decision) {
 	sane(d, &c.limit, c.n)
 }
 
-// recent returns about how much was spent in the last leaseLife, which is what a
-// new lease can be expected to be good for.
+// recent estimates how much was spent in the last leaseLife. About as much can be
+// spent from a new lease before it is too old.
 func (a *account) recent(now instant) int64 {
 	age := now.since(a.counted)
 	if age >= leaseLife {
@@ -156,11 +159,12 @@ func (a *account) recent(now instant) int64 {
 	return a.spent + a.before - int64(float64(a.before)*gone)
 }
 
-// ask returns how many requests the store is asked for, at once, on behalf of one
-// request and all that wait. It is what was spent lately, but at most a quarter of
-// what was left at the last answer, since others want some of it too. It is at least
-// what is wanted now, unless more is wanted than there can be: the store gives all
-// or nothing. In its third try, a request asks for itself alone.
+// ask returns how many requests to take from the store at once, for a request and
+// for all that wait. It is as much as was spent lately, but at most a quarter of
+// what was left at the last answer, since other processes need some too. It is at
+// least what the request and those that wait cost, but no more than the bucket can
+// hold now: the store gives all or nothing. In its third try, a request asks for
+// itself alone.
 func (a *account) ask(c *charge, now instant, try int) int {
 	recent := a.recent(now)
 	if try >= 2 {
@@ -177,8 +181,8 @@ func (a *account) ask(c *charge, now instant, try int) int {
 	return max(int(n), c.n)
 }
 
-// settle notes the answer of the store to an ask for n requests, which was sent
-// after asked. If it was admitted, c is paid for, and the rest is a new lease.
+// settle notes the store's decision on n requests, for which it was asked after the
+// instant asked. If it admitted them, c is paid for, and the rest is a new lease.
 func (a *account) settle(c *charge, n int, d Decision, asked, now instant) {
 	a.ahead = min(max(int64(d.ResetAfter), 0), c.limit.horizon())
 	a.asked, a.answered, a.known = asked, now, true
@@ -191,7 +195,8 @@ func (a *account) settle(c *charge, n int, d Decision, asked, now instant) {
 	}
 }
 
-// idle reports whether there is nothing left to know about a bucket.
+// idle reports whether an account can be dropped, since what it has is too old to be
+// of use.
 func (a *account) idle(now instant) bool {
 	return a.trip == nil && a.waiting == 0 && now.since(a.used) >= 2*leaseTerm
 }

@@ -9,8 +9,7 @@ import (
 	"github.com/claviger-auth/claviger/ratelimit"
 )
 
-// What is left of a lease does not live longer because there is another one, and both
-// pay together.
+// A new lease does not prolong the one before it. Both pay together.
 func TestLeasesLeftovers(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -87,7 +86,7 @@ func TestLeasesWindows(t *testing.T) {
 	}
 }
 
-// A refusal is remembered for what it says, whatever the next request costs.
+// A refusal that is remembered decides requests of every cost.
 func TestLeasesRefusals(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -134,7 +133,7 @@ func TestLeasesRefusals(t *testing.T) {
 }
 
 // When hardly anything is left, the store is asked three times a second, and no
-// refusal tells to come too early.
+// refusal tells a client to come back too early.
 func TestLeasesAlmostEmpty(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 // own. It is a power of two.
 const accountShards = 64
 
-// accounts are the buckets of which something is known here. A bucket is dropped
-// within seconds after the store was last asked for it.
+// accounts has an account for each bucket for which the store was asked lately. An
+// account is dropped within seconds after the last trip.
 type accounts struct {
 	turn   atomic.Uint64 // see tidy
 	trips  atomic.Uint64 // see LeaseStats
@@ -46,8 +46,8 @@ func (s *accountShard) open(k key) *account {
 	return a
 }
 
-// close drops the account of k if the store never answered, and nobody waits for it.
-// So a store that fails leaves nothing behind.
+// close drops the account of k if the store never answered and nobody waits. So a
+// store that fails leaves no accounts behind.
 func (s *accountShard) close(k key, a *account) {
 	if !a.known && a.trip == nil && a.waiting == 0 && s.all[k] == a {
 		delete(s.all, k)

@@ -97,7 +97,7 @@ func testAllocs(t *testing.T) {
 			d, err := m.Take(ctx, b, wide, now, 1)
 			check(d, err, true)
 		}},
-		// What is refused is so because of what was accepted before it.
+		// Requests are refused because of those that were admitted before.
 		{"Memory.Take refused", func() {
 			d, err := m.Take(ctx, b, narrow, now, 1)
 			check(d, err, false)
@@ -191,8 +191,8 @@ func testAllocs(t *testing.T) {
 	}
 }
 
-// Nor do decisions that meet others on their bucket, their shard, and while
-// shards are looked at.
+// Decisions do not allocate either while others use the same bucket or shard, or
+// while shards are swept.
 func TestAllocsParallel(t *testing.T) {
 	// Not parallel: AllocsPerRun counts those of all goroutines.
 	ctx := context.Background()

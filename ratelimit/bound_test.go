@@ -123,7 +123,7 @@ func TestMemoryNewcomersOfManyLimits(t *testing.T) {
 	}
 }
 
-// The bound holds for every size, and is reached but for a few in a hundred.
+// The bound holds for every size, and at least nine tenths of it can be used.
 func TestMemoryBound(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()

@@ -8,8 +8,8 @@ import (
 )
 
 // ErrBucket is returned for a [Bucket] whose space or name is empty, holds a NUL,
-// or is not valid UTF-8. It is a mistake of the host's and never means that a
-// client is over its limit.
+// or is not valid UTF-8. It is a mistake of the host and never means that a client
+// is over its limit.
 var ErrBucket = errors.New("ratelimit: invalid bucket name")
 
 // A Bucket names what requests are taken from. Two buckets are the same if both

@@ -47,8 +47,8 @@
 //
 // Over a store that processes share, each decision is a trip to that store. A
 // [Leases] between the limiter and the store takes quota in advance, spends it in
-// the process, and remembers refusals. Then few requests need a trip, and no limit is
-// exceeded all the same. What it costs is a second's worth of the burst.
+// the process, and remembers refusals. Then few requests need a trip, and the limits
+// still hold. In return, bursts are smaller by what the rate admits in a second.
 //
 // # Writing a store
 //

@@ -18,15 +18,15 @@ type FailurePolicy uint8
 
 const (
 	// FallbackLocal decides by buckets in this process until the store answers
-	// again. They hold what the process last knew: what the store said of a
-	// bucket, and what was admitted here since. So a call of the store that times
-	// out does not admit a request that the store had no room for.
+	// again. They start from what the process last knew: what the store said of a
+	// bucket, and what the process admitted since. So a call of the store that
+	// times out does not admit a request for which the bucket had no room.
 	//
-	// Limits can be exceeded all the same. Each process decides alone, and begins
-	// with a full bucket if it never asked for that one. When the store answers
-	// again, it knows nothing of what was admitted meanwhile. So n processes admit
-	// up to n bursts, and n times the rate as long as the store fails, in addition
-	// to what the store admits before and after. Only [FailClosed] never exceeds a
+	// Limits can still be exceeded. Each process decides alone, and begins with a
+	// full bucket if it never asked the store for that one. When the store answers
+	// again, it does not know what was admitted meanwhile. So n processes admit up
+	// to n bursts, and n times the rate as long as the store fails, in addition to
+	// what the store admits before and after. Only [FailClosed] never exceeds a
 	// limit.
 	//
 	// It is the zero FailurePolicy.
@@ -40,8 +40,8 @@ const (
 	InsecureFailOpen
 )
 
-// A backend is what the limiters of one [NewLimiter], and of its calls of In,
-// have in common: the store, and what happens when it fails.
+// A backend is what limiters share that come from one call of [NewLimiter], directly
+// or through [Limiter.In]: the store, and what to do when it fails.
 type backend struct {
 	store     Store
 	leases    *Leases // the store, if it is one

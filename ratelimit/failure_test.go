@@ -72,7 +72,7 @@ func TestLimiterOnFailure(t *testing.T) {
 	}
 }
 
-// Mistakes of the caller's are errors under every policy, and do not count.
+// Mistakes of the caller are errors under every policy, and do not count as failures.
 func TestLimiterConfigurationErrors(t *testing.T) {
 	t.Parallel()
 	good := ratelimit.MustPerMinute(10)

@@ -118,8 +118,8 @@ func TestMemoryGivesBack(t *testing.T) {
 	}
 }
 
-// With hardly any traffic the looking falls behind, but it comes round to every
-// bucket all the same, however many there are that stay.
+// With hardly any traffic the search for full buckets falls behind, but it still
+// reaches every bucket, however many of them stay.
 func TestMemoryGivesBackInTime(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()

@@ -13,6 +13,6 @@ func instantAt(now, origin time.Time) instant {
 	return instant{mono: int64(now.Sub(origin)), wall: now.UnixNano()}
 }
 
-// since returns the time that has passed since u, in nanoseconds: what the clock
-// says that moved on further. It is negative only if u is later by both clocks.
+// since returns the time that has passed since u, in nanoseconds, by the clock that
+// shows the longer time. It is negative only if u is later by both clocks.
 func (t instant) since(u instant) int64 { return max(t.mono-u.mono, t.wall-u.wall) }

@@ -4,7 +4,8 @@ import "hash/maphash"
 
 // A key stands for a [Bucket]. It is a hash of 128 bits under random seeds, so
 // nobody can choose names that have the same key. The probability that any two of
-// 2^24 buckets do is below 2^-80, and then those two would only share a bucket.
+// 2^24 buckets have the same key is below 2^-80. Those two would share a bucket, and
+// nothing worse.
 type key struct{ h1, h2 uint64 }
 
 // A hasher makes keys under seeds of its own.

@@ -6,10 +6,10 @@ import "time"
 //
 // # Why no limit is exceeded
 //
-// Let w be the window of a limit, and D the time leaseTerm. A bucket under a
-// limit with the window x gives out at most x+s in any span of time s, in
-// nanoseconds of bucket time, of which a request pays its interval. Under the
-// limit itself that is w+s, the promise of package ratelimit.
+// Quota is counted in nanoseconds: a request costs its interval. Let w be the window
+// of a limit, and D the time leaseTerm. A bucket under a limit with the window x
+// gives out at most x+s in any span of time s. Under the limit itself that is w+s,
+// which is what package ratelimit promises.
 //
 // The store is asked under the window w-D. What it gives out at one moment is
 // spent at most D later. So whatever is spent in a span s was given out in a span
@@ -28,41 +28,43 @@ import "time"
 //   - A lease keeps its age. What is left of one never becomes part of the next.
 //   - D is the same in all processes. So it is a constant.
 //   - A lease pays only for limits whose window is at least as long as that of the
-//     limit under which it was taken. Take the requests under windows of at most w.
-//     They were paid with what was given out under windows of at most w. The last
-//     time that this happened, the bucket counted everything that was given out
-//     before, under whatever limit. So the sum above holds for these requests too.
+//     limit under which it was taken. Look at all requests under windows of at most
+//     w. They were paid with quota that was given out under windows of at most w.
+//     When the store gave out the last of it, the bucket counted everything that it
+//     had given out before, under whatever limit. So the sum above holds for these
+//     requests too.
 //   - The store is asked with the horizon of the full window, see [Limit.Horizon].
-//     With that of a shorter window, it would take what others owe for an error of
-//     the clock, and forgive it.
+//     With that of a shorter window, the store could take the debt of others for an
+//     error of the clock, and forgive it.
 //
-// A request that is paid in part or in full from a lease counts as of the moment at
-// which the clock was read, or at which the store gave out the lease if that is
-// later. Both lie within the call. A request for which its own call asked the
-// store counts as of the store's decision, as it would without leases. So it is
-// admitted however late the answer is; what was taken beside it is not kept then.
+// A request that is paid in part or in full from a lease counts as made at the
+// moment at which the clock was read, or at which the store gave out the lease if
+// that is later. Both lie within the call. A request whose own call asked the store
+// counts as made when the store decided, as it would without leases. So it is
+// admitted however late the answer comes. The rest of what was taken may be too old
+// by then, and is dropped.
 type lease struct {
-	left   int64   // nanoseconds of bucket time, 0 if there is no lease
+	left   int64   // quota in nanoseconds, 0 if there is no lease
 	window int64   // of the limit under which it was taken, less the reserve
 	from   instant // before the store was asked
 }
 
 const (
-	// leaseTerm is how long after the store's decision quota may be spent, and
-	// the time by which windows are shorter for it.
+	// leaseTerm is how long after the store's decision quota may be spent. Windows
+	// are shorter by that time in return.
 	leaseTerm = int64(time.Second)
 
 	// leaseLife is the age at which a lease is dropped.
 	leaseLife = leaseTerm * 10 / 12
 
-	// minLeased is the shortest window of a limit that is leased. A second of a
-	// shorter one is too much to go without.
+	// minLeased is the shortest window that is leased from. A shorter one would
+	// lose too large a part of itself.
 	minLeased = 16 * int64(time.Second)
 )
 
-// leaseWindow returns the window under which the store is asked for a request of n
-// under l. It returns 0 if such requests are not leased: if the window is too
-// short, the cost too high, or one of the arguments invalid.
+// leaseWindow returns the window under which the store is asked for a request that
+// costs n under l. It returns 0 if such requests are not leased: if the window is
+// too short, the cost too high, or one of the arguments invalid.
 //
 // The windows of limits a minute differ by less than a second, because of rounding.
 // They count as one minute, so that all of them can spend the same leases.

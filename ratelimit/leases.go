@@ -11,25 +11,27 @@ import (
 // LeasesOptions are the optional settings of [Leases]. A nil *LeasesOptions is the
 // same as the zero LeasesOptions.
 type LeasesOptions struct {
-	// Direct are the spaces (see [Bucket]) whose buckets are never leased from,
-	// and whose requests are all taken from the store one by one. If nil, the
-	// space "manage" alone, in which requests that manage credentials are limited.
+	// Direct are the spaces (see [Bucket]) without leases: each of their requests
+	// is a trip to the store. If nil, the space "manage" alone, in which requests
+	// that manage credentials are limited.
 	Direct []string
 }
 
 // Leases is a [Store] over another one, for hosts of several processes. It takes
-// quota from that store in advance and spends it here, and it remembers refusals. So
-// few requests are trips to the store, whether they are admitted or refused.
+// quota from that store in advance and spends it in this process, and it remembers
+// refusals. So few requests are trips to the store, whether they are admitted or
+// refused.
 //
-// No limit is exceeded by that, not by a single request, while the store answers and
-// all processes use Leases: in any span of time, all processes together admit at
-// most the burst plus the rate times the span. These are the rules:
+// While the store answers and all processes use Leases, no limit is exceeded, not
+// even by one request. In any span of time, all processes together admit at most the
+// burst plus the rate times the span. These are the rules:
 //
 //   - Quota is spent within a second after it was taken. What is left then is lost.
-//     In return, the store is asked under a window that is a second shorter. So a
-//     full bucket admits less than the burst at once, 590 of 600 a minute, and the
-//     last request of two a minute up to a second later.
-//   - What a process takes is about what it spent in the last second, and at most a
+//     The store is asked under a window that is a second shorter. So a full bucket
+//     admits less than the burst at once: 590 requests under a limit of 600 a
+//     minute. Under a limit of two a minute, the second request is admitted up to a
+//     second later.
+//   - A process takes about as much as it spent in the last second, and at most a
 //     quarter of what is left. If less than a second's worth is left, the store is
 //     asked for a bucket only three times a second. Requests in between are refused
 //     even if the store could still admit some.
@@ -39,28 +41,27 @@ type LeasesOptions struct {
 //   - Windows of 60 to 61 seconds count as a minute, so that all limits a minute can
 //     share what was taken.
 //
-// What is taken without being leased, from a bucket from which others lease, can
-// exceed a limit by a second's worth of the rate at most. That is so for requests
-// that cost too much, for short windows beside windows that are hardly longer, and
-// for processes that share the store without Leases. So all processes that share a
-// store should use Leases.
+// Some requests are trips although others lease from the same bucket: requests that
+// cost too much, requests under short windows, and those of processes that share the
+// store without Leases. Together they can exceed a limit, by what the rate admits in
+// a second at most. So all processes that share a store should use Leases.
 //
-// The monotonic and the wall clock of the machine are used, and the one counts that
-// says that more time has passed. They may be wrong by a fifth. A virtual machine
-// that is frozen with both clocks may exceed limits by what it holds when it wakes.
-// The store decides by its own clock, as ever.
+// Leases reads the monotonic and the wall clock of the machine, and goes by the one
+// that shows more time. A clock may be slow or fast by a fifth. A virtual machine
+// that was frozen with both clocks may exceed limits when it wakes, by the quota that
+// it holds. The store decides by its own clock.
 //
-// A Decision of Leases holds what is known here. Remaining is an estimate, and so
-// are NextAfter and ResetAfter: what other processes took since the last trip is
-// missing. RetryAfter is as exact as the last trip tells.
+// A Decision of Leases says what this process knows. Remaining, NextAfter and
+// ResetAfter are estimates: what other processes took since the last trip is missing.
+// RetryAfter is exact as of the last trip.
 //
-// If the store fails, what was taken from it is spent, and then Take fails with the
-// store's error. What is lost with a process, or with an answer, is lost quota for a
-// window, and nothing more. From a store that takes most of a second to answer,
-// nothing is leased.
+// If the store fails, Take spends what was taken before, and then fails with the
+// store's error. If a process ends, or the answer of the store is lost, the quota that
+// was taken is lost, for one window at most. If the store takes most of a second to
+// answer, there are no leases, since they would be too old.
 //
-// Memory is needed for the buckets for which the store was asked in the last seconds,
-// about 300 bytes each. Leases is safe for concurrent use and starts no goroutine.
+// A bucket for which the store was asked in the last seconds takes about 300 bytes of
+// memory. Leases is safe for concurrent use and starts no goroutine.
 type Leases struct {
 	hasher
 	accounts
@@ -71,7 +72,7 @@ type Leases struct {
 
 var _ Store = (*Leases)(nil)
 
-// errWindow is returned if the store gave out what it should not have.
+// errWindow is returned if the store admitted more than the window allows.
 var errWindow = errors.New("ratelimit: the store does not keep to Limit.Window, as leases need")
 
 // NewLeases returns a Leases over store. It fails if store is nil, a Leases itself,
@@ -120,7 +121,7 @@ type LeaseStats struct {
 	// Trips is the number of calls of the store, those that failed included.
 	Trips uint64
 
-	// Buckets is the number of buckets of which something is known.
+	// Buckets is the number of buckets that this process knows of.
 	Buckets int
 }
 
@@ -142,11 +143,12 @@ func (l *Leases) Stats() LeaseStats {
 // or from the store. It passes now on to the store, and reads the clock itself for
 // everything else.
 //
-// The context bounds the trip to the store. Requests that need one while another is
-// under way for the same bucket wait for it, and are asked for together. If the
-// context of the request that asks ends, one of the others asks. If the context of
-// a request that waits ends, Take fails with its error, and what was taken for it is
-// there for others. Any other error of the store is returned to all that wait.
+// The context bounds the trip to the store. While a trip for a bucket is under way,
+// other requests that need one wait for it, and the next trip is for all of them. If
+// the context of the request that makes the trip ends, another one makes a new trip.
+// If the context of a request that waits ends, Take fails with the context's error,
+// and others can spend what was taken for it. Any other error of the store is
+// returned to all that wait.
 func (l *Leases) Take(ctx context.Context, b Bucket, limit Limit, now time.Time, n int) (d Decision, err error) {
 	leased := l.leases(b.Space)
 	if leased && l.takeHere(l.key(b), limit, n, &d) {

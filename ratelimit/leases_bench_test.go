@@ -8,8 +8,8 @@ import (
 	"github.com/claviger-auth/claviger/ratelimit"
 )
 
-// endless is a store of which nobody ever gets to the end: it admits all under limits
-// with a burst above one, and else refuses.
+// endless is a store whose buckets are never empty: it admits every request under a
+// limit with a burst above one, and refuses all others.
 var endless = storeFunc(func(_ context.Context, _ ratelimit.Bucket, l ratelimit.Limit, _ time.Time, n int) (ratelimit.Decision, error) {
 	if l.Burst() > 2 {
 		return ratelimit.Decision{Allowed: true, ResetAfter: time.Duration(n) * l.Interval()}, nil

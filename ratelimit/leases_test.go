@@ -226,7 +226,7 @@ func TestLeasesDirect(t *testing.T) {
 	}
 }
 
-// Mistakes are those of the store.
+// A mistake of the caller fails with the error of the store, and leaves no account.
 func TestLeasesErrors(t *testing.T) {
 	t.Parallel()
 	leases := newLeases(t, newShared(), nil)

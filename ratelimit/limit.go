@@ -9,8 +9,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// ErrInvalidLimit is returned for a limit that is not one: the zero [Limit], or
-// a rate, count, period or burst that is out of range. It is a mistake in the
+// ErrInvalidLimit is returned for an invalid limit: the zero [Limit], or a rate,
+// count, period or burst that is out of range. It is a mistake in the
 // configuration and never means that a request is over its limit.
 var ErrInvalidLimit = errors.New("ratelimit: invalid limit")
 
@@ -101,9 +101,9 @@ func must(l Limit, err error) Limit {
 // numbers.
 //
 // One request costs 1/r seconds, rounded up to a whole nanosecond, so that the
-// rate is never exceeded. Errors in the last bits of r do not count: 250.0/60
-// requests a second cost exactly 240 ms each, although no float64 is equal to
-// that rate.
+// rate is never exceeded. Rounding errors in the last bits of r are ignored: at
+// 250.0/60 requests a second, a request costs exactly 240 ms, although no float64
+// is equal to that rate.
 //
 // NewLimit fails with an error that wraps [ErrInvalidLimit] if r is zero,
 // negative, infinite, not a number or above 1e9, if burst is below one, or if a
@@ -122,9 +122,9 @@ func NewLimit(r rate.Limit, burst int) (Limit, error) {
 	return newLimit(wholeNanoseconds(interval), burst)
 }
 
-// wholeNanoseconds rounds x up, unless x is a whole number but for errors in its
-// last bits. The rate and its reciprocal are each off by up to 2^-53 of their
-// value, and the caller may have computed the rate.
+// wholeNanoseconds rounds x up. If x differs from a whole number only by rounding
+// errors in its last bits, it returns that number. The rate and its reciprocal are
+// each off by up to 2^-53 of their value, and the caller may have computed the rate.
 func wholeNanoseconds(x float64) int64 {
 	const noise = 1.0 / (1 << 48)
 	if whole := math.Round(x); math.Abs(x-whole) <= x*noise {
@@ -144,9 +144,9 @@ func newLimit(interval int64, burst int) (Limit, error) {
 	return Limit{interval: interval, burst: int64(burst)}, nil
 }
 
-// Rate returns the rate in requests a second, after rounding. Apart from errors
-// in the last bits it is never above the rate that the limit was made with. It
-// returns 0 for the zero Limit.
+// Rate returns the rate in requests a second, after rounding. Apart from rounding
+// errors in its last bits, it is never above the rate that the limit was made with.
+// It returns 0 for the zero Limit.
 func (l Limit) Rate() rate.Limit {
 	if l.interval == 0 {
 		return 0
@@ -172,10 +172,11 @@ func (l Limit) Window() time.Duration { return time.Duration(l.window()) }
 
 func (l Limit) window() int64 { return l.burst*l.interval - l.reserve }
 
-// Horizon returns how far ahead of the clock a bucket's timestamp can be in
-// honest use. It is the burst times the interval, and at least 61 seconds. A timestamp that is
-// further ahead was written before the clock was set back. [Limit.Take] pulls
-// it in, so that nobody is locked out until the clock has caught up.
+// Horizon returns how far ahead of the clock a bucket's timestamp can be if the
+// clock was never set back. It is the burst times the interval, and at least 61
+// seconds. A timestamp that is further ahead was written before the clock was set
+// back. [Limit.Take] then moves it back too, so that nobody is locked out until the
+// clock has caught up.
 //
 // The 61 seconds are for limits that share a bucket. The window of every
 // per-minute limit is a minute plus less than a second of rounding. So a limit
@@ -229,8 +230,8 @@ func (l Limit) Take(tat, now int64, n int) (next int64, d Decision, err error) {
 	return next, d, nil
 }
 
-// take is Take without the check of l and n. It fills a zero Decision of the
-// caller's, which spares copies.
+// take is Take without the check of l and n. It fills d, which is the zero
+// Decision: a large result would be copied.
 func (l Limit) take(tat, now int64, n int, d *Decision) (next int64) {
 	now = min(now, maxTime)
 	tat = max(tat, now)

@@ -27,8 +27,8 @@ type Options struct {
 	Timeout time.Duration
 
 	// Hook, if not nil, is called whenever the store fails, before the limiter
-	// decides by itself. It gets the caller's context and the store's error. It
-	// runs while the request waits, possibly many times at once. It should
+	// decides by itself. It gets the caller's context and the store's error. The
+	// request waits for it, and it may run many times at once. So it should only
 	// count, or log now and then, and return.
 	Hook func(ctx context.Context, b Bucket, err error)
 }
@@ -45,18 +45,18 @@ type Limiter struct {
 }
 
 // NewLimiter returns a Limiter over store. It fails if store is nil, or if opts
-// has a negative timeout, an unknown FailurePolicy, or a space that is no valid
-// name ([ErrBucket]).
+// has a negative timeout or an unknown FailurePolicy. If the space is not a valid
+// name, the error wraps [ErrBucket].
 //
 // The store is called with a context of its own. That context ends after
 // [Options.Timeout]. It does not end when the caller's context does, so that a
-// client which hangs up is charged all the same. What a [*Leases] can decide without
-// its store takes no context and does not allocate.
+// client that hangs up is still charged. A [*Leases] needs no context and allocates
+// nothing for a decision that it makes without its store.
 //
 // A [*Memory], and a struct that embeds a Memory, is called with the caller's
 // context and without a time limit, since a Memory does not wait. A store with a
-// Take that can wait must not embed a Memory; it can have one as a field. A
-// [*Memory] is in use from this call on.
+// Take that can wait must not embed a Memory; it can have one as a field. For a
+// [*Memory], this call is its first use.
 func NewLimiter(store Store, opts *Options) (*Limiter, error) {
 	m, isMemory := store.(*Memory)
 	leases, isLeases := store.(*Leases)
@@ -83,7 +83,7 @@ func NewLimiter(store Store, opts *Options) (*Limiter, error) {
 	return s.limiter(s.opts.Space)
 }
 
-// limiter returns a Limiter over s.
+// limiter returns a Limiter over s in a space.
 func (s *backend) limiter(space string) (*Limiter, error) {
 	if !validName(space) {
 		return nil, fmt.Errorf("%w: space %q", ErrBucket, space)
@@ -101,9 +101,8 @@ func (s *backend) limiter(space string) (*Limiter, error) {
 }
 
 // In returns a Limiter like l whose buckets are in another space. Both have the
-// same store and options, count failures together, and share the buckets that
-// [FallbackLocal] decides by. In fails with an error that wraps [ErrBucket] if
-// space is no valid name; the empty string is none.
+// same store and options, and count failures together. In fails with an error that
+// wraps [ErrBucket] if space is not a valid name, see [Bucket.Validate].
 func (l *Limiter) In(space string) (*Limiter, error) { return l.backend.limiter(space) }
 
 // SameBuckets reports whether l and other take from the same buckets: both come
@@ -136,9 +135,9 @@ func (l *Limiter) Take(ctx context.Context, name string, limit Limit, n int) (d 
 // A refusal is not an error: it is a Decision in which Allowed is false. TakeAt
 // fails with [ErrBucket] if name is empty, has a NUL or is invalid UTF-8, and
 // with [ErrInvalidLimit] or [ErrCost] as [Limit.Check] does. These are mistakes
-// of the caller's and never lead to a fallback. Under [FailClosed], and only
-// there, it fails with an error that wraps [ErrUnavailable]. With an error the
-// Decision is the zero Decision, which refuses.
+// of the caller and never lead to a fallback. Under [FailClosed], and only there,
+// it fails with an error that wraps [ErrUnavailable]. With an error the Decision is
+// the zero Decision, which refuses.
 //
 // When the store fails in any other way, [Options.OnFailure] decides, and
 // Fallback is set in the Decision. A store can fail after it took the request;
@@ -156,7 +155,7 @@ func (l *Limiter) TakeAt(ctx context.Context, name string, limit Limit, now time
 	if t == nil {
 		return l.backend.take(ctx, Bucket{Space: l.space, Name: name}, limit, now, n)
 	}
-	// A Memory cannot fail, and is spared the way through the backend.
+	// A Memory cannot fail, so it needs nothing that the backend does for failures.
 	err = t.take(t.keyIn(l.hash, name), limit, t.ticks(now), n, &d)
 	return d, err
 }

@@ -46,8 +46,8 @@ var _ Store = (*Memory)(nil)
 func (m *Memory) inProcess() {}
 
 // Take takes n requests from bucket b under limit l at the time now. It ignores
-// the context, since it does not wait. It fails as [Limit.Check] does. The strings
-// of b may be any, those that [Bucket.Validate] refuses too.
+// the context, since it does not wait. It fails as [Limit.Check] does. It takes any
+// strings in b, even those that [Bucket.Validate] refuses.
 //
 // Times need not grow from call to call. A Take drops a bucket only after it has
 // been full for a second. So times that are out of order by less than a second
@@ -86,7 +86,7 @@ func (m *Memory) Sweep(now time.Time) int {
 	return n
 }
 
-// note moves a bucket on to what another store has answered.
+// note moves a bucket on to where another store has it, by that store's answer.
 func (m *Memory) note(b Bucket, l Limit, now time.Time, a *answer) {
 	t := m.open()
 	t.note(t.key(b), l, t.ticks(now), a)

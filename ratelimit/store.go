@@ -20,7 +20,8 @@ import (
 //     fails, or lets new buckets share one, but never gives quota back.
 //  3. Two buckets are the same only if both strings of [Bucket] are equal byte by
 //     byte, whatever characters they hold and however long they are. A store with a
-//     text key uses [Bucket.Key], or another encoding under which no two buckets meet.
+//     text key uses [Bucket.Key], or another encoding that gives different buckets
+//     different keys.
 //  4. The limit is an argument of each call. It may change from one call to the next
 //     on the same bucket, and the store does not reset the bucket because of that.
 //     A store that computes in another language takes [Limit.Window] and
@@ -46,8 +47,8 @@ import (
 //
 // A [Limiter] checks the bucket, the limit and the cost before it calls the store.
 //
-// [Leases] is a Store that keeps to this contract but for items 1, 4, 6 and 7: it
-// decides by what it knows, and its decisions are estimates.
+// [Leases] is a Store that keeps to this contract except for items 1, 4, 6 and 7.
+// It decides by what it knows, and its decisions are estimates.
 type Store interface {
 	// Take takes n requests from bucket b under limit l in one atomic step, and
 	// returns the decision. A refusal is not an error.

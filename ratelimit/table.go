@@ -80,11 +80,11 @@ func (t *table) take(k key, l Limit, at int64, n int, d *Decision) error {
 	return nil
 }
 
-// note moves the bucket k on, at the tick at, to what a store has answered under l.
-// The bucket pays for what the store gave out, since it may hold more than the store
-// knows of: what was admitted while the store failed. It is ahead at least as far as
-// that of the store, where others take too. It is not moved further than a window
-// ahead, where it is empty.
+// note moves the bucket k on, at the tick at, by what a store has answered under l.
+// The bucket pays for what the store gave out. It is then at least as far ahead as
+// the store's bucket, from which others take too. It may be further ahead, since it
+// also counts what was admitted while the store failed. It is moved at most one
+// window ahead, where it is empty.
 func (t *table) note(k key, l Limit, at int64, a *answer) {
 	s := t.shard(k)
 	s.mu.Lock()

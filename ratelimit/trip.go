@@ -22,8 +22,8 @@ func (t *trip) wait(ctx context.Context) error {
 	}
 }
 
-// An answer is a Decision, and what a limiter notes for the time when the store
-// fails.
+// An answer is a Decision with what a limiter needs to know of the bucket if the
+// store fails later.
 type answer struct {
 	Decision
 	taken int64 // what the store gave out, in nanoseconds of bucket time
@@ -59,8 +59,9 @@ func (l *Leases) take(ctx context.Context, b Bucket, leased bool, limit Limit, n
 	return a, err
 }
 
-// takeThere decides a request by what is known, and goes on trips until it can be.
-// Three suffice: the last is for the request alone.
+// takeThere decides a request by what is known. While that does not suffice, it goes
+// on a trip, or waits for one that is under way. A request makes three trips at most:
+// the third is for the request alone, and decides it.
 func (l *Leases) takeThere(ctx context.Context, b Bucket, s *accountShard, k key, c *charge, now time.Time) (answer, error) {
 	for try := 0; ; {
 		at := l.clock()
@@ -97,7 +98,7 @@ func (l *Leases) takeThere(ctx context.Context, b Bucket, s *accountShard, k key
 	}
 }
 
-// errPanic is what others get who wait for a store that panics.
+// errPanic is returned to requests that wait for a trip on which the store panics.
 var errPanic = errors.New("ratelimit: the store panicked")
 
 // travel asks the store for n requests, on the trip t of the account a. It reports
@@ -119,7 +120,7 @@ func (l *Leases) travel(ctx context.Context, b Bucket, s *accountShard, k key, a
 	}
 	if t.err = err; err != nil {
 		if ctx.Err() != nil || mistake(err) {
-			t.err = nil // it is not the fault of those who wait
+			t.err = nil // those who wait have not caused it, and try for themselves
 		}
 		return answer{}, false, err
 	}

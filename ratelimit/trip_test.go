@@ -13,7 +13,8 @@ import (
 	"github.com/claviger-auth/claviger/ratelimit"
 )
 
-// A request that asked for others too, in vain, asks for itself.
+// A request whose trip asked for more than the request alone, and was refused, asks
+// for itself alone.
 func TestLeasesAsksForItself(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -109,7 +110,7 @@ func TestLeasesTogether(t *testing.T) {
 	})
 }
 
-// More requests are at hand than there is room for: those that fit are admitted.
+// More requests wait than the bucket has room for: those that fit are admitted.
 func TestLeasesTooMany(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -219,7 +220,7 @@ func TestLeasesFailures(t *testing.T) {
 	}
 }
 
-// An answer that is too late decides the request that asked, and leases nothing.
+// An answer that comes late decides the request that asked, and leaves no lease.
 func TestLeasesLateAnswer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
