@@ -19,10 +19,10 @@
 // # Metrics
 //
 //	claviger.requests             requests by claviger.outcome and claviger.kind
-//	claviger.replaced_uses        requests with a key that has a successor
+//	claviger.replaced_uses        uses of keys that have a successor, by claviger.outcome; at most one a minute for each key
 //	claviger.limit.decisions      verified requests by claviger.outcome: admitted or refused
 //	claviger.limit.failures       decisions that the limiter made without its store, by claviger.space
-//	claviger.changes              credentials made and changed, by claviger.change, claviger.kind and claviger.outcome
+//	claviger.changes              credentials made, changed or found in public, by claviger.change, claviger.kind and claviger.outcome
 //	claviger.store.call.duration  seconds that calls of stores take, by claviger.call and claviger.outcome
 //	claviger.cache.lookups        checks by claviger.outcome: hit, miss, or lapse (the cache was not in use)
 //	claviger.cache.records        records held

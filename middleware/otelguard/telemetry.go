@@ -45,13 +45,13 @@ func New(provider metric.MeterProvider, opts *Options) (*Telemetry, error) {
 	t.requests, errs[0] = t.meter.Int64Counter("claviger.requests",
 		metric.WithUnit("{request}"), metric.WithDescription("Requests that were decided on."))
 	t.replaced, errs[1] = t.meter.Int64Counter("claviger.replaced_uses",
-		metric.WithUnit("{request}"), metric.WithDescription("Requests with a key that has a successor."))
+		metric.WithUnit("{use}"), metric.WithDescription("Uses of keys that have a successor, at most one a minute for each key."))
 	t.decisions, errs[2] = t.meter.Int64Counter("claviger.limit.decisions",
 		metric.WithUnit("{request}"), metric.WithDescription("Decisions on the limits of organizations."))
 	t.failures, errs[3] = t.meter.Int64Counter("claviger.limit.failures",
 		metric.WithUnit("{failure}"), metric.WithDescription("Decisions that the store of limits could not make."))
 	t.changes, errs[4] = t.meter.Int64Counter("claviger.changes",
-		metric.WithUnit("{change}"), metric.WithDescription("Credentials that were made or changed."))
+		metric.WithUnit("{change}"), metric.WithDescription("Credentials that were made, changed or found in public."))
 	t.duration, errs[5] = t.meter.Float64Histogram("claviger.store.call.duration",
 		metric.WithUnit("s"), metric.WithDescription("The time that calls of stores take."),
 		metric.WithExplicitBucketBoundaries(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5))
@@ -65,8 +65,8 @@ func (t *Telemetry) Event(ctx context.Context, e keys.Event) {
 	switch e.Type {
 	case keys.Accepted, keys.Refused:
 		t.decided(ctx, &e, kind)
-	case keys.UsedReplaced:
-		t.replaced.Add(ctx, 1)
+	case keys.UsedReplaced, keys.UsedEnded:
+		t.replaced.Add(ctx, 1, metric.WithAttributeSet(attribute.NewSet(outcome(outcomeOf(&e)))))
 	default:
 		t.changes.Add(ctx, 1, metric.WithAttributeSet(attribute.NewSet(
 			attribute.String("claviger.change", e.Type.String()), kind, outcome(okOrError(e.Err)))))
@@ -109,10 +109,10 @@ var reasons = []string{
 }
 
 // outcomeOf returns what became of a request. A reason that a host has made up is
-// "other", so that nobody can make series without end.
+// "other", so that the number of series is bounded.
 func outcomeOf(e *keys.Event) string {
 	switch {
-	case e.Type == keys.Accepted:
+	case e.Type == keys.Accepted || e.Type == keys.UsedReplaced:
 		return "accepted"
 	case slices.Contains(reasons, e.Reason):
 		return e.Reason

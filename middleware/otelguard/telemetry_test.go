@@ -43,11 +43,16 @@ func TestRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ended := host.Issue("initech", keys.Spec{})
+	if _, err := host.Manager.Rotate(t.Context(), "initech", ended.Record.ID, keys.Rotation{Overlap: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	host.Revoke(ended)
 	unknown := guardtest.New(t, &keys.Options{Catalog: catalog}, nil).Key("acme")
 	want := map[string]int64{
-		"claviger.changes claviger.change=created claviger.kind=key claviger.outcome=ok": 6, // and the successor
-		"claviger.changes claviger.change=revoked claviger.kind=key claviger.outcome=ok": 1,
-		"claviger.changes claviger.change=rotated claviger.kind=key claviger.outcome=ok": 1,
+		"claviger.changes claviger.change=created claviger.kind=key claviger.outcome=ok": 8, // and the successors
+		"claviger.changes claviger.change=revoked claviger.kind=key claviger.outcome=ok": 2,
+		"claviger.changes claviger.change=rotated claviger.kind=key claviger.outcome=ok": 2,
 	}
 	if diff := cmp.Diff(want, r.all()); diff != "" {
 		t.Error(diff)
@@ -70,6 +75,7 @@ func TestRequests(t *testing.T) {
 		{"over the limit", few.Text.Reveal(), "key", "rate_limited", id(few), "globex", "refused", false},
 		{"with a successor", old.Text.Reveal(), "key", "accepted", id(old), "initech", "admitted", true},
 		{"the successor", successor.Text.Reveal(), "key", "accepted", id(successor), "initech", "admitted", false},
+		{"ended, with a successor", ended.Text.Reveal(), "key", "revoked", id(ended), "initech", "", true},
 	} {
 		s := &span{attributes: make(map[string]string)}
 		req := httptest.NewRequest("GET", "/", nil).WithContext(trace.ContextWithSpan(t.Context(), s))
@@ -83,7 +89,7 @@ func TestRequests(t *testing.T) {
 			want["claviger.limit.decisions claviger.outcome="+tt.limit] = 1
 		}
 		if tt.replaced {
-			want["claviger.replaced_uses"] = 1
+			want["claviger.replaced_uses claviger.outcome="+tt.outcome] = 1
 		}
 		if diff := cmp.Diff(want, r.all()); diff != "" {
 			t.Errorf("%s:\n%s", tt.name, diff)
