@@ -131,9 +131,10 @@ func (q *Query) selects(r *Record) bool {
 // [Uses]. It is optional. Uses are kept apart from records: noting one changes
 // nothing of a record, its version included.
 type UseStore interface {
-	// NoteUses notes, for each ID, that the credential was used at a time. The
-	// later of two times stays, whatever the order in which they are noted.
-	// Times are in whole milliseconds. IDs that no record has are passed over.
+	// NoteUses notes, for each ID, that the credential was used at a time between
+	// 1970 and 9999. Less than a millisecond is cut off. The later of two times
+	// stays, whatever the order in which they are noted. IDs that no record has
+	// are passed over.
 	NoteUses(ctx context.Context, uses map[string]time.Time) error
 
 	// LastUses returns when the credentials with the given IDs were last used.

@@ -17,9 +17,9 @@ func (s *Store) NoteUses(ctx context.Context, uses map[string]time.Time) error {
 	ids := make([]string, 0, len(uses))
 	times := make([]int64, 0, len(uses))
 	for _, id := range slices.Sorted(maps.Keys(uses)) {
-		t := uses[id].UTC()
-		if t.Year() < 1970 || t.Year() > 9999 {
-			return &keys.InvalidError{Field: keys.FieldTime, Reason: "is not between 1970 and 9999"}
+		t := uses[id]
+		if year := t.UTC().Year(); year < 1970 || year > 9999 {
+			return &keys.InvalidError{Field: keys.FieldTime, Reason: "of a use is not between 1970 and 9999"}
 		}
 		if keys.PossibleID(id) {
 			ids = append(ids, id)

@@ -23,8 +23,8 @@ func (s *Store) NoteUses(ctx context.Context, uses map[string]time.Time) error {
 	var names [shardCount][]string
 	var times [shardCount][]any
 	for id, at := range uses {
-		if at.Year() < 1970 || at.Year() > 9999 {
-			return &keys.InvalidError{Field: "time of use", Reason: "is not between 1970 and 9999"}
+		if year := at.UTC().Year(); year < 1970 || year > 9999 {
+			return &keys.InvalidError{Field: keys.FieldTime, Reason: "of a use is not between 1970 and 9999"}
 		}
 		if keys.PossibleID(id) {
 			i := numberOf(id)

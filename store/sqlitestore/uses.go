@@ -27,7 +27,7 @@ func (s *Store) NoteUses(ctx context.Context, uses map[string]time.Time) error {
 	}
 	list := make(map[string]int64, len(uses)) // Unix milliseconds
 	for id, t := range uses {
-		if u := t.UTC(); u.Year() < 1970 || u.Year() > 9999 {
+		if year := t.UTC().Year(); year < 1970 || year > 9999 {
 			return &keys.InvalidError{Field: keys.FieldTime, Reason: "of a use is not between 1970 and 9999"}
 		}
 		if keys.PossibleID(id) {

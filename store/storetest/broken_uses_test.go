@@ -72,6 +72,14 @@ func there(b *broken, id string) bool {
 
 // useDefects are those of NoteUses and LastUses.
 var useDefects = []*defect{
+	{"uses by the year of their zone", "uses-round-trip", batched(func(b *broken, ctx context.Context, uses map[string]time.Time) error {
+		for _, t := range uses {
+			if t.Year() < 1970 || t.Year() > 9999 {
+				return keys.ErrInvalid
+			}
+		}
+		return b.Memory.NoteUses(ctx, uses)
+	})},
 	{"uses in whole seconds", "uses-round-trip", remembered(func(_ *broken, _ []string, uses map[string]time.Time) {
 		for id, t := range uses {
 			uses[id] = t.Truncate(time.Second)

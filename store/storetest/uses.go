@@ -128,10 +128,16 @@ func usesAreKept(p *probe, s useStore) {
 	p.lastUses(s, map[string]time.Time{ids[1]: want[ids[1]]}, "of one ID twice", ids[1], ids[1])
 	p.lastUses(s, nil, "of no IDs")
 	p.noteUses(s, nil)
-	east := time.FixedZone("east", 14*3600)
-	p.noteUses(s, map[string]time.Time{ids[1]: used.AddDate(1, 0, 0).In(east)})
-	want[ids[1]] = used.AddDate(1, 0, 0)
-	p.lastUses(s, want, "after a NoteUses of nothing and one in another zone", ids...)
+	// The year is another one in these zones.
+	east, west := time.FixedZone("east", 14*3600), time.FixedZone("west", -12*3600)
+	first, late := p.full(keys.KindKey, "first"), p.full(keys.KindKey, "late")
+	p.insert(s, first, late)
+	ids = append(ids, first.ID, late.ID)
+	p.noteUses(s, map[string]time.Time{
+		ids[1]: used.AddDate(1, 0, 0).In(east), first.ID: time.Unix(0, 0).In(west), late.ID: last.In(east),
+	})
+	want[ids[1]], want[first.ID], want[late.ID] = used.AddDate(1, 0, 0), time.Unix(0, 0), last
+	p.lastUses(s, want, "after a NoteUses of nothing and one of times in other zones", ids...)
 }
 
 func usesLaterWins(p *probe, s useStore) {
