@@ -67,7 +67,8 @@
 //
 // With noeviction, a server that is full refuses writes. Keys are neither made
 // nor changed. Take fails, and the [ratelimit.FailurePolicy] of the limiter
-// decides. Credentials are checked and revoked as before, and Sweep makes room.
+// decides. Credentials are checked, listed and revoked as before, and Sweep makes
+// room.
 //
 // # Time
 //

@@ -38,6 +38,7 @@ func TestOutOfMemory(t *testing.T) {
 	s := open(t, c, redisstore.Options{})
 	sv := serve(t, s)
 	id, text := sv.issue(t)
+	_, another := sv.issue(t)
 	client, err := sv.Create(ctx, "acme", keys.Spec{Kind: keys.KindClient})
 	must(t, err)
 	token, err := sv.IssueToken(ctx, client.Record, client.Record.Scopes, time.Hour)
@@ -65,8 +66,25 @@ func TestOutOfMemory(t *testing.T) {
 	}
 	must(t, sv.verify(ctx, text))
 	must(t, sv.verify(ctx, token.Text.Reveal()))
+	for name, call := range calls(ctx, s) {
+		switch name {
+		case "Insert", "Take", "NoteUses", "Announce", "Migrate": // they add something
+			continue
+		}
+		if err := call(); redis.HasErrorPrefix(err, "OOM") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	found, err := s.List(ctx, keys.Query{Org: "acme", Kind: keys.KindKey, Limit: 10})
+	if len(found) != 2 || err != nil {
+		t.Errorf("List: %d, %v", len(found), err)
+	}
 	must(t, sv.Revoke(ctx, "acme", keys.KindKey, id))
 	wants(t, "a revoked key", sv.verify(ctx, text), keys.ErrRevoked)
+	if n, err := sv.RevokeAll(ctx, "acme"); n != 2 || err != nil {
+		t.Errorf("RevokeAll: %d, %v", n, err)
+	}
+	wants(t, "another revoked key", sv.verify(ctx, another), keys.ErrRevoked)
 	must(t, sv.Revoke(ctx, "acme", keys.KindClient, client.Record.ID))
 	wants(t, "a token of a revoked client", sv.verify(ctx, token.Text.Reveal()), keys.ErrRevoked)
 	label := "other"

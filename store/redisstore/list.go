@@ -24,7 +24,7 @@ const (
 // of the records is corrupt, the error wraps [keys.ErrCorrupt].
 //
 // The records are those of one moment only if there are up to 1,000 of them, and
-// not over a cluster. With Query.Live, it reads as many records as it returns,
+// not over a cluster, nor while the server is out of memory. With Query.Live, it reads as many records as it returns,
 // unless an earlier release wrote them: see [Store.Migrate].
 func (s *Store) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
 	if err := ctx.Err(); err != nil {
@@ -143,23 +143,30 @@ func (s *Store) records(ctx context.Context, q keys.Query, found []listed, last 
 	slices.Sort(ids)
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	pipe := s.client.Pipeline()
-	if s.together {
-		pipe = s.client.TxPipeline()
-	}
 	until := "+"
 	if last != "" {
 		until = "[" + last
 	}
 	counts := make([]*redis.IntCmd, len(found))
-	for i, l := range found {
-		counts[i] = pipe.ZLexCount(ctx, l.name, after(q), until)
-	}
 	answers := make([]*redis.MapStringStringCmd, len(ids))
-	for i, id := range ids {
-		answers[i] = pipe.HGetAll(ctx, s.names.record(id))
+	ask := func(pipe redis.Pipeliner) error {
+		for i, l := range found {
+			counts[i] = pipe.ZLexCount(ctx, l.name, after(q), until)
+		}
+		for i, id := range ids {
+			answers[i] = pipe.HGetAll(ctx, s.names.record(id))
+		}
+		_, err := pipe.Exec(ctx)
+		return err
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
+	if s.together {
+		err = ask(s.client.TxPipeline())
+	}
+	// A server that is out of memory takes no transaction, not even one that reads.
+	if !s.together || redis.HasErrorPrefix(err, "EXECABORT") {
+		err = ask(s.client.Pipeline())
+	}
+	if err != nil {
 		return nil, false, failure(err)
 	}
 	settled = true
