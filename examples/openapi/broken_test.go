@@ -62,7 +62,7 @@ func TestBrokenDocuments(t *testing.T) {
 		{"an enumeration", set(responses+"Unauthorized/content/application~1json/schema/properties/error", "enum", []string{"unauthorized"})},
 		{"a minimum", set(schemas+"Token/properties/expires_in", "minimum", 1_000_000)},
 		{"no member that an answer has", set(schemas+"Key/properties", "label", nil)},
-		{"no member that an answer has within a list", set(schemas+"ClientList/properties/clients/items/properties", "clientId", nil)},
+		{"no member that an answer has within a list", set(schemas+"OAuthClientList/properties/clients/items/properties", "clientId", nil)},
 		{"no member that a request has", set(schemas+"KeySpec/properties", "expires_in", nil)},
 		{"a member that no answer has", set(schemas+"Me", "required", []string{"nonsense"})},
 		{"a member that is always there and not required", set(schemas+"Me", "required", []string{"key_id"})},
