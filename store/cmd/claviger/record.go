@@ -29,13 +29,15 @@ func state(rec *keys.Record, now time.Time) string {
 // record has.
 type view struct {
 	keys.Record
-	lastUse time.Time
-	secret  string // the whole key, or the secret of a client, if it was just made
+	lastUse  time.Time
+	replaced time.Time // the last use of the key that this one replaces
+	replacer time.Time // and of the one that replaces it
+	secret   string    // the whole key, or the secret of a client, if it was just made
 }
 
 // MarshalJSON gives the promised JSON of the record without "digest" and
-// "previous", and with "state", "last_used_at" if a use is known, and "secret" if
-// it was just made.
+// "previous", and with "state"; "last_used_at", "replaces_last_used_at" and
+// "replaced_by_last_used_at" if a use is known; and "secret" if it was just made.
 func (v view) MarshalJSON() ([]byte, error) {
 	rec := v.Record
 	rec.Digest, rec.Previous = keys.Digest{}, keys.Digest{}
@@ -44,10 +46,12 @@ func (v view) MarshalJSON() ([]byte, error) {
 		return nil, err
 	}
 	more, err := json.Marshal(struct {
-		State   string `json:"state"`
-		LastUse string `json:"last_used_at,omitempty"`
-		Secret  string `json:"secret,omitempty"`
-	}{state(&rec, time.Now()), milliseconds(v.lastUse), v.secret})
+		State    string `json:"state"`
+		LastUse  string `json:"last_used_at,omitempty"`
+		Replaced string `json:"replaces_last_used_at,omitempty"`
+		Replacer string `json:"replaced_by_last_used_at,omitempty"`
+		Secret   string `json:"secret,omitempty"`
+	}{state(&rec, time.Now()), milliseconds(v.lastUse), milliseconds(v.replaced), milliseconds(v.replacer), v.secret})
 	if err != nil {
 		return nil, err
 	}
@@ -62,11 +66,16 @@ func milliseconds(t time.Time) string {
 	return t.UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
-// views adds to records when they were last used.
+// views adds to records when they were last used, and the other keys of their
+// rotations.
 func (s *session) views(ctx context.Context, records ...keys.Record) ([]view, error) {
-	ids := make([]string, len(records))
+	var ids []string
 	for i := range records {
-		ids[i] = records[i].ID
+		for _, id := range []string{records[i].ID, records[i].Replaces, records[i].ReplacedBy} {
+			if id != "" {
+				ids = append(ids, id)
+			}
+		}
 	}
 	uses, err := s.manager.LastUses(ctx, ids...)
 	if err != nil {
@@ -74,7 +83,8 @@ func (s *session) views(ctx context.Context, records ...keys.Record) ([]view, er
 	}
 	views := make([]view, len(records))
 	for i := range records {
-		views[i] = view{Record: records[i], lastUse: uses[records[i].ID]}
+		rec := &records[i]
+		views[i] = view{Record: *rec, lastUse: uses[rec.ID], replaced: uses[rec.Replaces], replacer: uses[rec.ReplacedBy]}
 	}
 	return views, nil
 }
@@ -91,21 +101,20 @@ func (s *session) printRecord(ctx context.Context, rec keys.Record) error {
 	t := newTable(s.stdout)
 	defer t.end()
 	views[0].describe(t)
-	for _, other := range []struct{ what, id string }{{"Replaces", rec.Replaces}, {"Replaced by", rec.ReplacedBy}} {
-		if other.id == "" {
-			continue
-		}
-		uses, err := s.manager.LastUses(ctx, other.id)
-		if err != nil {
-			return err
-		}
-		last := "last used " + instant(uses[other.id])
-		if uses[other.id].IsZero() {
-			last = "no use known"
-		}
-		t.pair(other.what, other.id+" ("+last+")")
-	}
+	t.pair("Replaces", withUse(rec.Replaces, views[0].replaced))
+	t.pair("Replaced by", withUse(rec.ReplacedBy, views[0].replacer))
 	return nil
+}
+
+// withUse returns the ID of the other key of a rotation, and when that was last used.
+func withUse(id string, last time.Time) string {
+	switch {
+	case id == "":
+		return ""
+	case last.IsZero():
+		return id + " (no use known)"
+	}
+	return id + " (last used " + instant(last) + ")"
 }
 
 // describe writes what the record itself says.

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/claviger-auth/claviger/keys"
 )
 
 // TestRotate has the overlaps of keys and of clients.
@@ -57,5 +60,42 @@ func TestRotate(t *testing.T) {
 	next, _ := h.create("rotate", key, "-expires-in", "forever")
 	if rec, err := s.manager.Find(t.Context(), next); err != nil || !rec.ExpiresAt.IsZero() {
 		t.Errorf("a successor that was to live forever ends at %v, %v", rec.ExpiresAt, err)
+	}
+}
+
+// TestRotationIsWatched looks at both keys of a rotation, of which each shows when the
+// other was last used, once that is known.
+func TestRotationIsWatched(t *testing.T) {
+	t.Parallel()
+	h := sqliteHost(t)
+	h.must(exitDone, "migrate")
+	before, _ := h.create("keys", "create", "-org", "acme")
+	after, _ := h.create("rotate", before)
+	type shown struct {
+		LastUse  string `json:"last_used_at"`
+		Replaced string `json:"replaces_last_used_at"`
+		Replacer string `json:"replaced_by_last_used_at"`
+	}
+	show := func(id string) (shown, string) {
+		return read[shown](t, h.must(exitDone, "show", id, "-json").out), h.must(exitDone, "keys", "show", id).out
+	}
+	if got, text := show(before); got != (shown{}) || !strings.Contains(text, after+" (no use known)") {
+		t.Errorf("before any use: %+v\n%s", got, text)
+	}
+	store := h.session().store.(keys.UseStore)
+	old, late := time.Date(2026, 1, 2, 9, 0, 0, 0, time.UTC), time.Date(2026, 1, 3, 9, 0, 0, 0, time.UTC)
+	if err := store.NoteUses(t.Context(), map[string]time.Time{before: late, after: old}); err != nil {
+		t.Fatal(err)
+	}
+	const oldText, lateText = "2026-01-02T09:00:00.000Z", "2026-01-03T09:00:00.000Z"
+	if got, text := show(before); got != (shown{LastUse: lateText, Replacer: oldText}) || !strings.Contains(text, after+" (last used 2026-01-02T09:00:00Z)") {
+		t.Errorf("the old key: %+v\n%s", got, text)
+	}
+	if got, text := show(after); got != (shown{LastUse: oldText, Replaced: lateText}) || !strings.Contains(text, before+" (last used 2026-01-03T09:00:00Z)") {
+		t.Errorf("its successor: %+v\n%s", got, text)
+	}
+	list := h.must(exitDone, "keys", "list", "-org", "acme", "-json").out
+	if !strings.Contains(list, `"replaced_by_last_used_at":"`+oldText) || !strings.Contains(list, `"replaces_last_used_at":"`+lateText) {
+		t.Errorf("the list: %s", list)
 	}
 }
