@@ -73,6 +73,12 @@
 //	Heal()                        all is well again
 //	Calls(Get)                    how often the store was asked
 //
+// A host with a [keys.Cache] takes a [FeedFaults], over a store with a feed, so that
+// those of the feed can go wrong too:
+//
+//	Fail(Poll, Always, err)          the cache ends within its lease, and every request asks the store
+//	Fail(LongestLease, Always, err)  a revocation is written, and its error wraps keys.ErrUnsettled
+//
 // In a bubble of package testing/synctest, a call that hangs takes no time. Package
 // middleware/guardtest makes a manager, a limiter and a guard over a Faults in one
 // line.

@@ -21,9 +21,10 @@ const Always = -1
 // lost or corrupted if it is to be. A Faults is safe for concurrent use. It is
 // made by [NewFaults].
 //
-// A Faults has the methods of the optional interfaces, but for [keys.Feed], whether
-// or not the other store has them. If that keeps no uses, lists no organizations or
-// keeps no trail, the methods for it fail with an error that wraps
+// A Faults has the methods of the optional interfaces, whether or not the other store
+// has them, but for [keys.BatchStore], so that an import inserts each row by itself, and
+// [keys.Feed], for which there is [FeedFaults]. If the store keeps no uses, lists no
+// organizations or keeps no trail, the methods for it fail with an error that wraps
 // [errors.ErrUnsupported]. If it does not count, Count is made of calls of List, with
 // the faults and in the counts of [List] too: it does what a caller does who looks
 // for the method and does not find it.

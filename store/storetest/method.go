@@ -7,7 +7,8 @@ import "fmt"
 type Method uint8
 
 // The methods of [keys.Store], the one of [ratelimit.Store], and those of
-// [keys.UseStore], [keys.CountStore], [keys.OrgStore] and [keys.TrailStore].
+// [keys.UseStore], [keys.CountStore], [keys.OrgStore], [keys.TrailStore] and, for
+// [FeedFaults] alone, [keys.Feed].
 const (
 	Insert Method = iota
 	Get
@@ -23,6 +24,11 @@ const (
 	Chains
 	Entries
 	CutEntries
+	Announce
+	Withdraw
+	MarkIdle
+	Poll
+	LongestLease
 
 	methods // how many there are
 )
@@ -32,6 +38,7 @@ func (m Method) String() string {
 	names := [methods]string{
 		"Insert", "Get", "Update", "List", "Sweep", "Take", "NoteUses", "LastUses", "Count", "Orgs",
 		"AddEntry", "Chains", "Entries", "CutEntries",
+		"Announce", "Withdraw", "MarkIdle", "Poll", "LongestLease",
 	}
 	if m >= methods {
 		return fmt.Sprintf("Method(%d)", uint8(m))
