@@ -3,11 +3,14 @@ package servers
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"testing/fstest"
 )
 
 // postgresHow says how to get PostgreSQL.
@@ -17,10 +20,6 @@ const postgresHow = "apt-get install postgresql, brew install postgresql, or the
 // PostgreSQL is by default. Further settings, such as "max_connections=20", go
 // before those that are needed to be private.
 func Postgres(settings ...string) (*Server, error) {
-	initdb, err := find("initdb", postgresHow, "/usr/lib/postgresql/*/bin/initdb")
-	if err != nil {
-		return nil, err
-	}
 	postgres, err := find("postgres", postgresHow, "/usr/lib/postgresql/*/bin/postgres")
 	if err != nil {
 		return nil, err
@@ -30,11 +29,8 @@ func Postgres(settings ...string) (*Server, error) {
 		return nil, err
 	}
 	data := filepath.Join(s.Dir, "data")
-	init := exec.Command(initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-	init.Dir = s.Dir
-	init.SysProcAttr = attributes(s.as)
-	if out, err := init.CombinedOutput(); err != nil {
-		return nil, errors.Join(fmt.Errorf("servers: initdb: %w: %s", err, out), os.RemoveAll(s.Dir))
+	if err := fill(s, data); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(s.Dir))
 	}
 	s.program = postgres
 	s.settings = settings
@@ -103,3 +99,61 @@ func (s *Server) Promote() error {
 	}
 	return nil
 }
+
+// fill writes the data of a new server into a folder.
+func fill(s *Server, data string) error {
+	files, err := initialized()
+	if err != nil {
+		return err
+	}
+	if err := os.CopyFS(data, files); err != nil {
+		return err
+	}
+	return filepath.WalkDir(data, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			err = os.Chmod(path, 0o700) // PostgreSQL refuses folders that others may read
+		}
+		if err == nil && s.as != nil {
+			err = os.Lchown(path, int(s.as.uid), int(s.as.gid))
+		}
+		return err
+	})
+}
+
+// initialized returns the data of a new server. Initdb takes about a second of a
+// processor, so it runs once, and what it made is kept in memory: some 40 MB.
+var initialized = sync.OnceValues(func() (fstest.MapFS, error) {
+	initdb, err := find("initdb", postgresHow, "/usr/lib/postgresql/*/bin/initdb")
+	if err != nil {
+		return nil, err
+	}
+	s, err := newServer("claviger-initdb")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(s.Dir)
+	data := filepath.Join(s.Dir, "data")
+	cmd := exec.Command(initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	cmd.Dir = s.Dir
+	cmd.SysProcAttr = attributes(s.as)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("servers: initdb: %w: %s", err, out)
+	}
+	files := make(fstest.MapFS)
+	return files, filepath.WalkDir(data, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(data, path)
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			files[name] = &fstest.MapFile{Mode: fs.ModeDir | 0o700}
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		files[name] = &fstest.MapFile{Data: text, Mode: 0o600}
+		return err
+	})
+})
