@@ -1,6 +1,41 @@
 package storetest
 
-import "github.com/claviger-auth/claviger/keys"
+import (
+	"slices"
+	"testing"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/ratelimit"
+)
+
+// CheckRecordsUpTo is [CheckRecords] by one clause and those that it builds on,
+// or by all if the name is empty.
+func CheckRecordsUpTo(t testing.TB, name string, open func(testing.TB) keys.Store, opts *Options[keys.Store]) []*Violation {
+	return check(t, upTo(recordClauses, name), open, opts)
+}
+
+// CheckLimitsUpTo is [CheckLimits], as CheckRecordsUpTo is CheckRecords.
+func CheckLimitsUpTo(t testing.TB, name string, open func(testing.TB) ratelimit.Store, opts *Options[ratelimit.Store]) []*Violation {
+	return check(t, upTo(allLimitClauses, name), open, opts)
+}
+
+func upTo[S any](clauses []clause[S], name string) []clause[S] {
+	if name == "" {
+		return clauses
+	}
+	wanted := map[string]bool{name: true}
+	var kept []clause[S]
+	for _, c := range slices.Backward(clauses) { // what a clause builds on comes before it
+		if wanted[c.Name] {
+			kept = append(kept, c)
+			for _, need := range c.Needs {
+				wanted[need] = true
+			}
+		}
+	}
+	slices.Reverse(kept)
+	return kept
+}
 
 // Operation, and what makes operations, for the tests of histories.
 type Operation = operation

@@ -98,7 +98,7 @@ func TestEveryField(t *testing.T) {
 					want = tt.revocation
 				}
 				synctest.Test(t, func(t *testing.T) {
-					violations := checkRecords(t, tt.store)
+					violations := checkRecords(t, judgedBy(field.Index[0], want), tt.store)
 					if diff := cmp.Diff([]string{want}, names(violations)); diff != "" {
 						t.Errorf("clauses reported (-want +got):\n%s", diff)
 					}
