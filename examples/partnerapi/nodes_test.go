@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -345,9 +346,13 @@ func TestNodes(t *testing.T) {
 			dsn, server := tt.open(t)
 			f := startFleet(t, dsn)
 			f.server = server
+			each := 1 // of the ways, while something goes wrong
+			if os.Getenv("CLAVIGER_LONG") != "" {
+				each = 3
+			}
 			count := *endings
 			if count == 0 {
-				count = 3 * len(ways)
+				count = (each + 1) * len(ways)
 			}
 			if testing.Short() {
 				count = len(ways)
@@ -362,7 +367,7 @@ func TestNodes(t *testing.T) {
 			f.mu.Unlock()
 			for _, fault := range f.faults() {
 				if !testing.Short() {
-					f.endDuring(fault, max(3*len(ways), count/6))
+					f.endDuring(fault, max(each*len(ways), count/6))
 				}
 			}
 			t.Logf("ended %v", f.ended)

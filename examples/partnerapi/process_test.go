@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -25,6 +26,9 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	// Most of the time these tests wait for processes, so more of them run at once
+	// than there are processors, unless the command line has another number.
+	_ = flag.Set("test.parallel", "6")
 	os.Exit(m.Run())
 }
 

@@ -104,7 +104,7 @@ func TestChanges(t *testing.T) {
 func TestFeedMissesNothing(t *testing.T) {
 	t.Parallel()
 	name := schema(t)
-	writers, rounds := rounds(16, 8), rounds(100, 25)
+	writers, rounds := rounds(16, 12, 8), rounds(100, 40, 20)
 	pool := connect(t, fmt.Sprintf("pool_max_conns=%d", writers+5))
 	s := openOn(t, pool, name, nil)
 	execute(t, pool, `INSERT INTO `+name+`.records (`+required+`)

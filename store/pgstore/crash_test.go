@@ -19,9 +19,8 @@ import (
 )
 
 const (
-	hostKills, hostKillsShort = 200, 8 // rounds of TestHostKilled
-	hostLanes                 = 4      // of which so many run at once
-	serverKills               = 4      // rounds of TestServerKilled
+	hostLanes   = 4 // of TestHostKilled, at once
+	serverKills = 4 // rounds of TestServerKilled
 )
 
 // TestHostKilled kills a process of the host's at random instants while it
@@ -31,10 +30,11 @@ func TestHostKilled(t *testing.T) {
 	t.Parallel()
 	name := schema(t)
 	s := openIn(t, name, nil)
+	kills := rounds(200, 40, 8)
 	for lane := range hostLanes {
 		t.Run(fmt.Sprintf("lane=%d", lane), func(t *testing.T) {
 			t.Parallel()
-			for range rounds(hostKills, hostKillsShort) / hostLanes {
+			for range kills / hostLanes {
 				p := play(t, "write", dsn(t), name)
 				lines := []string{p.read()}
 				<-time.After(time.Duration(rand.Int64N(int64(15 * time.Millisecond)))) // the instant

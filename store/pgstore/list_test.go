@@ -18,7 +18,7 @@ import (
 // revoked but the last, and with as many rows of other organizations, 100 each.
 func crowd(t *testing.T, pool *pgxpool.Pool, schema string) (rows int) {
 	t.Helper()
-	rows = rounds(100_000, 10_000)
+	rows = rounds(100_000, 20_000, 10_000)
 	execute(t, pool, `INSERT INTO `+schema+`.records (`+required+`, revoked_at)
 		SELECT 'key ' || to_char(n, 'FM000000'), 'key', 'crowd', NULL, '', '', 0, 0, $2::text, 0, 1, CASE WHEN n < $1::int THEN 5 END
 		FROM generate_series(1, $1::int) AS n

@@ -21,10 +21,14 @@ import (
 // stop their server start a private one in any case.
 const dsnVar = "CLAVIGER_TEST_POSTGRES"
 
-// rounds returns n, or the other number with go test -short.
-func rounds(n, short int) int {
-	if testing.Short() {
+// rounds returns how often to do something: n, or short with go test -short, or
+// long with CLAVIGER_LONG in the environment.
+func rounds(long, n, short int) int {
+	switch {
+	case testing.Short():
 		return short
+	case os.Getenv("CLAVIGER_LONG") != "":
+		return long
 	}
 	return n
 }

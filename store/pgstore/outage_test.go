@@ -13,10 +13,8 @@ import (
 	"github.com/claviger-auth/claviger/store/pgstore"
 )
 
-const (
-	outages                         = 4      // rounds of TestServerRestarted
-	terminations, terminationsShort = 40, 10 // of backends, in TestBackendsTerminated
-)
+// outages are the rounds of TestServerRestarted.
+const outages = 4
 
 // A load is a number of goroutines that check credentials, each of which has
 // one right answer, until they are told to stop.
@@ -147,7 +145,7 @@ func TestBackendsTerminated(t *testing.T) {
 		})
 	}
 	ended := 0
-	terminations := rounds(terminations, terminationsShort)
+	terminations := rounds(40, 20, 10)
 	for range terminations {
 		ended += value[int](t, shared.pool, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 			WHERE application_name = $1 AND pid % 2 = $2`, name, rand.IntN(2))

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -225,6 +226,9 @@ func TestPooler(t *testing.T) {
 // a pool on the same server, for what the test has to do by itself.
 func judge(t *testing.T, host *pgxpool.Pool, s *pgstore.Store, opts *storetest.Options[store.Store]) {
 	t.Helper()
+	if opts.Race == 0 {
+		opts.Race = time.Duration(rounds(150, 40, 20)) * time.Millisecond
+	}
 	opts.Second = func(t testing.TB, _ store.Store) store.Store {
 		return s.With(connectTo(t, host.Config().ConnString()))
 	}

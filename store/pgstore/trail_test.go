@@ -113,7 +113,7 @@ func TestTrailTampered(t *testing.T) {
 	}
 	tried := 0
 	for _, e := range edits() {
-		for range rounds(15, 1) {
+		for range rounds(15, 3, 1) {
 			seq := 1 + rand.Int64N(n-1)
 			if seq == 1 && strings.HasPrefix(e.name, "previous") {
 				seq++ // what is no hash is read as zero, which is right there
@@ -205,7 +205,7 @@ func TestTrailNoDeadlock(t *testing.T) {
 	var wg sync.WaitGroup
 	for w := range 8 {
 		wg.Go(func() {
-			for range rounds(20, 4) {
+			for range rounds(20, 10, 4) {
 				if w%2 == 0 {
 					if err := change(m, ids[rand.IntN(len(ids))]); err != nil {
 						t.Error(err)

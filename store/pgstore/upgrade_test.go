@@ -101,7 +101,7 @@ func (o release) live(ctx context.Context, id string) error {
 func TestMigrateInUse(t *testing.T) {
 	t.Parallel()
 	name := firstVersion(t)
-	rows := rounds(100_000, 2000)
+	rows := rounds(100_000, 10_000, 2000)
 	execute(t, shared.pool, `INSERT INTO `+name+`.records (`+required+`)
 		SELECT 'row ' || n, 'key', 'rows', NULL, '', '', 60, 0, $2::text, 0, 1 FROM generate_series(1, $1::int) AS n`,
 		rows, record(keys.KindKey, "key").Digest.Text())

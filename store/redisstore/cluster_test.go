@@ -168,13 +168,13 @@ func TestClusterConformance(t *testing.T) {
 			prefix: name,
 		}
 	}
-	violations := storetest.CheckRecords(t, func(t testing.TB) keys.Store { return open(t) }, &storetest.Options[keys.Store]{Second: another[keys.Store]})
+	violations := storetest.CheckRecords(t, func(t testing.TB) keys.Store { return open(t) }, &storetest.Options[keys.Store]{Second: another[keys.Store], Race: race()})
 	for _, v := range violations {
 		if v.Clause != "concurrent-lists-are-one-moment" {
 			t.Error(v)
 		}
 	}
-	storetest.TestLimits(t, func(t testing.TB) ratelimit.Store { return open(t) }, &storetest.Options[ratelimit.Store]{Second: another[ratelimit.Store]})
+	storetest.TestLimits(t, func(t testing.TB) ratelimit.Store { return open(t) }, &storetest.Options[ratelimit.Store]{Second: another[ratelimit.Store], Race: race()})
 }
 
 // TestClusterSpread checks that each node has its share of the records, and of

@@ -86,7 +86,7 @@ func checkListsFollow(t *testing.T, s *redisstore.Store, look func(all map[strin
 		ids[i] = fmt.Sprint("token ", i)
 	}
 	pick := func() time.Time { return times[random.IntN(len(times))] }
-	for step := range scale(6000) + 60 {
+	for step := range rounds(6000, 600, 180) {
 		id := ids[random.IntN(len(ids))]
 		r, there := all[id]
 		switch {

@@ -23,6 +23,21 @@ import (
 // prefix of its own.
 var shared = sync.OnceValues(func() (*servers.Server, error) { return servers.Redis() })
 
+// rounds returns how often to do something: n, or short with go test -short, or
+// long with CLAVIGER_LONG in the environment.
+func rounds(long, n, short int) int {
+	switch {
+	case testing.Short():
+		return short
+	case os.Getenv("CLAVIGER_LONG") != "":
+		return long
+	}
+	return n
+}
+
+// race is how long the kit's races are.
+func race() time.Duration { return time.Duration(rounds(150, 40, 20)) * time.Millisecond }
+
 // silence keeps the client from logging each connection that a test breaks.
 type silence struct{}
 
@@ -30,6 +45,9 @@ func (silence) Printf(context.Context, string, ...any) {}
 
 func TestMain(m *testing.M) {
 	redis.SetLogger(silence{})
+	// Most of the time these tests wait for servers, so more of them run at once than
+	// there are processors, unless the command line has another number.
+	_ = flag.Set("test.parallel", "4")
 	flag.Parse()
 	if _, err := shared(); errors.Is(err, servers.ErrNotInstalled) && os.Getenv("CI") == "" {
 		// Examples cannot skip themselves, as tests do.

@@ -13,14 +13,6 @@ import (
 	"github.com/claviger-auth/claviger/store/redisstore"
 )
 
-// scale returns n, or less with -short.
-func scale(n int) int {
-	if testing.Short() {
-		return n / 50
-	}
-	return n
-}
-
 // TestEarlierData reads, lists, updates and sweeps 100,000 records that the release
 // before format 1 wrote, nine tenths of them revoked keys, before and after
 // Migrate.
@@ -31,7 +23,7 @@ func TestEarlierData(t *testing.T) {
 	s := open(t, c, redisstore.Options{Timeout: time.Minute})
 	must(t, errors.Join(earlierInsert.Load(ctx, c).Err(), earlierUpdate.Load(ctx, c).Err()))
 
-	total := scale(100_000)
+	total := rounds(100_000, 10_000, 2000)
 	all := make(map[string]keys.Record)
 	var live, sweepable int
 	now := created.Add(time.Hour)

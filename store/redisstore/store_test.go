@@ -44,5 +44,5 @@ func TestConformance(t *testing.T) {
 			second: func(t testing.TB) redis.UniversalClient { return connect(t, server(t).Socket) },
 			prefix: name, server: p,
 		}
-	}, &storetest.Options[store.Store]{Second: another[store.Store], Break: stop})
+	}, &storetest.Options[store.Store]{Second: another[store.Store], Break: stop, Race: race()})
 }

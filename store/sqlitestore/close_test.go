@@ -73,7 +73,7 @@ func TestCloseLeavesTheHostsDatabaseOpen(t *testing.T) {
 // none is told that a record is not there.
 func TestCloseDuringCalls(t *testing.T) {
 	t.Parallel()
-	for range rounds(10, 2) {
+	for range rounds(10, 4, 2) {
 		s := open(t, file(t))
 		r := record(t, keys.KindKey, "key_1")
 		insert(t, s, r)

@@ -14,7 +14,7 @@ import (
 // not about. The plans of TestPlans are why there are few.
 func TestReadsFewPages(t *testing.T) {
 	t.Parallel()
-	count := rounds(100_000, 5_000)
+	count := rounds(100_000, 20_000, 5_000)
 	db := database(t, hostDSN(file(t)))
 	db.SetMaxOpenConns(1)
 	if err := sqlitestore.Migrate(t.Context(), db); err != nil {

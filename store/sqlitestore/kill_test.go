@@ -37,11 +37,10 @@ func addOne(s *sqlitestore.Store) error {
 	}
 }
 
-// How often a process is killed, and how long it lives at most. The kills of one
-// lane follow each other on one file; each eighth is on a new file, and may hit
-// the making of its tables.
+// How many processes are killed at once, and how long each lives at most. The kills
+// of one lane follow each other on one file; each eighth is on a new file, and may
+// hit the making of its tables.
 const (
-	killRounds = 200
 	killLanes  = 4
 	killWithin = 40 * time.Millisecond
 )
@@ -170,7 +169,7 @@ func TestKill(t *testing.T) {
 			t.Parallel()
 			var path string
 			var past []*history
-			for round := range rounds(killRounds/killLanes, 8) {
+			for round := range rounds(200, 48, 16) / killLanes {
 				fresh := round%8 == 0
 				if fresh {
 					path, past = file(t), nil

@@ -55,9 +55,9 @@ func workAndStop(path string, in *bufio.Scanner, out io.Writer) error {
 // whole.
 func TestPowerCut(t *testing.T) {
 	t.Parallel()
-	trace := traceOf(t, rounds(400, 40))
+	trace := traceOf(t, rounds(400, 100, 40))
 	survived, lost := 0, 0
-	for round := range rounds(200, 12) {
+	for round := range rounds(200, 40, 12) {
 		until := rand.IntN(len(trace))
 		if round%4 == 0 { // the making of the tables, and the first records
 			until = rand.IntN(min(len(trace), 250))

@@ -120,7 +120,7 @@ func openWhenTold(path string, in *bufio.Scanner, out io.Writer) error {
 func TestOpenAtOnce(t *testing.T) {
 	t.Parallel()
 	const processes = 8
-	for range rounds(5, 1) {
+	for range rounds(5, 2, 1) {
 		path := file(t)
 		var all []*process
 		for range processes {
@@ -208,7 +208,7 @@ func TestRevocationIsSeenByOthers(t *testing.T) {
 			return other.ask(t, string(line))
 		},
 	}
-	for i := range rounds(100, 20) {
+	for i := range rounds(100, 40, 20) {
 		kind := keys.KindKey
 		if i%4 < 2 {
 			kind = keys.KindClient

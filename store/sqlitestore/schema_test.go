@@ -57,7 +57,7 @@ func TestMigrateAgainDoesNothing(t *testing.T) {
 // has no table yet.
 func TestMigrateAtOnce(t *testing.T) {
 	t.Parallel()
-	for range rounds(5, 1) {
+	for range rounds(5, 2, 1) {
 		path := file(t)
 		execute(t, database(t, hostDSN(path)), "PRAGMA user_version = 1")
 		var wg sync.WaitGroup

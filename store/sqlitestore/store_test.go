@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -94,12 +95,16 @@ func record(t testing.TB, kind keys.Kind, id string) keys.Record {
 	return r
 }
 
-// rounds returns how often to do something, which is less with -short.
-func rounds(full, short int) int {
-	if testing.Short() {
+// rounds returns how often to do something: n, or short with go test -short, or
+// long with CLAVIGER_LONG in the environment.
+func rounds(long, n, short int) int {
+	switch {
+	case testing.Short():
 		return short
+	case os.Getenv("CLAVIGER_LONG") != "":
+		return long
 	}
-	return full
+	return n
 }
 
 func insert(t testing.TB, s keys.Store, records ...keys.Record) {
@@ -128,6 +133,7 @@ func (o *opened) options() *storetest.Options[store.Store] {
 		return p.(string)
 	}
 	return &storetest.Options[store.Store]{
+		Race:   time.Duration(rounds(150, 40, 20)) * time.Millisecond,
 		Second: func(t testing.TB, s store.Store) store.Store { return open(t, path(s)) },
 		Break: func(t testing.TB, s store.Store) (mend func()) {
 			db := database(t, hostDSN(path(s)))
@@ -287,7 +293,7 @@ func TestSweepBound(t *testing.T) {
 func TestUpdateDuringInsert(t *testing.T) {
 	t.Parallel()
 	s := open(t, file(t))
-	for i := range rounds(200, 20) {
+	for i := range rounds(200, 60, 20) {
 		r := record(t, keys.KindKey, fmt.Sprintf("key_%d", i))
 		done := make(chan error)
 		go func() { done <- s.Insert(t.Context(), r) }()

@@ -173,7 +173,7 @@ func TestTrailTampered(t *testing.T) {
 		execute(t, db, text)
 	}
 	tried := 0
-	for range rounds(25, 2) {
+	for range rounds(25, 5, 2) {
 		for _, e := range edits {
 			statement, args, seq := e.make(n)
 			execute(t, db, statement, args...)

@@ -130,7 +130,7 @@ func TestUpgradeIsAllOrNothing(t *testing.T) {
 // records without the restrictions that they do not know.
 func TestUpgradeInUse(t *testing.T) {
 	t.Parallel()
-	count := rounds(100_000, 2_000)
+	count := rounds(100_000, 10_000, 2_000)
 	records := make([]keys.Record, count)
 	for i := range records {
 		records[i] = record(t, []keys.Kind{keys.KindKey, keys.KindToken}[i%2], fmt.Sprintf("old_%d", i))

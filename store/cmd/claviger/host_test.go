@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"maps"
 	"net/url"
@@ -45,6 +46,9 @@ func TestMain(m *testing.M) {
 		main()
 	}
 	redis.SetLogger(silence{})
+	// Most of the time these tests wait for servers and caches, so more of them run at
+	// once than there are processors, unless the command line has another number.
+	_ = flag.Set("test.parallel", "4")
 	code := m.Run()
 	for i, server := range []func() (*servers.Server, error){postgresServer, redisServers} {
 		if !started[i].Load() {

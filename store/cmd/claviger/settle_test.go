@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -26,9 +27,9 @@ func TestSettles(t *testing.T) {
 			}
 			return
 		}
-		lease := keys.DefaultLease
-		if testing.Short() {
-			lease = 5 * keys.MinLease
+		lease := 5 * keys.MinLease
+		if os.Getenv("CLAVIGER_LONG") != "" {
+			lease = keys.DefaultLease
 		}
 		cache, err := keys.NewCache(s.store, &keys.CacheOptions{Lease: lease})
 		if err != nil {
