@@ -189,7 +189,7 @@ func TestRefusalsWriteNothing(t *testing.T) {
 	if _, err := tx.Exec(t.Context(), `SELECT FROM `+name+`.buckets FOR UPDATE`); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if d, err := s.Take(ctx, b, l, now, 1); d.Allowed || err != nil {
 		t.Errorf("Take while somebody holds the bucket: %+v, %v, want a refusal", d, err)

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -348,7 +347,7 @@ func TestTrimmingWaitsForNobody(t *testing.T) {
 	}
 	defer tx.Rollback(t.Context())
 	for _, s := range []*pgstore.Store{s.With(tx), s} {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		if _, err := s.Sweep(ctx, now, 1); err != nil {
 			t.Error(err)

@@ -51,7 +51,7 @@ func TestCheckWithOneConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close(t.Context())
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for name, db := range map[string]pgstore.DB{"pool": pool, "connection": conn} {
 		if err := s.With(db).Check(ctx); err != nil {

@@ -85,7 +85,7 @@ func migrateRole(ctx context.Context, s *pgstore.Store, in *bufio.Scanner) error
 
 // writeRole makes keys, and revokes every other one, until it is killed.
 func writeRole(ctx context.Context, s *pgstore.Store, _ *bufio.Scanner) error {
-	m, err := keys.NewManager(s, &keys.Options{Trail: true})
+	m, err := keys.NewManager(s, &keys.Options{Trail: true, Timeout: patience})
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func writeRole(ctx context.Context, s *pgstore.Store, _ *bufio.Scanner) error {
 
 // verifyRole answers each credential with what it is.
 func verifyRole(ctx context.Context, s *pgstore.Store, in *bufio.Scanner) error {
-	v, err := keys.NewVerifier(s, nil)
+	v, err := keys.NewVerifier(s, &keys.Options{Timeout: patience})
 	if err != nil {
 		return err
 	}

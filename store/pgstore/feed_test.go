@@ -139,7 +139,7 @@ func TestCache(t *testing.T) {
 	defer running.Wait()
 	defer stop()
 	here := manager(t, openIn(t, name, nil))
-	there, err := keys.NewVerifier(cache, nil)
+	there, err := keys.NewVerifier(cache, &keys.Options{Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -94,7 +94,7 @@ func value[T any](t testing.TB, db pgstore.DB, sql string, args ...any) (v T) {
 // manager returns a manager whose catalog has the scopes of the fixtures.
 func manager(t testing.TB, s keys.Store) *keys.Manager {
 	t.Helper()
-	m, err := keys.NewManager(s, &keys.Options{Catalog: scopes.MustCatalog(
+	m, err := keys.NewManager(s, &keys.Options{Timeout: patience, Catalog: scopes.MustCatalog(
 		scopes.Scope{Name: "a:read"}, scopes.Scope{Name: "b:write"})})
 	if err != nil {
 		t.Fatal(err)

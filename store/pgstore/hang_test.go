@@ -115,7 +115,7 @@ func settled(t *testing.T, goroutines int, pool *pgxpool.Pool) {
 		WHERE state <> 'idle' AND pid <> pg_backend_pid() AND backend_type = 'client backend'`
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(30 * time.Second); ; <-tick.C {
+	for end := time.Now().Add(patience); ; <-tick.C {
 		statements := value[int](t, pool, running)
 		left := runtime.NumGoroutine() - goroutines
 		if left <= 0 && statements == 0 {

@@ -21,6 +21,9 @@ import (
 // stop their server start a private one in any case.
 const dsnVar = "CLAVIGER_TEST_POSTGRES"
 
+// patience bounds what must happen, and may take long on a machine that is busy.
+const patience = 30 * time.Second
+
 // rounds returns how often to do something: n, or short with go test -short, or
 // long with CLAVIGER_LONG in the environment.
 func rounds(long, n, short int) int {
@@ -103,7 +106,7 @@ func start(t testing.TB, settings ...string) *servers.Server {
 // answers. What is left of the old one may take a moment to go.
 func restart(t testing.TB, server *servers.Server) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(patience)
 	err := server.Start()
 	for err != nil && time.Now().Before(deadline) {
 		err = server.Start()
@@ -118,7 +121,7 @@ func restart(t testing.TB, server *servers.Server) {
 
 // ready returns when the server answers: it listens before it does.
 func ready(server *servers.Server) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

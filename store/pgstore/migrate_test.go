@@ -199,7 +199,7 @@ func TestRoles(t *testing.T) {
 	if n, err := s.Sweep(t.Context(), now.AddDate(1, 0, 0), 9); n != 1 || err != nil {
 		t.Errorf("Sweep: %d, %v", n, err)
 	}
-	m, err := keys.NewManager(s, nil)
+	m, err := keys.NewManager(s, &keys.Options{Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}

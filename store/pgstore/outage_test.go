@@ -77,7 +77,7 @@ func (l *load) run(t *testing.T, v *keys.Verifier, text string, want error) {
 // answers waits until so many more checks got the right answer.
 func (l *load) answers(t *testing.T, n int64) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for good, refused := l.good.Load(), l.refused.Load(); l.good.Load() < good+n || l.refused.Load() < refused+n; <-tick.C {

@@ -99,7 +99,7 @@ func TestSweepPassesOver(t *testing.T) {
 	if err := s.With(tx).Update(t.Context(), busy); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if n, err := s.Sweep(ctx, now.AddDate(1, 0, 0), 10); n != 1 || err != nil {
 		t.Errorf("Sweep removed %d, %v, want 1", n, err)

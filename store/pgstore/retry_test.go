@@ -178,7 +178,7 @@ func waits(t *testing.T, text string) {
 	t.Helper()
 	const waiting = `SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
 		WHERE NOT l.granted AND position($1 IN a.query) > 0`
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for value[int](t, shared.pool, waiting, text) == 0 {

@@ -22,7 +22,7 @@ import (
 // trailed returns a manager with a trail.
 func trailed(t testing.TB, s keys.Store) *keys.Manager {
 	t.Helper()
-	m, err := keys.NewManager(s, &keys.Options{Trail: true})
+	m, err := keys.NewManager(s, &keys.Options{Trail: true, Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}

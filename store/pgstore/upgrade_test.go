@@ -8,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -188,7 +187,7 @@ func TestMigrateGivesWay(t *testing.T) {
 	go func() { done <- pgstore.Migrate(t.Context(), shared.pool, &pgstore.Options{Schema: name}) }()
 	for range 3 {
 		waits(t, "ALTER TABLE records")
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		var standby bool
 		var version int64
 		if err := old.query(ctx, oldGet, []any{&standby, &version}, "key"); err != nil {

@@ -1,6 +1,7 @@
 package redisstore_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -78,9 +79,9 @@ func private(t testing.TB, settings ...string) *servers.Server {
 	return s
 }
 
-// settings are the options of clients of a Unix socket.
+// settings are the options of clients of a Unix socket. Calls end with their context.
 func settings(socket string) *redis.Options {
-	return &redis.Options{Network: "unix", Addr: socket, ContextTimeoutEnabled: true, DialerRetries: 1}
+	return &redis.Options{Network: "unix", Addr: socket, ContextTimeoutEnabled: true, DialerRetries: 1, ReadTimeout: patience}
 }
 
 // connect returns a client of a server.
@@ -96,9 +97,10 @@ var prefixes atomic.Int64
 // prefix returns a prefix that no other test has.
 func prefix() string { return fmt.Sprintf("t%d", prefixes.Add(1)) }
 
-// open returns a store over a client.
+// open returns a store over a client, with patience unless o says otherwise.
 func open(t testing.TB, c redis.UniversalClient, o redisstore.Options) *redisstore.Store {
 	t.Helper()
+	o.Timeout = cmp.Or(o.Timeout, patience)
 	s, err := redisstore.New(c, &o)
 	if err != nil {
 		t.Fatal(err)

@@ -91,7 +91,7 @@ func TestDemoted(t *testing.T) {
 			t.Parallel()
 			ctx := t.Context()
 			p := replicated(t)
-			s := open(t, p.client, redisstore.Options{Timeout: 5 * time.Second})
+			s := open(t, p.client, redisstore.Options{Timeout: 10 * time.Second})
 			before := serve(t, s)
 			id, text := before.issue(t)
 			client, err := before.Create(ctx, "acme", keys.Spec{Kind: keys.KindClient})
@@ -101,7 +101,7 @@ func TestDemoted(t *testing.T) {
 			must(t, p.client.Do(ctx, "WAIT", 1, 0).Err())
 
 			must(t, p.other.Do(ctx, "REPLICAOF", "NO", "ONE").Err())
-			after := serve(t, open(t, p.other, redisstore.Options{Timeout: 5 * time.Second}))
+			after := serve(t, open(t, p.other, redisstore.Options{Timeout: 10 * time.Second}))
 			recovers(t, "Revoke", func() error { return after.Revoke(ctx, "acme", keys.KindKey, id) })
 			must(t, after.Revoke(ctx, "acme", keys.KindClient, client.Record.ID))
 			must(t, row.demote(ctx, p))
@@ -140,7 +140,7 @@ func TestReadsWithoutDisk(t *testing.T) {
 	ctx := t.Context()
 	srv := private(t, "--appendonly", "no", "--save", "3600 1000000")
 	c := connect(t, srv.Socket)
-	s := open(t, c, redisstore.Options{Timeout: 5 * time.Second})
+	s := open(t, c, redisstore.Options{Timeout: 10 * time.Second})
 	r := record(keys.KindKey, "key")
 	must(t, s.Insert(ctx, r))
 	must(t, s.NoteUses(ctx, map[string]time.Time{r.ID: created}))
@@ -185,7 +185,7 @@ func TestFailoverKeeps(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	p := replicated(t)
-	s := open(t, p.client, redisstore.Options{Replicas: 1, Timeout: 200 * time.Millisecond})
+	s := open(t, p.client, redisstore.Options{Replicas: 1, Timeout: time.Second})
 	sv := serve(t, s)
 	var id, text, deadID, dead string
 	recovers(t, "Create", func() error {
@@ -226,7 +226,7 @@ func TestFailoverKeeps(t *testing.T) {
 		wants(t, "Revoke without a replica", sv.Revoke(ctx, "acme", keys.KindKey, deadID), redisstore.ErrReplicas)
 	}
 	// Other processes do not take it for done either, nor let the key in.
-	other := serve(t, open(t, connect(t, p.primary.Socket), redisstore.Options{Replicas: 1, Timeout: 200 * time.Millisecond}))
+	other := serve(t, open(t, connect(t, p.primary.Socket), redisstore.Options{Replicas: 1, Timeout: time.Second}))
 	wants(t, "Revoke in another process", other.Revoke(ctx, "acme", keys.KindKey, deadID), redisstore.ErrReplicas)
 	err = other.verify(ctx, dead)
 	wants(t, "the key meanwhile", err, keys.ErrUnavailable)

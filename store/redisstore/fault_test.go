@@ -240,7 +240,7 @@ func late(err error) bool {
 func TestCutMidReply(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	p, s, sv, straight := behind(t, server(t), -1, redisstore.Options{Timeout: 5 * time.Second})
+	p, s, sv, straight := behind(t, server(t), -1, redisstore.Options{Timeout: 10 * time.Second})
 	_, text := straight.issue(t)
 	deadID, dead := straight.issue(t)
 	must(t, straight.Revoke(ctx, "acme", keys.KindKey, deadID))
@@ -284,8 +284,8 @@ func TestLostReplies(t *testing.T) {
 	srv := server(t)
 	p := through(t, "unix", srv.Socket)
 	name := prefix()
-	s := open(t, connect(t, p.addr), redisstore.Options{Prefix: name, Timeout: 5 * time.Second})
-	straight := open(t, connect(t, srv.Socket), redisstore.Options{Prefix: name, Timeout: 5 * time.Second})
+	s := open(t, connect(t, p.addr), redisstore.Options{Prefix: name, Timeout: 10 * time.Second})
+	straight := open(t, connect(t, srv.Socket), redisstore.Options{Prefix: name, Timeout: 10 * time.Second})
 	lost := func(what string, f func() error) {
 		t.Helper()
 		recovers(t, "the connection", func() error { _, err := s.LastUses(ctx, []string{"x"}); return err })

@@ -384,9 +384,9 @@ func TestCache(t *testing.T) {
 			})
 			defer running.Wait()
 			defer stop()
-			here, err := keys.NewManager(open(t, row.connect(t), opts), nil)
+			here, err := keys.NewManager(open(t, row.connect(t), opts), &keys.Options{Timeout: patience})
 			must(t, err)
-			there, err := keys.NewVerifier(cache, nil)
+			there, err := keys.NewVerifier(cache, &keys.Options{Timeout: patience})
 			must(t, err)
 			recovers(t, "the cache", func() error {
 				if cache.Stats().Age < 0 {

@@ -40,7 +40,7 @@ type uncached struct {
 
 func serve(t testing.TB, s *redisstore.Store) *service {
 	t.Helper()
-	m, err := keys.NewManager(uncached{s, s}, &keys.Options{Trail: true})
+	m, err := keys.NewManager(uncached{s, s}, &keys.Options{Trail: true, Timeout: patience})
 	must(t, err)
 	sv := &service{Manager: m, verifier: m.Verifier(), store: s}
 	sv.limiter, err = ratelimit.NewLimiter(s, &ratelimit.Options{Hook: func(context.Context, ratelimit.Bucket, error) { sv.failures.Add(1) }})
@@ -140,7 +140,7 @@ func (l *ledger) audit(t *testing.T, sv *service) {
 func TestKilledUnderLoad(t *testing.T) {
 	t.Parallel()
 	srv := private(t)
-	sv := serve(t, open(t, connect(t, srv.Socket), redisstore.Options{Timeout: 2 * time.Second}))
+	sv := serve(t, open(t, connect(t, srv.Socket), redisstore.Options{Timeout: 10 * time.Second}))
 	var l ledger
 	for round := range killRounds {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -24,7 +24,7 @@ func TestNoSecretIsStored(t *testing.T) {
 	srv := private(t)
 	c := connect(t, srv.Socket)
 	s := open(t, c, redisstore.Options{Timeout: 10 * time.Second})
-	m, err := keys.NewManager(uncached{s, s}, &keys.Options{Trail: true})
+	m, err := keys.NewManager(uncached{s, s}, &keys.Options{Trail: true, Timeout: patience})
 	must(t, err)
 	ctx := t.Context()
 

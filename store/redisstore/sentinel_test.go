@@ -110,7 +110,7 @@ func TestSentinel(t *testing.T) {
 	}
 	host := redis.NewFailoverClient(set)
 	t.Cleanup(func() { _ = host.Close() })
-	s := open(t, host, redisstore.Options{Timeout: 5 * time.Second})
+	s := open(t, host, redisstore.Options{Timeout: 10 * time.Second})
 	sv := serve(t, s)
 	id, text := sv.issue(t)
 	must(t, sv.verify(ctx, text))
@@ -121,7 +121,7 @@ func TestSentinel(t *testing.T) {
 	other := redis.NewClient(&redis.Options{Addr: second, ContextTimeoutEnabled: true})
 	t.Cleanup(func() { _ = other.Close() })
 	recovers(t, "Sentinel", func() error { return asks.Failover(ctx, "main").Err() })
-	after := serve(t, open(t, other, redisstore.Options{Timeout: 5 * time.Second}))
+	after := serve(t, open(t, other, redisstore.Options{Timeout: 10 * time.Second}))
 	recovers(t, "Revoke on the new primary", func() error { return after.Revoke(ctx, "acme", keys.KindKey, id) })
 
 	old := redis.NewClient(&redis.Options{Addr: first, ContextTimeoutEnabled: true})

@@ -22,7 +22,7 @@ import (
 // trailed returns a manager with a trail.
 func trailed(t testing.TB, s *redisstore.Store) *keys.Manager {
 	t.Helper()
-	m, err := keys.NewManager(uncached{s, s}, &keys.Options{Trail: true})
+	m, err := keys.NewManager(uncached{s, s}, &keys.Options{Trail: true, Timeout: patience})
 	must(t, err)
 	return m
 }
@@ -234,7 +234,7 @@ func TestTrailTrips(t *testing.T) {
 	change(m)
 	trips("evalsha", "evalsha", "evalsha")
 
-	plain, err := keys.NewManager(uncached{open(t, c, redisstore.Options{Prefix: p}), nil}, nil)
+	plain, err := keys.NewManager(uncached{open(t, c, redisstore.Options{Prefix: p}), nil}, &keys.Options{Timeout: patience})
 	must(t, err)
 	before, err := m.VerifyTrail(t.Context(), "acme")
 	must(t, err)

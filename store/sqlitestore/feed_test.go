@@ -70,8 +70,8 @@ func TestCache(t *testing.T) {
 	})
 	defer running.Wait()
 	defer stop()
-	here, err1 := keys.NewManager(a, nil)
-	there, err2 := keys.NewVerifier(cache, nil)
+	here, err1 := keys.NewManager(a, &keys.Options{Timeout: patience})
+	there, err2 := keys.NewVerifier(cache, &keys.Options{Timeout: patience})
 	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
 	}

@@ -77,7 +77,7 @@ func checkFile(t *testing.T, path string, all []*history) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	manager, err := keys.NewManager(s, nil)
+	manager, err := keys.NewManager(s, &keys.Options{Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}

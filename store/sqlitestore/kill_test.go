@@ -61,7 +61,7 @@ func workUntilKilled(path string, _ *bufio.Scanner, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	manager, err := keys.NewManager(s, &keys.Options{Trail: true})
+	manager, err := keys.NewManager(s, &keys.Options{Trail: true, Timeout: patience})
 	if err != nil {
 		return err
 	}

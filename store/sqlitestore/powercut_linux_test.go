@@ -35,7 +35,7 @@ func workAndStop(path string, in *bufio.Scanner, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	manager, err := keys.NewManager(s, &keys.Options{Trail: true})
+	manager, err := keys.NewManager(s, &keys.Options{Trail: true, Timeout: patience})
 	if err != nil {
 		return err
 	}

@@ -104,7 +104,7 @@ func openWhenTold(path string, in *bufio.Scanner, out io.Writer) error {
 		fmt.Fprintln(out, err)
 		return nil
 	}
-	manager, err := keys.NewManager(s, nil)
+	manager, err := keys.NewManager(s, &keys.Options{Timeout: patience})
 	if err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ func checkAndRevoke(path string, in *bufio.Scanner, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	manager, err := keys.NewManager(s, nil)
+	manager, err := keys.NewManager(s, &keys.Options{Timeout: patience})
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func checkAndRevoke(path string, in *bufio.Scanner, out io.Writer) error {
 func TestRevocationIsSeenByOthers(t *testing.T) {
 	t.Parallel()
 	path := file(t)
-	manager, err := keys.NewManager(open(t, path), nil)
+	manager, err := keys.NewManager(open(t, path), &keys.Options{Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}

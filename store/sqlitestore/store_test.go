@@ -27,6 +27,9 @@ var start = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 // never is long after start.
 var never = start.AddDate(100, 0, 0)
 
+// patience bounds what must happen, and may take long on a machine that is busy.
+const patience = time.Minute
+
 // file returns the name of a file that is not there yet.
 func file(t testing.TB) string { return filepath.Join(t.TempDir(), "records.db") }
 

@@ -17,7 +17,7 @@ import (
 // of globex.
 func filled(t testing.TB, s *sqlitestore.Store, n int) *keys.Manager {
 	t.Helper()
-	m, err := keys.NewManager(s, &keys.Options{Trail: true})
+	m, err := keys.NewManager(s, &keys.Options{Trail: true, Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -219,15 +219,18 @@ func (p *tab) path() string {
 	return eval[string](p, `location.pathname + location.search`)
 }
 
-// look looks at a page as it is now, on a phone and on a desktop, in light and in
-// dark: with axe, for content that is wider than the screen, and with a camera if
-// somebody wants to see it. A short test looks at half of these.
+// look looks at a page as it is now, on a dark phone and a light desktop: with axe, for
+// content that is wider than the screen, and with a camera if somebody wants to see
+// it. With CLAVIGER_LONG in the environment it looks at a light phone and a dark
+// desktop too, and a short test looks at the dark phone alone.
 func (p *tab) look(name string) {
 	p.t.Helper()
 	audit := axe(p.t)
+	long := os.Getenv("CLAVIGER_LONG") != ""
 	for _, width := range []int64{320, 1440} {
 		for _, scheme := range []string{"light", "dark"} {
-			if testing.Short() && (width == 320) != (scheme == "dark") {
+			usual := (width == 320) == (scheme == "dark")
+			if testing.Short() && (width != 320 || !usual) || !testing.Short() && !long && !usual {
 				continue
 			}
 			p.do(chromedp.EmulateViewport(width, 900), media(scheme))
