@@ -143,29 +143,28 @@
 // records. They rewrite nothing. They need the table for themselves for some
 // milliseconds, and wait for transactions that have used it, while everybody else
 // waits behind them. So Migrate gives up after 0.4 s, lets the others through, and
-// tries again. Hosts that paste the files do likewise, with lock_timeout.
+// tries again. Hosts that paste the files do likewise, with lock_timeout. 0005_trail.sql
+// adds tables and functions alone, and waits for nobody.
 //
 // # Rights
 //
-// A role that had rights on all tables before has none on new ones. It needs SELECT,
-// INSERT, UPDATE and DELETE on the tables records, uses and buckets, and SELECT on
-// migrations. Every process that changes records also asks which caches there are,
-// for which it needs
+// A role that does not own the tables needs these, and has none on tables that a
+// migration adds:
 //
+//	GRANT USAGE ON SCHEMA claviger TO app;
+//	GRANT SELECT ON claviger.migrations TO app;
+//	GRANT SELECT, INSERT, UPDATE, DELETE ON claviger.records, claviger.uses, claviger.buckets TO app;
 //	GRANT SELECT ON claviger.announcements TO app;
 //	GRANT SELECT, INSERT ON claviger.feed TO app;
+//	GRANT INSERT, UPDATE, DELETE ON claviger.announcements TO app; -- with a keys.Cache
+//	GRANT SELECT ON claviger.changes TO app;                       -- with a keys.Cache
+//	GRANT SELECT ON claviger.trail, claviger.chains TO app;        -- to read the trail
 //
-// and [Store.Check] looks for these. Without them, calls that revoke or change
-// something write it, and fail with [keys.ErrUnsettled]. A process with a
-// [keys.Cache] needs besides
-//
-//	GRANT INSERT, UPDATE, DELETE ON claviger.announcements TO app;
-//	GRANT SELECT ON claviger.changes TO app;
-//
-// Without these the cache is never in use, and says why to its OnError. The triggers
-// run with the rights of whoever migrated.
-//
-// 0005_trail.sql adds tables and functions alone, and waits for nobody.
+// Every process that changes records asks which caches there are, in announcements and
+// feed. Without the rights on these two, calls that revoke or change something write
+// it, and fail with [keys.ErrUnsettled]; [Store.Check] looks for them. Without those for
+// a cache, the cache is never in use, and says why to its OnError. The triggers run with
+// the rights of whoever migrated.
 //
 // # The trail
 //

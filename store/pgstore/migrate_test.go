@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -170,6 +171,29 @@ func TestMigrateInTransaction(t *testing.T) {
 	}
 }
 
+// grants returns those statements of package doc that grant rights and have a comment,
+// or none, with the names of a schema and a role in them.
+func grants(t *testing.T, comment, schema, role string) string {
+	t.Helper()
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all string
+	for line := range strings.Lines(string(doc)) {
+		statement, after, _ := strings.Cut(strings.TrimPrefix(line, "//\t"), ";")
+		if strings.HasPrefix(statement, "GRANT ") && strings.TrimLeft(strings.TrimSpace(after), "- ") == comment {
+			all += statement + ";"
+		}
+	}
+	if all == "" {
+		t.Fatalf("package doc grants nothing %q", comment)
+	}
+	all = strings.ReplaceAll(all, "claviger.", schema+".")
+	all = strings.ReplaceAll(all, "SCHEMA claviger ", "SCHEMA "+schema+" ")
+	return strings.ReplaceAll(all, "TO app;", "TO "+role+";")
+}
+
 // TestRoles has a role with the rights that package doc names, and no others.
 // search_path is not looked at.
 func TestRoles(t *testing.T) {
@@ -177,11 +201,7 @@ func TestRoles(t *testing.T) {
 	name := schema(t)
 	openIn(t, name, nil)
 	role := name + "_role"
-	execute(t, shared.pool, `CREATE ROLE `+role+`; GRANT USAGE ON SCHEMA `+name+` TO `+role+`;
-		SET search_path TO `+name+`;
-		GRANT SELECT, INSERT, UPDATE, DELETE ON records, uses, buckets TO `+role+`; GRANT SELECT ON migrations TO `+role+`;
-		GRANT SELECT, INSERT ON feed TO `+role+`; GRANT SELECT ON announcements TO `+role+`;
-		RESET search_path`)
+	execute(t, shared.pool, `CREATE ROLE `+role+`;`+grants(t, "", name, role))
 	t.Cleanup(func() {
 		if _, err := shared.pool.Exec(context.Background(), `DROP OWNED BY `+role+`; DROP ROLE `+role); err != nil {
 			t.Error(err)
@@ -216,7 +236,7 @@ func TestRoles(t *testing.T) {
 	if err := s.Announce(t.Context(), "cache", time.Second); code(err) != "42501" {
 		t.Errorf("the role can announce a cache: %v", err)
 	}
-	execute(t, shared.pool, `GRANT INSERT, UPDATE, DELETE ON `+name+`.announcements TO `+role+`; GRANT SELECT ON `+name+`.changes TO `+role)
+	execute(t, shared.pool, grants(t, "with a keys.Cache", name, role))
 	if err := s.Announce(t.Context(), "cache", time.Second); err != nil {
 		t.Error(err)
 	}
@@ -227,6 +247,16 @@ func TestRoles(t *testing.T) {
 		t.Error(err)
 	}
 	if err := s.Withdraw(t.Context(), "cache"); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Chains(t.Context(), "acme"); code(err) != "42501" {
+		t.Errorf("the role can read the trail: %v", err)
+	}
+	execute(t, shared.pool, grants(t, "to read the trail", name, role))
+	if _, err := s.Chains(t.Context(), "acme"); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Entries(t.Context(), "acme", "", 0, 9); err != nil {
 		t.Error(err)
 	}
 	for _, right := range []string{"SELECT ON {s}.announcements", "SELECT ON {s}.feed", "INSERT ON {s}.feed"} {
