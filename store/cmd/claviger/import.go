@@ -24,7 +24,7 @@ var importCommand = command{
 	setup: func(fs *flag.FlagSet) action {
 		var i importing
 		fs.StringVar(&i.preset, "preset", "", "`name` of the system; needed")
-		fs.StringVar(&i.form, "form", "", "csv or jsonl: `form` of the file (default by its name)")
+		fs.StringVar(&i.form, "form", "", "`form` of the file: csv or jsonl (default by its name)")
 		fs.StringVar(&i.prefix, "prefix", "", "`prefix` of the keys, if the configuration has several formats of the preset")
 		fs.StringVar(&i.defaults.Org, "org", "", "`name` of the organization of rows that name none")
 		fs.Var((*list)(&i.defaults.Scopes), "scopes", "`names` of the scopes of rows that name none, with commas between them")
