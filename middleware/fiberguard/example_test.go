@@ -5,15 +5,19 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
+	"strings"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/keys/keyshttp"
 	"github.com/claviger-auth/claviger/middleware"
 	"github.com/claviger-auth/claviger/middleware/fiberguard"
 	"github.com/claviger-auth/claviger/ratelimit"
 	"github.com/claviger-auth/claviger/scopes"
 	"github.com/claviger-auth/claviger/store"
 	"github.com/gofiber/fiber/v3"
+	"github.com/gofiber/fiber/v3/middleware/adaptor"
 )
 
 // A service with one route, for which a key needs a scope.
@@ -40,6 +44,31 @@ func Example() {
 	// Output:
 	// 200 "default";r=599;t=1 orders of acme
 	// 401  {"error":"invalid_token","error_description":"The credential is not valid."}
+}
+
+// An organization manages its keys: what registers with a ServeMux is served by fiber at
+// its path, and below it.
+func ExampleWrap_management() {
+	opts := &keys.Options{Catalog: scopes.MustCatalog(scopes.Scope{Name: "keys:manage"})}
+	manager := must(keys.NewManager(new(store.Memory), opts))
+	guard := must(middleware.NewGuard(manager.Verifier(), nil, nil))
+	handler := must(keyshttp.NewHandler(manager, nil))
+
+	mux := http.NewServeMux()
+	handler.Register(mux, "/v1/keys", guard.Manage("keys:manage"))
+	app := fiber.New()
+	app.Use("/v1/keys", adaptor.HTTPHandler(mux))
+
+	key := must(manager.Create(context.Background(), "acme", keys.Spec{Scopes: []string{"keys:manage"}}))
+	for _, path := range []string{"/v1/keys", "/v1/keys/" + key.Record.ID} {
+		req := httptest.NewRequest("GET", path, nil)
+		req.Header.Set("Authorization", "Bearer "+key.Text.Reveal())
+		resp := must(app.Test(req))
+		fmt.Println(resp.StatusCode, strings.Contains(string(must(io.ReadAll(resp.Body))), key.Record.ID))
+	}
+	// Output:
+	// 200 true
+	// 200 true
 }
 
 func must[T any](value T, err error) T {

@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"net/http"
 	"net/http/httptest"
+	"strings"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/keys/keyshttp"
 	"github.com/claviger-auth/claviger/middleware"
 	"github.com/claviger-auth/claviger/middleware/ginguard"
 	"github.com/claviger-auth/claviger/ratelimit"
@@ -40,6 +43,33 @@ func Example() {
 	// Output:
 	// 200 "default";r=599;t=1 orders of acme
 	// 401  {"error":"invalid_token","error_description":"The credential is not valid."}
+}
+
+// An organization manages its keys: what registers with a ServeMux is served by gin at
+// its path, and below it.
+func ExampleWrap_management() {
+	opts := &keys.Options{Catalog: scopes.MustCatalog(scopes.Scope{Name: "keys:manage"})}
+	manager := must(keys.NewManager(new(store.Memory), opts))
+	guard := must(middleware.NewGuard(manager.Verifier(), nil, nil))
+	handler := must(keyshttp.NewHandler(manager, nil))
+
+	mux := http.NewServeMux()
+	handler.Register(mux, "/v1/keys", guard.Manage("keys:manage"))
+	r := gin.New()
+	r.Any("/v1/keys", gin.WrapH(mux))
+	r.Any("/v1/keys/*rest", gin.WrapH(mux))
+
+	key := must(manager.Create(context.Background(), "acme", keys.Spec{Scopes: []string{"keys:manage"}}))
+	for _, path := range []string{"/v1/keys", "/v1/keys/" + key.Record.ID} {
+		req := httptest.NewRequest("GET", path, nil)
+		req.Header.Set("Authorization", "Bearer "+key.Text.Reveal())
+		w := httptest.NewRecorder()
+		r.ServeHTTP(w, req)
+		fmt.Println(w.Code, strings.Contains(w.Body.String(), key.Record.ID))
+	}
+	// Output:
+	// 200 true
+	// 200 true
 }
 
 func must[T any](value T, err error) T {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/keys/keyshttp"
 	"github.com/claviger-auth/claviger/middleware/guardtest"
 	"github.com/labstack/echo/v5"
 	echomiddleware "github.com/labstack/echo/v5/middleware"
@@ -15,8 +16,12 @@ import (
 func TestService(t *testing.T) {
 	t.Parallel()
 	host := guardtest.New(t, &keys.Options{Catalog: catalog}, nil)
-	e := service(host.Guard)
-	reader, admin := host.Key("acme", "orders:read"), host.Key("acme", "admin")
+	management, err := keyshttp.NewHandler(host.Manager, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := service(host.Guard, management)
+	reader, admin, manager := host.Key("acme", "orders:read"), host.Key("acme", "admin"), host.Key("globex", "keys:manage")
 	for _, tt := range []struct {
 		path, key string
 		status    int
@@ -26,6 +31,9 @@ func TestService(t *testing.T) {
 		{"/orders", reader, 200, "orders of acme\n"},
 		{"/orders", admin, 403, `{"error":"insufficient_scope","error_description":"The credential does not hold the scope that this request needs."}` + "\n"},
 		{"/admin/stats", admin, 200, "no stats\n"},
+		{"/v1/keys", reader, 403, `{"error":"insufficient_scope","error_description":"The credential does not hold the scope that this request needs."}` + "\n"},
+		{"/v1/keys?limit=0", manager, 422, `{"error":"invalid_value","error_description":"limit is not valid here"}` + "\n"},
+		{"/v1/keys/unknown", manager, 404, `{"error":"not_found","error_description":"there is no such resource"}` + "\n"},
 		{"/admin/stats", reader, 403, `{"error":"insufficient_scope","error_description":"The credential does not hold the scope that this request needs."}` + "\n"},
 	} {
 		r, w := httptest.NewRequest("GET", tt.path, nil), httptest.NewRecorder()
