@@ -153,7 +153,7 @@ func (g *Guard) authenticate(q *request, now time.Time, a *Access) (err error) {
 // charge takes what a request costs from the quota, but for what was taken
 // before.
 func (g *Guard) charge(q *request, rule *rule, now time.Time, a *Access) error {
-	if rule.manage {
+	if rule.need.Manage {
 		a.policy = management
 	}
 	if a.limiter() == nil {

@@ -112,7 +112,7 @@ func (g *Guard) Authenticated() func(http.Handler) http.Handler { return g.prote
 // token, if the cost is negative, and if n is the zero Need, for which there is
 // [Guard.Authenticated].
 func (g *Guard) Need(n Need) func(http.Handler) http.Handler {
-	if len(n.All)+len(n.Any) == 0 && n.Cost == 0 {
+	if len(n.All)+len(n.Any) == 0 && n.Cost == 0 && !n.Manage {
 		panic("middleware: an empty Need; use Authenticated if any credential will do")
 	}
 	return g.protect(newRule(n))
@@ -129,9 +129,7 @@ func (g *Guard) Need(n Need) func(http.Handler) http.Handler {
 // Options.Bucket do not matter. Do not use Manage inside of another guard, which
 // would charge the organization all the same.
 func (g *Guard) Manage(names ...string) func(http.Handler) http.Handler {
-	r := newRule(Need{All: names})
-	r.manage = true
-	return g.protect(r)
+	return g.protect(newRule(Need{All: names, Manage: true}))
 }
 
 func names(first string, more []string) []string { return append([]string{first}, more...) }

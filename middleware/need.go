@@ -22,6 +22,9 @@ type Need struct {
 	// Cost is what the request takes from the quota. If zero, 1. A cost above the
 	// burst of the limit counts as the burst. It must not be negative.
 	Cost int
+
+	// Manage takes the cost from the bucket for management, as [Guard.Manage] does.
+	Manage bool
 }
 
 // met reports whether a credential holds the scopes that it needs. A name that is
@@ -53,9 +56,8 @@ func (n *Need) scope() string {
 
 // A rule is what a guard does on a route.
 type rule struct {
-	need   Need
-	scope  string // need.scope(), if it is known already
-	manage bool   // requests count in the space for management
+	need  Need
+	scope string // need.scope(), if it is known already
 }
 
 // newRule returns the rule for a Need. It panics if the need has a name that is no

@@ -9,6 +9,7 @@
 //		"/shop.v1.Orders/List":         grpcguard.Require("orders:read"),
 //		"/shop.v1.Orders/Export":       grpcguard.Need(middleware.Need{All: []string{"export"}, Cost: 10}),
 //		"/shop.v1.Orders/Watch":        grpcguard.Authenticated(),
+//		"/shop.v1.Keys/Revoke":         grpcguard.Manage("keys:manage"),
 //		"/grpc.health.v1.Health/Check": grpcguard.Public(),
 //	}, nil)
 //	srv := grpc.NewServer(auth.ServerOptions()...)

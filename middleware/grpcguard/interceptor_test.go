@@ -62,10 +62,11 @@ func TestTable(t *testing.T) {
 		method("read"):   grpcguard.Require("read"),
 		method("either"): grpcguard.RequireAny("read", "write"),
 		method("any"):    grpcguard.Authenticated(),
+		method("manage"): grpcguard.Manage("write"),
 		method("public"): grpcguard.Public(),
 	}, nil)
 	s := newServer(auth.ServerOptions()...)
-	for _, name := range []string{"read", "either", "any", "public", "forgotten"} {
+	for _, name := range []string{"read", "either", "any", "manage", "public", "forgotten"} {
 		s.unary(name, caller)
 	}
 	s.stream("forgottenstream", func(grpc.ServerStream) error {
@@ -86,6 +87,8 @@ func TestTable(t *testing.T) {
 		{"either", none, "", codes.PermissionDenied, "INSUFFICIENT_SCOPE"},
 		{"any", none, "acme true", codes.OK, ""},
 		{"any", "", "", codes.Unauthenticated, "UNAUTHORIZED"},
+		{"manage", writer, "acme true", codes.OK, ""},
+		{"manage", reader, "", codes.PermissionDenied, "INSUFFICIENT_SCOPE"},
 		{"public", "", " false", codes.OK, ""},
 		{"public", "junk", " false", codes.OK, ""},
 		{"forgotten", reader, "", codes.PermissionDenied, "NO_RULE"},
@@ -102,6 +105,28 @@ func TestTable(t *testing.T) {
 	}
 	if err := cs.RecvMsg(new(wrapperspb.StringValue)); status.Code(err) != codes.PermissionDenied {
 		t.Error(err)
+	}
+}
+
+// Methods that manage credentials have a bucket of their own.
+func TestManage(t *testing.T) {
+	t.Parallel()
+	host := guardtest.New(t, options, nil)
+	auth := newInterceptor(t, host.Guard, grpcguard.Rules{
+		method("read"):   grpcguard.Authenticated(),
+		method("revoke"): grpcguard.Manage(),
+	}, nil)
+	s := newServer(auth.ServerOptions()...)
+	s.unary("read", caller)
+	s.unary("revoke", caller)
+	conn := s.serve(t)
+	key := host.Issue("acme", keys.Spec{RateLimit: 1}).Text.Reveal()
+	for name, want := range map[string]string{"read": `"default";r=0;t=60`, "revoke": `"management";r=0;t=60`} {
+		var header metadata.MD
+		_, err := invoke(t.Context(), conn, name, key, grpc.Header(&header))
+		if got := header.Get("ratelimit"); err != nil || len(got) != 1 || got[0] != want {
+			t.Errorf("%s: %q, %v, want %s", name, got, err, want)
+		}
 	}
 }
 

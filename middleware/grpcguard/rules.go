@@ -54,6 +54,14 @@ func Need(n middleware.Need) Rule {
 	return Rule{guarded, n}
 }
 
+// Manage is the rule of methods that manage credentials, as [middleware.Guard.Manage]
+// is for requests: calls are taken from a bucket of their own, so that whoever floods
+// with a leaked key cannot keep its owner from revoking it. Without names any good
+// credential will do.
+func Manage(names ...string) Rule {
+	return Rule{guarded, middleware.Need{All: slices.Clone(names), Manage: true}}
+}
+
 // Public is the rule of methods that are open to everybody. No credential is looked
 // at, and the handler finds no principal.
 func Public() Rule { return Rule{access: public} }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/middleware"
@@ -195,4 +196,19 @@ func takesTheCost(s *suite) {
 	s.quota(s.admitted("export", key), 10, 2)
 	s.quota(s.refused(429, "rate_limit_exceeded", "export", key), 10, 2)
 	s.left("acme", 10, 2)
+}
+
+// managesOnAnotherBucket: who has used up the quota of an organization can still
+// manage its credentials.
+func managesOnAnotherBucket(s *suite) {
+	s.serve(s.route("me", nil), s.route("revoke", nil, middleware.Need{All: []string{"admin"}, Manage: true}))
+	key := s.key("acme", 1, "admin")
+	s.admitted("me", key)
+	s.refused(429, "rate_limit_exceeded", "me", key)
+	a := s.admitted("revoke", key)
+	if got := a.Header["Ratelimit"]; len(got) != 1 || !strings.HasPrefix(got[0], `"management";r=0;`) {
+		s.Errorf("RateLimit is %q, want that of management", got)
+	}
+	s.refused(403, "insufficient_scope", "revoke", s.key("globex", 1))
+	s.left("globex", 1, 1)
 }

@@ -72,10 +72,16 @@ func keepsRequestsApart(s *suite) {
 }
 
 // survivesPanics: a handler that panics has been charged for, and the next request
-// is served.
+// is served. If it has answered before that, nothing is added to its answer.
 func survivesPanics(s *suite) {
 	s.serve(
 		s.route("panic", func(context.Context, func(string) error) error { panic("on purpose") }),
+		s.route("late", func(_ context.Context, send func(string) error) error {
+			if err := send("one"); err != nil {
+				return err
+			}
+			panic("on purpose")
+		}),
 		s.route("me", nil),
 	)
 	key := s.key("acme", 10)
@@ -91,6 +97,10 @@ func survivesPanics(s *suite) {
 	before := int(s.ran.Load())
 	s.quota(s.admitted("me", key), 10, 10-before-1)
 	s.refused(401, "unauthorized", "panic")
+	a, err := s.call(s.Context(), Request{Route: "late", Authorization: []string{s.key("globex", 10)}})
+	if err == nil && a.Status < 500 && a.Body != "one" {
+		s.Errorf("a handler that panics when it has answered was answered %d %q", a.Status, a.Body)
+	}
 }
 
 // streams: what a handler sends arrives while it runs, after the fields about the

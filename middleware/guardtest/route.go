@@ -26,7 +26,7 @@ type Route struct {
 func (r *Route) Middleware() []func(http.Handler) http.Handler {
 	all := make([]func(http.Handler) http.Handler, len(r.Needs))
 	for i, n := range r.Needs {
-		if len(n.All)+len(n.Any) == 0 && n.Cost == 0 {
+		if len(n.All)+len(n.Any) == 0 && n.Cost == 0 && !n.Manage {
 			all[i] = r.Guard.Authenticated()
 		} else {
 			all[i] = r.Guard.Need(n)

@@ -40,6 +40,7 @@ var clauses = []clause{
 	{"checks-in-order", checksInOrder},
 	{"refuses-if-the-store-fails", refusesIfTheStoreFails},
 	{"takes-the-cost", takesTheCost},
+	{"manages-on-another-bucket", managesOnAnotherBucket},
 	{"charges-once", chargesOnce},
 	{"checks-again-inside", checksAgainInside},
 	{"keeps-requests-apart", keepsRequestsApart},

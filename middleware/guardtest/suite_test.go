@@ -80,7 +80,7 @@ func TestMistakesAreFound(t *testing.T) {
 			route.Handler().ServeHTTP(w, r)
 		}, []string{
 			"refuses-credentials", "refuses-addresses", "refuses-over-the-limit", "refuses-without-scope",
-			"checks-in-order", "refuses-if-the-store-fails", "takes-the-cost", "checks-again-inside",
+			"checks-in-order", "refuses-if-the-store-fails", "takes-the-cost", "manages-on-another-bucket", "checks-again-inside",
 			"survives-panics", "streams", "refuses-clients-that-have-gone",
 		}},
 		{"the handler gets the request without the principal", func(w http.ResponseWriter, r *http.Request, route *guardtest.Route) {
