@@ -46,6 +46,24 @@
 // guard. So a mux may be behind [Guard.Authenticated], and its routes behind
 // [Guard.Require], and a request is charged once.
 //
+// # Answers that last
+//
+// A request is checked when it begins. An answer that lasts, such as a stream of
+// events, goes on when its credential is revoked, expires or is paused meanwhile, and
+// its quota is charged once. If it is not to outlive its credential, its handler checks
+// again with the request that it was given, before each event:
+//
+//	if _, err := guard.Check(r, need); err != nil {
+//		return // whoever calls again is told why
+//	}
+//
+// With a need that costs no more than that of the route, this takes nothing from the
+// quota, and the hook hears of it only if the credential is refused. While the store does
+// not answer, the check fails too. With RemoveCredential the request has no credential
+// any more: take it before, and call [Guard.CheckText] with [keys.AddressFromContext].
+// So it is with connect, whose handlers have no request of net/http; package grpcguard
+// ends streams by itself.
+//
 // # Addresses
 //
 // A request comes from the address of its peer, unless the host names its

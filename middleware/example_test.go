@@ -186,6 +186,35 @@ func ExampleGuard_Check() {
 	// 403 {"error":"insufficient_scope","error_description":"The credential does not hold the scope that this request needs."}
 }
 
+// A stream of events ends with its credential. To check again costs nothing.
+func ExampleGuard_Check_stream() {
+	manager, limiter := setUp()
+	guard := must(middleware.NewGuard(manager.Verifier(), limiter, nil))
+	issued := must(manager.Create(context.Background(), "acme", keys.Spec{Scopes: []string{"orders:read"}}))
+	events := []string{"one", "two", "three"}
+	need := middleware.Need{All: []string{"orders:read"}}
+	stream := guard.Need(need)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for _, event := range events {
+			if _, err := guard.Check(r, need); err != nil {
+				return
+			}
+			fmt.Fprintf(w, "data: %s\n", event)
+			_ = http.NewResponseController(w).Flush()
+			if event == "two" { // meanwhile, somebody revokes the key
+				_ = manager.Revoke(context.Background(), "acme", keys.KindKey, issued.Record.ID)
+			}
+		}
+	}))
+
+	get(stream, issued.Text.Reveal())
+	get(stream, issued.Text.Reveal())
+	// Output:
+	// 200 data: one
+	// data: two
+	// 401 {"error":"invalid_token","error_description":"The credential was revoked."}
+}
+
 func ExampleAccess_SetHeader() {
 	manager, limiter := setUp()
 	guard := must(middleware.NewGuard(manager.Verifier(), limiter, nil))

@@ -257,3 +257,34 @@ func TestSilentMiddleware(t *testing.T) {
 		t.Errorf("%d %s", resp.StatusCode, body)
 	}
 }
+
+// A handler behind a guard can take over the connection, and knows who it talks to.
+func TestHijack(t *testing.T) {
+	t.Parallel()
+	host := guardtest.New(t, nil, nil)
+	app := fiber.New()
+	app.Get("/", fiberguard.Wrap(host.Guard.Authenticated()), func(c fiber.Ctx) error {
+		p, _ := keys.FromContext(c.Context())
+		c.RequestCtx().HijackSetNoResponse(true)
+		c.RequestCtx().Hijack(func(conn net.Conn) {
+			line, _ := bufio.NewReader(conn).ReadString('\n')
+			_, _ = io.WriteString(conn, p.Org+" "+line)
+		})
+		return nil
+	})
+	addr := listen(t, app, "tcp", "127.0.0.1:0")
+	for _, tt := range []struct{ key, want string }{
+		{host.Key("acme"), "acme hello\n"},
+		{"junk", "HTTP/1.1 401 Unauthorized\r\n"},
+	} {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer "+tt.key+"\r\n\r\nhello\n")
+		if got, err := bufio.NewReader(conn).ReadString('\n'); got != tt.want {
+			t.Errorf("%q, %v, want %q", got, err, tt.want)
+		}
+	}
+}

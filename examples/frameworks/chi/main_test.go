@@ -1,6 +1,10 @@
 package main
 
 import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -50,5 +54,39 @@ func TestGuardsInChi(t *testing.T) {
 				return guardtest.Serve(t, r, http2)
 			}, nil)
 		})
+	}
+}
+
+// A handler behind a guard can take over the connection.
+func TestHijack(t *testing.T) {
+	t.Parallel()
+	host := guardtest.New(t, nil, nil)
+	r := chi.NewRouter()
+	r.With(host.Guard.Authenticated()).Get("/", func(w http.ResponseWriter, r *http.Request) {
+		conn, buf, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		p, _ := keys.FromContext(r.Context())
+		line, _ := buf.ReadString('\n')
+		_, _ = io.WriteString(conn, p.Org+" "+line)
+	})
+	srv := httptest.NewServer(r)
+	defer srv.Close()
+	for _, tt := range []struct{ key, want string }{
+		{host.Key("acme"), "acme hello\n"},
+		{"junk", "HTTP/1.1 401 Unauthorized\r\n"},
+	} {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", srv.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer "+tt.key+"\r\n\r\nhello\n")
+		if got, err := bufio.NewReader(conn).ReadString('\n'); got != tt.want {
+			t.Errorf("%q, %v, want %q", got, err, tt.want)
+		}
 	}
 }

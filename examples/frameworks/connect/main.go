@@ -1,7 +1,8 @@
 // Connect is a service of connect whose procedures need a key. Connect's handlers are
 // those of net/http, so a guard stands in front of them; but a client of connect takes a
 // plain 429 for "unavailable", and tries again at once. With a writer of errors of the
-// guard's Options, refusals are errors of the client's own protocol.
+// guard's Options, refusals are errors of the client's own protocol. A stream ends with
+// its credential.
 package main
 
 import (
@@ -26,7 +27,13 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-const list = "/shop.v1.Orders/List"
+const (
+	list  = "/shop.v1.Orders/List"
+	watch = "/shop.v1.Orders/Watch"
+)
+
+// reading is what both procedures need.
+var reading = middleware.Need{All: []string{"orders:read"}}
 
 var catalog = scopes.MustCatalog(scopes.Scope{Name: "orders:read"})
 
@@ -39,6 +46,11 @@ func writeError(w http.ResponseWriter, r *http.Request, refusal httpjson.Refusal
 		httpjson.WriteJSON(w, r, refusal)
 		return
 	}
+	_ = rpc.Write(w, r, errorOf(refusal)) // which fails if the client has gone
+}
+
+// errorOf returns a refusal as an error of connect.
+func errorOf(refusal httpjson.Refusal) *connect.Error {
 	err := connect.NewError(codeOf(refusal.Status), errors.New(refusal.Description))
 	details := []proto.Message{&errdetails.ErrorInfo{Reason: strings.ToUpper(refusal.Code), Domain: "claviger"}}
 	if wait := time.Duration(refusal.RetryAfter) * time.Second; wait > 0 {
@@ -49,7 +61,7 @@ func writeError(w http.ResponseWriter, r *http.Request, refusal httpjson.Refusal
 			err.AddDetail(detail)
 		}
 	}
-	_ = rpc.Write(w, r, err) // which fails if the client has gone
+	return err
 }
 
 // codeOf returns the code for a status of HTTP.
@@ -70,8 +82,36 @@ func codeOf(status int) connect.Code {
 // service returns the service behind a guard.
 func service(guard *middleware.Guard) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(list, guard.Require("orders:read")(connect.NewUnaryHandler(list, orders)))
+	mux.Handle(list, guard.Need(reading)(connect.NewUnaryHandler(list, orders)))
+	mux.Handle(watch, guard.Need(reading)(connect.NewServerStreamHandler(watch, stream(guard, news))))
 	return mux
+}
+
+// news are what the stream sends.
+var news = make(chan string)
+
+// stream returns a handler that passes on what happens, and ends with its credential: it
+// is checked again before each message, which costs nothing of the quota.
+func stream(guard *middleware.Guard, news <-chan string) func(context.Context, *connect.Request[wrapperspb.StringValue], *connect.ServerStream[wrapperspb.StringValue]) error {
+	return func(ctx context.Context, req *connect.Request[wrapperspb.StringValue], s *connect.ServerStream[wrapperspb.StringValue]) error {
+		credential, err := middleware.Bearer(req.Header()["Authorization"])
+		if err != nil {
+			return err // not behind the guard
+		}
+		for {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case text := <-news:
+				if access, err := guard.CheckText(ctx, credential, keys.AddressFromContext(ctx), reading); err != nil {
+					return errorOf(guard.Refusal(access, err))
+				}
+				if err := s.Send(wrapperspb.String(text)); err != nil {
+					return err
+				}
+			}
+		}
+	}
 }
 
 func orders(ctx context.Context, _ *connect.Request[wrapperspb.StringValue]) (*connect.Response[wrapperspb.StringValue], error) {
@@ -85,6 +125,11 @@ func main() {
 	guard := must(middleware.NewGuard(manager.Verifier(), must(ratelimit.NewLimiter(db, nil)), &middleware.Options{WriteError: writeError}))
 	key := must(manager.Create(context.Background(), "acme", keys.Spec{Scopes: []string{"orders:read"}}))
 	fmt.Printf("curl -i http://localhost:8080%s -H 'Content-Type: application/json' -d '\"\"' -H 'Authorization: Bearer %s'\n", list, key.Text.Reveal())
+	go func() {
+		for now := range time.Tick(time.Second) {
+			news <- "it is " + now.Format(time.TimeOnly)
+		}
+	}()
 	log.Fatal(http.ListenAndServe("localhost:8080", service(guard)))
 }
 

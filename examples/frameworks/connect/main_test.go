@@ -71,6 +71,42 @@ func TestService(t *testing.T) {
 	}
 }
 
+// A stream ends when its credential is revoked, and the client is told why.
+func TestStreamEnds(t *testing.T) {
+	t.Parallel()
+	for name, opts := range protocols {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			host := guardtest.New(t, &keys.Options{Catalog: catalog}, &middleware.Options{WriteError: writeError})
+			news := make(chan string)
+			srv := serve(t, host.Guard.Need(reading)(connect.NewServerStreamHandler(watch, stream(host.Guard, news))))
+			issued := host.Issue("acme", keys.Spec{Scopes: []string{"orders:read"}, RateLimit: 1})
+			client := connect.NewClient[text, text](srv.Client(), srv.URL+watch, opts...)
+			req := connect.NewRequest(wrapperspb.String(""))
+			req.Header().Set("Authorization", "Bearer "+issued.Text.Reveal())
+			go func() { news <- "one"; news <- "two" }()
+			s, err := client.CallServerStream(t.Context(), req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			for _, want := range []string{"one", "two"} {
+				if !s.Receive() || s.Msg().Value != want {
+					t.Fatalf("the stream ended before %q: %v", want, s.Err())
+				}
+			}
+			host.Revoke(issued)
+			go func() { news <- "three" }()
+			if s.Receive() {
+				t.Errorf("%q came through after the end", s.Msg().Value)
+			}
+			if connect.CodeOf(s.Err()) != connect.CodeUnauthenticated || infoIn(s.Err()) != "INVALID_TOKEN" {
+				t.Errorf("the stream ended with %v", s.Err())
+			}
+		})
+	}
+}
+
 var protocols = map[string][]connect.ClientOption{
 	"connect": nil, "gRPC": {connect.WithGRPC()}, "gRPC-Web": {connect.WithGRPCWeb()},
 }

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -80,5 +83,40 @@ func TestGuardsInEcho(t *testing.T) {
 				return guardtest.Serve(t, e, http2)
 			}, nil)
 		})
+	}
+}
+
+// A handler behind a guard can take over the connection.
+func TestHijack(t *testing.T) {
+	t.Parallel()
+	host := guardtest.New(t, nil, nil)
+	e := echo.New()
+	e.GET("/", func(c *echo.Context) error {
+		conn, buf, err := http.NewResponseController(c.Response()).Hijack()
+		if err != nil {
+			t.Error(err)
+			return err
+		}
+		defer conn.Close()
+		p, _ := keys.FromContext(c.Request().Context())
+		line, _ := buf.ReadString('\n')
+		_, err = io.WriteString(conn, p.Org+" "+line)
+		return err
+	}, echo.WrapMiddleware(host.Guard.Authenticated()))
+	srv := httptest.NewServer(e)
+	defer srv.Close()
+	for _, tt := range []struct{ key, want string }{
+		{host.Key("acme"), "acme hello\n"},
+		{"junk", "HTTP/1.1 401 Unauthorized\r\n"},
+	} {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", srv.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer "+tt.key+"\r\n\r\nhello\n")
+		if got, err := bufio.NewReader(conn).ReadString('\n'); got != tt.want {
+			t.Errorf("%q, %v, want %q", got, err, tt.want)
+		}
 	}
 }
