@@ -37,7 +37,8 @@ type CacheOptions struct {
 	Timeout time.Duration
 
 	// OnError is told of polls that failed, one after the other, from the
-	// goroutine of Run. If nil, it is told of none.
+	// goroutine of Run: several in a second while the store is down, see
+	// [LogErrors]. If nil, it is told of none.
 	OnError func(error)
 }
 

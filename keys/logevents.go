@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// outageInterval is how often refusals for want of an answer are logged.
+// outageInterval is how often failures for want of an answer are logged.
 const outageInterval = 10 * time.Second
 
 // LogEvents returns a hook that logs to logger: accepted requests and those
@@ -23,6 +23,30 @@ const outageInterval = 10 * time.Second
 // Each call returns a hook that counts by itself. It is safe for concurrent use.
 func LogEvents(logger *slog.Logger) Hook {
 	return (&eventLog{logger: logger}).log
+}
+
+// LogErrors returns a function that logs errors to logger, at level Error and with
+// the given message. It is for what is told of a failure for each request, or several
+// times a second, while a store is down: [CacheOptions].OnError, the hook of a
+// limiter, and the like.
+//
+// The first error is logged. Of those that follow within ten seconds only the number
+// is, as "count" in the line of the next one after that time.
+//
+// Each call returns a function that counts by itself. It is safe for concurrent use.
+func LogErrors(logger *slog.Logger, message string) func(err error) {
+	o := new(outage)
+	return func(err error) {
+		count, due := o.next(true)
+		if !due {
+			return
+		}
+		attrs := []slog.Attr{slog.Any("error", err)}
+		if count > 0 {
+			attrs = append(attrs, slog.Int64("count", count))
+		}
+		logger.LogAttrs(context.Background(), slog.LevelError, message, attrs...)
+	}
 }
 
 // An eventLog is the hook of LogEvents.
@@ -81,7 +105,7 @@ func (l *eventLog) write(ctx context.Context, level slog.Level, e Event, count i
 	l.logger.LogAttrs(ctx, level, "credential "+e.Type.String(), attrs...)
 }
 
-// An outage counts the requests that were refused for want of an answer.
+// An outage counts what failed for want of an answer.
 type outage struct {
 	count atomic.Int64 // since the last line
 
@@ -89,8 +113,8 @@ type outage struct {
 	logged time.Time // when the last line was written
 }
 
-// next counts an event, which is such a refusal if down is set. If log is set, a
-// line is due for the refusals that were counted. Count is their number, or 0 if
+// next counts an event, which is such a failure if down is set. If log is set, a
+// line is due for the failures that were counted. Count is their number, or 0 if
 // there is but this one.
 func (o *outage) next(down bool) (count int64, log bool) {
 	if down {

@@ -117,6 +117,40 @@ func TestLogEventsOfManyAtOnce(t *testing.T) {
 	})
 }
 
+// TestLogErrors takes a store down, with an error each hundredth of a second.
+func TestLogErrors(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log, out := logger()
+		tell, other := keys.LogErrors(log, "cache"), keys.LogErrors(log, "limits")
+		lines := func(want string) {
+			t.Helper()
+			if out.String() != want {
+				t.Errorf("after %v:\n%swant\n%s", time.Now(), out, want)
+			}
+			out.Reset()
+		}
+		const line = "level=ERROR msg=cache error=down"
+		down := errors.New("down")
+		for range 1000 {
+			tell(down)
+			time.Sleep(10 * time.Millisecond) // on the test's own clock
+		}
+		lines(line + "\n")
+		other(down)
+		lines("level=ERROR msg=limits error=down\n")
+		tell(down)
+		tell(down)
+		lines(line + " count=1000\n")
+		time.Sleep(time.Hour) // on the test's own clock
+		tell(down)
+		lines(line + " count=2\n")
+		time.Sleep(time.Hour) // on the test's own clock
+		tell(down)
+		lines(line + "\n")
+	})
+}
+
 func TestReason(t *testing.T) {
 	t.Parallel()
 	for err, want := range map[error]string{

@@ -1,7 +1,7 @@
 package oauth
 
 import (
-	"log/slog"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -237,7 +237,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, a *attempt, err e
 	case http.StatusServiceUnavailable:
 		wait = "1"
 		h.tell(r, a, keys.Event{Type: keys.Refused, Reason: keys.ReasonUnavailable, Err: err})
-		h.logger.LogAttrs(r.Context(), slog.LevelError, "oauth endpoint failed", slog.String("route", r.Pattern), slog.Any("error", err))
+		h.failed(fmt.Errorf("%s: %w", r.Pattern, err))
 	case httpjson.StatusClientGone:
 		h.tell(r, a, keys.Event{Type: keys.Refused, Reason: keys.ReasonCanceled})
 	}

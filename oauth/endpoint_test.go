@@ -323,8 +323,12 @@ func TestStoreDown(t *testing.T) {
 		checkError(t, got)
 		env.faults.Heal()
 	}
-	if log := env.log.String(); !strings.Contains(log, "oauth endpoint failed") || !strings.Contains(log, "secret address") {
+	log := env.log.String()
+	if !strings.Contains(log, "oauth endpoint failed") || !strings.Contains(log, "secret address") {
 		t.Errorf("the log does not say why: %s", log)
+	}
+	if n := strings.Count(log, "oauth endpoint failed"); n != 1 {
+		t.Errorf("%d lines of one outage: %s", n, log)
 	}
 }
 

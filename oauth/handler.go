@@ -69,7 +69,10 @@ type HandlerOptions struct {
 	Hook keys.Hook
 
 	// Logger is told, at level Error, of the errors behind answers of 503. If
-	// nil, they are dropped.
+	// nil, they are dropped. Anybody can make requests to the protocol's endpoints.
+	// So while a store is down it is told of the first, and then of their number,
+	// as [keys.LogErrors] says. It is told of each request of the management of
+	// clients that failed.
 	Logger *slog.Logger
 }
 
@@ -86,6 +89,7 @@ type Handler struct {
 	write     httpjson.ErrorWriter
 	hook      keys.Hook
 	logger    *slog.Logger
+	failed    func(error) // logs the failure of an endpoint of the protocol
 }
 
 // NewHandler returns the handlers of a server. The issuer is the URL by which
@@ -140,6 +144,7 @@ func NewHandler(s *Server, issuer string, opts *HandlerOptions) (*Handler, error
 	if h.logger == nil {
 		h.logger = slog.New(slog.DiscardHandler)
 	}
+	h.failed = keys.LogErrors(h.logger, "oauth endpoint failed")
 	return h, nil
 }
 

@@ -91,10 +91,9 @@ func newAPI(s *stores, issuer string, proxies *middleware.Proxies, log *slog.Log
 	a.manager, err1 = keys.NewManager(s.records, &keys.Options{
 		Format: keyFormat, Catalog: catalog, Uses: a.uses, Trail: s.trail, Refusals: a.refusals, Hook: hook,
 	})
+	local := keys.LogErrors(log, "limits are local")
 	limiter, err2 := ratelimit.NewLimiter(s.limits, &ratelimit.Options{
-		Hook: func(ctx context.Context, b ratelimit.Bucket, err error) {
-			log.ErrorContext(ctx, "limits are local", "org", b.Name, "error", err)
-		},
+		Hook: func(_ context.Context, _ ratelimit.Bucket, err error) { local(err) },
 	})
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err

@@ -50,7 +50,7 @@ func openStores(ctx context.Context, c config, log *slog.Logger) (*stores, error
 	}
 	s.cache, err = keys.NewCache(s.records, &keys.CacheOptions{
 		Lease:   c.cache,
-		OnError: func(err error) { log.Error("cache", "error", err) },
+		OnError: keys.LogErrors(log, "cache"),
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("-cache: %w", err), s.close())
