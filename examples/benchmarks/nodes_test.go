@@ -118,9 +118,9 @@ func run(tb testing.TB, cache *keys.Cache) {
 }
 
 // BenchmarkNodesVerify is the check of a key whose record is held here: in memory, or
-// in a cache over PostgreSQL. Without a cache PostgreSQL is asked.
+// in a cache over PostgreSQL or Redis. Without a cache these are asked.
 func BenchmarkNodesVerify(b *testing.B) {
-	for _, impl := range nodeImpls[:4] {
+	for _, impl := range nodeImpls {
 		if impl.leases && !impl.cache {
 			continue
 		}
@@ -142,10 +142,10 @@ func BenchmarkNodesVerify(b *testing.B) {
 	}
 }
 
-// BenchmarkNodesCheck is the decision on a request, with its limit: in memory, or with
-// a cache and leases over PostgreSQL.
+// BenchmarkNodesCheck is the decision on a request, with its limit: in memory, or over
+// PostgreSQL or Redis, with and without a cache and leases.
 func BenchmarkNodesCheck(b *testing.B) {
-	for _, impl := range nodeImpls[:4] {
+	for _, impl := range nodeImpls {
 		b.Run("impl="+impl.name, func(b *testing.B) {
 			h, _ := newNode(b, impl.open(b), impl.cache, impl.leases)
 			_, text := h.key(org, plenty)

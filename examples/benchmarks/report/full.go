@@ -83,8 +83,10 @@ func (g *group) columns() []column {
 		}
 	}
 	base := "× floor"
-	if g.row("accepted") != nil {
-		base = "× accepted"
+	for _, name := range []string{"memory", "accepted"} {
+		if g.row(name) != nil {
+			base = "× " + name
+		}
 	}
 	return append(columns,
 		column{base, func(x *row) string { return ratio(x, g.floor(x.name), unit) }},

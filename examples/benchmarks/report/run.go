@@ -160,14 +160,15 @@ func (g *group) unit() string {
 
 // floor returns the row that a row of the group is measured by: the floor of
 // the same variety (floor-typed for claviger-typed), the floor, the bare
-// server, or the request that was accepted; or nil.
+// server, the host that keeps all in memory, or the request that was accepted; or
+// nil.
 func (g *group) floor(of string) *row {
 	if _, variety, found := strings.Cut(of, "-"); found {
 		if x := g.row("floor-" + variety); x != nil && strings.HasPrefix(of, "claviger") {
 			return x
 		}
 	}
-	for _, name := range []string{"floor", "bare", "accepted"} {
+	for _, name := range []string{"floor", "bare", "memory", "accepted"} {
 		if x := g.row(name); x != nil {
 			return x
 		}

@@ -29,6 +29,10 @@ var selection = []struct {
 	{"a decision over Redis, one at a time", "RedisLimit/par=1", "claviger", nil},
 	{"the same, 16 at once", "RedisLimit/par=16", "claviger", nil},
 	{"the same, 64 at once", "RedisLimit/par=64", "claviger", nil},
+	{"a check over PostgreSQL with cache and leases, beside memory", "NodesCheck", "postgres-cached-leased", nil},
+	{"the same over Redis", "NodesCheck", "redis-cached-leased", nil},
+	{"a request to a host over PostgreSQL with cache and leases, beside memory", "NodesServer", "postgres-cached-leased", nil},
+	{"the same over Redis", "NodesServer", "redis-cached-leased", nil},
 	{"a token for client credentials", "Exchange", "claviger", nil},
 	{"memory of a bucket among a million", "BucketMemory/keys=1000000", "claviger", nil},
 	{"memory of a record among a million", "RecordMemory/records=1000000", "claviger", nil},
@@ -46,7 +50,7 @@ func (r *benchRun) short() string {
 		}
 		x, unit := g.row(s.row), g.unit()
 		floor, peer := g.floor(s.row), g.nearest(s.among)
-		if g.row("accepted") != nil {
+		if g.row("accepted") != nil || g.row("memory") != nil {
 			peer = nil // the other rows are no peers
 		}
 		cells := []string{s.title, x.amount(unit), floor.amount(unit), ratio(x, floor, unit), "", ""}
