@@ -16,8 +16,8 @@ type Access struct {
 	// refused.
 	Principal keys.Principal
 
-	// Quota is the decision on the limit. It is zero if none was made: because
-	// there is no limiter, or the request was refused before.
+	// Quota is the decision on the limit. It is zero if there is no limiter, or
+	// if the request was refused before its limit was looked at.
 	Quota ratelimit.Decision
 
 	// Scope is set if the check failed with ErrScope: the names of the scopes
@@ -27,7 +27,7 @@ type Access struct {
 	guard  *Guard // that decided; nil in the zero Access
 	policy policy // that Quota is about
 	bucket string // that was charged
-	cost   int    // what it was charged; 0 if nothing
+	cost   int    // how many requests were taken; 0 if none
 	outer  *Access
 }
 
@@ -42,8 +42,8 @@ func (a *Access) charged() *Access {
 	return nil
 }
 
-// told reports whether the guard has said already that it lets in a request with
-// this credential.
+// told reports whether an outer check by the same guard has told the hook already
+// that a request with this credential was let in.
 func (a *Access) told() bool {
 	for o := a.outer; o != nil; o = o.outer {
 		if o.guard == a.guard && o.Principal.ID == a.Principal.ID {
@@ -58,9 +58,9 @@ func (a *Access) limiter() *ratelimit.Limiter { return a.guard.limiters[a.policy
 
 // Fields returns the names and values of the header fields about the quota, for
 // answers that are not written to an http.ResponseWriter, such as the metadata of
-// gRPC: RateLimit-Policy, RateLimit, with [Options.LegacyQuota] the X-RateLimit
-// fields, and Retry-After if the request is over the limit. There are none if there
-// was no decision on the limit.
+// gRPC. They are RateLimit-Policy and RateLimit, the X-RateLimit fields with
+// [Options.LegacyQuota], and Retry-After if the request is over the limit. There are
+// none if the limit was not looked at.
 func (a *Access) Fields() iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
 		if a.Quota.Limit == (ratelimit.Limit{}) {
@@ -118,11 +118,12 @@ func accessOf(ctx context.Context) *Access {
 	return a
 }
 
-// NewContext returns a context with what [Guard.Check] or [Guard.CheckText]
-// returned for a request that goes on. [FromContext] and [keys.FromContext] find
-// it there, as they do behind [Guard.Require], and a guard that checks the request
-// once more does not charge it twice. The address of the request is not in it: see
-// [keys.NewAddressContext] and [Guard.Addr].
+// NewContext returns a context with the Access that [Guard.Check] or
+// [Guard.CheckText] returned for a request that goes on. [FromContext] and
+// [keys.FromContext] find it there, as they do behind [Guard.Require], and a guard
+// that checks the request once more does not charge it twice. The context does not
+// have the address of the request: add it with [keys.NewAddressContext] and
+// [Guard.Addr].
 func NewContext(ctx context.Context, a Access) context.Context {
 	return &accessContext{ctx, a}
 }
@@ -133,7 +134,7 @@ type accessContext struct {
 	access Access
 }
 
-// Value has the access, and the principal in it.
+// Value returns the access, the principal in it, or a value of the outer context.
 func (c *accessContext) Value(key any) any {
 	switch key {
 	case keys.PrincipalKey:
@@ -144,15 +145,16 @@ func (c *accessContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// An admitted request is what a handler behind a guard gets, in one object: the
-// copy of the request, its context, and the text of the fields about the quota.
+// An admitted request has all that a guard makes for a request that goes on, so that
+// it costs one allocation: the copy of the request, its context, and the text of the
+// fields about the quota.
 type admitted struct {
 	accessContext
 	request http.Request
 	quota   quotaText
 }
 
-// Value has what an accessContext has, and the address of the request.
+// Value returns what an accessContext does, and the address of the request.
 func (x *admitted) Value(key any) any {
 	if key == keys.AddressKey {
 		return x.access.guard.proxies.Addr(&x.request)
@@ -165,7 +167,7 @@ func (x *admitted) Value(key any) any {
 func (g *Guard) admit(h http.Header, r *http.Request, a *Access) *http.Request {
 	x := new(admitted)
 	x.Context, x.access = r.Context(), *a
-	// WithContext is inlined, and its copy does not leave the stack.
+	// WithContext is inlined, so that its copy stays on the stack.
 	x.request = *r.WithContext(x)
 	if !g.omit && a.Quota.Limit != (ratelimit.Limit{}) {
 		x.quota.set(h, a)

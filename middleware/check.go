@@ -14,16 +14,16 @@ import (
 )
 
 // Check decides whether r may go on to a handler that needs n. It takes the cost
-// from the quota, so call it once for each request. It writes nothing: give a
-// non-nil error to [Guard.Refuse], with the Access, which holds what was found
-// until then. For a request that goes on, [Access.SetHeader] writes the quota's
-// fields, and [NewContext] hands the Access on.
+// from the quota, so call it once for each request. It writes no answer. If the error
+// is not nil, give it to [Guard.Refuse] together with the Access, which holds what was
+// found before the error. If the request goes on, [Access.SetHeader] writes the
+// quota's fields, and [NewContext] hands the Access on.
 //
 // If the context of r has the Access of an earlier check, as behind another guard,
-// the credential, its networks and its scopes are checked again. But the request
-// only pays what n costs above what it was charged before, if the limiter, the
-// space and the bucket are the same. So do not check several requests, such as the
-// messages of a stream, under a context with an Access.
+// Check checks the credential, its networks and its scopes again. If the limiter, the
+// space and the bucket are the same, it only takes what n costs above what was
+// charged before. So do not check several requests, such as the messages of a stream,
+// under one context with an Access: only the first would pay.
 //
 // The error is [ErrNoCredential], [ErrSeveralCredentials], one of the [Verifier],
 // [ErrNetwork], [ErrOverLimit] or [ErrScope], or wraps [ErrUnavailable] or
@@ -35,8 +35,8 @@ func (g *Guard) Check(r *http.Request, n Need) (a Access, err error) {
 }
 
 // CheckText is [Guard.Check] for what is not an http.Request: text is the
-// credential alone, as [Bearer] returns it, and addr the address that the request
-// comes from. The zero Addr is one that is not known: it is outside of all
+// credential alone, as [Bearer] returns it, and addr is the address that the request
+// comes from. The zero Addr stands for an unknown address, which is outside of all
 // networks.
 func (g *Guard) CheckText(ctx context.Context, text string, addr netip.Addr, n Need) (a Access, err error) {
 	err = g.decide(&request{ctx: ctx, text: text, from: origin{addr: addr}}, &rule{need: n}, &a)
@@ -48,7 +48,7 @@ func (g *Guard) CheckText(ctx context.Context, text string, addr netip.Addr, n N
 // [keys.NewAddressContext].
 func (g *Guard) Addr(r *http.Request) netip.Addr { return g.proxies.Addr(r) }
 
-// A request is what a decision is made on.
+// A request is what a guard decides about.
 type request struct {
 	ctx  context.Context
 	text string // the credential
@@ -64,8 +64,8 @@ type origin struct {
 	addr netip.Addr
 }
 
-// address returns the address that a request comes from. It is only asked where it
-// matters.
+// address returns the address that a request comes from. It is computed only if a
+// decision depends on it.
 func (o *origin) address(p *Proxies) netip.Addr {
 	if o.http != nil {
 		return p.Addr(o.http)
@@ -73,8 +73,8 @@ func (o *origin) address(p *Proxies) netip.Addr {
 	return o.addr
 }
 
-// A refusalContext is the context of a request that a hook hears of because it was
-// refused. It has the address of the request.
+// A refusalContext is the context in which the hook is told of a refused request. It
+// has the address of the request, computed only if the hook asks for it.
 type refusalContext struct {
 	context.Context
 	from    origin
@@ -95,8 +95,8 @@ func (g *Guard) check(r *http.Request, rule *rule, a *Access) error {
 	return g.decide(&q, rule, a)
 }
 
-// decide decides about a request, with what it finds out in a, which is zero. It
-// tells the hook.
+// decide decides about a request, and tells the hook. It writes what it finds out to
+// a, which the caller passes zero.
 func (g *Guard) decide(q *request, rule *rule, a *Access) error {
 	now := time.Now()
 	a.guard, a.outer = g, accessOf(q.ctx)
@@ -150,8 +150,8 @@ func (g *Guard) authenticate(q *request, now time.Time, a *Access) (err error) {
 	return err
 }
 
-// charge takes what a request costs from the quota, but for what was taken
-// before.
+// charge takes what a request costs from the quota, less what an earlier check has
+// taken for it.
 func (g *Guard) charge(q *request, rule *rule, now time.Time, a *Access) error {
 	if rule.need.Manage {
 		a.policy = management
@@ -205,8 +205,8 @@ func manageBucket(p *keys.Principal, addr netip.Addr) string {
 	return ratelimit.AddressName(addr) + " " + id
 }
 
-// notAdmitted returns the error for a limiter that did not admit a request, with
-// the limiter's own error or without.
+// notAdmitted returns the error for a request that a limiter did not admit. The err
+// is the limiter's own error; if it is nil, the request is over the limit.
 func notAdmitted(err error) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -223,8 +223,8 @@ func (g *Guard) tell(q *request, a *Access, now time.Time, err error) {
 			e.Err = err
 		}
 		if e.Org == "" {
-			// It may be a part of a header, which a hook that keeps it must not
-			// keep in memory.
+			// It may be a part of a header. If a hook kept it, the whole header
+			// would stay in memory.
 			e.ID = strings.Clone(e.ID)
 		}
 		g.hook(&refusalContext{q.ctx, q.from, g.proxies}, e)

@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// A Source is a place in a request where a credential may be. Queries, bodies and
-// cookies are none: they end up in logs and in links.
+// A Source is a header field in which a credential may be. Queries and bodies are no
+// sources, since they end up in logs and links. Cookies are none, since browsers send
+// them with requests that other sites make.
 type Source struct {
 	// Header is the name of the field, such as "Authorization" or "X-API-Key",
 	// in any case.
@@ -31,10 +32,10 @@ type sources []field
 type field struct {
 	header  string   // in canonical form
 	name    string   // as the host writes it
-	schemes []string // one of which must stand in front; if empty, none
+	schemes []string // one of them stands in front of the credential; none if empty
 }
 
-// newSources returns the sources of a list. If it is empty, that of bearer.
+// newSources returns the sources of a list, and bearer alone if it is empty.
 func newSources(list []Source) (sources, error) {
 	if len(list) == 0 {
 		list = []Source{bearer}
@@ -105,8 +106,8 @@ func (all sources) remove(h http.Header) {
 	}
 }
 
-// read returns the credential in a line. It may be anything: the verifier knows
-// which texts are any good.
+// read returns the credential in a line. It may be any text: the verifier says whether
+// it is a credential.
 func (f *field) read(line string) (string, error) {
 	if len(f.schemes) == 0 {
 		return line, nil
@@ -127,7 +128,7 @@ func (f *field) read(line string) (string, error) {
 // 6750 §2.1), for [Guard.CheckText]: in gRPC they are the values of the metadata
 // "authorization". The error is [ErrNoCredential] if there are no lines, or the
 // scheme is another one, and [ErrSeveralCredentials] if there are several lines, or
-// several credentials in one. The text may be empty or anything else.
+// several credentials in one. The text may be empty; the Guard then refuses it.
 func Bearer(lines []string) (string, error) {
 	switch len(lines) {
 	case 0:
@@ -140,33 +141,18 @@ func Bearer(lines []string) (string, error) {
 
 var defaultField = field{schemes: []string{bearer.Scheme}}
 
-// equalFold reports whether two texts are the same but for the case of ASCII
-// letters. Package strings would take U+017F for an s too.
-func equalFold(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range len(a) {
-		if a[i] != b[i] && lower(a[i]) != lower(b[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		c += 'a' - 'A'
-	}
-	return c
+// equalFold reports whether text is a name in ASCII, in any case. Other letters that
+// package strings folds to ASCII, such as U+017F, are longer than one byte.
+func equalFold(text, name string) bool {
+	return text == name || len(text) == len(name) && strings.EqualFold(text, name)
 }
 
 // isToken reports whether text is a token, as the names of fields and schemes
 // are (RFC 9110 §5.6.2).
 func isToken(text string) bool {
-	for i := range len(text) {
-		c := lower(text[i])
-		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+	for _, c := range []byte(text) {
+		lower := c | 0x20
+		if (c < '0' || c > '9') && (lower < 'a' || lower > 'z') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
 			return false
 		}
 	}
@@ -192,8 +178,9 @@ func secondCredential(line string) bool {
 	return false
 }
 
-// startsCredential reports whether text is a token, spaces, and something that
-// does not make the token the name of a parameter.
+// startsCredential reports whether text begins with a scheme and a credential: a
+// token, spaces, and something other than "=" or ",". With "=" the token would be the
+// name of a parameter.
 func startsCredential(text string) bool {
 	text = strings.TrimLeft(text, " \t")
 	n := strings.IndexAny(text, " \t,=\"")

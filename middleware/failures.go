@@ -9,7 +9,7 @@ import (
 	"github.com/claviger-auth/claviger/ratelimit"
 )
 
-// A failureBudget counts the credentials from each address that were no good.
+// A failureBudget counts, for each address, the bad credentials that came from it.
 type failureBudget struct {
 	limit  ratelimit.Limit
 	memory ratelimit.Memory
@@ -35,7 +35,7 @@ func (f *failureBudget) bucket(addr netip.Addr) ratelimit.Bucket {
 }
 
 // look reports whether an address may fail once more. Requests that are checked
-// at the same time may all be told so.
+// at the same time may all get the same answer.
 func (f *failureBudget) look(from ratelimit.Bucket, now time.Time) (ratelimit.Decision, error) {
 	return f.memory.Peek(from, f.limit, now, 1)
 }

@@ -19,16 +19,16 @@ var (
 	// ErrNetwork reports a good credential that may not be used from the address
 	// of the request.
 	ErrNetwork = errors.New("middleware: address is outside of the credential's networks")
-	// ErrOverLimit reports that there are not enough requests left in the bucket,
-	// or that the address has failed too often.
+	// ErrOverLimit reports that the bucket has too few requests left, or that the
+	// address has presented too many bad credentials: see [Options.Failures].
 	ErrOverLimit = errors.New("middleware: over the limit")
 	// ErrScope reports that the credential does not hold the scopes.
 	ErrScope = errors.New("middleware: scope is missing")
 	// ErrUnavailable reports that the limiter could not decide. It wraps the
 	// limiter's error.
 	ErrUnavailable = errors.New("middleware: limits are unavailable")
-	// ErrClientGone reports that nothing could be decided and that the client has
-	// hung up meanwhile, which is the likely cause. It wraps the error behind it.
+	// ErrClientGone reports that nothing could be decided, most likely because the
+	// client has hung up meanwhile. It wraps the error behind it.
 	ErrClientGone = errors.New("middleware: client has gone")
 )
 
@@ -47,9 +47,9 @@ type Guard struct {
 	failed    *failureBudget                                  // nil for none
 	answers   *answers
 	preflight bool
-	remove    bool // the credential, before the handler
-	omit      bool // the fields about the quota
-	legacy    bool // more fields about it
+	remove    bool // take the credential out of the request
+	omit      bool // leave out the fields about the quota
+	legacy    bool // add the X-RateLimit fields
 	hook      keys.Hook
 	reminded  reminders
 }
@@ -92,8 +92,8 @@ func NewGuard(v Verifier, l *ratelimit.Limiter, opts *Options) (*Guard, error) {
 // within its limit, and holds all scopes that are named. The handler finds the
 // caller with [keys.FromContext], and the state of the quota with [FromContext].
 //
-// Require panics if a name is not a scope token of RFC 6749 §3.3. So a route
-// whose scope was forgotten shows at start-up.
+// Require panics if a name is not a scope token of RFC 6749 §3.3, such as the empty
+// text. So a mistake in a route shows at start-up.
 func (g *Guard) Require(first string, more ...string) func(http.Handler) http.Handler {
 	return g.protect(newRule(Need{All: names(first, more)}))
 }
@@ -108,9 +108,8 @@ func (g *Guard) RequireAny(first string, more ...string) func(http.Handler) http
 func (g *Guard) Authenticated() func(http.Handler) http.Handler { return g.protect(newRule(Need{})) }
 
 // Need is like [Guard.Require] for requests with a cost of their own, or that need
-// both all of some scopes and any of others. It panics if a name is not a scope
-// token, if the cost is negative, and if n is the zero Need, for which there is
-// [Guard.Authenticated].
+// all of some scopes and one of others. It panics if a name is not a scope token, if
+// the cost is negative, or if n is the zero Need: use [Guard.Authenticated] for that.
 func (g *Guard) Need(n Need) func(http.Handler) http.Handler {
 	if len(n.All)+len(n.Any) == 0 && n.Cost == 0 && !n.Manage {
 		panic("middleware: an empty Need; use Authenticated if any credential will do")
@@ -122,12 +121,12 @@ func (g *Guard) Need(n Need) func(http.Handler) http.Handler {
 // of packages keyshttp and oauth, and what a host has of that kind. Without names
 // any good credential will do.
 //
-// Requests are not taken from the organization's bucket, but from one for each
-// key or client and address, in the space "manage" of the limiter's store, and
-// under the principal's own RateLimit a minute. So whoever floods the API with a
-// leaked key cannot keep its owner from revoking it. Options.Limit and
-// Options.Bucket do not matter. Do not use Manage inside of another guard, which
-// would charge the organization all the same.
+// Requests are not taken from the organization's bucket. Each key or client has a
+// bucket for each address that it is used from, in the space "manage" of the
+// limiter's store, with the principal's own RateLimit a minute. So whoever floods
+// the API with a leaked key cannot keep its owner from revoking it. Options.Limit
+// and Options.Bucket have no effect. Do not use Manage inside another guard, since
+// that would charge the organization as well.
 func (g *Guard) Manage(names ...string) func(http.Handler) http.Handler {
 	return g.protect(newRule(Need{All: names, Manage: true}))
 }

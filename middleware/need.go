@@ -16,7 +16,7 @@ type Need struct {
 	All []string
 
 	// Any are scopes of which the credential must hold at least one, besides
-	// All. If empty, that does not matter.
+	// All. If empty, All is enough.
 	Any []string
 
 	// Cost is what the request takes from the quota. If zero, 1. A cost above the

@@ -18,9 +18,9 @@ type Options struct {
 	Sources []Source
 
 	// RemoveCredential takes the fields of Sources out of the request before the
-	// handler gets it. It is for reverse proxies, which else pass the caller's
-	// credential on to what is behind them. A guard further inside finds no
-	// credential then.
+	// handler gets it. It is for reverse proxies, which otherwise pass the caller's
+	// credential on to the service behind them. A guard further inside then finds
+	// no credential.
 	RemoveCredential bool
 
 	// Proxies are the trusted proxies in front of the host. They matter for
@@ -40,18 +40,18 @@ type Options struct {
 	// UTF-8 is answered 503.
 	Bucket func(p keys.Principal) string
 
-	// Failures is how many credentials that are malformed, unknown or wrong an
-	// address may present in a minute, all of which may come at once; an IPv6
-	// address stands for its /64. Beyond that all requests from it are answered
-	// 429 before anything is looked up, good ones too: clients behind one
-	// address can keep each other out. Each process counts for itself. If zero,
-	// failures are not counted.
+	// Failures is how many malformed, unknown or wrong credentials an address may
+	// present in a minute; all of them may come at once. An IPv6 address stands
+	// for its /64. Beyond that, all requests from the address are answered 429
+	// before anything is looked up, those with good credentials too: clients
+	// behind one address can keep each other out. Each process counts for itself.
+	// If zero, failures are not counted.
 	Failures int
 
 	// AllowPreflight lets CORS preflight requests through to the handler
 	// without a credential and without a principal: those with the method
 	// OPTIONS, an Origin and an Access-Control-Request-Method. Handlers must
-	// then do nothing else for OPTIONS than to answer the preflight.
+	// then do nothing for OPTIONS but answer the preflight.
 	AllowPreflight bool
 
 	// OmitQuota leaves RateLimit-Policy and RateLimit out of answers other
@@ -74,9 +74,9 @@ type Options struct {
 	WriteError httpjson.ErrorWriter
 
 	// Hook receives keys.Accepted for each request that is let in, and
-	// keys.Refused for each one that is not. After them, at most once a minute for
-	// each key, it receives keys.UsedReplaced and keys.UsedEnded. If nil, these
-	// events are dropped.
+	// keys.Refused for each one that is not. If the key has a successor,
+	// keys.UsedReplaced or keys.UsedEnded follows, each at most once a minute for a
+	// key. If nil, these events are dropped.
 	Hook keys.Hook
 }
 

@@ -10,19 +10,19 @@ import (
 	"github.com/claviger-auth/claviger/ratelimit"
 )
 
-// Proxies are the proxies in front of a host, whose word on the addresses of
-// clients is believed. [Guard], [Throttle] and the handlers of package oauth share
-// one. A nil *Proxies trusts nobody. Proxies are immutable, and safe for concurrent
-// use.
+// Proxies are the trusted proxies in front of a host: what they say about the
+// addresses of clients is believed. [Guard], [Throttle] and the handlers of package
+// oauth can share one. A nil *Proxies trusts nobody. Proxies are immutable, and safe
+// for concurrent use.
 type Proxies struct {
 	networks   []netip.Prefix
 	unixSocket bool
 }
 
 // NewProxies returns the proxies that have an address in one of the networks, and
-// with unixSocket those that connect to a Unix socket too. Do not name a network
+// with unixSocket also those that connect to a Unix socket. Do not name a network
 // from which clients connect as well: they could then claim any address. The
-// error says which network is not valid.
+// error says that a network is not valid.
 func NewProxies(networks []netip.Prefix, unixSocket bool) (*Proxies, error) {
 	p := &Proxies{unixSocket: unixSocket}
 	for _, network := range networks {
@@ -40,26 +40,27 @@ func NewProxies(networks []netip.Prefix, unixSocket bool) (*Proxies, error) {
 	return p, nil
 }
 
-// Bounds on what is read of X-Forwarded-For. Addresses with a zone and a port are
-// shorter, and paths through proxies too; what a client writes in front of them
-// may be of any length, and is not looked at.
+// Bounds on what is read of X-Forwarded-For, from its end. An address with a zone and
+// a port is shorter than maxElement, and no path through proxies has maxHops of them.
+// What a client writes in front of that is not looked at, whatever its length.
 const (
 	maxHops    = 32  // elements, empty ones included
 	maxElement = 100 // bytes, with the spaces around it
 )
 
-// Addr returns the address that a request comes from: that of its peer, or if
-// that is a trusted proxy, the last one in X-Forwarded-For that is not. What
-// stands before that was sent by the client and may be made up.
+// Addr returns the address that a request comes from. That is the address of its
+// peer. If the peer is a trusted proxy, it is the last address in X-Forwarded-For
+// that is not a trusted proxy. The addresses in front of it may be made up by the
+// client.
 //
 // Several lines of X-Forwarded-For are one list (RFC 9110 §5.3). Empty elements
-// are passed over (§5.6.1). An element that is no address, such as "unknown",
-// ends the list, and so do bounds on its length: then the address is that of the
-// proxy which passed it on.
+// are skipped (§5.6.1). The list is read from its end, up to an element that is no
+// address, such as "unknown", or is longer than 100 bytes, or comes after 32 others.
+// Then the address is that of the proxy which sent this element.
 //
-// An IPv4 address that is written as IPv6 is the IPv4 address, and zones are
-// left out. The zero Addr is an address that is not known. A peer on a Unix socket
-// has none.
+// An IPv4 address that is written as IPv6 becomes the IPv4 address, and zones are
+// left out. The zero Addr stands for an unknown address, such as that of a peer on a
+// Unix socket.
 func (p *Proxies) Addr(r *http.Request) netip.Addr {
 	addr, ok := parsePeer(r.RemoteAddr)
 	if p == nil || ok && !p.trusts(addr) || !ok && !(p.unixSocket && overUnixSocket(r)) {
@@ -84,8 +85,8 @@ func overUnixSocket(r *http.Request) bool {
 	return ok && local.Network() == "unix"
 }
 
-// forwarded returns the last address in the lines that no trusted proxy has. It
-// begins with addr, of the proxy that sent the lines.
+// forwarded returns the last address in the lines that is not a trusted proxy's. The
+// addr is that of the proxy that sent the lines.
 func (p *Proxies) forwarded(lines []string, addr netip.Addr) netip.Addr {
 	hops := 0
 	for i := len(lines) - 1; i >= 0; i-- {
@@ -111,8 +112,8 @@ func (p *Proxies) forwarded(lines []string, addr netip.Addr) netip.Addr {
 	return addr
 }
 
-// cutLast cuts the last element off a list. It does not look further back than it
-// must to find one that is too long.
+// cutLast cuts the last element off a list. It looks back only far enough to tell that
+// an element is too long.
 func cutLast(list string) (rest, element string, more bool) {
 	from := max(0, len(list)-maxElement-1)
 	if i := strings.LastIndexByte(list[from:], ','); i >= 0 {

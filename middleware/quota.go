@@ -24,9 +24,9 @@ var policyNames = [policies]string{"default", "management", "failures"}
 
 var quotaNames = [...]string{"RateLimit-Policy", "RateLimit"}
 
-// quotaText is the memory of the fields about the quota in one response
-// (draft-ietf-httpapi-ratelimit-headers). It is a part of an object that is made
-// anyway, so that it costs no allocation, and is written once.
+// quotaText holds the fields about the quota of one response
+// (draft-ietf-httpapi-ratelimit-headers). It is a part of an object that is allocated
+// anyway, so the fields cost no allocation. It is written once.
 type quotaText struct {
 	values [len(quotaNames)]string
 	memory [56]byte // their text, unless its numbers are very large
@@ -48,7 +48,7 @@ func (t *quotaText) write(a *Access) {
 	b = strconv.AppendInt(b, int64(d.Remaining), 10)
 	b = append(b, `;t=`...)
 	b = strconv.AppendInt(b, d.NextAfterSeconds(), 10)
-	// As package unsafe asks, b is not written again.
+	// The bytes of a string must not change, and b is not written again.
 	text := unsafe.String(unsafe.SliceData(b), len(b))
 	t.values = [...]string{text[:n], text[n:]}
 }
@@ -67,8 +67,8 @@ func (t *quotaText) set(h http.Header, a *Access) {
 
 var legacyNames = [...]string{"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"}
 
-// legacyValues returns the values of the fields that many services have. The last
-// is the time when all is back, in seconds since 1970.
+// legacyValues returns the values of legacyNames. The last one is the time when the
+// bucket is full again, in seconds since 1970.
 func legacyValues(d *ratelimit.Decision) [len(legacyNames)]string {
 	return [...]string{
 		strconv.Itoa(d.Limit.Burst()), strconv.Itoa(d.Remaining),

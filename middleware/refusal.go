@@ -73,9 +73,10 @@ type verdict struct {
 	reason string // for events
 }
 
-// verdicts has that of each error of Check. If an error wraps several, the first
-// counts: that a store cannot be asked says nothing about a credential. Package
-// httpjson makes another answer of unavailable for a client that has gone.
+// verdicts has the verdict on each error of Check. If an error wraps several of them,
+// the first in this list counts. So a failure of the store comes before what is wrong
+// with the credential. For a client that has gone, httpjson.Refuse answers 499 in
+// place of unavailable.
 var verdicts = [...]verdict{
 	{ErrNoCredential, noCredential, keys.ReasonNoCredential},
 	{ErrSeveralCredentials, several, keys.ReasonSeveral},
@@ -93,11 +94,11 @@ var verdicts = [...]verdict{
 	{ErrScope, scopeMissing, keys.ReasonScope},
 }
 
-// answerTo returns the verdict on an error of Check. Whatever it does not know is
-// a failure of ours.
+// answerTo returns the verdict on an error of Check. An error that is not in the list
+// is a failure of the service.
 func answerTo(err error) verdict {
 	for i := range verdicts {
-		if err == verdicts[i].err { // as most errors come
+		if err == verdicts[i].err { // most errors are not wrapped
 			return verdicts[i]
 		}
 	}
@@ -113,7 +114,7 @@ func answerTo(err error) verdict {
 type answers struct {
 	write      httpjson.ErrorWriter
 	advice     string              // the description of noCredential
-	challenges [answerCount]string // "" for none; in front of the scope for scopeMissing
+	challenges [answerCount]string // "" for none; for scopeMissing without scope and metadata
 	metadata   string              // the parameter resource_metadata with its comma, or ""
 }
 
@@ -133,7 +134,7 @@ func newAnswers(opts *Options, from sources) (*answers, error) {
 		}
 		switch i {
 		case network, tooMany, unavailable:
-		case scopeMissing: // the scope stands between
+		case scopeMissing: // challenge adds the scope and the metadata
 			a.challenges[i] = c
 		default:
 			a.challenges[i] = c + a.metadata
@@ -154,7 +155,7 @@ func (a *answers) challenge(answer int, scope string) string {
 	return c + `, scope="` + scope + `"` + a.metadata
 }
 
-// A refused request is the memory of the fields of a refusal, in one object.
+// A refused request holds the header fields of a refusal, in one allocation.
 type refused struct {
 	values [3]string
 	n      int // how many of values are used
@@ -168,8 +169,8 @@ func (x *refused) set(h http.Header, key, value string) {
 	x.n++
 }
 
-// Refuse answers a request that [Guard.Check] did not let through, with what it
-// returned.
+// Refuse answers a request that [Guard.Check] did not let through. Give it the Access
+// and the error that Check returned.
 func (g *Guard) Refuse(w http.ResponseWriter, r *http.Request, a Access, err error) {
 	g.refuse(w, r, &a, err)
 }
@@ -205,7 +206,8 @@ func (g *Guard) Refusal(a Access, err error) httpjson.Refusal {
 	return g.refusal(answerTo(err).answer, &a, err)
 }
 
-// refusal returns one of the refusals with what is known of a request.
+// refusal returns one of the refusals, with the scope, the time to wait and the error
+// of a request.
 func (g *Guard) refusal(answer int, a *Access, err error) httpjson.Refusal {
 	refusal := refusals[answer]
 	refusal.Err = err

@@ -8,16 +8,18 @@ import (
 )
 
 const (
-	// reminderInterval is how often the hook is told, at most, that a key is used
-	// although it has a successor.
+	// reminderInterval is the least time between two reminders that one key is
+	// used although it has a successor.
 	reminderInterval = time.Minute
-	// maxReminded bounds the keys that are remembered. Each has a successor, and
-	// its secret was right.
+	// maxReminded bounds the reminders that are remembered. Nobody can fill the
+	// memory with made-up keys: each of these has a successor, and its secret was
+	// right.
 	maxReminded = 10_000
 )
 
-// tellReplaced tells the hook of the use of a key that has a successor, unless it
-// was told of that lately. The event is the one that was told of the request.
+// tellReplaced tells the hook that a key which has a successor was used, unless it
+// was told so within reminderInterval. The event e is the one that the hook has got
+// for the request.
 func (g *Guard) tellReplaced(q *request, t keys.EventType, e keys.Event, successor string) {
 	if successor == "" || !g.reminded.due(reminder{e.ID, t}, e.Time) {
 		return
@@ -26,13 +28,13 @@ func (g *Guard) tellReplaced(q *request, t keys.EventType, e keys.Event, success
 	g.hook(q.ctx, e)
 }
 
-// A reminder is what the hook is told again and again.
+// A reminder is the use of one key that has a successor, as the hook is told of it.
 type reminder struct {
 	id string
 	t  keys.EventType
 }
 
-// reminders remember what the hook was told lately. The zero value is ready.
+// reminders remember when the hook was last told of each. The zero value is ready.
 type reminders struct {
 	mu   sync.Mutex
 	told map[reminder]time.Time
@@ -53,8 +55,8 @@ func (m *reminders) due(r reminder, now time.Time) bool {
 	return true
 }
 
-// forget forgets what was told longer ago than the interval, and all if that makes
-// too little room: it is better to tell something twice than not at all.
+// forget drops reminders that are older than the interval. If that makes too little
+// room, it drops all: the hook is rather told twice than not at all.
 func (m *reminders) forget(now time.Time) {
 	kept := make(map[reminder]time.Time)
 	for r, at := range m.told {

@@ -20,9 +20,9 @@ type ThrottleOptions struct {
 
 // A Throttle limits how many requests come from one address, for endpoints
 // that are open to callers without a credential. An IPv6 address stands for
-// its /64, since whoever has one address has all of those. Requests whose address
-// is not known count together. A Throttle is made by [NewThrottle], and is safe for
-// concurrent use.
+// its /64, since whoever has one address usually has the whole /64. Requests whose
+// address is unknown count together. A Throttle is made by [NewThrottle], and is safe
+// for concurrent use.
 type Throttle struct {
 	limiter *ratelimit.Limiter
 	limit   ratelimit.Limit
@@ -31,9 +31,9 @@ type Throttle struct {
 }
 
 // NewThrottle returns a Throttle that holds each address to limit. The limiter
-// must be in a space of its own, so that no organization can have the name of an
-// address, and no other Throttle counts there: see [ratelimit.Limiter.In]. A nil
-// opts is the zero ThrottleOptions. The error says what is missing.
+// must be in a space of its own, which neither organizations nor another Throttle
+// use: see [ratelimit.Limiter.In]. A nil opts is the zero ThrottleOptions. The error
+// says that the limiter or the limit is missing.
 func NewThrottle(l *ratelimit.Limiter, limit ratelimit.Limit, opts *ThrottleOptions) (*Throttle, error) {
 	if l == nil || limit == (ratelimit.Limit{}) {
 		return nil, errors.New("middleware: NewThrottle needs a limiter and a limit")
@@ -44,8 +44,8 @@ func NewThrottle(l *ratelimit.Limiter, limit ratelimit.Limit, opts *ThrottleOpti
 	return &Throttle{limiter: l, limit: limit, proxies: opts.Proxies, write: opts.WriteError}, nil
 }
 
-// Limit returns a handler that answers 429 to an address over its limit, 503 if
-// the limiter cannot decide, and lets others through to next.
+// Limit returns a handler that passes requests on to next. It answers 429 to an
+// address over its limit, and 503 if the limiter cannot decide.
 func (t *Throttle) Limit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := ratelimit.AddressName(t.proxies.Addr(r))

@@ -12,9 +12,9 @@ import (
 // belongs to. [*keys.Verifier] is one. Hosts write others, for the tokens of an
 // identity provider or for sessions, and join them with [AnyOf].
 //
-// A principal that is returned must have an organization, and a RateLimit of at
-// least 1 unless [Options.Limit] does without. What its Networks and its Scopes
-// allow is for the [Guard] to check.
+// A principal that is returned must have an organization. It must have a RateLimit of
+// at least 1, unless [Options.Limit] does not use that. The [Guard] checks its
+// Networks and its Scopes.
 //
 // The errors are those of [keys.Verifier.Verify]: [keys.ErrMalformed] for text of
 // a form that is not the Verifier's, [keys.ErrUnknown] for a credential that it does
@@ -32,9 +32,9 @@ type Verifier interface {
 // and [keys.ErrUnknown]. Every other error is final: the credential is that
 // Verifier's, and no good.
 //
-// One that fails with [keys.ErrUnavailable] may be the one that knows the
-// credential. AnyOf asks the others then, and if none of them accepts it returns
-// the failure, whatever they say: a store that is down is no reason for a 401.
+// A Verifier that fails with [keys.ErrUnavailable] may be the one that knows the
+// credential. AnyOf then asks the others. If none of them accepts, it returns the
+// failure, whatever they say, so that a store that is down never leads to a 401.
 //
 // AnyOf panics if it gets no Verifier, or a nil one.
 func AnyOf(verifiers ...Verifier) Verifier {
@@ -58,9 +58,10 @@ func (all anyOf) VerifyAt(ctx context.Context, text string, now time.Time) (p ke
 	return p, err
 }
 
-// verify is VerifyAt that also says, with an error too, what was presented.
+// verify is VerifyAt, but fills p, and claim with what was presented, which it does
+// with an error too.
 func (all anyOf) verify(ctx context.Context, text string, now time.Time, p *keys.Principal, claim *keys.Claim) error {
-	said := keys.ErrMalformed // of the one that knows most
+	said := keys.ErrMalformed // the answer of the last one that did not call it malformed
 	var failed error
 	for _, v := range all {
 		var c keys.Claim
@@ -89,12 +90,13 @@ func (all anyOf) verify(ctx context.Context, text string, now time.Time, p *keys
 	return said
 }
 
-// verify asks v who a credential belongs to. The answer is in p, which is zero with
-// an error, and in claim: a principal is large to copy.
+// verify asks v who a credential belongs to. It writes the answer to p, since a
+// principal is large to copy, and to claim. With an error, p is zero.
 //
-// It asks the types that it knows for more than a Verifier says, and not for a
-// method: one that embeds a *keys.Verifier and has a VerifyAt of its own would be
-// passed by.
+// For the types that it knows, it calls a method that says more than VerifyAt. It
+// does not look for that method in other types: a type that embeds a *keys.Verifier
+// and has a VerifyAt of its own has the method too, and its own VerifyAt would not be
+// called.
 func verify(ctx context.Context, v Verifier, text string, now time.Time, p *keys.Principal, claim *keys.Claim) (err error) {
 	switch v := v.(type) {
 	case *keys.Verifier:
