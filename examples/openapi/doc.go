@@ -5,6 +5,6 @@
 // Its tests run those of package examples/partnerapi, which write down every request
 // and every answer, and then give these to the validator. One generates a client in Go
 // from the document with oapi-codegen, and calls the host with it; the program is in
-// testdata/client. It is skipped where the generator cannot be had, but fails if the
-// environment has CI.
+// testdata/client. It runs with CLAVIGER_LONG in the environment. It is skipped where the
+// generator cannot be had, but fails if the environment has CI.
 package openapi
