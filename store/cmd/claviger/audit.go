@@ -127,7 +127,7 @@ func (s *session) printEntries(entries []keys.Entry) error {
 		if e.Reason != "" {
 			what = append(what, e.Reason)
 		}
-		if e.Count > 0 {
+		if e.Count > 1 {
 			what = append(what, strconv.FormatInt(e.Count, 10)+" times")
 		}
 		t.row(instant(e.Time), string(e.Action), e.ID, e.Actor, e.AddressText(), strings.Join(what, ", "))

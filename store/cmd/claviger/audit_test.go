@@ -5,6 +5,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/store/sqlitestore"
 )
 
 // A trail that somebody has edited is told by verify, with the first entry that is
@@ -54,6 +58,30 @@ func TestAuditFinds(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What was refused stands in the list with its reason, and how often that was.
+func TestAuditListsRefusals(t *testing.T) {
+	p := newPlayground(t)
+	p.run(t, "claviger migrate")
+	p.run(t, "claviger keys create -org acme >key")
+	s, err := sqlitestore.Open(filepath.Join(p.dir, "claviger.db"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int64{1, 3} {
+		e := keys.Entry{Org: "acme", Time: time.Now().UTC().Truncate(time.Millisecond), Action: keys.ActionRefused, ID: p.id, Kind: keys.KindKey, Reason: keys.ReasonScope, Count: n}
+		if err := s.AddEntry(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	out := p.run(t, "claviger audit list acme")
+	if !strings.Contains(out, "  insufficient_scope\n") || !strings.Contains(out, "  insufficient_scope, 3 times\n") {
+		t.Errorf("the list is\n%s", out)
 	}
 }
 
