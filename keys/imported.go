@@ -80,7 +80,8 @@ func (m *Manager) importOne(ctx context.Context, f *Foreign) (Record, error) {
 // same order, what became of it. One that was imported before is left as it is, so
 // an import that was interrupted can be begun again. A store that is a [BatchStore]
 // writes all of them in one transaction, so that is as many as it can write within
-// [Options.Timeout]: some hundreds. If the store fails, those that are not in it
+// [Options.Timeout]: some hundreds. Calls at the same time are faster than one after
+// the other, but with a trail their transactions take turns. If the store fails, those that are not in it
 // have its error, which wraps [ErrUnavailable].
 func (m *Manager) ImportAll(ctx context.Context, list []Foreign) []Imported {
 	done := make([]Imported, len(list))
@@ -119,7 +120,7 @@ func (m *Manager) putEach(ctx context.Context, done []Imported) {
 // putAll is putEach in one transaction.
 func (m *Manager) putAll(ctx context.Context, done []Imported) {
 	var errs []error
-	failed := m.store.batch(ctx, func(ctx context.Context) error {
+	failed := m.writeBatch(ctx, func(ctx context.Context) error {
 		errs = make([]error, len(done)) // anew for each call
 		for i := range done {
 			if done[i].Err == nil {
@@ -142,6 +143,22 @@ func (m *Manager) putAll(ctx context.Context, done []Imported) {
 			m.tell(ctx, Created, &d.Record)
 		}
 	}
+}
+
+// writeBatch makes one transaction of what f writes. With a trail, one of them goes on at
+// a time: those who add to one chain take turns until they commit, so transactions
+// would wait for each other while their time runs out, or for ever, until the database
+// ends one of them.
+func (m *Manager) writeBatch(ctx context.Context, f func(ctx context.Context) error) error {
+	if m.trail {
+		select {
+		case m.imports <- struct{}{}:
+			defer func() { <-m.imports }()
+		case <-ctx.Done():
+			return unavailable(ctx, ctx.Err())
+		}
+	}
+	return m.store.batch(ctx, f)
 }
 
 // CheckImport says what [Manager.ImportAll] would do, and writes nothing. It reads

@@ -37,6 +37,7 @@ type Manager struct {
 	store    *boundedStore
 	verifier *Verifier
 	queue    queue
+	imports  chan struct{} // holds a value while a batch with entries is written
 	settings
 }
 
@@ -54,7 +55,7 @@ func NewManager(store Store, opts *Options) (*Manager, error) {
 		return nil, err
 	}
 	v := newVerifier(store, s)
-	return &Manager{store: v.store, verifier: v, settings: s}, nil
+	return &Manager{store: v.store, verifier: v, imports: make(chan struct{}, 1), settings: s}, nil
 }
 
 // Verifier returns the Verifier of m, over the same store with the same Options.
