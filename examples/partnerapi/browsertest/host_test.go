@@ -42,7 +42,7 @@ var (
 	addrLine = regexp.MustCompile(`address=(\S+)`)
 )
 
-// start starts the partner API, with a key of the organization acme.
+// start starts the partner API, with a key of the organization acme, and a trail.
 func start(t *testing.T) host {
 	t.Helper()
 	if _, err := browser(); err != nil {
@@ -52,7 +52,7 @@ func start(t *testing.T) host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(path, "-addr", "127.0.0.1:0")
+	cmd := exec.Command(path, "-addr", "127.0.0.1:0", "-trail")
 	endWithParent(cmd)
 	out, err1 := cmd.StdoutPipe()
 	log, err2 := cmd.StderrPipe()

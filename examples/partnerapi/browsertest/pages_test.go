@@ -104,6 +104,17 @@ func TestKeys(t *testing.T) {
 	p.click("I have kept it", 200)
 	p.has(".kp-rotation", "Before", "This key", "A key was used after it had been replaced.", "in 7 days")
 	p.look("rotation")
+	p.has(".kp-history", "Made", "in the place of Export, every night", "bootstrap", "127.0.0.1")
+	successor := p.path()
+	p.load(200, chromedp.Click(".kp-rotation a"))
+	for _, row := range []string{"Rotated: End\nReplaced by Export, every night", "Resumed", "Paused", "Changed: Name", "Made"} {
+		p.has(".kp-history", row)
+	}
+	if rows := eval[int](p, `document.querySelectorAll(".kp-history tbody tr").length`); rows != 5 {
+		p.t.Errorf("the history has %d entries, want 5", rows)
+	}
+	p.look("history")
+	p.visit(successor)
 
 	p.click("Revoke", 200)
 	p.has("main", "This cannot be undone", "It has made nothing that still works.")
@@ -161,6 +172,7 @@ func TestClients(t *testing.T) {
 	p.do(chromedp.Click("#family"))
 	p.click("Delete client", 200)
 	p.has("main", "Deleted")
+	p.has(".kp-history", "Deleted", "Rotated", "Made")
 	if h.me(t, token) != 401 {
 		t.Error("the token works")
 	}

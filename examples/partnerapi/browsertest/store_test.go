@@ -16,14 +16,13 @@ import (
 	"github.com/claviger-auth/claviger/store/storetest"
 )
 
-// serve serves the pages over a store whose faults a test can choose, to one user,
-// and returns a tab on
-// them, and what else the host serves.
+// serve serves the pages over a store whose faults a test can choose, to one user, and
+// returns a tab on them, and what else the host serves.
 func serve(t *testing.T, timeout time.Duration) (*storetest.Faults, *http.ServeMux, *tab) {
 	t.Helper()
 	faults := storetest.NewFaults(new(store.Memory))
 	catalog := scopes.MustCatalog(scopes.Scope{Name: "orders:read", Description: "Read orders"})
-	manager, err := keys.NewManager(faults, &keys.Options{Catalog: catalog, Timeout: timeout})
+	manager, err := keys.NewManager(faults, &keys.Options{Catalog: catalog, Timeout: timeout, Trail: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,6 +63,18 @@ func TestStore(t *testing.T) {
 	faults.Heal()
 	p.click("Send it again", 200)
 	p.has("main", "The key is paused.")
+
+	faults.Fail(storetest.Entries, storetest.Always, errors.New("down"))
+	p.click("Keys", 200)
+	p.click("typed before", 200)
+	p.has("h1", "typed before") // all but its history
+	p.has(".kp-history", "The history cannot be read now.")
+	p.look("history-down")
+	release = faults.Block(storetest.Chains)
+	p.load(200, chromedp.Reload())
+	release()
+	p.has(".kp-history", "The history cannot be read now.")
+	faults.Heal()
 
 	faults.Fail(storetest.List, storetest.Always, errors.New("down"))
 	p.load(503, chromedp.Navigate(p.base+"/manage/keys"))
