@@ -111,6 +111,14 @@ func (f *Format) DerivedID(d Digest) (string, error) {
 	return f.derivedID(sum), nil
 }
 
+// begins returns what all texts of f begin with.
+func (f *Format) begins() string {
+	if f.layout == split || f.layout == derived {
+		return f.lead
+	}
+	return f.prefix
+}
+
 func (f *Format) derivedID(sum []byte) string {
 	var digits [derivedIDLen]byte
 	hex.Encode(digits[:], sum[:derivedIDLen/2])

@@ -39,7 +39,8 @@ type Options struct {
 	// while keys of another system or of an earlier Format are in use. New keys
 	// are never made in them. A text belongs to Format or else to the first of
 	// them that takes it; so the strict ones stand before those that take
-	// nearly everything, as a Bare one without a Separator does.
+	// nearly everything, as a Bare one without a Separator does. If one without
+	// a Separator takes all that a later one would, that is an error.
 	OtherFormats []*Format
 
 	// TokenFormat is the text form of access tokens, with the layout [Dotted]
@@ -164,6 +165,13 @@ func newSettings(opts *Options) (s settings, err error) {
 	for _, pair := range pairs {
 		if a, b := pair[0].prefix, pair[1].prefix; strings.HasPrefix(a, b) || strings.HasPrefix(b, a) {
 			return s, fmt.Errorf("keys: the prefixes %q and %q cannot be told apart", a, b)
+		}
+	}
+	for i, f := range s.others {
+		for _, later := range s.others[i+1:] {
+			if f.layout == derived && strings.HasPrefix(later.begins(), f.lead) {
+				return s, fmt.Errorf("keys: of OtherFormats, the one with the prefix %q has no ID in its texts and takes those of the one with the prefix %q too: put it last", f.prefix, later.prefix)
+			}
 		}
 	}
 	s.hasher, err = newHasher(opts.Peppers)
