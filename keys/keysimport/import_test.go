@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -446,6 +447,27 @@ func TestRunEndsWithItsCaller(t *testing.T) {
 			t.Errorf("%+v is fine", opts)
 		}
 	}
+}
+
+// TestRunSaysWhyItEnded ends an import while the store is asked, which fails then.
+func TestRunSaysWhyItEnded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t)
+		defer h.faults.Block(storetest.Insert)()
+		ctx, stop := context.WithCancelCause(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			_, err := keysimport.Run(ctx, h.manager, h.read("text.csv", many(100)), &keysimport.Options{Batch: 10})
+			ended <- err
+		}()
+		synctest.Wait()
+		interrupted := errors.New("interrupted")
+		stop(interrupted)
+		if err := <-ended; err != interrupted {
+			t.Errorf("%v, want %v", err, interrupted)
+		}
+	})
 }
 
 func TestPresets(t *testing.T) {

@@ -97,7 +97,7 @@ func Run(ctx context.Context, m *keys.Manager, rows iter.Seq[Row], opts *Options
 	go r.read(ctx, rows, queue)
 	for b := range queue {
 		<-b.done
-		if err := r.report(b); err != nil {
+		if err := r.report(ctx, b); err != nil {
 			cancel(err)
 			for b := range queue {
 				<-b.done
@@ -202,8 +202,11 @@ func failure(out []keys.Imported) error {
 }
 
 // report counts the rows of a batch and tells of them.
-func (r *run) report(b *batch) error {
+func (r *run) report(ctx context.Context, b *batch) error {
 	if failed := failure(b.out); failed != nil {
+		if ctx.Err() != nil { // which is why
+			return context.Cause(ctx)
+		}
 		return fmt.Errorf("keysimport: rows from line %d on are not all written: %w", b.rows[0].Line, failed)
 	}
 	n := 0
