@@ -7,37 +7,37 @@ import (
 	"time"
 )
 
-// An Actor makes, changes and ends credentials of its principal's organization
-// on the principal's behalf, and holds it to what it has. [Manager.As] makes one.
-// It is safe for concurrent use.
+// An Actor makes, changes and ends credentials on behalf of a principal, in the
+// principal's organization. It lets the principal give away only what it has itself.
+// [Manager.As] makes one. An Actor is safe for concurrent use.
 //
-// Each method looks at the principal's credential before it writes, and again when
-// it has written, but for the methods that only end something. So rights count as
-// they are then, not as they were when the request came. If the credential has
-// ended meanwhile, or does not permit any more what was done, that is taken back.
+// Each method reads the principal's credential from the store before it writes.
+// Create, Change, Rotate and RotateSecret read it again after the write. So the
+// rights count that the principal has then, not those that it had when the request
+// came. If the credential has ended meanwhile, or no longer permits what was done,
+// the change is taken back.
 //
 // No credential gets
 //
-//   - scopes that the principal lacks, besides the always-granted ones;
-//   - a limit above the principal's; a principal without a limit makes none;
-//   - an environment other than the principal's, unless that has the format's
-//     first one or none;
+//   - scopes that the principal lacks, except for the always-granted ones;
+//   - a limit above the principal's; a principal without a limit can make no
+//     credentials;
+//   - an environment other than the principal's, unless the principal is in the
+//     format's first environment or in none;
 //   - networks beyond the principal's;
-//   - an end later than that of the principal's lasting credential at that
-//     moment: a later one is brought forward.
+//   - an end later than the end that the principal's lasting credential has at that
+//     moment; a later end is brought forward to it.
 //
-// A principal without a Kind is the host's own session: it is taken as it is, and
-// has no end.
+// A principal without a Kind is a session of the host. It is not looked up, and has
+// no end.
 //
-// The errors are those of the Manager's methods of the same names. Besides, they
+// The errors are those of the Manager's methods of the same names. They can also
 // wrap
 //
 //   - [ErrCallerEnded] if the principal's own credential has ended;
-//   - [ErrBeyond], with a [*BeyondError], if it has too little;
-//   - [ErrUnavailable] if it could not be looked at.
-//
-// With an error that wraps [ErrUnavailable] it is open whether something was done,
-// and whether it was taken back.
+//   - [ErrBeyond], with a [*BeyondError], if the principal has too little;
+//   - [ErrUnavailable] if the principal's credential could not be read. Then the
+//     change may have been made, and may have been taken back.
 type Actor struct {
 	m *Manager
 	p Principal
@@ -47,17 +47,17 @@ type Actor struct {
 func (m *Manager) As(p Principal) Actor { return Actor{m, p} }
 
 // Environments returns the environments in which the principal may make keys and
-// clients, in the order of the key format: all of them, or its own alone. It is
-// empty if the format has none. It goes by the principal as it is in a.
+// clients, in the order of the key format: all of them, or only its own. The result
+// is empty if the format has none. Environments does not read the store.
 func (a Actor) Environments() []string {
 	p := maker{Principal: a.p}
 	return slices.DeleteFunc(a.m.key.Environments(), func(env string) bool { return !a.m.reaches(&p, env) })
 }
 
-// confirm looks at the principal again after a write, and calls undo if its
-// credential has ended or if check does not pass any more. Of a change it takes the
-// record before and after; of something new neither. A change that was undone is
-// settled like any other: caches may have seen what it gave.
+// confirm looks at the principal again after a write. It calls undo if the
+// principal's credential has ended, or if check fails. For a change, before and
+// after are the record as it was and as it is now; for something new they are nil.
+// A change that was undone is settled like any other, since caches may have seen it.
 func (a Actor) confirm(ctx context.Context, before, after *Record, check func(*maker) error, undo func(ctx context.Context) error) error {
 	p, err := a.m.look(ctx, a.p)
 	if before != nil && a.p.Kind != "" && before.ID == a.p.LastingID() && (err == nil || err == ErrCallerEnded) {
@@ -78,11 +78,11 @@ func (a Actor) confirm(ctx context.Context, before, after *Record, check func(*m
 	return errors.Join(err, failed)
 }
 
-// itself is for a principal that has changed its own lasting credential: it
-// returns the principal as it was before, since nobody may take more from the
-// change than it had. The error is that of the look at it as it is now: if it has
-// ended, that may be because of the change itself, as when a key pauses itself or
-// is rotated without an overlap, and is no error then.
+// itself is for a principal that has changed its own lasting credential. It returns
+// the principal as it was before the change, since the change must not widen its own
+// rights. The argument ended is the error of looking at the principal as it is now.
+// If the credential has ended by the change itself, as when a key pauses itself or
+// is rotated without an overlap, that is no error.
 func (a Actor) itself(ctx context.Context, before, after *Record, ended error) (maker, error) {
 	rec, parent, err := a.m.store.Get(ctx, a.p.ID)
 	if errors.Is(err, ErrNotFound) {
@@ -102,11 +102,12 @@ func (a Actor) itself(ctx context.Context, before, after *Record, ended error) (
 	return a.m.standing(ctx, &a.p, &rec, &parent)
 }
 
-// Create makes a key or a client. Without scopes a key has the always-granted
-// ones alone, and a client all that the principal holds. Without an environment
-// or networks it has those of the principal. Its CreatedBy is the principal's
-// lasting credential, or the name of the host's session, whatever the Spec says.
-// It fails with [ErrLimitReached] if the organization has as many as it may have.
+// Create makes a key or a client. If the Spec has no scopes, a key gets only the
+// always-granted ones, and a client all that the principal holds. If it has no
+// environment or no networks, the credential gets those of the principal. CreatedBy
+// is always the ID of the principal's lasting credential, or the name of the host's
+// session. Create fails with [ErrLimitReached] if the organization has as many keys
+// or clients as it may have.
 func (a Actor) Create(ctx context.Context, spec Spec) (_ Issued, err error) {
 	defer func() { a.refused(ctx, "", err) }()
 	ctx = a.m.by(ctx, a.p.name())
@@ -134,10 +135,10 @@ func (a Actor) Create(ctx context.Context, spec Spec) (_ Issued, err error) {
 	return issued, nil
 }
 
-// Change changes a credential. What the change names must be within what the
-// principal has; the rest of the record may be wider. A lifetime is brought
-// forward to the end of the principal's lasting credential, and never takes an end
-// away. To let a paused credential go on takes all that it has.
+// Change changes a credential. The fields that the change names must be within what
+// the principal has; the other fields may be wider. A later end is brought forward
+// to that of the principal's lasting credential. An end cannot be taken away. To
+// resume a paused credential, the principal must have all that the credential has.
 func (a Actor) Change(ctx context.Context, kind Kind, id string, c Change) (_ Record, err error) {
 	defer func() { a.refused(ctx, id, err) }()
 	ctx = a.m.by(ctx, a.p.name())
@@ -174,10 +175,9 @@ func (a Actor) Change(ctx context.Context, kind Kind, id string, c Change) (_ Re
 	return rec, a.m.everywhere(ctx, nil)
 }
 
-// Rotate rotates a key, for a principal who has all that the key has. The
-// successor counts as made by the principal. Unless the old key ends at once, it
-// fails with [ErrLimitReached] if the organization has as many keys as it may
-// have.
+// Rotate rotates a key. The principal must have all that the key has, and the
+// successor counts as made by the principal. Unless the old key ends at once, Rotate
+// fails with [ErrLimitReached] if the organization has as many keys as it may have.
 func (a Actor) Rotate(ctx context.Context, id string, r Rotation) (_ Issued, err error) {
 	defer func() { a.refused(ctx, id, err) }()
 	ctx = a.m.by(ctx, a.p.name())
@@ -196,7 +196,7 @@ func (a Actor) Rotate(ctx context.Context, id string, r Rotation) (_ Issued, err
 	err = a.confirm(ctx, &done.old, &done.ended,
 		func(p *maker) error { return a.m.mayHaveMade(ctx, p, &done.issued.Record) },
 		func(ctx context.Context) error {
-			// The old key first: nobody has the secret of the new one.
+			// The old key first, since somebody uses it. Nobody has the new secret.
 			return errors.Join(a.m.undo(ctx, &done.old, &done.ended), a.m.takeBack(ctx, done.issued.Record))
 		})
 	if err != nil {
@@ -205,7 +205,7 @@ func (a Actor) Rotate(ctx context.Context, id string, r Rotation) (_ Issued, err
 	return done.issued, a.m.everywhereForOnce(ctx, nil)
 }
 
-// RotateSecret gives a client a new secret, for a principal who has all that the
+// RotateSecret gives a client a new secret. The principal must have all that the
 // client has.
 func (a Actor) RotateSecret(ctx context.Context, id string, overlap time.Duration) (_ Issued, err error) {
 	defer func() { a.refused(ctx, id, err) }()
@@ -227,8 +227,9 @@ func (a Actor) RotateSecret(ctx context.Context, id string, overlap time.Duratio
 	return issued, a.m.everywhereForOnce(ctx, nil)
 }
 
-// Revoke ends a credential. To end a client takes its scopes; to end a key takes
-// none, so that whoever sees that a key has leaked can end it.
+// Revoke ends a credential. To end a client, the principal must have the client's
+// scopes. To end a key it needs none, so that whoever sees that a key has leaked can
+// end it.
 func (a Actor) Revoke(ctx context.Context, kind Kind, id string) (err error) {
 	defer func() { a.refused(ctx, id, err) }()
 	ctx = a.m.by(ctx, a.p.name())

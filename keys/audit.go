@@ -14,8 +14,8 @@ const cutSize = 1000
 // errNoTrail reports a store that keeps no trail.
 var errNoTrail = fmt.Errorf("keys: the store keeps no trail: %w", errors.ErrUnsupported)
 
-// trailed returns an error if a trail is wanted and the store, which may be a
-// Cache, keeps none.
+// trailed returns an error if the options ask for a trail that the store does not
+// keep. The store may be a Cache.
 func (s *settings) trailed(store Store) error {
 	if cache, ok := store.(*Cache); ok {
 		store = cache.store
@@ -35,13 +35,13 @@ func (b *boundedStore) trailStore() (TrailStore, error) {
 	return store, nil
 }
 
-// KeepsTrail reports whether what m does is in a trail: [Options].Trail.
+// KeepsTrail reports whether m writes its changes into a trail, see [Options].
 func (m *Manager) KeepsTrail() bool { return m.trail }
 
-// Chains returns the chains of the trail of an organization, as [TrailStore] says.
-// The error wraps [errors.ErrUnsupported] if the store keeps no trail, or
-// [ErrUnavailable]. Whether [Options].Trail is set does not matter, for this method
-// and the others that read a trail.
+// Chains returns the chains of the trail of an organization, see [TrailStore]. The
+// error wraps [errors.ErrUnsupported] if the store keeps no trail, or
+// [ErrUnavailable]. Chains and the other methods that read a trail work whether or
+// not the option Trail is set.
 func (m *Manager) Chains(ctx context.Context, org string) ([]Chain, error) {
 	store, err := m.store.trailStore()
 	if err != nil {
@@ -53,11 +53,11 @@ func (m *Manager) Chains(ctx context.Context, org string) ([]Chain, error) {
 	return chains, answer(ctx, err)
 }
 
-// Entries iterates over the entries of a chain of an organization whose positions
-// come after the given one, in ascending order. It does not verify them. Positions
-// have no gap, so the last n entries are those after Chain.Last.Seq-n. An error ends
-// the iteration; it is as for [Manager.Chains], or wraps [ErrTampered] if positions do
-// not ascend.
+// Entries iterates over the entries of a chain whose positions come after the given
+// one, in ascending order. It does not verify them. Positions have no gaps, so the
+// last n entries are those after Chain.Last.Seq-n. An error ends the iteration. It is
+// one of those of [Manager.Chains], or wraps [ErrTampered] if positions do not
+// ascend.
 func (m *Manager) Entries(ctx context.Context, org, chain string, after int64) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		after := after // the iterator may be used again
@@ -68,7 +68,7 @@ func (m *Manager) Entries(ctx context.Context, org, chain string, after int64) i
 				return
 			}
 			for _, e := range page {
-				if e.Seq <= after { // which would never end
+				if e.Seq <= after { // or the iteration would never end
 					yield(Entry{}, &TamperError{org, chain, e.Seq, "stands where it does not belong"})
 					return
 				}
@@ -95,17 +95,17 @@ func (m *Manager) entries(ctx context.Context, org, chain string, after int64) (
 	return page, answer(ctx, err)
 }
 
-// VerifyTrail reads the whole trail of an organization, and says whether it is as
-// it was written: see [VerifyChain]. It returns a checkpoint for the end of each
-// chain that has one, to be kept where whoever can write to the database cannot, and
-// given to later calls. Checkpoints of other organizations are passed over. Changes
-// may go on meanwhile, but nobody must cut entries.
+// VerifyTrail reads the whole trail of an organization and verifies each chain, see
+// [VerifyChain]. It returns a checkpoint for the end of each chain that has or had
+// entries. Keep the checkpoints where nobody who can write to the database can
+// change them, and give them to later calls. Checkpoints of other organizations are
+// ignored. Entries may be added while VerifyTrail runs, but none may be cut.
 //
-// The error wraps the [*TamperError] of each chain that is not as it was written, of
-// which [errors.As] finds the first. Besides what VerifyChain says, it is wrong if
-// checkpoints of a chain are known, and it was cut elsewhere than at one of them or
-// where it was cut already when one was made: whoever cuts keeps the checkpoint that
-// it cuts at. Or the error is as for [Manager.Chains].
+// If chains are not as they were written, the error wraps a [*TamperError] for each
+// of them; [errors.As] finds the first. It is an error too if a chain with kept
+// checkpoints was cut at a place that is neither one of them, nor a place at which
+// the chain was already cut when one of them was made. So keep the checkpoint at
+// which you cut. Other errors are those of [Manager.Chains].
 func (m *Manager) VerifyTrail(ctx context.Context, org string, kept ...Checkpoint) ([]Checkpoint, error) {
 	now := whole(time.Now())
 	chains, err := m.Chains(ctx, org)
@@ -132,16 +132,17 @@ func (m *Manager) VerifyTrail(ctx context.Context, org string, kept ...Checkpoin
 		}
 		delete(known, c.Name)
 	}
-	for name, all := range known { // of chains that are not there
+	for name, all := range known { // what is left is of chains that are not there
 		wrong = append(wrong, &TamperError{org, name, all[0].Seq, "is missing"})
 	}
 	return ends, errors.Join(wrong...)
 }
 
-// verifyChain verifies one chain, of which some checkpoints are known.
+// verifyChain verifies one chain against the checkpoints that were kept of it.
 func (m *Manager) verifyChain(ctx context.Context, org string, c Chain, kept []Checkpoint) (Link, error) {
 	var known []Link
-	permitted, before := len(kept) == 0, int64(0) // whether the cut is, and the last one before it that would be
+	permitted := len(kept) == 0 // whether the chain may have been cut where it was
+	before := int64(0)          // the last place before that one at which it may have been cut
 	for _, k := range kept {
 		known = append(known, k.Link)
 		for _, seq := range [...]int64{k.Seq, k.Cut} {
@@ -154,13 +155,14 @@ func (m *Manager) verifyChain(ctx context.Context, org string, c Chain, kept []C
 	if !permitted {
 		return Link{}, &TamperError{org, c.Name, before + 1, "was cut, and no checkpoint is known that it could have been cut at"}
 	}
-	// The store's own note of the end is one more place that must be met. Entries
-	// are read from the first position: what should have been cut is wrong too.
+	// The end that the store has noted must be met too. Entries are read from the
+	// first position, since an entry that should have been cut is wrong as well.
 	last, err := VerifyChain(org, c.Name, c.Cut, m.Entries(ctx, org, c.Name, 0), append(known, c.Last)...)
 	if err != nil || last.Seq <= c.Last.Seq {
 		return last, err
 	}
-	// More was added meanwhile, and its end noted with it; or the note is wrong.
+	// Either entries were added meanwhile, and the note has moved on with them, or
+	// the note is wrong.
 	chains, err := m.Chains(ctx, org)
 	if err != nil {
 		return Link{}, err
@@ -173,13 +175,15 @@ func (m *Manager) verifyChain(ctx context.Context, org string, c Chain, kept []C
 	return last, &TamperError{org, c.Name, c.Last.Seq + 1, "comes after the end that is noted"}
 }
 
-// CutTrail removes the entries of a chain up to a checkpoint, the entry of the
-// checkpoint included, for hosts that keep a trail for a time. Verify the trail
-// first, and keep the checkpoint: what is left is verified from there on. The error
-// wraps [ErrNotFound] if the chain has no entry at the position, [ErrTampered] if
-// it has another one, [errors.ErrUnsupported] if the store keeps no trail, or
-// [ErrUnavailable]; then some may have been removed, and the call should be made
-// again.
+// CutTrail removes the entries of a chain up to and including the one at a
+// checkpoint. It is for hosts that keep a trail for a limited time. Verify the trail
+// first, and keep the checkpoint: the rest of the chain is verified from there on.
+// It is no error if those entries were cut before.
+//
+// The error wraps [ErrNotFound] if the chain has no entry at that position,
+// [ErrTampered] if it has another entry there, [errors.ErrUnsupported] if the store
+// keeps no trail, or [ErrUnavailable]. With the last, some entries may have been
+// removed, and the call should be made again.
 func (m *Manager) CutTrail(ctx context.Context, c Checkpoint) error {
 	store, err := m.store.trailStore()
 	if err != nil {
@@ -200,7 +204,7 @@ func (m *Manager) CutTrail(ctx context.Context, c Checkpoint) error {
 	return ErrNotFound
 }
 
-// cutTrail is CutTrail for a chain of which entries were cut up to a position.
+// cutTrail is CutTrail for a chain that is cut up to the position cut so far.
 func (m *Manager) cutTrail(ctx context.Context, store TrailStore, c Checkpoint, cut int64) error {
 	for e, err := range m.Entries(ctx, c.Org, c.Chain, c.Seq-1) {
 		switch {

@@ -8,26 +8,26 @@ import (
 	"time"
 )
 
-// cleanUpTime is how long the library goes on, after the caller's context has
-// ended, to take back what it did.
+// cleanUpTime bounds how long the library takes to take back what it did, even after
+// the caller's context has ended.
 const cleanUpTime = 2 * time.Second
 
-// cleanUp returns the context for taking something back: that of the caller,
-// but for its end.
+// cleanUp returns a context for taking something back. It has the values of the
+// caller's context, but an end of its own.
 func cleanUp(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
 }
 
-// A boundedStore gives every call of a store a context that ends, and says of
-// every error whether the store could not answer.
+// A boundedStore gives every call of a store a context that ends. Its errors wrap
+// ErrUnavailable if the store could not answer.
 type boundedStore struct {
 	store   Store
 	timeout time.Duration
 }
 
-// bounded returns store with calls that end after a time. A store that is read
-// in place waits for nothing, and its calls are not bounded. Of a Cache it is the
-// store behind it.
+// bounded returns a boundedStore over store, or over the store behind it if that is
+// a Cache. Calls end after the timeout, except for those of a store that is read in
+// place, since it never waits.
 func bounded(store Store, timeout time.Duration) *boundedStore {
 	if cache, ok := store.(*Cache); ok {
 		store = cache.store
@@ -79,7 +79,8 @@ func (b *boundedStore) Sweep(ctx context.Context, before time.Time, limit int) (
 	return n, answer(ctx, err)
 }
 
-// batches reports whether the store is a BatchStore, as batch requires.
+// batches reports whether the store is a BatchStore. Otherwise batch must not be
+// called.
 func (b *boundedStore) batches() bool {
 	_, ok := b.store.(BatchStore)
 	return ok
@@ -91,7 +92,8 @@ func (b *boundedStore) batch(ctx context.Context, f func(ctx context.Context) er
 	return answer(ctx, b.store.(BatchStore).Batch(bounded, f))
 }
 
-// counts reports whether the store is a CountStore, as count requires.
+// counts reports whether the store is a CountStore. Otherwise count must not be
+// called.
 func (b *boundedStore) counts() bool {
 	_, ok := b.store.(CountStore)
 	return ok
@@ -104,8 +106,8 @@ func (b *boundedStore) count(ctx context.Context, org string, kind Kind, now tim
 	return n, answer(ctx, err)
 }
 
-// orgs returns an error that wraps errors.ErrUnsupported if the store is no
-// OrgStore.
+// orgs returns a page of organizations. The error wraps errors.ErrUnsupported if the
+// store is no OrgStore.
 func (b *boundedStore) orgs(ctx context.Context, after string, limit int) ([]string, error) {
 	store, ok := b.store.(OrgStore)
 	if !ok {
@@ -117,9 +119,9 @@ func (b *boundedStore) orgs(ctx context.Context, after string, limit int) ([]str
 	return page, answer(ctx, err)
 }
 
-// answer returns the error of a store as callers of this package know it: an
-// answer as it is, and any other as one that wraps ErrUnavailable. The context is
-// that of the caller.
+// answer returns the error of a store in the form that callers of this package
+// expect: errors that are answers stay as they are, and all others are wrapped in
+// ErrUnavailable. The context is that of the caller.
 func answer(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -133,9 +135,9 @@ func answer(ctx context.Context, err error) error {
 }
 
 // unavailable returns an error that wraps ErrUnavailable, err, and the error of
-// the caller's context if that has ended. It wraps context.Canceled only if it was
-// the caller's context that was canceled: a store that gives up for reasons of its
-// own is no caller that has gone.
+// the caller's context if that has ended. It wraps context.Canceled only if the
+// caller's own context was canceled: otherwise a store that gives up for reasons of
+// its own would look like a caller that has gone.
 func unavailable(ctx context.Context, err error) error {
 	ended := ctx.Err()
 	if errors.Is(err, context.Canceled) && !errors.Is(ended, context.Canceled) {

@@ -24,27 +24,27 @@ const DefaultMaxCached = 100_000
 // CacheOptions are the settings of a [Cache].
 type CacheOptions struct {
 	// Lease is how long records may be used after the store was last asked for
-	// changes, which happens four times as often. From MinLease to MaxLease, in
-	// whole milliseconds; if zero, DefaultLease. Whoever revokes or changes a
-	// credential, in any process, waits 1.2 times that.
+	// changes. It is asked four times in that time. A lease is from MinLease to
+	// MaxLease, in whole milliseconds; if zero, it is DefaultLease. Whoever revokes
+	// or changes a credential, in any process, waits 1.2 times as long.
 	Lease time.Duration
 
 	// MaxRecords bounds how many records are held, about a kilobyte each. If
-	// zero, DefaultMaxCached.
+	// zero, DefaultMaxCached. Less than 64 counts as 64.
 	MaxRecords int
 
 	// Timeout bounds each call of the store. If zero, keys.DefaultTimeout.
 	Timeout time.Duration
 
-	// OnError is told of polls that failed, one after the other, from the
-	// goroutine of Run: several in a second while the store is down, see
-	// [LogErrors]. If nil, it is told of none.
+	// OnError is called with the error of each announcement or poll that failed,
+	// from the goroutine of Run, one call at a time. There are several in a second
+	// while the store is down: see [LogErrors]. If nil, such errors are dropped.
 	OnError func(error)
 }
 
 // A Cache holds records that were read from a store lately, so that checks need
-// not ask it. It keeps the promise of [Manager.Revoke] all the same: when that
-// has returned, no check that starts later, on any node, accepts the credential.
+// not ask the store. It keeps the promise of [Manager.Revoke]: when that has
+// returned, no check that starts later, on any node, accepts the credential.
 //
 // The host wraps its store, hands the Cache to its managers and verifiers, and
 // runs it:
@@ -54,12 +54,12 @@ type CacheOptions struct {
 //	go cache.Run(ctx)
 //
 // Only checks are served from a Cache. Its methods as a [Store], by which a
-// manager reads and writes, go to the store. That a credential does not exist is
-// never kept, so a new one is good everywhere at once. Until Run has started, and
-// whenever the store has been silent for longer than the lease, checks read the
+// manager reads and writes, call the store. A Cache never remembers that a credential
+// does not exist, so a new one is good everywhere at once. Until Run has started, and
+// whenever the store has not answered for longer than the lease, checks read the
 // store.
 //
-// # Why it is right
+// # Why no check accepts a revoked credential
 //
 // Four times in each lease T, Run asks the [Feed] of the store which records were
 // changed. It notes the time p before it asks. When the answer is there it first
@@ -72,13 +72,13 @@ type CacheOptions struct {
 // the last poll of its node began at p > R-T, and so after c. That poll's answer
 // named the change, and the record was dropped before the lease was extended.
 //
-// Clocks of different machines are never compared; the fifth more is for clocks
-// that run at different speed. A node that is cut off stops to use its cache by
-// itself. It goes by the monotonic clock and by the wall clock, whichever says
-// that more time has passed, since the monotonic clock stands still while a
-// machine sleeps. There are two cases without a remedy, in which a cache is used
-// for up to T after the machine wakes: a virtual machine that is stopped with both
-// of its clocks, and a machine whose wall clock is set back while it sleeps.
+// Clocks of different machines are never compared. The wait is longer than T by a
+// fifth because clocks run at different speeds. A node that is cut off stops using
+// its cache by itself. It reads the monotonic clock and the wall clock, and goes by
+// the one that shows more time, since the monotonic clock stands still while a
+// machine sleeps. In two cases a cache is used for up to T after the machine wakes: a
+// virtual machine that was stopped with both of its clocks, and a machine whose wall
+// clock was set back while it slept.
 //
 // A Cache is safe for concurrent use.
 type Cache struct {
@@ -101,19 +101,19 @@ type Cache struct {
 
 const cacheShards = 64
 
-// A cacheShard is a part of the table.
+// A cacheShard is a part of the table. The lock guards all but the counts.
 type cacheShard struct {
 	mu      sync.RWMutex
 	records map[string]*Record // never changed, and never zero
-	named   uint64             // the last poll that named something in this part
+	named   uint64             // the number of the last poll that named something in this shard
 	flights map[string]*flight // reads that are under way
 
 	hits, misses atomic.Uint64
 }
 
-// NewCache returns a Cache over a store, which must have a [Feed] and must not be
-// a Cache itself, nor wait for nothing as a store in memory does. A nil opts is
-// the zero CacheOptions. The error says what is wrong.
+// NewCache returns a Cache over a store. The store must have a [Feed], and must not
+// be a Cache itself. A nil opts is the zero CacheOptions. The error says what is
+// wrong.
 func NewCache(store Store, opts *CacheOptions) (*Cache, error) {
 	feed, ok := store.(Feed)
 	_, cached := store.(interface{ behind() Feed })
@@ -163,11 +163,11 @@ func (c *Cache) shard(id string) *cacheShard {
 	return &c.shards[maphash.String(c.seed, id)%cacheShards]
 }
 
-// lookUp returns a record and its parent, or nil for no parent. Both are not to
-// be changed. The error is the store's.
+// lookUp returns a record and its parent, or nil for no parent. Neither may be
+// changed. The error is the store's.
 func (c *Cache) lookUp(ctx context.Context, id string) (rec, parent *Record, err error) {
-	// The lease is looked at before the table: a record that was taken before a
-	// pause must not be used under a lease from after it.
+	// The lease is read before the table. Otherwise a check that pauses in between
+	// could use a record from before the pause under a lease from after it.
 	now := c.clock()
 	if !c.usable(now) {
 		c.lapses.Add(1)
@@ -215,9 +215,9 @@ func (c *Cache) read(ctx context.Context, id string) (rec, parent *Record, err e
 	return rec, parent, nil
 }
 
-// keep puts records into the table that were read after a poll had been carried
-// out, unless a later one has named something in their parts since: then what was
-// read may be from before the change.
+// keep puts records into the table that were read after the poll with the number
+// noted had been carried out. It does not if a later poll has named something in
+// their shards since: then the records may be from before that change.
 func (c *Cache) keep(noted uint64, records ...*Record) {
 	for _, r := range records {
 		if r != nil && c.shard(r.ID).namedSince(noted) {
@@ -237,15 +237,15 @@ func (s *cacheShard) namedSince(noted uint64) bool {
 	return s.named > noted
 }
 
-// put puts a record into its part, unless that was named since. If there are as
-// many as there may be, others go.
+// put puts a record into its shard, unless a poll after noted has named something
+// there. If the shard is full, other records are dropped.
 func (s *cacheShard) put(r *Record, noted uint64, most int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.named > noted {
 		return
 	}
-	for id := range s.records { // in no order
+	for id := range s.records { // in random order
 		if len(s.records) < most {
 			break
 		}
@@ -254,7 +254,7 @@ func (s *cacheShard) put(r *Record, noted uint64, most int) {
 	s.records[r.ID] = r
 }
 
-// drop carries out the answer of a poll with a number.
+// drop carries out the answer of the poll with the given number.
 func (c *Cache) drop(number uint64, changes Changes) {
 	if changes.All {
 		for i := range c.shards {
@@ -289,15 +289,15 @@ func (c *Cache) forget(id string) {
 	delete(s.records, id)
 }
 
-// CacheStats say how a [Cache] is doing. The counts are since it was made.
+// CacheStats are the figures of a [Cache]. The counts begin when the Cache is made.
 type CacheStats struct {
-	Records int           // held now
+	Records int           // records that are held now
 	Hits    uint64        // checks that were served without the store
 	Misses  uint64        // checks of a record that was not held
 	Lapses  uint64        // checks while the cache was not in use
-	Reads   uint64        // of records by checks, which share them if they miss one at once
-	Failed  uint64        // polls that failed
-	Age     time.Duration // since the last poll that was answered began; -1 if none was
+	Reads   uint64        // reads of the store by checks; several checks can share one
+	Failed  uint64        // announcements and polls that failed
+	Age     time.Duration // since the last answered poll began; -1 if there was none
 }
 
 // Stats returns the figures of c, for metrics.
@@ -317,24 +317,24 @@ func (c *Cache) Stats() CacheStats {
 	return stats
 }
 
-// Insert is that of the store.
+// Insert calls Insert of the store.
 func (c *Cache) Insert(ctx context.Context, r Record) error { return c.store.Insert(ctx, r) }
 
-// Get is that of the store: it reads what is there now.
+// Get calls Get of the store, and so returns the record as it is now.
 func (c *Cache) Get(ctx context.Context, id string) (rec, parent Record, err error) {
 	return c.store.Get(ctx, id)
 }
 
-// Update is that of the store.
+// Update calls Update of the store.
 func (c *Cache) Update(ctx context.Context, r Record) error {
 	defer c.forget(r.ID)
 	return c.store.Update(ctx, r)
 }
 
-// List is that of the store.
+// List calls List of the store.
 func (c *Cache) List(ctx context.Context, q Query) ([]Record, error) { return c.store.List(ctx, q) }
 
-// Sweep is that of the store.
+// Sweep calls Sweep of the store.
 func (c *Cache) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
 	return c.store.Sweep(ctx, before, limit)
 }

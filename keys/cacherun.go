@@ -8,27 +8,27 @@ import (
 )
 
 const (
-	// touchEvery is how often an announcement is written anew, idleAfter how long
-	// ago it was when another process takes it for that of a cache that is no more.
+	// touchEvery is how often a cache writes its announcement anew. idleAfter is the
+	// age at which other processes take an announcement for one whose cache is gone.
 	touchEvery = time.Minute
 	idleAfter  = 10 * time.Minute
 )
 
-// settleTime returns how long a change takes to be everywhere if the longest
-// lease is so long: a fifth more, for clocks that run at different speed.
+// settleTime returns how long a change takes to be seen everywhere, given the longest
+// lease. It is a fifth longer than that, since clocks run at different speeds.
 func settleTime(lease time.Duration) time.Duration { return lease + lease/5 }
 
-// Run announces the cache in the store, and asks for changes until ctx ends. Then
-// it stops the cache, takes the announcement back, and returns the error of that.
-// It runs once at a time. If the store fails, Run goes on trying, and checks read
-// the store meanwhile.
+// Run announces the cache in the store, and asks for changes until ctx ends. Then it
+// stops the cache, and returns the error of taking the announcement back. While the
+// store fails, Run keeps trying, and checks read the store. A second Run of the same
+// Cache at the same time fails.
 func (c *Cache) Run(ctx context.Context) error {
 	if !c.running.CompareAndSwap(false, true) {
 		return errors.New("keys: Cache.Run is running already")
 	}
 	defer c.running.Store(false)
 	for ctx.Err() == nil {
-		// The ID is random, since two processes must not have one announcement.
+		// The ID is random, since no two processes may share an announcement.
 		id := rand.Text()
 		if err := c.call(ctx, func(ctx context.Context) error { return c.feed.Announce(ctx, id, c.opts.Lease) }); err != nil {
 			c.fail(ctx, err)
@@ -53,7 +53,7 @@ func (c *Cache) call(ctx context.Context, do func(ctx context.Context) error) er
 	return do(ctx)
 }
 
-// fail counts and reports a failure, unless it is the end.
+// fail counts and reports a failure, unless ctx has ended.
 func (c *Cache) fail(ctx context.Context, err error) {
 	if ctx.Err() != nil {
 		return
@@ -80,8 +80,8 @@ func (c *Cache) withdraw(ctx context.Context, ids ...string) error {
 	return c.feed.Withdraw(ctx, ids...)
 }
 
-// follow asks for changes until ctx ends, or until the announcement is not there
-// any more. It asks only after the announcement was answered.
+// follow asks for changes until ctx ends or the announcement is gone. It is called
+// after the store has confirmed the announcement.
 func (c *Cache) follow(ctx context.Context, id string) {
 	var at Position
 	var idle idleCaches
@@ -121,18 +121,19 @@ func (c *Cache) poll(ctx context.Context, id string, at Position) (changes Chang
 	return changes, err
 }
 
-// idleCaches are announcements of caches that are no more, by all appearance.
+// idleCaches are announcements whose caches seem to be gone.
 type idleCaches struct {
 	ids    []string
 	marked time.Time
 }
 
-// tidy writes the announcement anew, and removes those of processes that did not
-// take theirs back: they are marked, and removed when a cache that is in use all
-// the same must have seen the mark. No clock of the store's decides about that.
+// tidy writes the announcement anew, and removes announcements that other processes
+// left behind. It marks them first. It removes them only after so long that a cache
+// which is still in use must have seen the mark and stopped. The clock of the store
+// has no part in that.
 func (c *Cache) tidy(ctx context.Context, id string, idle *idleCaches) error {
 	err := c.call(ctx, func(ctx context.Context) error { return c.feed.Announce(ctx, id, c.opts.Lease) })
-	if len(idle.ids) > 0 && time.Since(idle.marked) > settleTime(MaxLease) { // by the clock that may stand still
+	if len(idle.ids) > 0 && time.Since(idle.marked) > settleTime(MaxLease) { // at least, since this clock may stand still
 		err = errors.Join(err, c.withdraw(ctx, idle.ids...))
 		*idle = idleCaches{}
 	}

@@ -15,10 +15,8 @@ var ErrTampered = errors.New("keys: trail is not as it was written")
 // under [errors.Is].
 type TamperError struct {
 	Org, Chain string
-	// Seq is the position of the first entry that was changed, removed or put
-	// there.
-	Seq    int64
-	Reason string // what is wrong with it: "is missing"
+	Seq        int64  // the position of the first entry that was changed, removed or added
+	Reason     string // what is wrong with the entry, such as "is missing"
 }
 
 func (e *TamperError) Error() string {
@@ -28,30 +26,28 @@ func (e *TamperError) Error() string {
 // Is reports whether target is [ErrTampered].
 func (e *TamperError) Is(target error) bool { return target == ErrTampered }
 
-// A Checkpoint is a [Link] of a chain, for a host to keep where whoever can write
-// to the database cannot, such as in a log or a signed file. Such a person can
-// replace a whole chain by another one that is consistent, or remove its beginning or
-// its end with the note of how long it was. Only a checkpoint from before shows that.
+// A Checkpoint is a [Link] of a chain. The host keeps it where nobody who can write
+// to the database can change it, such as in a log or a signed file. Somebody who can
+// write to the database can replace a whole chain by a consistent one, or remove its
+// beginning or its end. Only an older checkpoint shows that.
 type Checkpoint struct {
 	Org   string `json:"org"`
 	Chain string `json:"chain,omitempty"`
 	Link
-	Cut  int64     `json:"cut,omitempty"` // up to which position the chain was cut then
-	Time time.Time `json:"time"`          // when it was made; it is compared with nothing
+	Cut  int64     `json:"cut,omitempty"` // the position up to which the chain was cut then
+	Time time.Time `json:"time"`          // when the checkpoint was made, for people only
 }
 
-// VerifyChain reads the entries of one chain, which follow a place in it, and
-// returns the place of the last one. Each must have the next position, the hash of
-// the one before it, and the hash that its fields have. The known links are places
-// that the chain must have: what checkpoints say, and the end that the store has
-// noted. They may come in any order; those from before the first place are not
-// looked at.
+// VerifyChain reads the entries of one chain that follow the link from, and returns
+// the link of the last one. Each entry must have the next position, the hash of the
+// entry before it, and the hash of its own fields. The known links must be in the
+// chain too: those of checkpoints, and the end that the store has noted. They may
+// come in any order. Known links before from are ignored.
 //
 // The error is that of the entries, or a [*TamperError] for the first entry that is
-// wrong. If an entry was written anew with a hash that fits it, the one after it
-// does not fit, and the error names the former; if that was done to all that come
-// after it as well, only a known link shows it, and the error names the entry of
-// the link.
+// wrong. If somebody rewrote an entry together with its hash, the entry after it does
+// not fit, and the error names the former. If somebody rewrote all entries after it
+// as well, only a known link shows it, and the error names the entry of that link.
 func VerifyChain(org, chain string, from Link, entries iter.Seq2[Entry, error], known ...Link) (Link, error) {
 	last := from
 	wrong := func(seq int64, reason string) error { return &TamperError{org, chain, seq, reason} }

@@ -10,45 +10,47 @@ import (
 )
 
 const (
-	// maxTries bounds how often a change is tried again after a conflict with
-	// another process, and maxEndings how often an ending is. Each conflict
-	// means that another writer got through.
+	// maxTries bounds how often a change is tried if other processes change the
+	// record too, and maxEndings how often a revocation is. Each conflict means
+	// that another writer succeeded.
 	maxTries   = 32
 	maxEndings = 64
-	// maxPause bounds the wait before another try of a change. An ending waits
+	// maxPause bounds the wait before another try of a change. A revocation waits
 	// an eighth of that at most, and so gets through a flood of changes.
 	maxPause = 32 * time.Millisecond
 )
 
-// A Change says what [Manager.Change] changes. Nil fields stay as they are.
+// A Change says what [Manager.Change] changes. If a pointer is nil, the field stays
+// as it is.
 type Change struct {
 	Label     *string
-	Scopes    *[]string // names to hold from now on, besides the always-granted ones
+	Scopes    *[]string // all scopes from now on; the always-granted ones are added
 	RateLimit *int      // requests per minute; 0 for what the plan gives
-	Networks  *Networks // the empty set for all
+	Networks  *Networks // the empty set allows every address
 	Metadata  *string
 	// Lifetime is how long the credential is good from now on, in whole
 	// milliseconds and more than zero; [Forever] takes its end away. It is
 	// refused for credentials that have expired, and for keys with a successor.
 	Lifetime *time.Duration
 	Disabled *bool // whether the credential is paused
-	// Version, if not zero, is that of the record that the change was decided
-	// on. If the record has another one by now, the change is refused with
+	// Version, if not zero, is the version of the record that the caller has seen.
+	// If the record has another version by now, the change is refused with
 	// ErrConflict.
 	Version int64
 }
 
-// Change changes a credential, and returns the new record. A change of nothing
-// writes nothing. The error wraps
+// Change changes a credential, and returns the new record. A Change without any
+// field writes nothing. The error wraps
 //
 //   - [ErrNotFound];
 //   - [ErrRevoked] if the credential is revoked;
 //   - [ErrExpired] or [ErrReplaced] if a lifetime is refused;
 //   - [ErrInvalid], or [scopes.ErrGrant] with a [*scopes.GrantError];
-//   - [ErrConflict] if others keep changing the record, or if it has another
-//     Version than the change says;
+//   - [ErrConflict] if others keep changing the record, or if it does not have the
+//     version of the Change;
 //   - [ErrUnavailable]; then the change may have been made;
-//   - [ErrUnsettled]; then it was made, and the new record is returned beside it.
+//   - [ErrUnsettled]; then the change was made, and the new record is returned with
+//     the error.
 func (m *Manager) Change(ctx context.Context, org string, kind Kind, id string, c Change) (Record, error) {
 	_, rec, err := m.update(ctx, org, kind, id, false, func(rec *Record) error { return m.apply(rec, c) })
 	switch {
@@ -118,18 +120,18 @@ func prolong(rec *Record, d time.Duration, now time.Time) error {
 	return nil
 }
 
-// Revoke ends a credential at once and forever. When it has returned nil, no
-// check that starts later, on any node, accepts the credential or a token of
-// it. Revoking again is no error and changes nothing. The error wraps
+// Revoke ends a credential at once and forever. When it has returned nil, no check
+// that starts later, on any node, accepts the credential, or a token if it is a
+// client. Revoking again is no error and changes nothing. The error wraps
 // [ErrNotFound], [ErrConflict], [ErrUnavailable] or [ErrUnsettled]. With the last
 // three the credential may still be good, and the call should be made again.
 func (m *Manager) Revoke(ctx context.Context, org string, kind Kind, id string) error {
 	_, err := m.revoke(ctx, org, kind, id, nil)
-	return m.everywhere(ctx, err) // also if it was revoked before, maybe just now
+	return m.everywhere(ctx, err) // even if it was revoked before, since that may be a moment ago
 }
 
-// revoke reports whether it was this call that revoked the credential. Check, if
-// not nil, can refuse.
+// revoke revokes a credential, and reports whether this call did it. If check is not
+// nil, its error refuses the revocation.
 func (m *Manager) revoke(ctx context.Context, org string, kind Kind, id string, check func(*Record) error) (revoked bool, err error) {
 	_, rec, err := m.update(ctx, org, kind, id, true, func(rec *Record) error {
 		if check != nil {
@@ -148,7 +150,7 @@ func (m *Manager) revoke(ctx context.Context, org string, kind Kind, id string, 
 	return err == nil, err
 }
 
-// end makes rec revoked.
+// end marks rec as revoked. It returns errUnchanged if rec is revoked already.
 func end(rec *Record) error {
 	if rec.Revoked() {
 		return errUnchanged
@@ -162,8 +164,8 @@ func end(rec *Record) error {
 	return nil
 }
 
-// revokeRead is revoke for a record that was read just now, which spares reading
-// it again unless somebody has changed it since.
+// revokeRead is revoke for a record that was read just now. It reads the record again
+// only if somebody has changed it since.
 func (m *Manager) revokeRead(ctx context.Context, rec Record) (revoked bool, err error) {
 	old := rec
 	if err := end(&rec); err != nil {
@@ -179,13 +181,12 @@ func (m *Manager) revokeRead(ctx context.Context, rec Record) (revoked bool, err
 	return m.revoke(ctx, rec.Org, rec.Kind, rec.ID, nil)
 }
 
-// RevokeAll revokes every key and every client of org, and with the clients
-// their tokens. It repeats until it finds none, so that those are included which
-// are made while it runs. It returns how many it revoked, also beside an error.
-// The error wraps [ErrInvalid] if no organization can have the name, and else
-// [ErrConflict] or [ErrUnavailable]. Then it should be called again, and goes on
-// where it stopped. A record that cannot be revoked does not keep it from revoking
-// the others.
+// RevokeAll revokes every key and every client of org, and with the clients their
+// tokens. It repeats until it finds none, so that it includes those that are made
+// while it runs. It returns how many it revoked, even with an error. The error wraps
+// [ErrInvalid] if no organization can have the name. It wraps [ErrConflict],
+// [ErrUnavailable] or [ErrUnsettled] if it should be called again; then it goes on
+// where it stopped. It goes on after a record that cannot be revoked.
 func (m *Manager) RevokeAll(ctx context.Context, org string) (int, error) {
 	for n := 0; ; {
 		revoked, err := m.revokeEach(ctx, m.live(ctx, org))
@@ -211,8 +212,8 @@ func (m *Manager) live(ctx context.Context, org string) iter.Seq2[Record, error]
 }
 
 // revokeEach revokes records that were read just now, and returns how many it
-// revoked. It stops at an error of reading them and when the store cannot answer,
-// but not at a record that cannot be revoked.
+// revoked. It stops if records cannot be read or the store cannot answer, but goes on
+// after a record that cannot be revoked.
 func (m *Manager) revokeEach(ctx context.Context, records iter.Seq2[Record, error]) (n int, err error) {
 	var failed []error
 	for rec, err := range records {
@@ -233,14 +234,14 @@ func (m *Manager) revokeEach(ctx context.Context, records iter.Seq2[Record, erro
 	return n, errors.Join(failed...)
 }
 
-// errUnchanged is what an edit returns to leave a record as it is.
+// errUnchanged is what an edit returns if there is nothing to write.
 var errUnchanged = errors.New("keys: unchanged")
 
-// update reads a record of org, edits it and writes it, and starts anew if
-// another writer came in between. It returns the record as it was read and as it
-// is now. An error of edit is returned as it is, with the record as it was read.
-// If a write fails, rec is what was to be written. Ends says that the edit takes
-// something away that must be gone: then it goes before all others.
+// update reads a record of org, edits it and writes it. If another writer comes in
+// between, it starts again. It returns the record as it was read and as it is now.
+// An error of edit is returned as it is, with the record as it was read. If the write
+// fails, rec is the record that was to be written. If ends is true, the edit takes
+// rights away, and so goes before all other changes.
 func (m *Manager) update(ctx context.Context, org string, kind Kind, id string, ends bool, edit func(*Record) error) (old, rec Record, err error) {
 	tries, pause := maxTries, maxPause
 	if ends {
