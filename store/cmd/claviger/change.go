@@ -75,7 +75,7 @@ func disableCommand(kind keys.Kind, disabled bool, name, brief string) command {
 	}
 }
 
-// change changes a credential, and prints it as it is then.
+// change changes a credential, and prints it as it is after the change.
 func (s *session) change(ctx context.Context, kind keys.Kind, id string, c keys.Change) error {
 	open := s.open
 	if c.Scopes != nil {

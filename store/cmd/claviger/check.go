@@ -62,7 +62,7 @@ func (s *session) check(ctx context.Context, limitsAlone bool) error {
 // checkConfig says what the configuration is.
 func (s *session) checkConfig() finding {
 	opts := *s.options
-	opts.Trail = false // of which the store alone could say something
+	opts.Trail = false // whether the store can keep one, noStore cannot say
 	if _, err := keys.NewVerifier(noStore{}, &opts); err != nil {
 		return finding{"configuration", wrong, err.Error()}
 	}
@@ -99,8 +99,8 @@ func (s *session) checkStore(ctx context.Context, limitsAlone bool) (found []fin
 	return found
 }
 
-// checkClock compares this machine's clock with the server's. The server's answer is
-// of some moment between question and answer; the shortest of three tells it best.
+// checkClock compares this machine's clock with the server's. It takes the server's
+// time as that of the middle of the call, and uses the shortest of three calls.
 func (s *session) checkClock(ctx context.Context) finding {
 	var skew, best time.Duration
 	for try := range 3 {
@@ -129,13 +129,14 @@ func (s *session) checkClock(ctx context.Context) finding {
 		skew.Abs().Round(time.Millisecond), direction, (best/2 + time.Millisecond - 1).Truncate(time.Millisecond))}
 }
 
-// checkCaches says whether processes keep records, and so what changes wait for.
+// checkCaches says whether processes have caches of records, and so how long changes
+// wait for them.
 func (s *session) checkCaches(ctx context.Context, store keys.Store) finding {
 	feed, has := store.(keys.Feed)
 	if !has {
 		return finding{"caches", ok, "the store has no feed, so there are none"}
 	}
-	ctx, cancel := bound(ctx, s.timeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	lease, err := feed.LongestLease(ctx)
 	switch {
@@ -147,14 +148,14 @@ func (s *session) checkCaches(ctx context.Context, store keys.Store) finding {
 	return finding{"caches", ok, fmt.Sprintf("the longest lease that is announced is %v, so calls that revoke, change or rotate take %v", lease, lease+lease/5)}
 }
 
-// checkForms looks whether keys of the first organization have the form that the
-// configuration says: if not, it is probably another host's.
+// checkForms says whether keys of the first organization have the form that the
+// configuration says. If not, the configuration is probably another host's.
 func (s *session) checkForms(ctx context.Context, store keys.Store) []finding {
 	orgs, has := store.(keys.OrgStore)
 	if !has || !s.conf.given {
 		return nil
 	}
-	ctx, cancel := bound(ctx, s.timeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	first, err := orgs.Orgs(ctx, "", 1)
 	if err != nil || len(first) == 0 {
@@ -194,5 +195,5 @@ func (s *session) printFindings(found []finding) error {
 	return bad
 }
 
-// noStore is a store for looking at options alone.
+// noStore is a store for checking options, which call none of its methods.
 type noStore struct{ keys.Store }

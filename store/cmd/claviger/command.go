@@ -17,7 +17,7 @@ type command struct {
 	name  string
 	args  string // what follows the flags, such as "ID"; each word is one argument
 	brief string // for the list of commands
-	page  string // the text of help that it stands in, if that has another name
+	page  string // the name of its text of help; if empty, its own name
 	// setup defines the flags, and returns what to do with them. It is nil for
 	// a group.
 	setup func(fs *flag.FlagSet) action
@@ -53,7 +53,7 @@ func newFlags(name string) *flag.FlagSet {
 }
 
 // parseFlags reads the flags before the first argument. Its errors do not repeat
-// values: an argument in the wrong place may hold a password.
+// values, since an argument in the wrong place may hold a password.
 func parseFlags(fs *flag.FlagSet, args []string) error {
 	err := fs.Parse(args)
 	if err == nil || errors.Is(err, flag.ErrHelp) {
@@ -72,8 +72,8 @@ func parseFlags(fs *flag.FlagSet, args []string) error {
 	return usageError("%s", text)
 }
 
-// parseAll reads flags that may also come after arguments, and returns the
-// arguments. What follows on "--" is arguments.
+// parseAll reads flags, which may also come after arguments, and returns the
+// arguments. Everything after "--" is an argument.
 func parseAll(fs *flag.FlagSet, args []string) (given []string, err error) {
 	for {
 		if err := parseFlags(fs, args); err != nil {
@@ -91,8 +91,8 @@ func parseAll(fs *flag.FlagSet, args []string) (given []string, err error) {
 	}
 }
 
-// checkArgs says whether there are as many arguments as the command takes. Those
-// in brackets may be left out.
+// checkArgs returns an error unless there are as many arguments as the command takes.
+// Arguments in brackets are optional.
 func checkArgs(cmd *command, given []string) error {
 	wanted := strings.Fields(cmd.args)
 	least := 0
@@ -105,13 +105,13 @@ func checkArgs(cmd *command, given []string) error {
 	case len(given) < least:
 		return usageError("%s is missing", wanted[len(given)])
 	case len(given) > len(wanted) && !strings.HasSuffix(cmd.args, "…]"):
-		return usageError("there is an argument too many; a credential goes to standard input")
+		return usageError("there are too many arguments; a credential goes to standard input")
 	}
 	return nil
 }
 
-// quoted returns text in quotes if it is a plain word, which holds no secret, and
-// else a word for it.
+// quoted returns text in quotes if it is a plain short word, and so holds no secret.
+// Otherwise it returns words to use in its place.
 func quoted(text string) string {
 	for _, c := range text {
 		if (c < 'a' || c > 'z') && c != '-' {

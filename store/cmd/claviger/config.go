@@ -17,9 +17,9 @@ import (
 // maxConfig bounds what is read of a configuration.
 const maxConfig = 1 << 20
 
-// A config is what the host's program says in Go, said once more for this one, as
-// help/config.txt documents. The zero config is a host with the zero
-// [keys.Options].
+// A config repeats for this program what the host's program says in its
+// [keys.Options]. The file help/config.txt documents it. The zero config is a host
+// with the zero Options.
 type config struct {
 	StoreFile string `json:"store_file"`
 	Schema    string `json:"schema"`
@@ -86,7 +86,7 @@ func readConfig(file string) (*config, error) {
 	return c, nil
 }
 
-// path returns a path that stands in the configuration.
+// path returns a path of the configuration, which may be relative to its folder.
 func (c *config) path(name string) string {
 	if filepath.IsAbs(name) {
 		return name
@@ -113,7 +113,7 @@ func (c *config) options() (*keys.Options, error) {
 		return nil, err
 	}
 	if c.Plans {
-		// What is made without a limit is left to the host's plans.
+		// Credentials that are made without a limit get none, and so the host's plan.
 		opts.Plan = func(context.Context, string) (int, error) { return 0, nil }
 	}
 	for _, p := range c.Peppers {
@@ -165,7 +165,7 @@ func (c *config) catalog() (*scopes.Catalog, error) {
 	return catalog, nil
 }
 
-// UnmarshalJSON also reads the name alone.
+// UnmarshalJSON reads an object, or the name as text.
 func (n *entry) UnmarshalJSON(data []byte) error {
 	if bytes.HasPrefix(bytes.TrimSpace(data), []byte(`"`)) {
 		return json.Unmarshal(data, &n.Name)

@@ -58,9 +58,9 @@ func parseNetworks(text string) (keys.Networks, error) {
 	return networks, nil
 }
 
-// printSecret prints what was just made: its secret alone on standard output, for
-// a file or a variable, and the rest on standard error. With -json all is one
-// object. It is the only place that prints secrets.
+// printSecret prints a credential that was just made. Its secret goes to standard
+// output, alone, for a file or a variable, and the rest to standard error. With -json
+// all of it is one object. No other function prints secrets.
 func (s *session) printSecret(issued keys.Issued, how string) error {
 	rec := issued.Record
 	secret := issued.Text.Reveal()

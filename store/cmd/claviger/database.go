@@ -8,7 +8,7 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// A database is one of the servers, or the file, that this program knows.
+// A database is a server or a file with a store in it.
 type database interface {
 	// open returns the store. It fails if the tables are not fit for it.
 	open(ctx context.Context) (keys.Store, error)
@@ -25,7 +25,8 @@ type database interface {
 	// clock of its own.
 	now(ctx context.Context) (time.Time, error)
 
-	// sweepBuckets removes up to limit full buckets, and returns how many.
+	// sweepBuckets removes up to limit full buckets, and returns how many it
+	// removed.
 	sweepBuckets(ctx context.Context, limit int) (int, error)
 
 	close() error
@@ -44,9 +45,4 @@ func openDatabase(ctx context.Context, url string, c *config, timeout time.Durat
 		return newRedis(url, c, timeout)
 	}
 	return nil, usageError("the store is of an unknown kind; want sqlite:FILE, postgres://… or redis://…")
-}
-
-// bound returns a context for one call of a database.
-func bound(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, timeout)
 }

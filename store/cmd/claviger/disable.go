@@ -10,8 +10,8 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// changesAtOnce is how many changes wait at the same time until they count
-// everywhere, which may take more than a second.
+// changesAtOnce bounds how many changes run at the same time. Each waits until it
+// counts everywhere, which may take more than a second.
 const changesAtOnce = 16
 
 // disableOrgCommand pauses all that an organization has, or lets it go on.
@@ -26,14 +26,14 @@ func disableOrgCommand(disabled bool, name, brief string) command {
 	}
 }
 
-// disableOrg repeats until it finds nothing more to change: a key may have made
-// another one just before it was paused.
+// disableOrg pauses or resumes all that an organization has. It repeats until it finds
+// nothing more to change: a key may have made another one just before it was paused.
 func (s *session) disableOrg(ctx context.Context, org, verb string, disabled bool) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	if found, err := s.hasOrg(ctx, org); err != nil || !found {
-		return errors.Join(err, notFoundUnless(found))
+	if err := s.needOrg(ctx, org); err != nil {
+		return err
 	}
 	if err := s.confirm(fmt.Sprintf("%s all keys and clients of %s?", capital(verb), org)); err != nil {
 		return err
@@ -48,8 +48,8 @@ func (s *session) disableOrg(ctx context.Context, org, verb string, disabled boo
 	return errors.Join(s.printDisabled(org, verb, n), explained(err))
 }
 
-// disableEach changes each key and client that is not as it should be, several at
-// once, and returns how many it changed.
+// disableEach pauses or resumes each key and client that is not paused or resumed
+// already, several at once, and returns how many it changed.
 func (s *session) disableEach(ctx context.Context, org string, disabled bool, report func(done int)) (n int, err error) {
 	var mu sync.Mutex
 	var errs []error
@@ -73,7 +73,7 @@ func (s *session) disableEach(ctx context.Context, org string, disabled bool, re
 				mu.Lock()
 				defer mu.Unlock()
 				switch {
-				case errors.Is(err, keys.ErrRevoked): // meanwhile
+				case errors.Is(err, keys.ErrRevoked): // it was revoked meanwhile
 				case err != nil:
 					errs = append(errs, fmt.Errorf("%s: %w", rec.ID, err))
 				default:

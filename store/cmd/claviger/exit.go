@@ -16,7 +16,7 @@ const (
 	exitUsage    = 2
 	exitNotFound = 3
 	exitRefused  = 4 // the credential is not good
-	exitUnfit    = 5 // check or audit verify found something wrong, migrate -plan something to do, or import a bad row
+	exitUnfit    = 5 // check or audit verify found something wrong, migrate -plan something to do, or import refused a row
 	exitState    = 6 // the state of the credential does not permit it
 )
 

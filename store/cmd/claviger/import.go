@@ -28,7 +28,7 @@ var importCommand = command{
 		fs.StringVar(&i.prefix, "prefix", "", "`prefix` of the keys, if the configuration has several formats of the preset")
 		fs.StringVar(&i.defaults.Org, "org", "", "`name` of the organization of rows that name none")
 		fs.Var((*list)(&i.defaults.Scopes), "scopes", "`names` of the scopes of rows that name none, with commas between them")
-		fs.BoolVar(&i.opts.DryRun, "dry-run", false, "write nothing, and say what would become of each row")
+		fs.BoolVar(&i.opts.DryRun, "dry-run", false, "write nothing, and say what would become of the rows")
 		fs.StringVar(&i.verdicts, "verdicts", "", "new `file` for what became of each row, as lines of JSON")
 		fs.IntVar(&i.opts.Batch, "batch", 0, "`number` of rows to write together (default 500)")
 		fs.IntVar(&i.opts.Workers, "workers", 0, "`number` of batches to write at once (default 8)")
@@ -42,7 +42,7 @@ type importing struct {
 	defaults                       keysimport.Defaults
 	opts                           keysimport.Options
 
-	refused int // rows that were printed, or not
+	refused int // rows, of which the first mostRefused were printed
 }
 
 func (i *importing) run(ctx context.Context, s *session, name string) error {
@@ -85,7 +85,7 @@ func presetNames() string {
 	return strings.Join(names, ", ")
 }
 
-// fitHost says whether the host would accept what the preset imports.
+// fitHost returns an error if the host would not accept what the preset imports.
 func (i *importing) fitHost(c *config, p keysimport.Preset) (err error) {
 	if p.Kind == keys.KindKey {
 		i.defaults.Format, err = c.formatOf(p, i.prefix)
@@ -152,14 +152,14 @@ func (i *importing) into(ctx context.Context, s *session, rows iter.Seq[keysimpo
 	}
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w; what is written is written: begin again with the same file, and the rest will be", err)
+		return fmt.Errorf("%w; rows that were added stay: run the import again with the same file, and it adds the rest", err)
 	case sum.Refused > 0:
 		return errSilentUnfit
 	}
 	return nil
 }
 
-// tell prints a row that is refused, and in a dry run, if there are few, every row.
+// tell prints a row that is refused, unless many were printed before.
 func (i *importing) tell(s *session, p *progress, v keysimport.Verdict) error {
 	if v.Outcome != keysimport.Refused {
 		return nil
@@ -182,11 +182,11 @@ func (i *importing) print(s *session, sum keysimport.Summary) error {
 			keysimport.Summary
 		}{i.opts.DryRun, sum})
 	}
-	would := ""
+	dry := ""
 	if i.opts.DryRun {
-		would = ", and nothing was written"
+		dry = ", and nothing was written"
 	}
 	_, err := fmt.Fprintf(s.stdout, "%s: %s added, %s there before, %s refused%s\n",
-		count(sum.Rows, "row"), number(sum.Added), number(sum.Existed), number(sum.Refused), would)
+		count(sum.Rows, "row"), number(sum.Added), number(sum.Existed), number(sum.Refused), dry)
 	return err
 }

@@ -1,10 +1,10 @@
-// Claviger is the command line of those who run a host: it sets up the store,
+// Claviger is the command line for those who run a host. It sets up the store and
 // checks it, and makes, shows, changes and ends credentials.
 //
 //	claviger -store postgres://app@db/app check
 //
-// Run "claviger help" for all that it can do. README.md in this folder sets up a
-// host over PostgreSQL from nothing.
+// Run "claviger help" for all that it can do. README.md in this folder shows how to
+// set up a host over PostgreSQL from nothing.
 package main
 
 import (

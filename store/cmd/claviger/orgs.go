@@ -99,8 +99,8 @@ func (s *session) revokeOrg(ctx context.Context, org string) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	if found, err := s.hasOrg(ctx, org); err != nil || !found {
-		return errors.Join(err, notFoundUnless(found))
+	if err := s.needOrg(ctx, org); err != nil {
+		return err
 	}
 	if err := s.confirm(fmt.Sprintf("End all keys and clients of %s?", org)); err != nil {
 		return err
@@ -112,19 +112,16 @@ func (s *session) revokeOrg(ctx context.Context, org string) error {
 	return errors.Join(s.printRevoked(org, "", n), explained(err))
 }
 
-// hasOrg reports whether an organization has a record of any kind.
-func (s *session) hasOrg(ctx context.Context, org string) (bool, error) {
+// errNoOrg reports an organization without a record.
+var errNoOrg = fmt.Errorf("%w: no organization of that name has any", keys.ErrNotFound)
+
+// needOrg returns nil if an organization has a record of any kind, and errNoOrg if it
+// has none.
+func (s *session) needOrg(ctx context.Context, org string) error {
 	for _, kind := range [...]keys.Kind{keys.KindKey, keys.KindClient, keys.KindToken} {
 		for _, err := range s.manager.List(ctx, keys.Query{Org: org, Kind: kind, Limit: 1}) {
-			return err == nil, err
+			return err
 		}
 	}
-	return false, nil
-}
-
-func notFoundUnless(found bool) error {
-	if found {
-		return nil
-	}
-	return fmt.Errorf("%w: no organization of that name has any", keys.ErrNotFound)
+	return errNoOrg
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/claviger-auth/claviger/keys/keysimport"
 )
 
-// An other is one of [keys.Options.OtherFormats]: that of a preset, or the options
-// of a format one by one.
+// An other describes one of [keys.Options.OtherFormats], by the name of a preset or by
+// the options of a format.
 type other struct {
 	Preset    string    `json:"preset"`
 	Prefix    string    `json:"prefix"`
@@ -49,8 +49,8 @@ func (c *config) plainFormats() []*keys.Format {
 	return all
 }
 
-// formatOf returns the format of a preset's keys. The prefix says which one, if the
-// host has several.
+// formatOf returns the format of a preset's keys. If the host has several, the prefix
+// says which one.
 func (c *config) formatOf(p keysimport.Preset, prefix string) (*keys.Format, error) {
 	var found []*keys.Format
 	for _, o := range c.Others {

@@ -30,16 +30,12 @@ func (r *rule) name() string {
 }
 
 func (s *session) pattern(scanner string) error {
-	c, err := s.configuration()
-	if err != nil {
+	if err := s.needConfiguration("pattern"); err != nil {
 		return err
 	}
-	if !c.given {
-		return usageError("pattern needs the settings of the host: name a file with -config or CLAVIGER_CONFIG, see claviger help config; {} stands for a host that has none")
-	}
-	rules := []rule{
-		newRule(keys.KindKey, s.options.Format, keys.MustFormat("key_", keys.Dotted, nil)),
-		newRule(keys.KindToken, s.options.TokenFormat, keys.MustFormat("oauth_", keys.Fixed, nil)),
+	var rules []rule
+	for i, f := range s.formats()[:2] {
+		rules = append(rules, rule{[...]keys.Kind{keys.KindKey, keys.KindToken}[i], f.Prefix(), f.Pattern()})
 	}
 	if scanner != "" && s.json {
 		return usageError("-for and -json exclude each other")
@@ -63,14 +59,6 @@ func (s *session) pattern(scanner string) error {
 		return usageError("-for is not gitleaks or trufflehog")
 	}
 	return nil // the output remembers errors
-}
-
-// newRule returns the rule for a format, or for the default one if that is nil.
-func newRule(kind keys.Kind, f, def *keys.Format) rule {
-	if f == nil {
-		f = def
-	}
-	return rule{kind, f.Prefix(), f.Pattern()}
 }
 
 func (s *session) printRules(rules []rule) error {

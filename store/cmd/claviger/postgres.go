@@ -55,20 +55,20 @@ func newPostgres(ctx context.Context, url string, c *config, timeout time.Durati
 }
 
 func (p *postgres) open(ctx context.Context) (keys.Store, error) {
-	ctx, cancel := bound(ctx, p.timeout)
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	switch err := p.Check(ctx); {
 	case errors.Is(err, pgstore.ErrSchema):
 		return nil, fmt.Errorf("%w; see claviger help migrate", err)
-	case err != nil && !errors.Is(err, pgstore.ErrSettings): // which the command check tells
+	case err != nil && !errors.Is(err, pgstore.ErrSettings): // the command check reports settings
 		return nil, err
 	}
 	return p.Store, nil
 }
 
-// check looks at the way to the server as a host takes it that has the same URL.
+// check checks the server and the way to it as for a host with the same URL.
 func (p *postgres) check(ctx context.Context, _ bool) error {
-	ctx, cancel := bound(ctx, p.timeout)
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	asHost, err := pgstore.New(p.pool, &pgstore.Options{Schema: p.opts.Schema})
 	if err != nil {
@@ -78,7 +78,7 @@ func (p *postgres) check(ctx context.Context, _ bool) error {
 }
 
 func (p *postgres) plan(ctx context.Context) ([]string, error) {
-	ctx, cancel := bound(ctx, p.timeout)
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	files, err := fs.Glob(pgstore.Migrations(), "*.sql")
 	if err != nil {
@@ -107,7 +107,8 @@ func (p *postgres) plan(ctx context.Context) ([]string, error) {
 	return append(steps, missing(files, done)...), tooNew(done, len(files))
 }
 
-// missing returns the files of migrations that were not run. The first is number 1.
+// missing returns a step for each migration that has not run. The first file is number
+// 1, and done is the number of the last that has run.
 func missing(files []string, done int) (steps []string) {
 	for i, name := range files {
 		if number, _, _ := strings.Cut(name, "_"); i >= done {
@@ -130,14 +131,14 @@ func tooNew(done, known int) error {
 func (p *postgres) migrate(ctx context.Context) error { return pgstore.Migrate(ctx, p.pool, &p.opts) }
 
 func (p *postgres) version(ctx context.Context) (version string, err error) {
-	ctx, cancel := bound(ctx, p.timeout)
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	err = p.pool.QueryRow(ctx, "SELECT current_setting('server_version')", p.opts.Mode).Scan(&version)
 	return "PostgreSQL " + version, err
 }
 
 func (p *postgres) now(ctx context.Context) (t time.Time, err error) {
-	ctx, cancel := bound(ctx, p.timeout)
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	var micros int64
 	const clock = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
@@ -146,7 +147,7 @@ func (p *postgres) now(ctx context.Context) (t time.Time, err error) {
 }
 
 func (p *postgres) sweepBuckets(ctx context.Context, limit int) (int, error) {
-	ctx, cancel := bound(ctx, p.timeout)
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	return p.SweepBuckets(ctx, limit)
 }

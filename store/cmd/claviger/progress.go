@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// How often a line of progress is written: in its place on a terminal, and else
-// one after the other.
+// How often a line of progress is written. On a terminal it replaces the line before;
+// elsewhere it follows it.
 const (
 	progressOnTerminal = 200 * time.Millisecond
 	progressInLog      = 5 * time.Second
 )
 
-// A progress reports how far a long work is. A nil one reports nothing.
+// A progress reports how far a long task is. A nil progress reports nothing.
 type progress struct {
 	w        io.Writer
 	terminal bool
 	last     time.Time
-	text     string // what is written, or will be
-	shown    bool   // whether text is written
+	text     string // the last report
+	shown    bool   // whether text was written
 }
 
 // startProgress returns a progress if standard error is a terminal, or if it was
@@ -32,7 +32,8 @@ func (s *session) startProgress() *progress {
 	return &progress{w: s.stderr, terminal: terminal}
 }
 
-// report tells how far the work is. The first report is written at once.
+// report tells how far the task is. The first report is written at once; later ones
+// that come too soon after another may be dropped.
 func (p *progress) report(format string, args ...any) {
 	if p == nil {
 		return
@@ -48,8 +49,8 @@ func (p *progress) report(format string, args ...any) {
 	}
 }
 
-// end writes what was not written yet. Before it, nothing else is to be written to
-// a terminal.
+// end writes the last report if it was not written, and ends the line. Until then
+// nothing else must be written to a terminal.
 func (p *progress) end() {
 	if p == nil || p.text == "" {
 		return

@@ -10,7 +10,7 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// state returns in a word whether a credential is good.
+// state returns the state of a credential in one word.
 func state(rec *keys.Record, now time.Time) string {
 	switch {
 	case rec.Revoked():
@@ -25,8 +25,8 @@ func state(rec *keys.Record, now time.Time) string {
 	return "live"
 }
 
-// A view is a record as it is printed: without its digests, and with what no
-// record has.
+// A view is a record as it is printed: without its digests, and with last uses and a new
+// secret.
 type view struct {
 	keys.Record
 	lastUse  time.Time
@@ -117,7 +117,7 @@ func withUse(id string, last time.Time) string {
 	return id + " (last used " + instant(last) + ")"
 }
 
-// describe writes what the record itself says.
+// describe writes the fields of a record that are not empty.
 func (v *view) describe(t *table) {
 	t.pair("ID", v.ID)
 	t.pair("Kind", string(v.Kind))
@@ -141,7 +141,7 @@ func (v *view) describe(t *table) {
 	t.pair("Version", strconv.FormatInt(v.Version, 10))
 }
 
-// limit returns the requests per minute that a record says.
+// limit returns the requests a minute of a record, or "plan" if the host's plan says.
 func limit(rec *keys.Record) string {
 	if rec.RateLimit == 0 {
 		return "plan"

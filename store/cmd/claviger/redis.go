@@ -58,7 +58,7 @@ func redisClient(text string, timeout time.Duration) (redis.UniversalClient, err
 	return redis.NewClient(options), nil
 }
 
-// open looks at nothing: each call of the store finds out whether the server is a
+// open asks the server nothing: each call of the store finds out whether it is a
 // primary.
 func (r *redisServer) open(context.Context) (keys.Store, error) { return r.Store, nil }
 
@@ -69,14 +69,14 @@ func (r *redisServer) check(ctx context.Context, limitsAlone bool) error {
 	return r.Check(ctx)
 }
 
-// plan has a step that can be done at any time, since the server does not tell
-// whether it was done.
+// plan returns no steps: Migrate can run at any time, and the server does not tell
+// whether it has run.
 func (r *redisServer) plan(context.Context) ([]string, error) { return nil, nil }
 
 func (r *redisServer) migrate(ctx context.Context) error { return r.Migrate(ctx) }
 
 func (r *redisServer) version(ctx context.Context) (string, error) {
-	ctx, cancel := bound(ctx, r.timeout)
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	info, err := r.client.Info(ctx, "server").Result()
 	if err != nil {
@@ -96,7 +96,7 @@ func (r *redisServer) version(ctx context.Context) (string, error) {
 }
 
 func (r *redisServer) now(ctx context.Context) (time.Time, error) {
-	ctx, cancel := bound(ctx, r.timeout)
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	return r.client.Time(ctx).Result()
 }
@@ -106,8 +106,8 @@ func (r *redisServer) sweepBuckets(context.Context, int) (int, error) { return 0
 
 func (r *redisServer) close() error { return r.client.Close() }
 
-// severity says how bad it is what a store's check found: a server that does not
-// tell its settings may have the right ones.
+// severity returns the result for what a store's check found. A server that does not
+// tell its settings may have the right ones, so that is a warning.
 func severity(err error) string {
 	if errors.Is(err, redisstore.ErrNotTold) {
 		return warning

@@ -55,8 +55,8 @@ func (s *session) revokeDescendants(ctx context.Context, rec keys.Record) error 
 	return errors.Join(s.printRevoked(rec.Org, rec.ID, n), explained(err))
 }
 
-// showDescendants lists on standard error what would end with a credential, as it
-// is now.
+// showDescendants lists on standard error what would end with a credential, if it
+// ended now.
 func (s *session) showDescendants(ctx context.Context, root keys.Record) error {
 	made := make(map[string][]keys.Record) // by the ID of the maker
 	for _, kind := range [...]keys.Kind{keys.KindKey, keys.KindClient} {
@@ -75,7 +75,7 @@ func (s *session) showDescendants(ctx context.Context, root keys.Record) error {
 		if next = append(next[1:], made[rec.ID]...); !rec.Revoked() {
 			t.row(rec.ID, state(&rec, time.Now()), rec.Label, "made by "+rec.CreatedBy)
 		}
-		delete(made, rec.ID) // ends a line that leads back to itself
+		delete(made, rec.ID) // so that a circle of makers is walked once
 	}
 	return nil
 }

@@ -48,7 +48,7 @@ func (s *session) configuration() (*config, error) {
 	return c, nil
 }
 
-// connect opens the database, and looks at nothing in it.
+// connect opens the database, and reads nothing from it.
 func (s *session) connect(ctx context.Context) error {
 	c, err := s.configuration()
 	if err != nil {
@@ -72,7 +72,7 @@ func (s *session) open(ctx context.Context) error {
 		return err
 	}
 	if uses, ok := s.store.(keys.UseStore); ok {
-		if s.options.Uses, err = keys.NewUses(uses, nil); err != nil { // for reading them alone
+		if s.options.Uses, err = keys.NewUses(uses, nil); err != nil { // only to read them
 			return err
 		}
 	}
@@ -85,14 +85,19 @@ func (s *session) open(ctx context.Context) error {
 // openAsHost is open for commands that must know how the host is set up: a key of
 // another form, or with a digest under another pepper, would be of no use to it.
 func (s *session) openAsHost(ctx context.Context, what string) error {
-	c, err := s.configuration()
-	if err != nil {
+	if err := s.needConfiguration(what); err != nil {
 		return err
 	}
-	if !c.given {
-		return usageError("%s needs the settings of the host: name a file with -config or CLAVIGER_CONFIG, see claviger help config; {} stands for a host that has none", what)
-	}
 	return s.open(ctx)
+}
+
+// needConfiguration reads the configuration, and fails if there is none.
+func (s *session) needConfiguration(what string) error {
+	c, err := s.configuration()
+	if err == nil && !c.given {
+		err = usageError("%s needs the settings of the host: name a file with -config or CLAVIGER_CONFIG, see claviger help config; {} stands for a host that has none", what)
+	}
+	return err
 }
 
 func (s *session) close() error {
@@ -116,8 +121,8 @@ func (s *session) record(ctx context.Context, kind keys.Kind, id string) (keys.R
 	return rec, err
 }
 
-// refuseSecret refuses a whole credential in the place of an ID. Arguments are
-// seen by others, and stay in the history of shells.
+// refuseSecret returns an error if arg is a whole credential in place of an ID.
+// Others can see arguments, and the history of the shell keeps them.
 func (s *session) refuseSecret(arg string) error {
 	for _, f := range s.formats() {
 		if c, err := f.Parse(arg); err == nil {
@@ -128,7 +133,8 @@ func (s *session) refuseSecret(arg string) error {
 	return nil
 }
 
-// formats returns the formats whose credentials are one text.
+// formats returns the format of keys, then that of tokens, then the other ones whose
+// texts cannot be taken for IDs.
 func (s *session) formats() []*keys.Format {
 	formats := []*keys.Format{s.options.Format, s.options.TokenFormat}
 	if formats[0] == nil {
@@ -140,12 +146,12 @@ func (s *session) formats() []*keys.Format {
 	return append(formats, s.conf.plainFormats()...)
 }
 
-// What keys.Options stands for if it names no format.
+// The formats that a manager has if its Options name none.
 var (
 	defaultKeyFormat   = keys.MustFormat("key_", keys.Dotted, nil)
 	defaultTokenFormat = keys.MustFormat("oauth_", keys.Fixed, nil)
 )
 
-// settled tells whether a change is written: it is, if the error says no more than
-// that caches may not know it yet.
+// settled reports whether a change was written. It was if err is nil, or only says
+// that caches may not know of it yet.
 func settled(err error) bool { return err == nil || errors.Is(err, keys.ErrUnsettled) }

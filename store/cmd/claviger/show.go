@@ -7,7 +7,7 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// byID is the text of help for what needs an ID alone.
+// byID is the text of help for the commands that take an ID.
 const byID = "id"
 
 // showCommand shows a credential; an empty kind stands for all kinds.

@@ -22,7 +22,7 @@ import (
 type sqlite struct {
 	path    string
 	timeout time.Duration
-	db      *sql.DB // nil until it is asked for
+	db      *sql.DB // nil until pool is called
 	store   *sqlitestore.Store
 }
 
@@ -66,7 +66,7 @@ func (l *sqlite) open(ctx context.Context) (keys.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := bound(ctx, l.timeout)
+	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	l.store, err = sqlitestore.New(ctx, db, &sqlitestore.Options{BusyTimeout: l.timeout})
 	if errors.Is(err, sqlitestore.ErrSchema) {
@@ -95,7 +95,7 @@ func (l *sqlite) plan(ctx context.Context) (steps []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := bound(ctx, l.timeout)
+	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	var tables, done int
 	const look = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'claviger_schema'"
@@ -111,7 +111,7 @@ func (l *sqlite) plan(ctx context.Context) (steps []string, err error) {
 }
 
 func (l *sqlite) migrate(context.Context) error {
-	s, err := sqlitestore.Open(l.path, nil)
+	s, err := sqlitestore.Open(l.path, &sqlitestore.Options{BusyTimeout: l.timeout})
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (l *sqlite) version(ctx context.Context) (version string, err error) {
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := bound(ctx, l.timeout)
+	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	err = db.QueryRowContext(ctx, "SELECT sqlite_version()").Scan(&version)
 	return "SQLite " + version + " of this program", err
@@ -133,7 +133,7 @@ func (l *sqlite) version(ctx context.Context) (version string, err error) {
 func (l *sqlite) now(context.Context) (time.Time, error) { return time.Time{}, nil }
 
 func (l *sqlite) sweepBuckets(ctx context.Context, limit int) (int, error) {
-	ctx, cancel := bound(ctx, l.timeout)
+	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	return l.store.SweepBuckets(ctx, limit)
 }

@@ -39,8 +39,8 @@ type census struct {
 	Clients tally  `json:"clients"`
 	Tokens  tally  `json:"tokens"` // those that ended wait for sweep
 
-	// OldestKey is when the oldest key was made that is good, and OldestDead when
-	// the token ended that waits longest.
+	// OldestKey is when the oldest key was made that has not ended. OldestDead is
+	// when the token ended that waits longest for sweep.
 	OldestKey  string `json:"oldest_key,omitempty"`
 	OldestDead string `json:"oldest_dead_token,omitempty"`
 
@@ -78,7 +78,7 @@ func (c *census) join(o *census) {
 	c.Orgs++
 }
 
-// earliest returns the earlier of two times, of which the zero time is none.
+// earliest returns the earlier of two times. The zero time stands for none.
 func earliest(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
@@ -94,15 +94,15 @@ func (c *census) total() int {
 	return n
 }
 
-// stats counts what an organization has, or if the name is empty what each has
-// and all together.
+// stats counts what the organization only has. If only is empty, it counts what each
+// organization has, and what all have together.
 func (s *session) stats(ctx context.Context, only string) error {
 	p := s.startProgress()
 	defer p.end()
 	if only != "" {
 		c, err := s.count(ctx, only, p, 0)
 		if err == nil && c.total() == 0 {
-			err = notFoundUnless(false)
+			err = errNoOrg
 		}
 		if err != nil {
 			return err
@@ -132,8 +132,8 @@ func (s *session) stats(ctx context.Context, only string) error {
 	return s.printCensus(t, count(all.Orgs, "organization"), &all)
 }
 
-// count reads all records of an organization. Before is how many were read of
-// others.
+// count reads all records of an organization, and counts them. The number before, of
+// the records of others that were read, is for the report of progress.
 func (s *session) count(ctx context.Context, org string, p *progress, before int) (*census, error) {
 	c := &census{Org: org}
 	now := time.Now()
@@ -152,7 +152,7 @@ func (s *session) count(ctx context.Context, org string, p *progress, before int
 	return c, nil
 }
 
-// censusTable returns a table for rows of printCensus, which is empty for JSON.
+// censusTable returns a table for the rows of printCensus. For JSON it has no heading.
 func (s *session) censusTable() *table {
 	if s.json {
 		return newTable(s.stdout)

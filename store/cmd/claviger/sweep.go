@@ -38,7 +38,7 @@ var sweepCommand = command{
 func (s *session) sweep(ctx context.Context, before time.Time, batch, most int) error {
 	p := s.startProgress()
 	tokens, err := inBatches(batch, most, func(limit, done int) (int, error) {
-		bounded, cancel := bound(ctx, s.timeout)
+		bounded, cancel := context.WithTimeout(ctx, s.timeout)
 		defer cancel()
 		n, err := s.store.Sweep(bounded, before, limit)
 		p.report("%s removed", count(done+n, "token"))
@@ -56,8 +56,8 @@ func (s *session) sweep(ctx context.Context, before time.Time, batch, most int) 
 	return errors.Join(s.printSwept(tokens, buckets), err)
 }
 
-// inBatches calls remove until it removes less than it may, or the most are
-// removed, which are all if that is 0.
+// inBatches calls remove until it removes fewer than it may, or until most are removed
+// in all. If most is 0 there is no such bound.
 func inBatches(batch, most int, remove func(limit, done int) (int, error)) (done int, err error) {
 	for {
 		limit := batch

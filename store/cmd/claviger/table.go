@@ -42,8 +42,8 @@ func (t *table) pair(name, value string) {
 
 func (t *table) end() { _ = t.w.Flush() } // the output remembers errors
 
-// plain returns text as it can stand on one line of a terminal: labels and names
-// are what others wrote, and may hold control characters.
+// plain returns text that can be printed on one line of a terminal. Labels and names
+// were written by others, and may hold control characters.
 func plain(text string) string {
 	for _, c := range text {
 		if !strconv.IsPrint(c) || c == utf8.RuneError {
@@ -54,7 +54,7 @@ func plain(text string) string {
 	return text
 }
 
-// instant returns a time in ISO 8601, UTC. The zero time is never, and empty.
+// instant returns a time in ISO 8601, in UTC, and "" for the zero time.
 func instant(t time.Time) string {
 	if t.IsZero() {
 		return ""

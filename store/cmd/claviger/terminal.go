@@ -22,10 +22,11 @@ func isTerminal(f any) bool {
 
 var errNotConfirmed = errors.New("not confirmed, nothing was done")
 
-// asks reports whether somebody sits there who can confirm something.
+// asks reports whether the operator is at a terminal and wants to be asked.
 func (s *session) asks() bool { return !s.yes && isTerminal(s.stdin) && isTerminal(s.stderr) }
 
-// confirm asks for a confirmation if somebody sits there to give it.
+// confirm asks the operator to confirm something, if asks reports true. Otherwise it
+// returns nil.
 func (s *session) confirm(question string) error {
 	if !s.asks() {
 		return nil
@@ -42,8 +43,8 @@ func (s *session) confirm(question string) error {
 	return errNotConfirmed
 }
 
-// readSecret reads a credential from standard input: a line, without an echo if
-// that is a terminal.
+// readSecret reads a credential from standard input. At a terminal it reads a line
+// without an echo.
 func (s *session) readSecret(what string) (string, error) {
 	if isTerminal(s.stdin) {
 		fmt.Fprintf(s.stderr, "%s: ", what)

@@ -26,7 +26,7 @@ func TestUsage(t *testing.T) {
 		{"an unknown verb", []string{"keys", "frobnicate"}, exitUsage, `there is no command "frobnicate"`},
 		{"an unknown flag", []string{"stats", "-frobnicate"}, exitUsage, `there is no flag "-frobnicate"; see claviger help stats`},
 		{"no ID", []string{"show"}, exitUsage, "ID is missing"},
-		{"two IDs", []string{"show", "a", "b"}, exitUsage, "an argument too many"},
+		{"two IDs", []string{"show", "a", "b"}, exitUsage, "too many arguments"},
 		{"no organization", []string{"keys", "create"}, exitUsage, "-org is missing"},
 		{"no organization to list", []string{"clients", "list"}, exitUsage, "-org is missing"},
 		{"a change of nothing", []string{"change", "a"}, exitUsage, "no flag says what to change"},
@@ -50,7 +50,7 @@ func TestUsage(t *testing.T) {
 		{"help for nothing", []string{"help", "frobnicate"}, exitUsage, "there is no command"},
 		{"-h", []string{"keys", "list", "-h"}, exitDone, ""},
 		{"flags after the arguments", []string{"show", "vck_live_x", "-json"}, exitNotFound, "no such credential"},
-		{"no flags after --", []string{"show", "--", "a", "-json"}, exitUsage, "an argument too many"},
+		{"no flags after --", []string{"show", "--", "a", "-json"}, exitUsage, "too many arguments"},
 		{"arguments that look like flags", []string{"orgs", "show", "--", "-x"}, exitNotFound, "no organization of that name"},
 	}
 	for _, tt := range tests {

@@ -44,7 +44,7 @@ var verifyCommand = command{
 	},
 }
 
-// A claim is what else to look at than the credential.
+// A claim is what to check besides the credential.
 type claim struct {
 	client string
 	from   netip.Addr
@@ -67,8 +67,8 @@ type verdict struct {
 	ExpiresAt string   `json:"expires_at,omitempty"`
 }
 
-// readOnly is a store to which checks write nothing: neither that a credential was
-// used, nor its digest in the form of a configuration that may not be the host's.
+// readOnly is a store to which a check writes nothing. A check would replace an old
+// digest by one of the configuration, which may not be the host's.
 type readOnly struct{ keys.Store }
 
 func (readOnly) Update(context.Context, keys.Record) error { return keys.ErrConflict }
@@ -112,8 +112,8 @@ func (s *session) verify(ctx context.Context, text string, c *claim) error {
 	return s.printVerdict(&v)
 }
 
-// judge returns the verdict on a good credential, which may be beyond what was
-// asked for.
+// judge returns the verdict on a credential that is good, by the address and the
+// scopes that were asked for.
 func (c *claim) judge(p *keys.Principal) *verdict {
 	v := &verdict{
 		Good: true, ID: p.ID, Kind: string(p.Kind), Org: p.Org, Client: p.Client, Scopes: p.Scopes.Names(),
@@ -135,22 +135,22 @@ func (c *claim) judge(p *keys.Principal) *verdict {
 	return v
 }
 
-// malformed says what is wrong with the form of a text, without a part of it.
+// malformed says what is wrong with the form of a text, without repeating any of it.
 func (s *session) malformed(text string, c *claim) string {
 	formats := s.formats()
 	switch {
 	case strings.ContainsAny(text, " \t\r\n"):
 		return "there are blanks in it; it must be the credential alone, without a scheme"
 	case c.client != "":
-		return "neither the ID is that of a client, nor need the secret be one: they do not have the form"
+		return "the ID or the secret does not have the form that those of clients have"
 	case !strings.HasPrefix(text, formats[0].Prefix()) && !strings.HasPrefix(text, formats[1].Prefix()):
 		return fmt.Sprintf("it begins neither with %s, as keys do, nor with %s, as tokens do", formats[0].Prefix(), formats[1].Prefix())
 	}
 	return "it has the prefix, but another length, other characters or a wrong checksum: it was cut off or mistyped, or is of another environment"
 }
 
-// why says to the operator, who may know, why a credential is refused that has the
-// right form.
+// why says why a credential with the right form is refused. Operators may know that;
+// clients are not told.
 func (s *session) why(ctx context.Context, refused error, id string, now time.Time) (string, error) {
 	if errors.Is(refused, keys.ErrUnknown) {
 		return "no record has the ID " + id, nil
