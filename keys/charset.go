@@ -2,7 +2,7 @@ package keys
 
 import "encoding/binary"
 
-// A charset is a set of ASCII characters, as one bit of the table below.
+// A charset is a set of ASCII characters. Each set is one bit of the table charsets.
 type charset uint8
 
 const (
@@ -32,8 +32,8 @@ var charsets = func() (table [256]charset) {
 	return table
 }()
 
-// only reports whether every character of text is in c. It looks at all of
-// them, which is faster than asking at each whether to stop: texts are short.
+// only reports whether every character of text is in c. It always looks at all of
+// them: texts are short, so that is faster than a test after each character.
 func (c charset) only(text string) bool {
 	if len(text) >= 8 {
 		switch c {

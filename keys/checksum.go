@@ -18,8 +18,8 @@ var base62Values = func() (values [256]uint8) {
 const checksumLen = 6
 
 // checksum returns the CRC-32 (IEEE) of text in base62, the most significant
-// digit first, padded with zeros. It tells typing errors and junk apart from
-// keys without a look-up; it proves nothing about who made the text.
+// digit first, padded with zeros. With it, typing errors and junk are found without
+// reading the store. It does not prove who made the text.
 func checksum(text []byte) (sum [checksumLen]byte) {
 	n := crc32.ChecksumIEEE(text)
 	for i := checksumLen - 1; i >= 0; i-- {
@@ -35,9 +35,8 @@ func crc(prefix uint32, text string) uint32 {
 	return crc32.Update(prefix, crc32.IEEETable, bytesOf(text))
 }
 
-// checksumIn reads what checksum wrote. Text that it would not have written
-// gives a number that no CRC is, which takes more than 32 bits, or the text's
-// digits are not in base62.
+// checksumIn returns the number that a checksum stands for. The text must be six
+// digits of base62. A number above 32 bits is no CRC, so checksum never wrote it.
 func checksumIn(text string) uint64 {
 	var n uint64
 	for i := range checksumLen {

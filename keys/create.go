@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A Spec says what a new credential is like.
+// A Spec describes a new credential.
 type Spec struct {
 	// Kind is KindKey or KindClient. If empty, KindKey.
 	Kind  Kind
@@ -42,16 +42,19 @@ type Spec struct {
 type Issued struct {
 	Record Record
 	// Text is the whole credential, as it goes into an Authorization header,
-	// or the secret of a client. This is the only time that it can be had.
+	// or the secret of a client. It is not stored, and cannot be read again.
 	Text Secret
 }
 
-// LogValue returns that of the record.
+// LogValue returns the LogValue of the record, which holds no secret.
 func (i Issued) LogValue() slog.Value { return i.Record.LogValue() }
 
-// Create makes an API key or an OAuth client for org. The error wraps [ErrInvalid]
-// or [scopes.ErrGrant], whose details are in a [*scopes.GrantError], or it wraps
-// [ErrUnavailable]; then a credential may have been made whose secret nobody has.
+// Create makes an API key or an OAuth client for org. The error wraps
+//
+//   - [ErrInvalid] for a value that a credential cannot have;
+//   - [scopes.ErrGrant], with a [*scopes.GrantError], for scopes that cannot be
+//     granted;
+//   - [ErrUnavailable]; then a credential may have been made whose secret nobody has.
 func (m *Manager) Create(ctx context.Context, org string, spec Spec) (Issued, error) {
 	rec, err := m.record(org, spec)
 	if err != nil {
@@ -60,7 +63,7 @@ func (m *Manager) Create(ctx context.Context, org string, spec Spec) (Issued, er
 	return m.issue(ctx, rec)
 }
 
-// record returns the record of a new credential, as yet without ID and digest.
+// record returns the record of a new credential, still without ID and digest.
 func (m *Manager) record(org string, spec Spec) (Record, error) {
 	granted, err := m.catalog.Grant(spec.Scopes...)
 	if err != nil {
@@ -97,8 +100,8 @@ func (m *Manager) record(org string, spec Spec) (Record, error) {
 // wholeLifetime reports whether a lifetime is in whole milliseconds, or Forever.
 func wholeLifetime(d time.Duration) bool { return d == Forever || d%time.Millisecond == 0 }
 
-// endAfter returns the end of what is good for a lifetime from a time on. The zero
-// time is never.
+// endAfter returns the time at which a lifetime ends that begins at from. The zero
+// time means never.
 func endAfter(from time.Time, d time.Duration) time.Time {
 	if d == Forever {
 		return time.Time{}
@@ -115,7 +118,7 @@ func (m *Manager) issue(ctx context.Context, rec Record) (Issued, error) {
 	return issued, nil
 }
 
-// complete is issue for a record that is in its place.
+// complete is issue for a record that is already in issued.
 func (m *Manager) complete(ctx context.Context, issued *Issued) error {
 	rec := &issued.Record
 	format, environment := m.format(rec.Kind), ""
@@ -127,8 +130,8 @@ func (m *Manager) complete(ctx context.Context, issued *Issued) error {
 		if err != nil {
 			return err
 		}
-		// A copy, since c.ID is a part of text: whoever keeps the record must
-		// not keep the secret with it.
+		// A copy, since c.ID is a part of text: otherwise whoever keeps the record
+		// would keep the secret in memory.
 		rec.ID, rec.Digest = strings.Clone(c.ID), m.hasher.digest(rec.Kind, c.Secret.Reveal())
 		err = m.insert(ctx, rec)
 		if errors.Is(err, ErrExists) && draw < maxDraws {
@@ -150,7 +153,7 @@ func (m *Manager) insert(ctx context.Context, rec *Record) error {
 	return nil
 }
 
-// put is insert that reports nothing.
+// put is insert without the report to the hook.
 func (m *Manager) put(ctx context.Context, rec *Record) error {
 	if err := rec.Validate(); err != nil {
 		return err

@@ -26,12 +26,12 @@ const (
 	nameHMAC   = "$hmac-sha256$v=1,k="
 )
 
-// A Digest is what a store keeps of a secret. The zero Digest matches no
-// secret, and a record that has it is corrupt. Two digests can be compared with
-// ==. Whether a secret is that of a digest only a [Verifier] can say.
+// A Digest is what a store keeps of a secret. The zero Digest matches no secret,
+// and a record that has it is corrupt. Two digests can be compared with ==. Only a
+// [Verifier] can tell whether a secret belongs to a digest.
 type Digest struct {
 	alg  algorithm
-	of   byte     // the code of the part that an imported digest covers
+	of   byte     // the code of the Part that an imported digest covers
 	sum  [32]byte // of the library's own SHA-256 and HMAC-SHA-256
 	text string   // the pepper's name, or the whole text of an imported digest
 }
@@ -39,7 +39,7 @@ type Digest struct {
 // base64Digest is the strict unpadded form, in which each value has one text.
 var base64Digest = base64.RawStdEncoding.Strict()
 
-// ParseDigest reads what [Digest.Text] wrote: one of
+// ParseDigest reads what [Digest.Text] returned: one of
 //
 //	$sha256$v=1$<base64>
 //	$hmac-sha256$v=1,k=<pepper>$<base64>
@@ -49,9 +49,10 @@ var base64Digest = base64.RawStdEncoding.Strict()
 //	$foreign$v=1,of=<part>$sha256$<base64>              (also $sha512$)
 //	$foreign$v=1,of=<part><one of bcrypt, argon2id and PBKDF2>
 //
-// Those without a [Part] are of the secret. The first two are the library's own;
-// [ForeignDigest] makes the others of what another system keeps. Any other text, the empty one and unknown versions included, is refused with
-// an error that wraps [ErrCorrupt] and does not quote it.
+// Forms that name no [Part] are digests of the secret. The first two forms are the
+// library's own. [ForeignDigest] makes the others from what another system keeps.
+// Any other text is refused with an error that wraps [ErrCorrupt] and does not quote
+// the text. So are the empty text and unknown versions.
 func ParseDigest(text string) (Digest, error) {
 	d := Digest{alg: algSHA256}
 	var ok bool
@@ -78,7 +79,7 @@ func ParseDigest(text string) (Digest, error) {
 	return d, nil
 }
 
-// A digestError is the error for a digest, of which something is not known.
+// A digestError says what is unknown in the text of a digest.
 type digestError struct{ what string }
 
 func (e *digestError) Error() string {
@@ -104,8 +105,8 @@ func (d Digest) Text() string {
 // IsZero reports whether d is the zero Digest.
 func (d Digest) IsZero() bool { return d.alg == 0 }
 
-// String returns the name of the algorithm, such as "sha256", so that digests
-// that were printed by mistake say little. [Digest.Text] has all of it.
+// String returns the name of the algorithm, such as "sha256". So a digest that is
+// printed by mistake shows little. [Digest.Text] returns all of it.
 func (d Digest) String() string {
 	switch d.alg {
 	case algSHA256:
@@ -132,7 +133,7 @@ func (d Digest) GoString() string { return d.String() }
 // LogValue returns the name of the algorithm.
 func (d Digest) LogValue() slog.Value { return slog.StringValue(d.String()) }
 
-// MarshalText gives [Digest.Text].
+// MarshalText returns [Digest.Text].
 func (d Digest) MarshalText() ([]byte, error) { return []byte(d.Text()), nil }
 
 // UnmarshalText reads text as [ParseDigest] does, and empty text as the zero

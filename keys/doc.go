@@ -27,9 +27,9 @@
 // # The trail
 //
 // With [Options.Trail], each change of a key or a client adds an [Entry] to the
-// trail of its organization, in the same transaction: who made it, what it was, when
-// and from where. [Refusals] adds what was refused, as counts. [Manager.Entries]
-// reads a trail, and [Manager.VerifyTrail] tells whether it is as it was written.
+// trail of its organization, in the same transaction: who made which change, when,
+// and from where. [Refusals] adds how often requests were refused. [Manager.Entries]
+// reads a trail, and [Manager.VerifyTrail] verifies that it is as it was written.
 //
 // # Promises
 //

@@ -12,30 +12,30 @@ import (
 // An Action says what an [Entry] is about.
 type Action string
 
-// Actions. Of a change that fits several, the entry has the first that fits in
-// the order revoked, rotated, paused or resumed, changed; its Fields name all that
+// Actions. If several fit a change, its entry has the first of these that fits:
+// revoked, rotated, paused or resumed, changed. The Fields of the entry name all that
 // changed.
 const (
 	ActionCreated Action = "created" // a key or a client was made or imported
-	ActionChanged Action = "changed" // none of the following
+	ActionChanged Action = "changed" // a change that is none of the following
 	ActionPaused  Action = "paused"
-	ActionResumed Action = "resumed" // is not paused any more
-	ActionRotated Action = "rotated" // a key got a successor, a client a new secret
+	ActionResumed Action = "resumed" // a pause was ended
+	ActionRotated Action = "rotated" // a key got a successor, or a client a new secret
 	ActionRevoked Action = "revoked"
 	ActionRefused Action = "refused" // requests were refused; nothing changed
 )
 
 // ReasonTakenBack is the Reason in an [Entry] of a change that takes an earlier
-// one back: the caller's rights ended while the earlier one was made.
+// change back, because the caller's rights ended while that was made.
 const ReasonTakenBack = "taken_back"
 
 // An Entry is one line of the trail of an organization: who did what to which
 // credential, when and from where. It holds no secret and no digest. Entries are
 // comparable values.
 //
-// Entries of one chain are linked. Each has the hash of the one before it in its
-// own hash, so that a chain of which an entry was changed, removed or moved can be
-// told from the one that was written: see [VerifyChain]. The hash is SHA-256 of
+// Entries of one chain are linked: the hash of each covers the hash of the one
+// before it. So [VerifyChain] finds out if an entry was changed, removed or moved.
+// The hash is SHA-256 of
 //
 //	"claviger trail 1"         16 bytes
 //	Previous                   32 bytes
@@ -46,24 +46,24 @@ type Entry struct {
 	Chain string `json:"chain,omitempty"` // which of the organization's chains; see TrailStore
 	Seq   int64  `json:"seq"`             // the position in the chain: 1, 2, 3 and so on
 
-	// Time is when it happened, by the clock of the process that acted: in UTC,
-	// and in whole milliseconds. Clocks differ, so it is Seq that says what came
-	// first.
+	// Time is when it happened, by the clock of the process that acted, in UTC and
+	// in whole milliseconds. Clocks differ, so only Seq says what came first.
 	Time   time.Time `json:"time"`
 	Action Action    `json:"action"`
 
 	// ID and Kind are those of the credential. They are empty in an entry about
-	// several.
+	// several credentials.
 	ID   string `json:"id,omitempty"`
 	Kind Kind   `json:"kind,omitempty"`
-	// Version is that of the record after the change, 0 if nothing changed.
+	// Version is the version of the record after the change, or 0 if nothing
+	// changed.
 	Version int64 `json:"version,omitempty"`
-	// Fields are the names of the fields that changed, with spaces between them,
-	// as in the JSON of a record: "label scopes". Those of a new credential are
-	// not named.
+	// Fields are the names of the fields that changed, such as "label scopes": the
+	// names in the JSON of a record, with spaces between them. They are empty for a
+	// new credential.
 	Fields string `json:"fields,omitempty"`
-	// Other is the other key of a rotation: the one that this one replaces, or its
-	// successor.
+	// Other is the other key of a rotation: the key that this one replaces, or the
+	// successor of this one.
 	Other string `json:"other,omitempty"`
 
 	// Actor is who did it: the ID of a lasting credential, or the host's name for
@@ -73,8 +73,9 @@ type Entry struct {
 	// [NewAddressContext].
 	Address netip.Addr `json:"address,omitzero"`
 
-	// Reason says why something was refused, as in an [Event], or that it was
-	// taken back. Else it is empty, and the change was made.
+	// Reason says why requests were refused, as in an [Event]. It is
+	// ReasonTakenBack for a change that takes an earlier one back, and empty for
+	// all other changes.
 	Reason string `json:"reason,omitempty"`
 	// Count is how many refusals the entry stands for, and 0 for a change.
 	Count int64 `json:"count,omitempty"`
@@ -89,10 +90,10 @@ type ChainHash [sha256.Size]byte
 // String returns the hash in lower-case hexadecimal.
 func (h ChainHash) String() string { return hex.EncodeToString(h[:]) }
 
-// MarshalText returns String.
+// MarshalText returns [ChainHash.String].
 func (h ChainHash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 
-// UnmarshalText reads what MarshalText gave.
+// UnmarshalText reads what MarshalText returned. On error h is unchanged.
 func (h *ChainHash) UnmarshalText(text []byte) error {
 	var next ChainHash
 	if len(text) != hex.EncodedLen(len(next)) {
@@ -105,18 +106,18 @@ func (h *ChainHash) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// A Link is a place in a chain: an entry's position and hash. The zero Link is
-// before the first entry.
+// A Link is a place in a chain: the position and the hash of an entry. The zero Link
+// is the place before the first entry.
 type Link struct {
 	Seq  int64     `json:"seq"`
 	Hash ChainHash `json:"hash"`
 }
 
-// Link returns the place of e.
+// Link returns the position and the hash of e.
 func (e *Entry) Link() Link { return Link{e.Seq, e.Hash} }
 
-// Follow returns e as it stands behind a place of its chain, which the caller has
-// set: with the position, the hash of the entry before, and its own hash.
+// Follow returns e as the entry that comes after l: with its position, the hash of
+// the entry before it, and its own hash. It is for stores, which set Chain first.
 func (e Entry) Follow(l Link) Entry {
 	e.Seq, e.Previous = l.Seq+1, l.Hash
 	e.Hash = e.sum()
@@ -138,12 +139,12 @@ func (e *Entry) sum() (h ChainHash) {
 	return h
 }
 
-// Content returns what the hash of e covers besides Previous and Seq: the other
-// fields, in an encoding in which no two entries are the same. It is for stores
-// whose database computes the hash. Text is its length in bytes and the text;
-// lengths and numbers are 8 bytes, the most significant first. The fields stand in
-// the order Org, Chain, Time in Unix milliseconds, Action, ID, Kind, Version, Fields,
-// Other, Actor, Address as text or "", Reason, Count.
+// Content returns what the hash of e covers besides Previous and Seq. It is for
+// stores whose database computes the hash. It encodes the other fields, in the order
+// Org, Chain, Time in Unix milliseconds, Action, ID, Kind, Version, Fields, Other,
+// Actor, AddressText, Reason, Count. A text is encoded as its length in bytes,
+// followed by the text. A length or a number takes 8 bytes, the most significant
+// first. Different fields never have the same encoding.
 func (e *Entry) Content() []byte {
 	c := make(content, 0, 256)
 	c.text(e.Org)
@@ -162,7 +163,7 @@ func (e *Entry) Content() []byte {
 	return c
 }
 
-// content is what Content has made so far.
+// content is an encoding that Content is writing.
 type content []byte
 
 func (c *content) number(n int64) { *c = binary.BigEndian.AppendUint64(*c, uint64(n)) }
@@ -187,10 +188,10 @@ const (
 	maxReason = 64
 )
 
-// Validate returns nil if every field of e but its place in a chain is within the
-// bounds that stores rely on, and else an [*InvalidError]. Text is valid UTF-8
-// without NUL: Action up to 16 bytes, Fields up to 255, Reason up to 64, and IDs and
-// Actor as in a [Record].
+// Validate returns nil if the fields of e are within the bounds that stores rely on,
+// and otherwise an [*InvalidError]. It does not check the place in a chain: Chain,
+// Seq and the hashes. Text must be valid UTF-8 without NUL: Action up to 16 bytes,
+// Fields up to 255, Reason up to 64, and IDs and Actor as in a [Record].
 func (e *Entry) Validate() error {
 	switch {
 	case !possibleOrg(e.Org):

@@ -26,25 +26,26 @@ var (
 // Errors of a check. Whoever presents a credential must see no difference between
 // the first three. They are told apart for logs and metrics.
 var (
-	// ErrMalformed reports text that no credential can be.
+	// ErrMalformed reports text that cannot be a credential.
 	ErrMalformed = errors.New("keys: malformed credential")
 	// ErrUnknown reports a well-formed credential whose ID no record has.
 	ErrUnknown = errors.New("keys: unknown credential")
-	// ErrMismatch reports a secret that is not the one of the record.
+	// ErrMismatch reports a secret that is not the secret of the record.
 	ErrMismatch = errors.New("keys: wrong secret")
-	// ErrExpired reports a credential with the right secret whose time is
-	// over, and changes to such a credential.
+	// ErrExpired reports that a credential has expired. A check returns it only if
+	// the secret was right. Changes return it too.
 	ErrExpired = errors.New("keys: credential has expired")
-	// ErrRevoked reports a credential with the right secret that was revoked,
-	// or whose client was revoked or is over, and changes to such a credential.
+	// ErrRevoked reports that a credential was revoked, or that the client of a
+	// token was revoked or has expired. A check returns it only if the secret was
+	// right. Changes return it too.
 	ErrRevoked = errors.New("keys: credential was revoked")
-	// ErrPaused reports a credential with the right secret that is paused, or
-	// whose client is, and rotations of such a credential.
+	// ErrPaused reports that a credential, or the client of a token, is paused. A
+	// check returns it only if the secret was right. Rotations return it too.
 	ErrPaused = errors.New("keys: credential is paused")
-	// ErrUnavailable reports that there is no answer now: the store or the
-	// plan of [Options] failed, what the store answered makes no sense, or too
-	// many checks of slow digests wait. It wraps the cause. It alone leaves
-	// open whether the credential is good.
+	// ErrUnavailable reports that there is no answer now: the store or the plan of
+	// [Options] failed, what the store answered makes no sense, or too many checks
+	// of slow digests wait. Errors that wrap it also wrap the cause. Only
+	// ErrUnavailable leaves open whether the credential is good.
 	ErrUnavailable = errors.New("keys: store is unavailable")
 )
 
@@ -57,7 +58,8 @@ var (
 	// ErrBeyond reports a change that needs more than the caller has. The error
 	// in the chain that has the details is a [*BeyondError].
 	ErrBeyond = errors.New("keys: more than the caller has")
-	// ErrReplaced reports a key that has a successor, and so gets no new end.
+	// ErrReplaced reports a key whose end cannot be changed, since it has a
+	// successor.
 	ErrReplaced = errors.New("keys: key was replaced")
 	// ErrLimitReached reports an organization that has as many live keys or
 	// clients as it may have: see [Options.MaxKeys].
@@ -102,8 +104,8 @@ func (e *InvalidError) Error() string { return fmt.Sprintf("%v: %s %s", ErrInval
 // Is reports whether target is [ErrInvalid].
 func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
 
-// A BeyondError says what the caller has too little of for what it asked for, such
-// as scopes. It is [ErrBeyond] under [errors.Is].
+// A BeyondError names the field of which a change needs more than the caller has,
+// such as the scopes. It is [ErrBeyond] under [errors.Is].
 type BeyondError struct {
 	Field string // FieldScopes, FieldRateLimit, FieldEnvironment, FieldNetworks or FieldLifetime
 }

@@ -18,7 +18,7 @@ const (
 	Accepted                          // a request was let in
 	Refused                           // a request was not let in
 	UsedReplaced                      // a request was let in with a key that has a successor
-	UsedEnded                         // a request was not let in, since its key has ended and has a successor
+	UsedEnded                         // a request was not let in with a key that has ended and has a successor
 	Leaked                            // somebody has found the credential in public
 )
 
@@ -51,45 +51,43 @@ const (
 
 // An Event tells a [Hook] what happened. It holds no secret.
 //
-// A [Manager] reports what it makes and changes. Whoever decides about requests
-// reports those: a guard of package middleware, and the handlers of package
-// oauth. A [Verifier] reports nothing, since it cannot know what becomes of the
-// request.
+// A [Manager] reports what it makes and changes. Requests are reported by what
+// decides about them: a guard of package middleware, and the handlers of package
+// oauth. A [Verifier] reports no requests, since it does not know what becomes of
+// them.
 //
-// Two types tell how a rotation goes. UsedReplaced says that somebody has not yet
-// changed over to the successor. UsedEnded is an alarm: somebody has lost access
-// with the old key, or has found a key that was given up. Each comes at most once
-// a minute for each key and guard, however often the key is used.
+// Two types tell how a rotation goes. UsedReplaced says that somebody still uses the
+// old key. UsedEnded is an alarm: somebody has lost access because they still use the
+// old key, or somebody has found a key that was given up. Each comes at most once a
+// minute for each key and guard, however often the key is used.
 type Event struct {
 	Type EventType
 	Time time.Time
 	Org  string // empty if the credential is not known
 	ID   string // public ID; empty if there was none to read
 	Kind Kind   // empty if the credential is not known
-	// Reason says why a request was refused, as one of the constants above. With
-	// UsedEnded it is that of the refusal, and with Leaked it is set if the
-	// credential was not good any more. It is empty for the other types.
+	// Reason is one of the constants above. With Refused and UsedEnded it says why
+	// the request was refused. With Leaked it says why the credential is no longer
+	// good, and is empty if it is good. It is empty for the other types.
 	Reason string
 	// ReplacedBy is the ID of the key's successor, if it has one, with
 	// UsedReplaced, UsedEnded and Leaked.
 	ReplacedBy string
-	// Err is the error behind [ReasonUnavailable], for logs. With the type
-	// Changed it is that of a change which a Verifier could not make: see
-	// [Options.Peppers]. With the type Leaked it is that of what the host does
-	// about a leak: see package leaks.
+	// Err is for logs. With [ReasonUnavailable] it is the cause. With Changed it
+	// says why a [Verifier] could not replace a digest, see [Options.Peppers]. With
+	// Leaked it is the error of the host's policy, see package leaks.
 	Err error
 }
 
-// A Hook receives events. The goroutine that caused an event calls it after the
-// fact, and waits for it: hand slow work to a goroutine of your own. A Hook must be
-// safe for concurrent use. The context is that of the call; [FromContext] tells who
-// made a change, if the host put a principal there.
+// A Hook receives events. The goroutine that caused an event calls the Hook
+// afterwards, and waits for it. So a Hook hands slow work to another goroutine. It
+// must be safe for concurrent use. The context is that of the call; [FromContext]
+// says who made a change, if the host put a principal there.
 type Hook func(ctx context.Context, e Event)
 
-// Reason returns the reason for the error of a check as one of the constants
-// above, and "" for nil. It is [ReasonUnavailable] if the error wraps
-// [ErrUnavailable] or is none of this package's, and [ReasonCanceled] if that is
-// so because the caller's context was canceled.
+// Reason returns the reason for the error of a check, as one of the constants above,
+// and "" for nil. It returns [ReasonCanceled] if the error wraps [context.Canceled],
+// and [ReasonUnavailable] if it wraps [ErrUnavailable] or is not an error of a check.
 func Reason(err error) string {
 	switch {
 	case err == nil:

@@ -16,15 +16,15 @@ type flight struct {
 	next  *flight // begins when this one is done; nil if nobody waits for it
 }
 
-// errPanic is what others get who wait for a store that panics.
+// errPanic is returned to checks that wait for a read in which the store panics.
 var errPanic = errors.New("keys: the store panicked")
 
-// share reads a record together with others who miss it at the same time, for a
-// check that was under way at now. It may only have the answer of a read that
-// began less than a lease before, under the announcement that is in use: an older
-// read could be from before a change whose call returned before the check began.
-// Whoever finds only an older read waits for the next one, so that any number of
-// checks takes two reads.
+// share reads a record for a check that was under way at now, together with other
+// checks that miss the record at the same time. A check may only use a read that
+// began less than a lease before now, under the present announcement. An older read
+// could be from before a change whose call returned before the check began. A check
+// that finds an older read waits for the next one. So any number of checks of a
+// record makes two reads at most, if the record exists.
 func (c *Cache) share(ctx context.Context, s *cacheShard, id string, now reading) (rec, parent *Record, err error) {
 	s.mu.Lock()
 	f := s.flights[id]
@@ -55,13 +55,13 @@ func (c *Cache) share(ctx context.Context, s *cacheShard, id string, now reading
 		return nil, nil, ctx.Err()
 	}
 	if errors.Is(f.err, ErrNotFound) {
-		// It may have been made meanwhile.
+		// The credential may have been made after that read.
 		return c.read(ctx, id)
 	}
 	return f.rec, f.par, f.err
 }
 
-// fresh reports whether a check that is under way at now may have what f reads.
+// fresh reports whether a check that is under way at now may use what f reads.
 // The caller holds the lock of f's shard.
 func (c *Cache) fresh(f *flight, now reading) bool {
 	if f.began == nil {
@@ -70,7 +70,7 @@ func (c *Cache) fresh(f *flight, now reading) bool {
 	return f.run == c.run.Load() && now.since(*f.began) < c.opts.Lease && c.usable(now)
 }
 
-// fly makes the read of f, whoever waits for it.
+// fly makes the read of f.
 func (c *Cache) fly(ctx context.Context, s *cacheShard, id string, f *flight) {
 	run, began := c.run.Load(), c.clock() // before the store is asked
 	s.mu.Lock()
@@ -86,6 +86,6 @@ func (c *Cache) fly(ctx context.Context, s *cacheShard, id string, f *flight) {
 		}
 		close(f.done)
 	}()
-	// The client of this check may hang up; those who wait for it stay.
+	// The client of this check may hang up, while other checks still wait.
 	f.rec, f.par, f.err = c.read(context.WithoutCancel(ctx), id)
 }

@@ -15,13 +15,12 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// Bounds on imported digests, so that one record cannot make each check of it
-// take the machine's time or memory: some tenths of a second at most, with 64
-// MiB. RFC 9106 §4 recommends argon2 with 64 MiB and three passes where memory
-// is scarce.
+// Bounds on imported digests. They bound what one check of a record can cost: some
+// tenths of a second and 64 MiB. RFC 9106 §4 recommends argon2 with 64 MiB and three
+// passes where memory is scarce.
 const (
 	maxBcryptCost   = 13
-	maxBcryptSecret = 72 // bcrypt ignores what follows
+	maxBcryptSecret = 72 // bytes; bcrypt ignores what follows
 	maxArgonMemory  = 64 << 10
 	maxArgonPasses  = 4
 	maxArgonLanes   = 16
@@ -38,12 +37,12 @@ type argonParams struct {
 // choice of the OWASP password guidance, about 20 ms.
 var weakParams = argonParams{memory: 19 << 10, passes: 2, lanes: 1}
 
-// nameForeign is how the digest of another system begins if it is a plain hash, or
-// covers something else than the secret. The part that it covers, a dollar sign and
-// the digest follow.
+// nameForeign is how the text of another system's digest begins if it is a plain
+// hash, or covers another part than the secret. It is followed by the name of the
+// part and the form of the digest, which begins with a dollar sign.
 const nameForeign = "$foreign$v=1,of="
 
-// Names of the plain hashes of other systems, behind nameForeign.
+// Names of the plain hashes of other systems, which follow nameForeign and the part.
 const (
 	namePlain256 = "$sha256$"
 	namePlain512 = "$sha512$"
@@ -76,12 +75,13 @@ func parseForeignDigest(text string) (Digest, error) {
 }
 
 // wrapped reports whether the text of d, which another system made, begins with
-// nameForeign. What has a form of its own and covers the secret does not.
+// nameForeign. The text of bcrypt, argon2id and PBKDF2 does so only if the digest
+// covers another part than the secret.
 func (d *Digest) wrapped() bool {
 	return d.of != codeSecret || d.alg == algPlain256 || d.alg == algPlain512
 }
 
-// newForeignDigest returns the digest with a form that parseForm accepts.
+// newForeignDigest returns a digest of the part with the code of, given its form.
 func newForeignDigest(form string, of byte) (Digest, error) {
 	alg, err := parseForm(form)
 	if err != nil {
@@ -97,8 +97,7 @@ func newForeignDigest(form string, of byte) (Digest, error) {
 	return d, nil
 }
 
-// form returns the text of a digest of another system without what says that it is
-// one.
+// form returns the text of another system's digest without nameForeign and the part.
 func (d *Digest) form() string {
 	if !d.wrapped() {
 		return d.text
@@ -106,8 +105,8 @@ func (d *Digest) form() string {
 	return d.text[len(nameForeign)+len(partOf(d.of)):]
 }
 
-// parseForm returns the algorithm of a digest, whose text must be in the form in
-// which it is stored, and within the bounds.
+// parseForm returns the algorithm of a digest. The form must be the stored one, and
+// within the bounds.
 func parseForm(form string) (algorithm, error) {
 	switch {
 	case strings.HasPrefix(form, namePlain256):
@@ -201,15 +200,15 @@ func digestWeak(secret string) Digest {
 	return Digest{alg: algArgon2id, text: p.text()}
 }
 
-// noDigestWeak stands where a digest of digestWeak would, which takes a while to
-// make. It matches no secret that anybody knows.
+// noDigestWeak takes the place of a digest of digestWeak in a record that is not
+// written, since digestWeak takes a while. It matches no secret that anybody knows.
 var noDigestWeak = func() Digest {
 	p := weakParams
 	p.salt, p.sum = make([]byte, 16), make([]byte, 32)
 	return Digest{alg: algArgon2id, text: p.text()}
 }()
 
-// matchesPlain reports whether a part of a credential is that of a plain hash.
+// matchesPlain reports whether d, a plain hash, is that of a part of a credential.
 func (d *Digest) matchesPlain(part string) (bool, error) {
 	var sum []byte
 	name := namePlain256
@@ -225,7 +224,7 @@ func (d *Digest) matchesPlain(part string) (bool, error) {
 	return err == nil && subtle.ConstantTimeCompare(sum, want) == 1, err
 }
 
-// matchesSlow reports whether a part of a credential is that of a slow digest.
+// matchesSlow reports whether d, a slow digest, is that of a part of a credential.
 func (d *Digest) matchesSlow(part string) (bool, error) {
 	switch d.alg {
 	case algBcrypt:

@@ -10,9 +10,9 @@ import (
 const (
 	// derivedIDLen is the length of an ID that comes from a hash: 128 bits.
 	derivedIDLen = 32
-	// minDerived is the least length of a text without an ID, not counting what
-	// all texts begin with. Its ID is a plain hash of it, which everybody may
-	// see, so it must not be possible to guess: 20 hex digits hold 80 bits.
+	// minDerived is the least length of a text without an ID, not counting the
+	// prefix. The ID is a plain hash of the text, and public. So the text must be
+	// too long to guess: 20 hex digits hold 80 bits.
 	minDerived = 20
 )
 
@@ -23,13 +23,13 @@ type ForeignOptions struct {
 	// empty, texts have no ID in them.
 	Separator string
 
-	// Bare says that texts do not begin with the prefix, which then stands in
-	// the IDs of records alone.
+	// Bare says that texts do not begin with the prefix. Then only the IDs of
+	// records begin with it.
 	Bare bool
 
-	// IDFrom is the part of a text without an ID whose SHA-256 gives the ID. It
-	// is the part that the other system hashed, so that keys can be imported of
-	// which only that hash is known. If empty, TextPart.
+	// IDFrom is the part of a text without an ID from whose SHA-256 the ID is
+	// made. Choose the part that the other system hashed: then keys can be imported
+	// of which only that hash is known. If empty, TextPart.
 	IDFrom Part
 }
 
@@ -39,13 +39,15 @@ type ForeignOptions struct {
 // ForeignOptions. The error says which setting is wrong.
 //
 // With a separator, the ID of a record is the prefix and the ID that the other
-// system put into the text, of letters, digits and the characters _ - . ~ and @.
+// system put into the text. That ID is of letters, digits and the characters _ - . ~
+// and @.
 //
-// Without one, it is the prefix and the first 32 hex digits of the SHA-256 of the
-// text, so that a check reads the store once, as for all other keys. All texts that
-// begin like such a key and are long enough are looked up in the store. Since
-// whoever sees the ID can try texts against it, texts must have 20 characters or
-// more behind the prefix, and no [Pepper] makes them harder to guess.
+// Without a separator, the ID of a record is the prefix and the first 32 hex digits
+// of the SHA-256 of the text or of the part IDFrom. So a check reads the store once,
+// as for all other keys. Every text that begins like such a key and is long enough is
+// looked up in the store. Whoever sees the ID can try texts against it, and no
+// [Pepper] makes that harder. So texts must have at least 20 characters after the
+// prefix.
 func NewForeignFormat(prefix string, opts *ForeignOptions) (*Format, error) {
 	if opts == nil {
 		opts = new(ForeignOptions)
@@ -82,9 +84,11 @@ func MustForeignFormat(prefix string, opts *ForeignOptions) *Format {
 	return f
 }
 
-// ForeignID returns the ID of the record of a key that another system calls by
-// name. It is what stands before the separator in the key's text. It
-// returns [ErrMalformed] if no text of f has that name in it.
+// ForeignID returns the ID of the record of a key, given the ID that another system
+// put into the key's text. With [ForeignOptions.Separator] that is what stands
+// between the prefix and the separator, and with [FormatOptions.AllowForeign] all
+// that stands before the dot. ForeignID returns [ErrMalformed] if no text of f can
+// have that ID in it.
 func (f *Format) ForeignID(name string) (string, error) {
 	id := name
 	if f.layout == split {
@@ -96,10 +100,10 @@ func (f *Format) ForeignID(name string) (string, error) {
 	return id, nil
 }
 
-// DerivedID returns the ID of the record of a key without an ID in it, from the
-// digest that the other system kept. It returns [ErrMalformed] if f has no such
-// keys, or if the digest is not a plain SHA-256 of the part that IDs come from:
-// then the ID can only be had from the text.
+// DerivedID returns the ID of the record of a key without an ID in its text, given
+// the digest that the other system kept. It returns [ErrMalformed] if the texts of f
+// have IDs in them, or if the digest is not a plain SHA-256 of the part IDFrom: then
+// the ID can only be computed from the text.
 func (f *Format) DerivedID(d Digest) (string, error) {
 	if f.layout != derived || d.alg != algPlain256 || d.of != f.from {
 		return "", ErrMalformed

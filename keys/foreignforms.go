@@ -12,7 +12,7 @@ import (
 // credential, in one of these forms:
 //
 //   - SHA-256 or SHA-512 alone, as hex, base64 or base64url, with padding or
-//     without. Which of the two it is shows in its length.
+//     without. The length says which of the two it is.
 //   - sha256$$ or sha512$$ and hex, as Django writes a hash without a salt
 //   - $2a$, $2b$ or $2y$: bcrypt, of cost 4 to 13
 //   - $argon2id$v=19$…, with at most 64 MiB, 4 passes and 16 lanes
@@ -22,10 +22,10 @@ import (
 //   - {bcrypt}, {argon2} or {argon2@SpringSecurity_v5_8} before one of those above,
 //     and {pbkdf2@SpringSecurity_v5_8}, as of Spring Security
 //
-// Other text is refused with an [*InvalidError] that does not quote it: a form that
-// is not known, costs that would make checks a burden, and the library's own forms,
-// in which nobody else makes digests. Whether the digest really is what it looks
-// like, only a check of its credential can tell; try one before a migration.
+// Other text is refused with an [*InvalidError] that does not quote it: an unknown
+// form, a cost above these bounds, or one of the library's own forms. Only a check of
+// the credential shows whether a digest is what it looks like, so try one before a
+// migration.
 func ForeignDigest(text string, of Part) (Digest, error) {
 	code, ok := of.code()
 	if !ok {
@@ -43,7 +43,7 @@ func ForeignDigest(text string, of Part) (Digest, error) {
 	return d, err
 }
 
-// foreignForm returns a digest in the form in which it is stored.
+// foreignForm returns the stored form of another system's digest.
 func foreignForm(text string) (string, error) {
 	switch {
 	case strings.HasPrefix(text, nameSHA256), strings.HasPrefix(text, nameHMAC), strings.HasPrefix(text, nameForeign):
@@ -124,8 +124,8 @@ func djangoPBKDF2(text string) (string, error) {
 	return pbkdf2Params{iterations, []byte(parts[2]), sum}.text(), nil
 }
 
-// springPBKDF2 is what {pbkdf2@SpringSecurity_v5_8} stands for, if its encoder has
-// no secret of its own: a salt of 16 bytes and a hash of 32, in hex.
+// Parameters of {pbkdf2@SpringSecurity_v5_8}, if its encoder has no secret of its
+// own. Its text is a salt of 16 bytes and a hash of 32, in hex.
 const (
 	springPBKDF2Iterations = 310_000
 	springSaltLen          = 16

@@ -42,7 +42,8 @@ const (
 	apartIDLen      = 16
 	hexSecretLen    = 64
 
-	// mostDrawn is the most that follows on a prefix and an environment.
+	// mostDrawn is the most that is drawn for a text, after the prefix and the
+	// environment.
 	mostDrawn = fixedIDLen + hexSecretLen
 )
 
@@ -75,10 +76,10 @@ type FormatOptions struct {
 
 	// AllowForeign also accepts credentials that another system made: after
 	// the prefix, an ID of letters, digits and underscores, a dot, and a
-	// secret of the characters of an RFC 6750 b64token, both of any length
-	// and without a checksum. What looks like the library's own work must
-	// still have the right checksum. The cost is that junk with the right
-	// prefix is looked up in the store.
+	// secret of the characters of a b64token (RFC 6750 §2.1), both of any length
+	// and without a checksum. A text in the library's own form must still have
+	// the right checksum. In return, junk with the right prefix costs a read of
+	// the store.
 	//
 	// With the layout [Apart] it accepts clients that another system made: an
 	// ID of letters, digits and the characters _ - . ~ and @ that begins with
@@ -151,17 +152,17 @@ func (f *Format) Environments() []string {
 	return environments
 }
 
-// A Credential is a credential taken apart: what [Format.Parse] found, or what
-// [Format.New] made. Whether anybody has such a credential it does not say.
+// A Credential is the parts of a credential, as [Format.Parse] found or [Format.New]
+// made them. Nothing says that it is in a store.
 type Credential struct {
 	ID          string // public; "vck_test_5Tq…", "oauth_e1f2…", "cc_a1b2…"
 	Environment string // "test"; empty if the ID has none
 	Secret      Secret // the secret half
 }
 
-// New returns a new random credential. An empty environment is the default one. It
-// returns an error that wraps [ErrInvalid] if f does not know the environment, and
-// any other error if f is that of another system.
+// New returns a new random credential. An empty environment stands for the first one
+// of f. The error wraps [ErrInvalid] if f does not have the environment. New also
+// fails if f is a format of [NewForeignFormat].
 func (f *Format) New(environment string) (Credential, error) {
 	t, _, err := f.draw(environment)
 	return t, err
@@ -210,9 +211,9 @@ func (f *Format) draw(environment string) (t Credential, text string, err error)
 	return t, text, nil
 }
 
-// Text returns c as the one text that is presented to a server. It is the
-// inverse of [Format.Parse]. With the layout [Apart], where there is no such
-// text, it is the secret alone.
+// Text returns c as one text, as it is presented to a server. It is the inverse of
+// [Format.Parse]. With the layout [Apart], which has no such text, it returns the
+// secret alone.
 func (f *Format) Text(c Credential) Secret {
 	switch f.layout {
 	case Dotted:
@@ -225,9 +226,9 @@ func (f *Format) Text(c Credential) Secret {
 	return c.Secret // all of the text
 }
 
-// appendBase62 appends n random base62 digits. Bytes that would make some digits
-// likelier than others are thrown away. Random bytes cost more by the call than
-// by the byte, so one call draws enough for a token almost always.
+// appendBase62 appends n random base62 digits. It discards bytes that would make some
+// digits likelier than others. A call for random bytes costs more than the bytes, so
+// one call draws enough for a credential almost always.
 func appendBase62(b []byte, n int) []byte {
 	const fair = 256 - 256%62
 	var random [96]byte

@@ -2,8 +2,8 @@ package keys
 
 import "strings"
 
-// parseOther parses the text of a key that parse refused with an error, in the
-// first of the other formats that takes it.
+// parseOther parses the text of a key in the first of the other formats that takes
+// it. The argument err is the error with which the own format refused the text.
 func (s *settings) parseOther(text string, err error) (Credential, error) {
 	if err == errChecksum || strings.HasPrefix(text, s.token.prefix) {
 		return Credential{}, ErrMalformed
@@ -20,7 +20,8 @@ func (s *settings) parseOther(text string, err error) (Credential, error) {
 	return Credential{}, ErrMalformed
 }
 
-// parseKey parses the text of a key in the first of all formats that takes it.
+// parseKey parses the text of a key in the own format, or in the first of the other
+// formats that takes it.
 func (s *settings) parseKey(text string) (Credential, error) {
 	if strings.HasPrefix(text, s.token.prefix) {
 		return Credential{}, ErrMalformed
@@ -32,7 +33,7 @@ func (s *settings) parseKey(text string) (Credential, error) {
 	return c, nil
 }
 
-// validKeyID reports whether a key of one of the formats can have an ID.
+// validKeyID reports whether a key of one of the formats can have the given ID.
 func (s *settings) validKeyID(id string) bool {
 	if s.key.ValidID(id) {
 		return true
@@ -45,7 +46,7 @@ func (s *settings) validKeyID(id string) bool {
 	return false
 }
 
-// parsePair parses what a client sends.
+// parsePair parses the ID and the secret of a client.
 func (s *settings) parsePair(id, secret string) (Credential, error) {
 	c, err := s.client.ParsePair(id, secret)
 	if err != nil || !s.client.foreign || strings.HasPrefix(id, s.client.prefix) {
@@ -57,8 +58,8 @@ func (s *settings) parsePair(id, secret string) (Credential, error) {
 	return c, nil
 }
 
-// validClientID reports whether a client can have an ID. One that another system
-// chose must not be that of a key or a token.
+// validClientID reports whether a client can have the given ID. An ID that another
+// system chose must not look like that of a key or a token.
 func (s *settings) validClientID(id string) bool {
 	if strings.HasPrefix(id, s.client.prefix) || !s.client.foreign {
 		return s.client.ValidID(id)

@@ -19,8 +19,8 @@ const (
 	maxTag    = len("client\x00")
 )
 
-// A Pepper is a key for HMAC-SHA-256 that the host keeps outside the store, so
-// that a stolen store cannot even be tested against guesses.
+// A Pepper is a key for HMAC-SHA-256 that the host keeps outside the store. Without
+// it, nobody can test guesses against a stolen store.
 type Pepper struct {
 	Name string // 1 to 32 letters, digits or underscores; stands in each digest
 	Key  Secret // at least 32 bytes, from a random source
@@ -60,7 +60,8 @@ func newHasher(peppers []Pepper) (*hasher, error) {
 	return h, nil
 }
 
-// digest returns the default digest of a secret with enough entropy.
+// digest returns the default digest of a secret. The secret must be too long to
+// guess.
 func (h *hasher) digest(kind Kind, secret string) Digest {
 	if p := h.peppers[h.current]; p != nil {
 		return Digest{alg: algHMAC, text: h.current, sum: p.sum(kind, secret)}
@@ -68,8 +69,8 @@ func (h *hasher) digest(kind Kind, secret string) Digest {
 	return Digest{alg: algSHA256, sum: sum256(kind, secret)}
 }
 
-// matches reports whether d is the digest of a credential. An error means that d
-// can be compared with nothing, or that a slow hash was not done.
+// matches reports whether d is the digest of a credential. The error says that d is
+// corrupt, or that a slow digest could not be computed now.
 func (h *hasher) matches(ctx context.Context, d *Digest, kind Kind, c *presented) (bool, error) {
 	var sum [sha256.Size]byte
 	secret := c.Secret.Reveal()
@@ -105,10 +106,10 @@ func (h *hasher) matchesForeign(ctx context.Context, d *Digest, c *presented) (b
 	return d.matchesSlow(part)
 }
 
-// sum256 is SHA-256 over the kind, a zero byte and the secret. The kind keeps
-// a digest of one kind from being of use as one of another.
+// sum256 returns the SHA-256 of the kind, a zero byte and the secret. Because of the
+// kind, the digest of a key matches no client and no token with the same secret.
 func sum256(kind Kind, secret string) [sha256.Size]byte {
-	if len(secret) <= hexSecretLen { // as the library's own are, which spares clearing much memory
+	if len(secret) <= hexSecretLen { // as the library's own are: a small buffer is cleared faster
 		var buf [maxTag + hexSecretLen]byte
 		return sha256.Sum256(tagged(buf[:], kind, secret))
 	}
@@ -123,7 +124,7 @@ func tagged(buf []byte, kind Kind, secret string) []byte {
 	return buf[:n+1+copy(buf[n+1:], secret)]
 }
 
-// burn does the work of matches for a record that is not there.
+// burn does the same work as matches, for a record that does not exist.
 func (h *hasher) burn(kind Kind, c *presented) {
 	d := Digest{alg: algSHA256}
 	if h.current != "" {
@@ -132,8 +133,7 @@ func (h *hasher) burn(kind Kind, c *presented) {
 	_, _ = h.matches(context.Background(), &d, kind, c)
 }
 
-// outdated reports whether d should give way to the default digest of the
-// same secret.
+// outdated reports whether d should be replaced by the default digest of its secret.
 func (h *hasher) outdated(d *Digest, secret string) bool {
 	switch d.alg {
 	case algSHA256:
@@ -141,7 +141,7 @@ func (h *hasher) outdated(d *Digest, secret string) bool {
 	case algHMAC:
 		return d.text != h.current && h.current != ""
 	case algPlain256, algPlain512:
-		return true // the default one is no faster to guess at
+		return true // the default digest is no easier to guess at
 	}
 	return len(secret) >= longSecret
 }
@@ -162,7 +162,7 @@ func newPepper(key Secret) *pepper {
 	return p
 }
 
-// sum is HMAC-SHA-256 over the same bytes as sum256.
+// sum returns the HMAC-SHA-256 of the bytes that sum256 hashes.
 func (p *pepper) sum(kind Kind, secret string) [sha256.Size]byte {
 	s := p.states.Get().(*hmacState)
 	defer p.states.Put(s)

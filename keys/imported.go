@@ -7,38 +7,37 @@ import (
 	"time"
 )
 
-// A Foreign is a credential that another system made, with what is known of it. The
-// old system's users go on using it as before.
+// A Foreign is a credential that another system made. Its owner goes on using it as
+// before.
 type Foreign struct {
 	Org  string
-	Spec Spec // the kind, what it may do, and so on
+	Spec Spec // the kind, what the credential may do, and so on
 
-	// ID is the public ID of the record. Of a client it is what the other
-	// system calls it. Of a key it is what [Format.ForeignID] or
-	// [Format.DerivedID] returns; it may be empty if Text is known.
+	// ID is the public ID of the record. For a client it is the ID that the other
+	// system uses. For a key it is what [Format.ForeignID] or [Format.DerivedID]
+	// returns; it may be empty if there is a Text.
 	ID string
 
-	// Text is the whole text of a key, or the secret of a client, and empty if
-	// it is not known.
+	// Text is the whole text of a key, or the secret of a client. It is empty if it
+	// is not known; then there must be a Digest.
 	Text Secret
 
-	// Digest is what the other system keeps in place of the text: see
-	// [ForeignDigest]. If both are there, they must fit.
+	// Digest is what the other system keeps of the text, see [ForeignDigest]. If
+	// there is a Text too, the Digest must be of that text.
 	Digest Digest
 
-	// CreatedAt is when the credential was made. If zero, now. The others are
-	// those of [Record]; ExpiresAt takes the place of the lifetime of Spec. All
-	// are cut to whole milliseconds.
+	// CreatedAt is when the credential was made. If zero, now. The other times are
+	// as in [Record]; ExpiresAt takes the place of the lifetime of Spec. All are
+	// cut to whole milliseconds.
 	CreatedAt, ExpiresAt, RevokedAt, DisabledAt time.Time
 }
 
 // Imported is what became of a [Foreign], or would become of it.
 type Imported struct {
-	// Record is the record that was made, or would be. If Existed, it is the
-	// one that is in the store.
+	// Record is the record that was made, or would be made. If Existed is true, it
+	// is the record in the store.
 	Record Record
-	// Existed says that the credential was imported before, so that nothing
-	// was to be done.
+	// Existed says that the credential was imported before. Nothing was done.
 	Existed bool
 	// Err is nil, or says why the credential is not in the store. It wraps
 	// [ErrMalformed] if none of the formats of the Options takes the text or the
@@ -48,19 +47,19 @@ type Imported struct {
 }
 
 // Import adds an API key that another system made, and whose text is known. One of
-// the formats of the Options must accept it, which for keys without the library's
-// checksum means [FormatOptions.AllowForeign] or [Options.OtherFormats]. A secret
+// the formats of the Options must accept the text. For keys without the library's
+// checksum that takes [FormatOptions.AllowForeign] or [Options.OtherFormats]. A secret
 // shorter than 32 characters is kept as an argon2id digest, which makes each check
-// of it slow. If the ID names an environment, that of the spec is not used. The
-// error is that of [Imported], or [ErrExists] if the key was imported before.
+// slow. If the ID names an environment, that of the spec is ignored. The error is as
+// in [Imported], and wraps [ErrExists] if the key was imported before.
 func (m *Manager) Import(ctx context.Context, org string, text Secret, spec Spec) (Record, error) {
 	return m.importOne(ctx, &Foreign{Org: org, Spec: spec, Text: text})
 }
 
-// ImportDigest is [Manager.Import] for a key or a client of whose secret only a
-// digest is known: see [ForeignDigest]. The digest is replaced by the default one
-// when the secret is first used; one that is slow to guess at stays if the secret
-// is shorter than 32 characters.
+// ImportDigest is like [Manager.Import], for a key or a client of which only a digest
+// is known, see [ForeignDigest]. When the secret is first used, the digest is replaced
+// by the default one. A slow digest of a secret shorter than 32 characters is not
+// replaced.
 func (m *Manager) ImportDigest(ctx context.Context, org, id string, d Digest, spec Spec) (Record, error) {
 	return m.importOne(ctx, &Foreign{Org: org, Spec: spec, ID: id, Digest: d})
 }
@@ -76,13 +75,13 @@ func (m *Manager) importOne(ctx context.Context, f *Foreign) (Record, error) {
 	return rec, nil
 }
 
-// ImportAll adds credentials that another system made, and says of each, in the
-// same order, what became of it. One that was imported before is left as it is, so
-// an import that was interrupted can be begun again. A store that is a [BatchStore]
-// writes all of them in one transaction, so that is as many as it can write within
-// [Options.Timeout]: some hundreds. Calls at the same time are faster than one after
-// the other, but with a trail their transactions take turns. If the store fails, those that are not in it
-// have its error, which wraps [ErrUnavailable].
+// ImportAll adds credentials that another system made. It returns what became of
+// each, in the same order. A credential that was imported before is left as it is, so
+// an interrupted import can be started again. A [BatchStore] writes all of them in
+// one transaction. Then a call must have no more than the store can write within
+// [Options.Timeout]: some hundreds. Several calls at the same time are faster, but with
+// a trail their transactions take turns. If the store fails, the credentials that are
+// not in it have an error that wraps [ErrUnavailable].
 func (m *Manager) ImportAll(ctx context.Context, list []Foreign) []Imported {
 	done := make([]Imported, len(list))
 	for i := range list {
@@ -161,8 +160,8 @@ func (m *Manager) writeBatch(ctx context.Context, f func(ctx context.Context) er
 	return m.store.batch(ctx, f)
 }
 
-// CheckImport says what [Manager.ImportAll] would do, and writes nothing. It reads
-// the store once for each credential.
+// CheckImport returns what [Manager.ImportAll] would return, and writes nothing. It
+// reads the store once for each credential.
 func (m *Manager) CheckImport(ctx context.Context, list []Foreign) []Imported {
 	done := make([]Imported, len(list))
 	for i := range list {
@@ -180,7 +179,7 @@ func (m *Manager) CheckImport(ctx context.Context, list []Foreign) []Imported {
 	return done
 }
 
-// compare looks whether the record in the store with the ID of d is that of f.
+// compare checks whether the record in the store with the ID of d is that of f.
 func (m *Manager) compare(ctx context.Context, f *Foreign, d *Imported) {
 	found, err := m.Find(ctx, d.Record.ID)
 	if err == nil {
@@ -194,14 +193,14 @@ func (m *Manager) compare(ctx context.Context, f *Foreign, d *Imported) {
 	}
 }
 
-// sameForeign reports whether a record that was found is that of a credential,
-// whatever was changed since it was imported.
+// sameForeign reports whether found is the record of f, even if it was changed since
+// it was imported.
 func (m *Manager) sameForeign(ctx context.Context, f *Foreign, rec, found *Record) (bool, error) {
 	if found.Org != rec.Org || found.Kind != rec.Kind {
 		return false, nil
 	}
 	if f.Text.Len() == 0 {
-		own := found.Digest.alg == algSHA256 || found.Digest.alg == algHMAC // as after its first use
+		own := found.Digest.alg == algSHA256 || found.Digest.alg == algHMAC // as after the first use
 		return own || found.Digest == f.Digest || found.Previous == f.Digest, nil
 	}
 	c, err := m.parseImport(f)
@@ -223,8 +222,9 @@ func (m *Manager) sameForeign(ctx context.Context, f *Foreign, rec, found *Recor
 	return false, nil
 }
 
-// foreignRecord returns the record of a credential of another system. If it is not
-// going to be written, it has noDigestWeak in place of a slow digest.
+// foreignRecord returns the record of a credential of another system. If dry is true,
+// the record will not be written, and has noDigestWeak in place of a digest that is
+// slow to make.
 func (m *Manager) foreignRecord(ctx context.Context, f *Foreign, dry bool) (Record, error) {
 	c, err := m.parseImport(f)
 	if err != nil {
@@ -320,8 +320,8 @@ func (m *Manager) foreignDigest(ctx context.Context, f *Foreign, c *presented, d
 	return digestWeak(secret), nil
 }
 
-// checkDerived says whether the ID of a key can be the one that its digest gives,
-// if it is one that comes from a digest.
+// checkDerived checks the ID of a key of which only the digest is known. If the ID is
+// one that comes from a digest, it must come from this one.
 func (m *Manager) checkDerived(f *Foreign) error {
 	if kindOf(f) != KindKey {
 		return nil

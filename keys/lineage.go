@@ -6,13 +6,13 @@ import (
 	"iter"
 )
 
-// RevokeDescendants revokes a key or a client and everything that was made by
-// it, by what it made, and so on. It repeats until it finds none, so that those
-// are included which are made while it runs. It returns how many it revoked, also
-// beside an error. A principal ends nothing whose scopes it lacks: then the error
-// wraps [ErrBeyond], and nothing was done. Or the error wraps [ErrCallerEnded],
-// [ErrNotFound], [ErrConflict] or [ErrUnavailable]. With the last two it should be
-// called again, and goes on where it stopped.
+// RevokeDescendants revokes a key or a client, and everything that was made by it, by
+// what it made, and so on. It repeats until it finds none, so that it includes those
+// that are made while it runs. It returns how many it revoked, even with an error. If
+// the principal lacks a scope of one of them, the error wraps [ErrBeyond], and nothing
+// was done. Otherwise the error wraps [ErrCallerEnded], [ErrNotFound], [ErrConflict],
+// [ErrUnavailable] or [ErrUnsettled]. With the last three it should be called again,
+// and goes on where it stopped.
 func (a Actor) RevokeDescendants(ctx context.Context, kind Kind, id string) (_ int, err error) {
 	defer func() { a.refused(ctx, id, err) }()
 	ctx = a.m.by(ctx, a.p.name())
@@ -24,7 +24,7 @@ func (a Actor) RevokeDescendants(ctx context.Context, kind Kind, id string) (_ i
 	return n, a.m.everywhere(ctx, err)
 }
 
-// RevokeDescendants is [Actor.RevokeDescendants] for the host itself, which may
+// RevokeDescendants is like [Actor.RevokeDescendants], for the host itself, which may
 // end everything.
 func (m *Manager) RevokeDescendants(ctx context.Context, org string, kind Kind, id string) (int, error) {
 	n, err := m.revokeDescendants(ctx, org, kind, id, func(*Record) error { return nil })
@@ -64,10 +64,10 @@ func (m *Manager) revokeDescendants(ctx context.Context, org string, kind Kind, 
 	}
 }
 
-// Descendants returns the live keys and clients that were made by a key or a
-// client, by what it made, and so on: what [Manager.RevokeDescendants] would revoke
-// with it at that moment. It reads all live keys and clients of org. The error
-// wraps [ErrNotFound] or [ErrUnavailable].
+// Descendants returns the keys and clients that [Manager.RevokeDescendants] would
+// revoke with a key or a client: those that are not revoked, and were made by it, by
+// what it made, and so on. It reads all keys and clients of org that are not revoked.
+// The error wraps [ErrNotFound] or [ErrUnavailable].
 func (m *Manager) Descendants(ctx context.Context, org string, kind Kind, id string) ([]Record, error) {
 	if _, err := m.Get(ctx, org, kind, id); err != nil {
 		return nil, err
@@ -90,8 +90,8 @@ func each(records []Record) iter.Seq2[Record, error] {
 type lineage struct {
 	m      *Manager
 	org    string
-	makers map[string]string // by ID, who made a credential, as far as that was read
-	inside map[string]bool   // by ID, whether a credential descends from the root
+	makers map[string]string // the maker of each credential that was read, by ID
+	inside map[string]bool   // whether a credential descends from the root, by ID
 }
 
 func (m *Manager) lineageOf(org, id string) *lineage {
@@ -109,7 +109,7 @@ func (l *lineage) live(ctx context.Context) (found []Record, err error) {
 			found = append(found, rec)
 		}
 	}
-	// Now that all live makers are known, only those that are not live are read.
+	// All live makers are known now, so only revoked ones are still read.
 	kept := found[:0]
 	for _, rec := range found {
 		below, err := l.below(ctx, rec.CreatedBy)
@@ -123,8 +123,8 @@ func (l *lineage) live(ctx context.Context) (found []Record, err error) {
 	return kept, nil
 }
 
-// below reports whether the credential with an ID is the root or descends from
-// it. It follows the line upward, through revoked ones too.
+// below reports whether the credential with an ID is the root or descends from it.
+// It follows the makers upward, revoked ones too.
 func (l *lineage) below(ctx context.Context, id string) (below bool, err error) {
 	var line []string
 	for id != "" {
@@ -132,7 +132,7 @@ func (l *lineage) below(ctx context.Context, id string) (below bool, err error) 
 		if below, known = l.inside[id]; known {
 			break
 		}
-		l.inside[id] = false // ends a line that leads back to itself
+		l.inside[id] = false // so that a line that leads back to itself ends
 		line = append(line, id)
 		if id, err = l.maker(ctx, id); err != nil {
 			break
@@ -146,8 +146,8 @@ func (l *lineage) below(ctx context.Context, id string) (below bool, err error) 
 	return below, err
 }
 
-// maker returns the ID of who made a credential, or "" if that was nobody whose
-// line goes on.
+// maker returns CreatedBy of the credential with an ID, or "" if there is no such
+// credential.
 func (l *lineage) maker(ctx context.Context, id string) (string, error) {
 	if by, known := l.makers[id]; known {
 		return by, nil

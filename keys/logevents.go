@@ -8,19 +8,20 @@ import (
 	"time"
 )
 
-// outageInterval is how often failures for want of an answer are logged.
+// outageInterval is how often failures of a store that does not answer are logged.
 const outageInterval = 10 * time.Second
 
 // LogEvents returns a hook that logs to logger: accepted requests and those
-// whose client has gone at level Debug, refused ones and changes at Info,
-// [UsedEnded] and [Leaked] at Warn, and failures at Error.
+// whose client has gone at level Debug; refused requests, [UsedReplaced] and changes
+// at Info; [UsedEnded] and [Leaked] at Warn; and failures at Error.
 //
 // While a store is down, every request is refused with [ReasonUnavailable]. The
-// first of these is logged. Of those that follow within ten seconds only the number
-// is, as "count" in a line at the next event after that time. Changes that failed
+// first such refusal is logged. Those that follow within ten seconds are counted, and
+// the next event after that time logs their number as "count". Changes that failed
 // are always logged.
 //
-// Each call returns a hook that counts by itself. It is safe for concurrent use.
+// Each call returns a hook with counts of its own. The hook is safe for concurrent
+// use.
 func LogEvents(logger *slog.Logger) Hook {
 	return (&eventLog{logger: logger}).log
 }
@@ -61,7 +62,7 @@ func (l *eventLog) log(ctx context.Context, e Event) {
 	if down && !log {
 		return
 	}
-	if !down && count > 0 { // what is left of an outage that is over
+	if !down && count > 0 { // the outage is over, and these refusals are not logged yet
 		l.write(ctx, slog.LevelError, Event{Type: Refused, Reason: ReasonUnavailable}, count)
 		count = 0
 	}
@@ -77,8 +78,7 @@ func (l *eventLog) log(ctx context.Context, e Event) {
 	l.write(ctx, level, e, count)
 }
 
-// write logs an event, with the number of those that it stands for if that is not
-// zero.
+// write logs an event. A count that is not zero is how many events it stands for.
 func (l *eventLog) write(ctx context.Context, level slog.Level, e Event, count int64) {
 	if !l.logger.Enabled(ctx, level) {
 		return
@@ -105,7 +105,7 @@ func (l *eventLog) write(ctx context.Context, level slog.Level, e Event, count i
 	l.logger.LogAttrs(ctx, level, "credential "+e.Type.String(), attrs...)
 }
 
-// An outage counts what failed for want of an answer.
+// An outage counts what failed because the store did not answer.
 type outage struct {
 	count atomic.Int64 // since the last line
 
@@ -113,9 +113,9 @@ type outage struct {
 	logged time.Time // when the last line was written
 }
 
-// next counts an event, which is such a failure if down is set. If log is set, a
-// line is due for the failures that were counted. Count is their number, or 0 if
-// there is but this one.
+// next counts an event if down is true, which says that it is such a failure. If log
+// is true, the failures that were counted are to be logged now. Count is their
+// number, or 0 if the event is the only one.
 func (o *outage) next(down bool) (count int64, log bool) {
 	if down {
 		o.count.Add(1)

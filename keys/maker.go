@@ -8,29 +8,29 @@ import (
 	"github.com/claviger-auth/claviger/scopes"
 )
 
-// A maker is a principal as it is now, and when its lasting credential ends.
+// A maker is a principal as it is now, and the end of its lasting credential.
 type maker struct {
 	Principal
-	ends time.Time
+	ends time.Time // the zero time is never
 }
 
-// Recheck returns the principal as it is now. It is for handlers that let time
-// pass between the check of a request and its effect, as by reading a body:
-// whoever holds the body back must not act with rights that were taken away
-// meanwhile. A principal without a Kind, which is the host's own, is returned as
-// it is. The error is [ErrCallerEnded] or wraps [ErrUnavailable].
+// Recheck returns the principal as it is now. It is for handlers in which time passes
+// between the check of a request and its effect, as while they read a body. Somebody
+// who holds the body back must not act with rights that were taken away meanwhile. A
+// principal without a Kind, which is a session of the host, is returned as it is. The
+// error is [ErrCallerEnded] or wraps [ErrUnavailable].
 func (m *Manager) Recheck(ctx context.Context, p Principal) (Principal, error) {
 	now, err := m.look(ctx, p)
 	return now.Principal, err
 }
 
-// look is Recheck that also says when the lasting credential ends.
+// look is Recheck, and also returns the end of the lasting credential.
 func (m *Manager) look(ctx context.Context, p Principal) (maker, error) {
 	if p.Kind == "" {
 		return maker{Principal: p}, nil
 	}
 	var buf, parentBuf Record
-	// Not from a cache: what is read here decides what is written.
+	// Not from a cache, since what is read here decides what is written.
 	rec, parent, err := &buf, &parentBuf, m.verifier.read(ctx, p.ID, &buf, &parentBuf)
 	if err == ErrUnknown {
 		err = ErrCallerEnded
@@ -61,7 +61,7 @@ func (m *Manager) standing(ctx context.Context, p *Principal, rec, parent *Recor
 	return found, nil
 }
 
-// name returns what stands in CreatedBy of what a principal makes.
+// name returns the CreatedBy of what a principal makes.
 func (p *Principal) name() string {
 	switch {
 	case p.Kind != "":
@@ -72,8 +72,8 @@ func (p *Principal) name() string {
 	return "host:" + p.ID
 }
 
-// holds says whether the principal holds all scopes of a set, not counting those
-// that everybody holds.
+// holds returns a BeyondError if the principal lacks a scope of the set, except for
+// the always-granted ones.
 func (m *Manager) holds(p *maker, set scopes.Set) error {
 	if !p.Scopes.Union(m.catalog.Always()).ContainsAll(set) {
 		return &BeyondError{FieldScopes}
@@ -81,7 +81,7 @@ func (m *Manager) holds(p *maker, set scopes.Set) error {
 	return nil
 }
 
-// covers says whether the principal has all that a record has.
+// covers returns a BeyondError if the record has more than the principal.
 func (m *Manager) covers(ctx context.Context, p *maker, rec *Record) error {
 	if err := m.holds(p, rec.Scopes); err != nil {
 		return err
@@ -98,7 +98,7 @@ func (m *Manager) covers(ctx context.Context, p *maker, rec *Record) error {
 	return nil
 }
 
-// affords says whether the principal's limit is no lower than that of a record.
+// affords returns a BeyondError if the principal's limit is lower than the record's.
 func (m *Manager) affords(ctx context.Context, p *maker, rec *Record) error {
 	limit, err := m.limit(ctx, rec.Org, rec.RateLimit)
 	if err == nil && limit > p.RateLimit {
@@ -113,7 +113,7 @@ func (m *Manager) reaches(p *maker, environment string) bool {
 	return p.Environment == "" || len(all) == 0 || p.Environment == all[0] || p.Environment == environment
 }
 
-// withinLife says whether a record ends no later than the principal.
+// withinLife returns a BeyondError if the record ends later than the principal.
 func withinLife(p *maker, rec *Record) error {
 	if !earlier(rec.ExpiresAt, p.ends).Equal(rec.ExpiresAt) {
 		return &BeyondError{FieldLifetime}
@@ -121,7 +121,8 @@ func withinLife(p *maker, rec *Record) error {
 	return nil
 }
 
-// mayHaveMade says whether the principal may have made what a record is of.
+// mayHaveMade returns a BeyondError unless the principal may have made the credential
+// of a record.
 func (m *Manager) mayHaveMade(ctx context.Context, p *maker, rec *Record) error {
 	if err := m.covers(ctx, p, rec); err != nil {
 		return err
@@ -129,7 +130,8 @@ func (m *Manager) mayHaveMade(ctx context.Context, p *maker, rec *Record) error 
 	return withinLife(p, rec)
 }
 
-// permits says whether the principal may make a change that leads to rec.
+// permits returns a BeyondError unless the principal may make the change c, which
+// leads to rec.
 func (m *Manager) permits(ctx context.Context, p *maker, rec *Record, c Change) error {
 	if c.Lifetime != nil {
 		if err := withinLife(p, rec); err != nil {
@@ -153,7 +155,7 @@ func (m *Manager) permits(ctx context.Context, p *maker, rec *Record, c Change) 
 	return nil
 }
 
-// recordOf returns the record of what the principal makes.
+// recordOf returns the record of a credential that the principal makes.
 func (m *Manager) recordOf(ctx context.Context, p *maker, spec Spec) (Record, error) {
 	if spec.Kind == KindClient && spec.Scopes == nil {
 		spec.Scopes = p.Scopes.Intersect(m.catalog.Grantable()).Names()
@@ -178,9 +180,9 @@ func (m *Manager) recordOf(ctx context.Context, p *maker, spec Spec) (Record, er
 	return rec, m.covers(ctx, p, &rec)
 }
 
-// withinCap says whether an organization has no more keys or clients than it may
-// have, with a new one among them. Of several that are made at once, each counts
-// all the others, so there is never one too many.
+// withinCap returns ErrLimitReached if an organization has more keys or clients than
+// it may have. The new one is in the store already, so of several that are made at
+// once each counts all the others, and there is never one too many.
 func (m *Manager) withinCap(ctx context.Context, rec *Record) error {
 	most := m.caps[rec.Kind]
 	if most < 0 {

@@ -15,10 +15,10 @@ const (
 	maxDraws = 4
 	// pageSize is how many records the manager asks a store for at once.
 	pageSize = 100
-	// walkSize is how many it asks for where it looks at all of them.
+	// walkSize is how many it asks for if it needs all of them.
 	walkSize = 1000
-	// sweepBatch is how many tokens are removed at once. A database that locks
-	// out its writers meanwhile does so for a short time.
+	// sweepBatch is how many tokens are removed at once. It is small, since a
+	// database may lock out its writers meanwhile.
 	sweepBatch = 100
 )
 
@@ -28,11 +28,10 @@ const Forever time.Duration = math.MaxInt64
 // A Manager makes, changes and revokes credentials. It is safe for concurrent
 // use, also by several processes on one store.
 //
-// Its methods take the organization that acts. A credential of another
-// organization is not found, just as one that does not exist; nor is one of
-// another kind than the one asked for. The methods are for the host itself, and may
-// do everything. What a caller asks for goes through [Manager.As], which holds the
-// caller to what it has.
+// Its methods take the organization that acts. They do not find a credential of
+// another organization or of another kind, as if it did not exist. The methods are
+// for the host itself, and may do everything. What a caller asks for goes through
+// [Manager.As], which lets the caller give away only what it has.
 type Manager struct {
 	store    *boundedStore
 	verifier *Verifier
@@ -64,14 +63,14 @@ func (m *Manager) Verifier() *Verifier { return m.verifier }
 // Catalog returns the catalog of scopes of the Options.
 func (m *Manager) Catalog() *scopes.Catalog { return m.catalog }
 
-// RateLimit returns what a credential may do in a minute, by its own figure and
-// the plan of its organization. The error wraps [ErrUnavailable].
+// RateLimit returns how many requests a minute a credential may make, by the figure in
+// its record and the plan of its organization. The error wraps [ErrUnavailable].
 func (m *Manager) RateLimit(ctx context.Context, rec Record) (int, error) {
 	return m.limit(ctx, rec.Org, rec.RateLimit)
 }
 
-// Get returns a credential of org, revoked and expired ones included. An empty
-// kind stands for all kinds. The error wraps [ErrNotFound] or [ErrUnavailable].
+// Get returns a credential of org, even if it is revoked or expired. An empty kind
+// stands for all kinds. The error wraps [ErrNotFound] or [ErrUnavailable].
 func (m *Manager) Get(ctx context.Context, org string, kind Kind, id string) (Record, error) {
 	if !named.only(id) { // no format has such an ID
 		return Record{}, ErrNotFound
@@ -103,9 +102,9 @@ func (m *Manager) Find(ctx context.Context, id string) (Record, error) {
 }
 
 // List iterates over the records that q asks for, in ascending byte order of
-// their IDs. It reads pages of q.Limit records, or of 100 if that is zero. An
-// error ends the iteration, and comes with the zero Record. It wraps [ErrInvalid]
-// if q does, or [ErrUnavailable].
+// their IDs. It reads pages of q.Limit records, or of 100 if q.Limit is zero, until
+// there are no more. An error ends the iteration, and comes with the zero Record. It
+// wraps [ErrInvalid] if [Query.Validate] refuses q, or [ErrUnavailable].
 func (m *Manager) List(ctx context.Context, q Query) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		q := q // the iterator may be used again
@@ -120,7 +119,7 @@ func (m *Manager) List(ctx context.Context, q Query) iter.Seq2[Record, error] {
 			}
 			for i := range page {
 				if !q.selects(&page[i]) {
-					// A store's mistake must not show what is another's.
+					// A mistake of the store must not show records of others.
 					yield(Record{}, corrupt(ctx, "a list with a record that was not asked for"))
 					return
 				}
@@ -150,7 +149,7 @@ func (m *Manager) Orgs(ctx context.Context, after string) iter.Seq2[string, erro
 				return
 			}
 			for _, org := range page {
-				if org <= after { // which would never end
+				if org <= after { // or the iteration would never end
 					yield("", corrupt(ctx, "organizations that are out of order"))
 					return
 				}
@@ -165,9 +164,9 @@ func (m *Manager) Orgs(ctx context.Context, after string) iter.Seq2[string, erro
 	}
 }
 
-// Count returns how many keys or clients of org are neither revoked nor expired.
-// It counts no further than most, which is at least 1. The error wraps
-// [ErrInvalid] or [ErrUnavailable].
+// Count returns how many keys or clients of org are neither revoked nor expired. It
+// stops counting at most, which must be at least 1. The error wraps [ErrInvalid] or
+// [ErrUnavailable].
 func (m *Manager) Count(ctx context.Context, org string, kind Kind, most int) (int, error) {
 	if most < 1 {
 		return 0, &InvalidError{FieldLimit, "is less than 1"}
@@ -192,9 +191,9 @@ func (m *Manager) Count(ctx context.Context, org string, kind Kind, most int) (i
 	return n, nil
 }
 
-// LastUses returns when the credentials with the given IDs were last used, if
-// the Options have Uses. Credentials of which no use is known are absent.
-// The error wraps [ErrUnavailable].
+// LastUses returns when the credentials with the given IDs were last used. A
+// credential without a known use is absent. If the Options have no Uses, the result is
+// nil. The error wraps [ErrUnavailable].
 func (m *Manager) LastUses(ctx context.Context, ids ...string) (map[string]time.Time, error) {
 	if m.uses == nil {
 		return nil, nil
@@ -205,10 +204,10 @@ func (m *Manager) LastUses(ctx context.Context, ids ...string) (map[string]time.
 	return uses, answer(ctx, err)
 }
 
-// Sweep removes the tokens that were expired or revoked before the given time,
-// in batches, until there are no more. It returns how many it removed, also
-// beside an error, which wraps [ErrUnavailable]. Hosts call it on a ticker. Keys
-// and clients stay forever.
+// Sweep removes the tokens that were expired or revoked before the given time, in
+// batches, until there are no more. It returns how many it removed, even with an
+// error, which wraps [ErrUnavailable]. Hosts call it on a ticker. Keys and clients
+// stay forever.
 func (m *Manager) Sweep(ctx context.Context, before time.Time) (int, error) {
 	for n := 0; ; {
 		swept, err := m.store.Sweep(ctx, before, sweepBatch)

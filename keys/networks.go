@@ -15,18 +15,18 @@ const maxPrefixLen = 43
 // Networks is an immutable set of IP networks. The zero value is the empty set,
 // which restricts nothing: it allows every address.
 //
-// Sets are canonical: no network is a part of another, two halves are written as
-// the whole, and networks stand in ascending order. So sets of the same
-// addresses are equal under == and print alike. A set may be used by many
-// goroutines at once.
+// Sets are canonical. No network is a part of another, two halves of a network are
+// written as that network, and networks stand in ascending order. So sets of the same
+// addresses are equal under == and print alike. A set may be used by many goroutines
+// at once.
 type Networks struct {
 	text string // prefixes with a space between them, canonical
 }
 
-// NetworksOf returns the set of the given networks. An IPv4 network that is
-// written as IPv6 is the IPv4 network, and bits after the length of a prefix are
-// ignored. The error wraps [ErrInvalid] if a prefix is not valid, or if more
-// than [MaxNetworks] are left.
+// NetworksOf returns the set of the given networks. An IPv4 network that is written
+// as IPv6 counts as the IPv4 network. Bits after the length of a prefix are ignored.
+// The error wraps [ErrInvalid] if a prefix is not valid, or if the canonical set has
+// more than [MaxNetworks].
 func NetworksOf(prefixes ...netip.Prefix) (Networks, error) {
 	list := make([]netip.Prefix, 0, len(prefixes))
 	for i, p := range prefixes {
@@ -93,7 +93,7 @@ func ParseNetworks(text string) (Networks, error) {
 	return NetworksFromStrings(strings.Split(text, " ")...)
 }
 
-// NetworksFromStrings is [ParseNetworks] for a list of networks.
+// NetworksFromStrings is like [ParseNetworks], with each network as one string.
 func NetworksFromStrings(names ...string) (Networks, error) {
 	prefixes := make([]netip.Prefix, len(names))
 	for i, name := range names {
@@ -135,7 +135,7 @@ func (n Networks) All() iter.Seq[netip.Prefix] {
 			var name string
 			name, rest, _ = strings.Cut(rest, " ")
 			p, err := netip.ParsePrefix(name)
-			if err != nil || !yield(p) { // an error cannot be: the text is canonical
+			if err != nil || !yield(p) { // there is no error, since the text is canonical
 				return
 			}
 		}
@@ -151,10 +151,10 @@ func (n Networks) Strings() []string {
 	return strings.Split(n.text, " ")
 }
 
-// Allows reports whether a request from addr is within n. The empty set allows
-// all. An address that is not known, the zero Addr, is outside of every
-// network. An IPv4 address that is written as IPv6 is the IPv4 address. It
-// does not allocate.
+// Allows reports whether addr is in one of the networks. The empty set allows every
+// address. The zero Addr, which stands for an unknown address, is in no network. An
+// IPv4 address that is written as IPv6 counts as the IPv4 address. Allows does not
+// allocate.
 func (n Networks) Allows(addr netip.Addr) bool {
 	if n.text == "" {
 		return true
@@ -185,8 +185,8 @@ func (n Networks) Covers(m Networks) bool {
 	return true
 }
 
-// covers reports whether p is a part of one network of n. Since n is canonical,
-// it cannot be spread over several.
+// covers reports whether n has all of p. Since n is canonical, one of its networks
+// then has all of p.
 func (n Networks) covers(p netip.Prefix) bool {
 	for q := range n.All() {
 		if q.Bits() <= p.Bits() && q.Contains(p.Addr()) {
@@ -196,7 +196,7 @@ func (n Networks) covers(p netip.Prefix) bool {
 	return false
 }
 
-// MarshalText gives the text of [Networks.String].
+// MarshalText returns the text of [Networks.String].
 func (n Networks) MarshalText() ([]byte, error) { return []byte(n.text), nil }
 
 // UnmarshalText reads text as [ParseNetworks] does. On error n is unchanged.

@@ -1,15 +1,14 @@
 package keys
 
-// Next returns the record that [Store.Update] puts in the place of old when it
-// is called with r. It makes every decision of an Update, so that a store is a
-// read, this call and a write; what the store adds is that nobody else writes in
-// between.
+// Next returns the record with which [Store.Update] replaces old when it is called
+// with r. It makes every decision of an Update. A store only reads old, calls Next
+// and writes the result, and sees to it that nobody else writes in between.
 //
-// The ID, kind, organization, parent, environment, CreatedBy, Replaces and
-// CreatedAt are those of old, whatever r says; all other fields are those of r;
-// and the version is that of r plus one. The error is that of [Record.Validate],
-// or is [ErrNotFound] if old has another ID or organization, and [ErrConflict] if
-// it has another version or was revoked and r is not, or only later.
+// The kind, parent, environment, CreatedBy, Replaces and CreatedAt are those of old.
+// The version is that of r plus one. All other fields are those of r. The error is
+// that of [Record.Validate], [ErrNotFound] if old has another ID or organization, or
+// [ErrConflict] if old has another version. It is [ErrConflict] too if r would undo
+// the revocation of old, or move it to a later time.
 func Next(old, r Record) (Record, error) {
 	if err := r.Validate(); err != nil {
 		return Record{}, err
@@ -26,7 +25,7 @@ func Next(old, r Record) (Record, error) {
 	r.CreatedBy, r.Replaces, r.CreatedAt = old.CreatedBy, old.Replaces, old.CreatedAt
 	r.Version++
 	if err := r.Validate(); err != nil {
-		return Record{}, err // it has what only another kind can have, or had its last version
+		return Record{}, err // r has fields that the kind of old cannot have, or the last version
 	}
 	return r, nil
 }

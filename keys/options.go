@@ -24,23 +24,23 @@ const (
 	DefaultMaxKeys    = 10_000
 	DefaultMaxClients = 1_000
 
-	maxCap = 1 << 30 // which nobody reaches
+	maxCap = 1 << 30 // more than any organization has
 )
 
-// Options are the settings of a [Manager] and its [Verifier]. Processes that
-// share a store need the same value: keys that one makes under a pepper are of
-// no use to another that lacks it. The zero value is ready.
+// Options are the settings of a [Manager] and its [Verifier]. Processes that share a
+// store need the same values: a process without a pepper cannot check keys that
+// another process made under it. The zero value is ready to use.
 type Options struct {
 	// Format is the text form of API keys, with the layout [Dotted] or
 	// [Fixed]. If nil, Dotted with the prefix "key_".
 	Format *Format
 
-	// OtherFormats are text forms of API keys that are accepted besides Format,
-	// while keys of another system or of an earlier Format are in use. New keys
-	// are never made in them. A text belongs to Format or else to the first of
-	// them that takes it; so the strict ones stand before those that take
-	// nearly everything, as a Bare one without a Separator does. If one without
-	// a Separator takes all that a later one would, that is an error.
+	// OtherFormats are text forms of API keys that are accepted besides Format, for
+	// keys of another system or of an earlier Format. New keys are never made in
+	// them. A text that Format does not take belongs to the first of them that
+	// takes it. So strict formats come first, and last those that take nearly
+	// everything: Bare ones without a Separator. It is an error if one without a
+	// Separator takes all that a later one would.
 	OtherFormats []*Format
 
 	// TokenFormat is the text form of access tokens, with the layout [Dotted]
@@ -58,43 +58,44 @@ type Options struct {
 	// requests per minute. If zero, DefaultRateLimit.
 	RateLimit int
 
-	// Peppers are the keys for HMAC-SHA-256. The first makes new digests, and
-	// all of them check old ones: to change peppers, put the new one first.
-	// Digests of other peppers, and plain ones, are replaced when their
-	// secret is next used. If empty, digests are plain SHA-256.
+	// Peppers are the keys for HMAC-SHA-256. The first makes new digests, and all
+	// of them check old ones. To change peppers, put the new one first. A digest
+	// under another pepper, or without one, is replaced when its secret is next
+	// used. If empty, digests are plain SHA-256.
 	Peppers []Pepper
 
-	// Plan returns what an organization may do in a minute, all its credentials
-	// together. A credential whose record says 0 has the figure of its plan, and
-	// another one the lower of the two. 0 is no plan: then a credential has its
-	// own figure, or RateLimit if that is 0. Plan is called for each check, so
-	// it must be fast, and safe for concurrent use. With an error, or a figure
-	// that is negative or above MaxRateLimit, the check fails with
+	// Plan returns how many requests a minute all credentials of an organization
+	// may make together. A credential whose record has the figure 0 has the figure
+	// of the plan. Any other credential has the lower of the two figures. If Plan
+	// returns 0, the organization has no plan: then a credential has the figure of
+	// its record, or RateLimit if that is 0. Plan is called for each check, so it
+	// must be fast, and safe for concurrent use. If it returns an error, or a
+	// figure that is negative or above MaxRateLimit, the check fails with
 	// [ErrUnavailable]. If nil, no organization has a plan.
 	Plan func(ctx context.Context, org string) (perMinute int, err error)
 
 	// MaxKeys and MaxClients are how many keys and clients an organization may
-	// have that are neither revoked nor expired. They hold for what is made on
-	// behalf of a caller, see [Manager.As], and not for the host's own calls. If
-	// zero, DefaultMaxKeys and DefaultMaxClients; if negative, there is no cap.
+	// have that are neither revoked nor expired. They apply to what an [Actor]
+	// makes, and not to the host's own calls. If zero, DefaultMaxKeys and
+	// DefaultMaxClients. If negative, there is no such bound.
 	MaxKeys, MaxClients int
 
-	// Timeout bounds each call of the store. A call that takes longer has
-	// failed. Stores in the memory of the process, which wait for nothing, are
-	// not bounded. If zero, DefaultTimeout.
+	// Timeout bounds each call of the store. A call that takes longer has failed.
+	// A store in the memory of the process that never waits is not bounded. If
+	// zero, DefaultTimeout.
 	Timeout time.Duration
 
-	// Uses notes when credentials were last used. If nil, that is not kept.
+	// Uses notes when credentials were last used. If nil, nobody does.
 	Uses *Uses
 
-	// Trail writes an entry into the trail of the organization for each change of a
-	// key or a client, in the same transaction as the change. The store must be a
-	// [TrailStore]. All processes that share the store need the same setting: what
-	// one without it changes has no entry.
+	// Trail says that each change of a key or a client adds an entry to the trail
+	// of its organization, in the same transaction. The store must be a
+	// [TrailStore]. All processes that share the store need the same setting:
+	// changes by a process without it have no entry.
 	Trail bool
 
-	// Refusals counts what actors were refused, see [Manager.As], for the trail. If
-	// nil, that is not kept.
+	// Refusals counts what an [Actor] was refused, for the trail. If nil, nobody
+	// does.
 	Refusals *Refusals
 
 	// Hook receives an event for each credential that is made or changed. If

@@ -37,11 +37,10 @@ func (f *Format) head(text string) *head {
 	return nil
 }
 
-// Parse takes a credential apart. Every text has at most one parse, and
-// [Format.Text] of it is the text again. Text that f would never have made,
-// and that is not allowed as foreign, is refused with [ErrMalformed]; with
-// the layout [Apart] that is every text. Parse does not allocate, but for the
-// IDs of another system's keys that are not a part of their text.
+// Parse takes the text of a credential apart. [Format.Text] makes the same text of the
+// result. Text that f cannot have made, and that is not allowed as foreign, is refused
+// with [ErrMalformed]. With the layout [Apart] that is every text. Parse allocates
+// only for another system's key whose ID is not a part of its text.
 func (f *Format) Parse(text string) (Credential, error) {
 	c, err := f.parse(text)
 	if err == errChecksum {
@@ -50,11 +49,11 @@ func (f *Format) Parse(text string) (Credential, error) {
 	return c, err
 }
 
-// errChecksum is ErrMalformed for what looks like the library's own work, and so
-// is not that of any other format.
+// errChecksum is ErrMalformed for text in the library's own form with a wrong
+// checksum. No other format may take such text.
 var errChecksum = errors.New("keys: wrong checksum")
 
-// parse is Parse with the error errChecksum.
+// parse is Parse, but its error can be errChecksum.
 func (f *Format) parse(text string) (Credential, error) {
 	h := f.head(text)
 	if h == nil {
@@ -83,7 +82,7 @@ func (f *Format) parse(text string) (Credential, error) {
 	return Credential{}, ErrMalformed
 }
 
-// parseForeign parses what does not look like the library's own work.
+// parseForeign parses text that is not in the library's own form.
 func (f *Format) parseForeign(text string) (Credential, error) {
 	switch f.layout {
 	case split:
@@ -112,9 +111,9 @@ func (f *Format) environment(id string) string {
 	return ""
 }
 
-// ParsePair is Parse for an ID and a secret that travel apart, which it
-// requires of f's layout. It returns [ErrMalformed] if either is not what f
-// makes, and not allowed as foreign.
+// ParsePair is Parse for an ID and a secret that travel apart. The layout of f must be
+// [Apart]. ParsePair returns [ErrMalformed] if f cannot have made the two and they are
+// not allowed as foreign, or if f has another layout.
 func (f *Format) ParsePair(id, secret string) (Credential, error) {
 	h := f.head(id)
 	if f.layout != Apart || h == nil || !f.madeID(h, id) || len(secret) != hexSecretLen || !lowerHex.only(secret) {
@@ -130,9 +129,8 @@ func (f *Format) parseForeignPair(id, secret string) (Credential, error) {
 	return Credential{ID: id, Secret: NewSecret(secret)}, nil
 }
 
-// validForeignClient reports whether another system's client can have an ID. It
-// may be one that f could have made, which a client can have that was imported and
-// got a new secret of another kind.
+// validForeignClient reports whether another system's client can have an ID. The ID
+// may look like one of f's own: the secret alone can be foreign.
 func (f *Format) validForeignClient(id string) bool {
 	return len(id) <= MaxID && id != "" && named.only(id)
 }

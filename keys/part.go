@@ -2,13 +2,13 @@ package keys
 
 import "strings"
 
-// A Part is the part of a credential's text that a digest covers. Systems differ
-// in that: some hash the whole key, and some its secret half alone.
+// A Part is the part of a credential's text that a digest covers. Some systems hash
+// the whole key, and others only its secret half.
 type Part string
 
 const (
-	// SecretPart is the secret, as [Format.Parse] finds it. What a client sends
-	// as its secret is all of it. The library's own digests cover this part.
+	// SecretPart is the secret, as [Format.Parse] finds it, or the whole secret of
+	// a client. The library's own digests cover this part.
 	SecretPart Part = "secret"
 	// TextPart is the whole text of a key, with its prefix and its ID.
 	TextPart Part = "text"
@@ -17,8 +17,8 @@ const (
 // separators are the characters that can stand between the parts of a text.
 const separators = "._-|:~"
 
-// After returns the part of a text that follows on the last of a separator, which
-// is one of . _ - | : and ~. A text without the separator has no such part.
+// After returns the part of a text that follows the last occurrence of a separator.
+// The separator is one of . _ - | : and ~. A text without it has no such part.
 func After(separator byte) Part { return Part("after" + string(rune(separator))) }
 
 // Codes of parts in a Digest. Any other code is the separator of After.
@@ -27,7 +27,7 @@ const (
 	codeText
 )
 
-// code returns the code of a part. It is false for a part that does not exist.
+// code returns the code of a part, and false if there is no such part.
 func (p Part) code() (code byte, ok bool) {
 	switch p {
 	case SecretPart:
@@ -53,7 +53,7 @@ func partOf(code byte) Part {
 	return After(code)
 }
 
-// of returns the part of a credential that a code stands for. It is false if the
+// of returns the part of a credential that a code stands for, and false if the
 // credential has no such part.
 func (c *presented) of(code byte) (part string, ok bool) {
 	switch code {

@@ -5,21 +5,20 @@ import (
 	"strings"
 )
 
-// Pattern returns a regular expression that finds the credentials of f in a text:
-// those that the library made, whatever stands before and after them. It is for
-// programs that look for leaked secrets, such as GitHub's secret scanning, gitleaks
-// and trufflehog. Package regexp (RE2) and Hyperscan read it, as all others do that
-// are in use: it has literals, character classes, counts and one group. What it
-// finds is only likely to be a credential; [Format.Parse] tells whether the checksum
-// is right too.
+// Pattern returns a regular expression that finds credentials of f in a text,
+// whatever stands before and after them. It is for programs that look for leaked
+// secrets, such as GitHub's secret scanning, gitleaks and trufflehog. It has only
+// literals, character classes, counts and one group, so every common engine reads it,
+// package regexp (RE2) and Hyperscan among them. A match is only likely to be a
+// credential; [Format.Parse] also checks the checksum.
 //
-// It has no word boundary. In the source of a program or in JSON, the character
-// before a credential is often the n of an escaped line break; in a URL it is the
-// end of an escaped character.
+// The expression has no word boundary. In source code or JSON, the character before a
+// credential is often the n of an escaped line break, and in a URL it can be the end
+// of an escaped character.
 //
-// It does not find what [FormatOptions.AllowForeign] allows, which may be anything.
-// With the layout [Apart] it is empty: such a secret looks like any other text of
-// hex digits.
+// It finds only credentials that the library made, and not those that
+// [FormatOptions.AllowForeign] allows. With the layout [Apart] it is empty, since such
+// a secret looks like any other hex digits.
 func (f *Format) Pattern() string {
 	var b strings.Builder
 	b.WriteString(f.prefix)

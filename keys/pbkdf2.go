@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// Bounds on PBKDF2, as those on the other slow digests. The work is the number of
-// iterations for each 32 bytes of the hash. Django 6.0 makes 1,200,000.
+// Bounds on PBKDF2, for the same reason as those on the other slow digests. The work
+// is the number of iterations times the number of 32-byte blocks of the hash. Django
+// 6.0 makes 1,200,000 iterations.
 const (
 	maxPBKDF2Work = 1_500_000
 	minPBKDF2Hash = 16
@@ -46,7 +47,7 @@ func parsePBKDF2(text string) (p pbkdf2Params, err error) {
 	return p, p.check()
 }
 
-// check says whether the parameters are within bounds.
+// check returns an error if a parameter is out of its bounds.
 func (p pbkdf2Params) check() error {
 	switch n := len(p.sum); {
 	case n < minPBKDF2Hash || n > maxPBKDF2Hash:
@@ -65,7 +66,7 @@ func (p pbkdf2Params) text() string {
 }
 
 // matches reports whether secret is the one of the digest. The error says that the
-// hash cannot be computed, as where FIPS 140-3 alone is allowed.
+// hash cannot be computed, as in a process that enforces FIPS 140-3.
 func (p pbkdf2Params) matches(secret string) (bool, error) {
 	key, err := pbkdf2.Key(sha256.New, secret, p.salt, p.iterations, len(p.sum))
 	return err == nil && subtle.ConstantTimeCompare(key, p.sum) == 1, err

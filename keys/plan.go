@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// limit returns what a credential with a figure in its record may do in a
-// minute.
+// limit returns how many requests a minute a credential may make, given the figure in
+// its record.
 func (s *settings) limit(ctx context.Context, org string, figure int) (int, error) {
 	if s.plan != nil {
 		plan, err := s.plan(ctx, org)
@@ -26,7 +26,7 @@ func (s *settings) limit(ctx context.Context, org string, figure int) (int, erro
 
 var errPlan = errors.New("keys: the plan of an organization is negative, or more than a billion")
 
-// lower returns the lower of two figures, of which 0 is none.
+// lower returns the lower of two figures. 0 stands for no figure.
 func lower(a, b int) int {
 	if a == 0 || b != 0 && b < a {
 		return b
@@ -34,9 +34,10 @@ func lower(a, b int) int {
 	return a
 }
 
-// figure returns the limit in the record of a new credential that asks for none:
-// what the plan gives if the principal has all of that, and else the default as
-// far as the principal has it.
+// figure returns the figure for the record of a new credential that asks for none. It
+// returns 0, which stands for all that the plan gives, if the principal has all of
+// that, and otherwise the principal's own limit. Without plans it is the default
+// limit, or the principal's if that is lower.
 func (m *Manager) figure(ctx context.Context, p *maker) (int, error) {
 	switch {
 	case p.RateLimit < 1:

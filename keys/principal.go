@@ -8,12 +8,11 @@ import (
 	"github.com/claviger-auth/claviger/scopes"
 )
 
-// A Principal is who a request comes from: the result of a successful check,
-// the same for API keys and for access tokens. Hosts with sessions of their
-// own make principals too, and hand them on with [NewContext].
+// A Principal is who a request comes from: the result of a successful check, the same
+// for API keys and for access tokens. Hosts with sessions of their own make principals
+// too, and pass them on with [NewContext].
 //
-// The lasting credential of a principal is the one that outlives requests: the
-// key, or for a token its client.
+// The lasting credential of a principal is the key, or for a token its client.
 type Principal struct {
 	Org    string // the organization that owns the credential
 	ID     string // the credential's public ID
@@ -21,22 +20,22 @@ type Principal struct {
 	Client string // the ID of a token's client; else empty
 
 	Scopes    scopes.Set // what the credential permits at this moment
-	RateLimit int        // requests per minute, the plan taken into account
+	RateLimit int        // requests per minute, by the record and the plan
 	ExpiresAt time.Time  // when the credential itself expires; zero if never
 
-	// The rest is what the record of the lasting credential says.
+	// These fields are those of the lasting credential's record.
 
 	Label       string   // text for people
 	Environment string   // "live" or "test", if the host has environments
-	Networks    Networks // from which it may be used; the empty set allows all
+	Networks    Networks // where requests may come from; the empty set allows all
 	Metadata    string   // the host's own text
-	CreatedBy   string   // who made it; see [Record.CreatedBy]
-	Replaces    string   // the ID of the key that it is the successor of
-	ReplacedBy  string   // the ID of its successor, if it was rotated
+	CreatedBy   string   // who made the credential, see [Record.CreatedBy]
+	Replaces    string   // the ID of the key that this one replaces
+	ReplacedBy  string   // the ID of the successor, if the key was rotated
 }
 
-// LastingID returns the ID of the lasting credential: of the client for a token,
-// and else ID.
+// LastingID returns the ID of the lasting credential: Client for a token, and ID for
+// everything else.
 func (p *Principal) LastingID() string {
 	if p.Client != "" {
 		return p.Client
@@ -54,9 +53,9 @@ func (p Principal) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// PrincipalKey is the key of the principal, a *Principal, among the values of a
-// context. Middleware with a context type of its own can answer it in its method
-// Value, which spares an allocation. Others use [NewContext] and [FromContext].
+// PrincipalKey is the key under which a context has the principal, a *Principal.
+// Use [NewContext] and [FromContext]. The key is for middleware whose own type of
+// context returns the principal from its method Value, to save an allocation.
 var PrincipalKey = &contextKey{"principal"}
 
 type contextKey struct{ name string }

@@ -10,29 +10,29 @@ import (
 // maxTurn bounds how long a change waits for others.
 const maxTurn = 250 * time.Millisecond
 
-// A queue lets the changes to one record through one after another, so that
-// those of one process do not make each other fail. It lets none begin while
-// somebody ends the credential. It is a courtesy: what keeps writers from undoing
-// each other is the version that every write is compared with. So nobody waits
-// for a turn for long, and nobody waits to end a credential.
+// A queue lets the changes to one record through one after another, so that the
+// changes of one process do not conflict with each other. It lets no change begin
+// while somebody ends the credential. It is not needed for correctness: every write
+// is compared with the version that was read. So a change waits for its turn for a
+// short time only, and ending a credential never waits.
 type queue struct {
 	mu    sync.Mutex
-	lines map[owned]*line // of records that somebody is writing
+	lines map[owned]*line // for records that somebody is writing
 }
 
-// An owned is an ID that an organization named. Whether it is one of its own is
-// not known yet: calls for the IDs of others must not stand in their way.
+// An owned is an ID and the organization that named it. The record may belong to
+// another organization, whose changes must not wait for those of this one.
 type owned struct{ org, id string }
 
-// A line has those who write one record.
+// A line has the calls that write one record.
 type line struct {
-	changing bool // somebody has the turn
-	ending   int
-	waiting  []chan struct{} // each is closed to give its owner the turn
+	changing bool            // a change has the turn
+	ending   int             // how many calls end the credential now
+	waiting  []chan struct{} // each is closed to give a change its turn
 }
 
-// change waits for the turn to change a record, and returns what gives it back.
-// If the wait takes too long, or ctx ends, it returns without the turn.
+// change waits for the turn to change a record, and returns a function that gives the
+// turn back. If the wait takes too long, or ctx ends, it returns without the turn.
 func (q *queue) change(ctx context.Context, org, id string) (leave func()) {
 	key := owned{org, id}
 	q.mu.Lock()
@@ -60,7 +60,7 @@ func (q *queue) change(ctx context.Context, org, id string) (leave func()) {
 		l.waiting = slices.Delete(l.waiting, i, i+1)
 		return func() {}
 	}
-	return func() { q.leave(key) } // it was given the turn meanwhile
+	return func() { q.leave(key) } // the change was given the turn meanwhile
 }
 
 // end keeps changes from beginning until done is called.
@@ -77,7 +77,7 @@ func (q *queue) end(org, id string) (done func()) {
 	}
 }
 
-// line returns the line of a record, which is made if there is none.
+// line returns the line of a record, and makes it if there is none.
 func (q *queue) line(key owned) *line {
 	l := q.lines[key]
 	if l == nil {
@@ -97,8 +97,8 @@ func (q *queue) leave(key owned) {
 	q.next(key)
 }
 
-// next gives the turn to whoever waits longest, if it is free, and forgets a line
-// that nobody is in.
+// next gives the turn, if it is free, to the change that has waited longest. It drops
+// a line that is empty.
 func (q *queue) next(key owned) {
 	l := q.lines[key]
 	switch {

@@ -13,8 +13,8 @@ func readingAt(now, origin time.Time) reading {
 	return reading{mono: int64(now.Sub(origin)), wall: now.UnixNano()}
 }
 
-// since returns the time that has passed since u: what the clock says that moved
-// on further. It is negative only if u is later by both clocks.
+// since returns the time that has passed since u, by the clock that shows the longer
+// time. It is negative only if u is later by both clocks.
 func (t reading) since(u reading) time.Duration {
 	return time.Duration(max(t.mono-u.mono, t.wall-u.wall))
 }

@@ -11,14 +11,14 @@ import (
 	"github.com/claviger-auth/claviger/scopes"
 )
 
-// A Kind is the kind of the credential that a [Record] is of.
+// A Kind is a kind of credential.
 type Kind string
 
 const (
 	// KindKey is an API key: made once, valid until it expires or is revoked.
 	KindKey Kind = "key"
-	// KindClient is an OAuth 2.0 client (RFC 6749 §2). Its secret is good
-	// for nothing but getting tokens.
+	// KindClient is an OAuth 2.0 client (RFC 6749 §2). Its secret can only be
+	// used to get tokens.
 	KindClient Kind = "client"
 	// KindToken is an OAuth 2.0 access token (RFC 6749 §1.4). Its parent is
 	// the client that it was issued to.
@@ -44,8 +44,8 @@ type Record struct {
 	// Label is text for people, at most [MaxLabel] characters.
 	Label  string
 	Scopes scopes.Set
-	// RateLimit is in requests per minute. 0 means that the credential has what
-	// the plan of its organization gives: see [Options.Plan].
+	// RateLimit is in requests per minute. 0 stands for the figure of the plan of
+	// the organization, see [Options.Plan].
 	RateLimit int
 	// TokenLifetime is how long tokens of a client live: whole milliseconds,
 	// 0 for the server's default, and 0 for the other kinds.
@@ -54,8 +54,8 @@ type Record struct {
 	// Environment is the environment of a key or a client, such as "test", and
 	// empty if the host has none. A token has its client's.
 	Environment string
-	// Networks are those from which the credential may be used; the empty set
-	// allows every address. A token has its client's.
+	// Networks are the networks from which the credential may be used. The empty
+	// set allows every address. A token has its client's.
 	Networks Networks
 	// Metadata is the host's own text, at most [MaxMetadata] bytes. Package
 	// keyshttp keeps a JSON object there.
@@ -64,19 +64,20 @@ type Record struct {
 	// the host's name for an actor, which has a colon in it ("host:bootstrap").
 	// It is empty if nobody said.
 	CreatedBy string
-	// Replaces is the ID of the key that this one was made for in a rotation,
-	// and ReplacedBy the ID of the key that was made for this one.
+	// Replaces is the ID of the key that this key replaces after a rotation.
+	// ReplacedBy is the ID of the key that replaces this one.
 	Replaces   string
 	ReplacedBy string
 
-	// Digest is that of the secret. Previous is that of the secret before
-	// it, which is good until PreviousExpiresAt; it is zero if that time is.
+	// Digest is the digest of the secret. Previous is the digest of the secret
+	// before it, which is good until PreviousExpiresAt. Previous and that time are
+	// zero if there is no such secret.
 	Digest            Digest
 	Previous          Digest
 	PreviousExpiresAt time.Time
 
 	CreatedAt  time.Time
-	ExpiresAt  time.Time // the first instant at which the credential is not good
+	ExpiresAt  time.Time // the first instant at which the credential is no longer good
 	RevokedAt  time.Time // once set, never cleared nor moved later
 	DisabledAt time.Time // set while the credential is paused
 
@@ -102,9 +103,9 @@ const (
 
 // RecordFormat is the newest format of records that this version of the package
 // reads. A store that keeps the fields of a record as columns keeps
-// [Record.FormatNumber] in one more. It refuses a record whose number is above
-// RecordFormat, with [ErrCorrupt]. Else a process of an older release would read a
-// part of a record, and write it back without the rest.
+// [Record.FormatNumber] in one more column. It refuses a record whose number is above
+// RecordFormat, with [ErrCorrupt]. Otherwise a process of an older release would read
+// a part of a record, and write it back without the rest.
 const RecordFormat = 1
 
 // FormatNumber returns the lowest format that has room for all of r, from 1 to
@@ -116,10 +117,9 @@ func (r *Record) FormatNumber() int { return 1 }
 // and need not ask its database.
 func PossibleID(id string) bool { return id != "" && len(id) <= MaxID && storable(id) }
 
-// Validate returns nil if every field of r is within the bounds that stores
-// rely on, and else an [*InvalidError] for the first that is not. Text must be
-// valid UTF-8 without NUL; times must be in whole milliseconds between 1970
-// and 9999.
+// Validate returns nil if every field of r is within the bounds that stores rely on,
+// and otherwise an [*InvalidError] for the first that is not. Text must be valid
+// UTF-8 without NUL; times must be in whole milliseconds between 1970 and 9999.
 func (r *Record) Validate() error {
 	switch {
 	case r.Kind != KindKey && r.Kind != KindClient && r.Kind != KindToken:
@@ -156,8 +156,8 @@ func (r *Record) Validate() error {
 	return r.validateLasting()
 }
 
-// validateToken is Validate for what tokens have from their client alone: a
-// restriction that stood in the token would be passed over.
+// validateToken is Validate for the fields that a token has from its client. They must
+// be empty in the token's own record, since nobody reads them there.
 func (r *Record) validateToken() error {
 	if r.Environment != "" || r.Networks != (Networks{}) || r.Metadata != "" || r.CreatedBy != "" ||
 		r.Replaces != "" || r.ReplacedBy != "" || !r.DisabledAt.IsZero() {
@@ -166,7 +166,7 @@ func (r *Record) validateToken() error {
 	return nil
 }
 
-// validateLasting is Validate for what keys and clients alone have.
+// validateLasting is Validate for the fields that only keys and clients have.
 func (r *Record) validateLasting() error {
 	switch {
 	case r.Environment != "" && !validEnvironment(r.Environment):
@@ -189,11 +189,11 @@ func validEnvironment(env string) bool {
 	return env != "" && len(env) <= MaxEnvironment && alnum.only(env) && strings.ToLower(env) == env
 }
 
-// lastSecond is the last one of the year 9999, in Unix seconds.
+// lastSecond is the last second of the year 9999, as Unix time.
 const lastSecond = 253402300799
 
-// keepable reports whether every database can hold t as it is. Calendar years
-// would take longer to compute than all the rest of a record takes to check.
+// keepable reports whether every database can hold t as it is. It compares seconds,
+// since computing a calendar year takes longer than all other checks of a record.
 func keepable(t time.Time) bool {
 	return t.IsZero() || t.Nanosecond()%int(time.Millisecond) == 0 && uint64(t.Unix()) <= lastSecond
 }
@@ -208,8 +208,8 @@ func storable(text string) bool {
 	return true
 }
 
-// storableUnicode is storable for what text has from its first NUL, or its first
-// byte that is not ASCII, on. Most texts have neither.
+// storableUnicode is storable for the rest of a text from its first byte on that is
+// NUL or not ASCII. Most texts have no such byte.
 func storableUnicode(text string) bool {
 	return utf8.ValidString(text) && strings.IndexByte(text, 0) < 0
 }
@@ -220,9 +220,8 @@ func (r *Record) Revoked() bool { return !r.RevokedAt.IsZero() }
 // Disabled reports whether r is paused.
 func (r *Record) Disabled() bool { return !r.DisabledAt.IsZero() }
 
-// Ends returns the instant from which r is good for nothing, forever: when it
-// expires or when it was revoked, whichever comes first. The zero time is
-// never.
+// Ends returns the instant from which r is never good again: when it expires or when
+// it was revoked, whichever comes first. The zero time means never.
 func (r *Record) Ends() time.Time {
 	if r.Revoked() && (r.ExpiresAt.IsZero() || r.RevokedAt.Before(r.ExpiresAt)) {
 		return r.RevokedAt
@@ -237,12 +236,12 @@ func (r *Record) Sweepable(before time.Time) bool {
 	return r.Kind == KindToken && !end.IsZero() && end.Before(before)
 }
 
-// Expired reports whether r is over at now.
+// Expired reports whether r has expired at now.
 func (r *Record) Expired(now time.Time) bool {
 	return !r.ExpiresAt.IsZero() && !now.Before(r.ExpiresAt)
 }
 
-// LogValue returns the fields that may be logged.
+// LogValue returns the ID, the kind and the organization.
 func (r Record) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("id", r.ID), slog.String("kind", string(r.Kind)), slog.String("org", r.Org))
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/claviger-auth/claviger/scopes"
 )
 
-// recordTime is how times stand in the JSON of a record: RFC 3339 in UTC, with
+// recordTime is the layout of times in the JSON of a record: RFC 3339 in UTC, with
 // milliseconds.
 const recordTime = "2006-01-02T15:04:05.000Z"
 
@@ -26,9 +26,9 @@ type member struct {
 	read func(r *Record, data []byte) error
 }
 
-// members are the members of the JSON of a record but for the format, in the
-// order in which they are written. A new field of Record is one more line here;
-// a test fails if it is forgotten.
+// members are the members of the JSON of a record except for the format, in the order
+// in which they are written. A new field of Record needs one more line here; a test
+// fails if it is missing.
 var members = []member{
 	field("id", func(r *Record) *string { return &r.ID }),
 	field("kind", func(r *Record) *Kind { return &r.Kind }),
@@ -117,9 +117,9 @@ func readNetworks(r *Record, data []byte) error {
 	return err
 }
 
-// MarshalJSON gives r as a JSON object, for stores that keep a record as one
-// text. The form will not change. Its members are "format", which is
-// [Record.FormatNumber], and, as far as they are not zero,
+// MarshalJSON returns r as a JSON object, for stores that keep a record as one text.
+// The form will not change. Its members are "format", which is
+// [Record.FormatNumber], and those of the following that are not zero:
 //
 //	"id", "kind", "org", "parent", "label"     text
 //	"scopes"                                   array of text
@@ -151,15 +151,15 @@ func (r Record) MarshalJSON() ([]byte, error) {
 	return append(out, '}'), nil
 }
 
-// UnmarshalJSON reads what [Record.MarshalJSON] gave. It reads all of a record
-// or nothing: a member that it does not know, one that is there twice, a format
-// above [RecordFormat] and a record that is not valid are refused with an error
-// that wraps [ErrCorrupt]. On error r is unchanged.
+// UnmarshalJSON reads what [Record.MarshalJSON] returned. It reads all of a record or
+// nothing. It refuses an unknown member, a member that is there twice, a format above
+// [RecordFormat] and a record that is not valid, with an error that wraps
+// [ErrCorrupt]. On error r is unchanged.
 func (r *Record) UnmarshalJSON(data []byte) error {
 	var next Record
 	if err := next.readJSON(data); err != nil {
-		// Not wrapped: nobody but the store is to blame for it. Nor is the
-		// data quoted.
+		// The error is not wrapped, so that it is ErrCorrupt and never ErrInvalid,
+		// which would blame the caller. It does not quote the data.
 		return fmt.Errorf("%w: record %q: %s", ErrCorrupt, next.ID, err)
 	}
 	*r = next
@@ -181,7 +181,7 @@ func (r *Record) readJSON(data []byte) error {
 		if err != nil {
 			return errors.New("not valid JSON")
 		}
-		name, _ := t.(string) // as it is in an object
+		name, _ := t.(string) // names in an object are strings
 		var value json.RawMessage
 		if err := dec.Decode(&value); err != nil {
 			return errors.New("not valid JSON")

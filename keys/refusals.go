@@ -14,20 +14,19 @@ import (
 const (
 	// DefaultRefusalsInterval is how often refusals are written by default.
 	DefaultRefusalsInterval = time.Minute
-	// DefaultMaxRefusals bounds the entries about refusals of one interval, by
-	// default.
+	// DefaultMaxRefusals is the default bound on the entries of one interval.
 	DefaultMaxRefusals = 1000
 	// MaxOrgRefusals bounds the entries about refusals that the trail of one
 	// organization gets for one interval.
 	MaxOrgRefusals = 20
 )
 
-// Reasons in the entries about what an [Actor] refused; the others are those of an
-// [Event].
+// Reasons in entries about what an [Actor] refused. Entries about requests have the
+// reasons of an [Event].
 const (
 	ReasonBeyond       = "beyond_caller" // more than the caller has
 	ReasonCallerEnded  = "caller_ended"  // the caller's own credential has ended
-	ReasonLimitReached = "limit_reached" // the organization has as many as it may have
+	ReasonLimitReached = "limit_reached" // the organization has as many credentials as it may have
 )
 
 // RefusalsOptions are the settings of [Refusals].
@@ -41,29 +40,31 @@ type RefusalsOptions struct {
 	// DefaultMaxRefusals.
 	Max int
 
-	// OnError is called with the error of each write that failed. What it was to
-	// write is written with the next one. If nil, such errors are dropped.
+	// OnError is called with the error of each write by Run that failed. What the
+	// write had to write is written with the next one. If nil, such errors are
+	// dropped.
 	OnError func(error)
 }
 
 // Refusals counts the requests that were refused, and writes the counts into the
-// trails: one entry for each credential, reason and address in each interval, with
-// its number. So whoever is refused a million times makes no million entries. An
-// organization gets at most [MaxOrgRefusals] entries for an interval; the last of
-// them is about all others, and names no credential, reason or address.
+// trails. In each interval it writes one entry for each credential, reason and
+// address, with the number of refusals. So somebody who is refused a million times
+// does not cause a million entries. An organization gets at most [MaxOrgRefusals]
+// entries for an interval. If it has more refusals, the last entry counts all the
+// others, and names no credential, reason or address.
 //
-// The host gives it to its manager, puts its Hook before that of guards and of
-// package oauth, and runs it:
+// The host gives a Refusals to its manager, wraps the hooks of guards and of package
+// oauth with its Hook, and runs it:
 //
 //	refusals, err := keys.NewRefusals(store, nil)
 //	manager, err := keys.NewManager(store, &keys.Options{Trail: true, Refusals: refusals})
 //	guard, err := middleware.NewGuard(manager.Verifier(), limiter, &middleware.Options{Hook: refusals.Hook(hook)})
 //	go refusals.Run(ctx)
 //
-// Refusals of credentials that do not exist are in no trail, since they belong to no
-// organization, nor are requests that were refused because the store did not
-// answer. What has not been written when the process is killed is lost. Refusals is
-// safe for concurrent use.
+// Two kinds of refusals are in no trail: those of credentials that do not exist, which
+// belong to no organization, and those of requests for which the store did not answer.
+// Counts that are not written when the process is killed are lost. Refusals is safe
+// for concurrent use.
 type Refusals struct {
 	store Store
 	trail TrailStore
@@ -75,11 +76,11 @@ type Refusals struct {
 	tally tally
 }
 
-// A tally is what was counted and is not written yet.
+// A tally has the counts that are not written yet.
 type tally struct {
 	counts  map[refusal]*refused
-	orgs    map[string]int // how many of counts an organization has, but for the one about all others
-	max     int
+	orgs    map[string]int // how many of counts an organization has, without the one about all others
+	max     int            // the bound on counts
 	dropped uint64
 }
 
@@ -87,8 +88,9 @@ func newTally(most int) tally {
 	return tally{counts: make(map[refusal]*refused), orgs: make(map[string]int), max: most}
 }
 
-// note counts refusals, within the bounds. Credentials whose organization is to be
-// looked up get a tenth of the room: anybody can name as many as they like.
+// note counts refusals, within the bounds. A tenth of the room is for credentials
+// whose organization has to be looked up, since anybody can invent any number of
+// those.
 func (t *tally) note(n refusal, f refused) {
 	others := refusal{org: n.org}
 	if n.org != "" && t.counts[n] == nil && t.orgs[n.org] >= MaxOrgRefusals-1 {
@@ -121,7 +123,7 @@ func (t *tally) sorted() []refusal {
 	return list
 }
 
-// A refusal is what refusals must have in common to be counted together.
+// A refusal has what refusals must have in common to be counted together.
 type refusal struct {
 	org    string // empty if it has to be looked up
 	id     string
@@ -131,7 +133,7 @@ type refusal struct {
 	addr   netip.Addr
 }
 
-// refused is how often something was refused, and when first.
+// refused says how often something was refused, and when first.
 type refused struct {
 	count int64
 	first time.Time
@@ -161,8 +163,8 @@ func NewRefusals(store Store, opts *RefusalsOptions) (*Refusals, error) {
 	return r, nil
 }
 
-// Hook returns a hook that counts the refusals among its events, and passes all
-// events on to next, unless that is nil.
+// Hook returns a hook that counts the refusals among its events. If next is not nil,
+// the hook passes all events on to it.
 func (r *Refusals) Hook(next Hook) Hook {
 	return func(ctx context.Context, e Event) {
 		if e.Type == Refused && e.ID != "" && counted(e.Reason) {
@@ -183,8 +185,8 @@ func counted(reason string) bool {
 	return true
 }
 
-// refused counts an error of what p asked for on a credential, if it says that p
-// may not do that.
+// refused counts the error of a call for the credential with an ID, if the error says
+// that the principal may not do what it asked for.
 func (a Actor) refused(ctx context.Context, id string, err error) {
 	r := a.m.refusals
 	if err == nil || r == nil {
@@ -193,7 +195,7 @@ func (a Actor) refused(ctx context.Context, id string, err error) {
 	n := refusal{org: a.p.Org, actor: a.p.name(), addr: AddressFromContext(ctx)}
 	switch {
 	case errors.Is(err, ErrCallerEnded):
-		n.reason = ReasonCallerEnded // before the ID was looked at
+		n.reason = ReasonCallerEnded // without the ID, which was not looked up
 	case errors.Is(err, ErrBeyond):
 		n.reason, n.id = ReasonBeyond, id
 	case errors.Is(err, ErrLimitReached):
@@ -207,7 +209,7 @@ func (a Actor) refused(ctx context.Context, id string, err error) {
 // note counts refusals. It waits for no store.
 func (r *Refusals) note(n refusal, f refused) {
 	if n.org != "" && !possibleOrg(n.org) || !storable(n.id) || len(n.id) > MaxID || !keepable(f.first) {
-		return // a session of the host's with an impossible name
+		return // a session of the host with a name that no entry can have
 	}
 	n.actor = possibleActor(n.actor)
 	r.mu.Lock()
@@ -215,7 +217,7 @@ func (r *Refusals) note(n refusal, f refused) {
 	r.tally.note(n, f)
 }
 
-// Dropped returns how many refusals were dropped for want of room.
+// Dropped returns how many refusals were dropped because of [RefusalsOptions].Max.
 func (r *Refusals) Dropped() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -239,9 +241,9 @@ func (r *Refusals) Run(ctx context.Context) error {
 	}
 }
 
-// Flush writes what was counted until now. A write takes five seconds at most. What
-// could not be written is kept for the next one, and the error is the store's. If the
-// answer of a write was lost, its entry may be written twice.
+// Flush writes what was counted so far. It takes five seconds at most. What it could
+// not write is kept for the next Flush, and the error is the store's. If the answer
+// of the store is lost, an entry may be written twice.
 func (r *Refusals) Flush(ctx context.Context) error {
 	r.flushing.Lock()
 	defer r.flushing.Unlock()
@@ -265,8 +267,8 @@ func (r *Refusals) Flush(ctx context.Context) error {
 	return failed
 }
 
-// resolve returns what was counted with the organization of every credential. Those
-// that do not exist are left out.
+// resolve returns the counts with the organization of every credential, which it looks
+// up if need be. Credentials that do not exist are left out.
 func (r *Refusals) resolve(ctx context.Context, taken *tally) (known tally, err error) {
 	known = newTally(taken.max)
 	for _, n := range taken.sorted() {
@@ -282,7 +284,7 @@ func (r *Refusals) resolve(ctx context.Context, taken *tally) (known tally, err 
 				n.org, n.kind = rec.Org, rec.Kind
 			}
 		}
-		if n.org == "" { // for the next time
+		if n.org == "" { // the store failed; it is looked up by the next Flush
 			r.note(n, f)
 			continue
 		}
@@ -291,8 +293,8 @@ func (r *Refusals) resolve(ctx context.Context, taken *tally) (known tally, err 
 	return known, err
 }
 
-// write writes an entry. One that no store can hold, as of a session of the host's
-// with a kind of its own, is left out.
+// write writes an entry. It leaves out an entry that no store can hold, as of a
+// session of the host with an unknown kind.
 func (r *Refusals) write(ctx context.Context, n refusal, f *refused) error {
 	err := r.trail.AddEntry(ctx, Entry{
 		Org: n.org, Time: f.first, Action: ActionRefused, ID: n.id, Kind: n.kind,

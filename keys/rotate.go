@@ -6,18 +6,20 @@ import (
 	"time"
 )
 
-// maxSuccessors bounds how many keys are read to find the newest of those that
-// replaced each other.
+// maxSuccessors bounds how many keys are read to find the newest successor of a key.
 const maxSuccessors = 8
 
-// RotateSecret gives a client a new secret. The one that it had stays good for
-// the time of the overlap; 0 ends it at once. One from an earlier rotation, which
-// may still be good, ends at once in any case, so that there are never more than
-// two. The error wraps [ErrNotFound], [ErrRevoked], [ErrExpired], [ErrPaused],
-// [ErrConflict], or [ErrInvalid] if the overlap is negative; then the client is as
-// it was. Or it wraps [ErrUnsettled], because ctx has ended; then the new secret is
-// returned beside it. Or it wraps [ErrUnavailable]; then, if the store could not even
-// be read again, the client may have a new secret that nobody knows.
+// RotateSecret gives a client a new secret. The present secret stays good for the
+// overlap; if that is 0, it ends at once. An older secret from an earlier rotation
+// ends at once in any case, so that a client never has more than two.
+//
+// The error wraps
+//
+//   - [ErrNotFound], [ErrRevoked], [ErrExpired], [ErrPaused], [ErrConflict], or
+//     [ErrInvalid] if the overlap is negative; then the client is as it was;
+//   - [ErrUnsettled], because ctx has ended; then the new secret is good, and is
+//     returned with the error;
+//   - [ErrUnavailable]; then the client may have a new secret that nobody knows.
 func (m *Manager) RotateSecret(ctx context.Context, org, id string, overlap time.Duration) (Issued, error) {
 	_, issued, err := m.rotateSecret(ctx, org, id, overlap, nil)
 	return issued, m.everywhereForOnce(ctx, err)
@@ -43,8 +45,8 @@ func (m *Manager) rotateSecret(ctx context.Context, org, id string, overlap time
 			return err
 		}
 		if rec.Digest == digest {
-			// The try before this one was reported as a conflict, and was done
-			// all the same. Once more, and the old secret would be gone.
+			// The try before this one was reported as a conflict, and was still
+			// carried out. Doing it again would drop the old secret.
 			return errUnchanged
 		}
 		if check != nil {
@@ -61,7 +63,7 @@ func (m *Manager) rotateSecret(ctx context.Context, org, id string, overlap time
 		return nil
 	})
 	if errors.Is(err, ErrUnavailable) && rec.Digest == digest {
-		// A write whose answer was lost is done all the same.
+		// The answer of a write can be lost although it was carried out.
 		clean, cancel := cleanUp(ctx)
 		defer cancel()
 		if now, getErr := m.Get(clean, org, KindClient, id); getErr == nil && now.Digest == digest {
@@ -75,7 +77,7 @@ func (m *Manager) rotateSecret(ctx context.Context, org, id string, overlap time
 	return old, Issued{Record: rec, Text: NewSecret(text)}, nil
 }
 
-// rotatable says whether a key or a client can be rotated at now.
+// rotatable returns an error unless a key or a client can be rotated at now.
 func rotatable(rec *Record, now time.Time) error {
 	switch {
 	case rec.Revoked():
@@ -91,31 +93,35 @@ func rotatable(rec *Record, now time.Time) error {
 // A Rotation says how a key is rotated. The zero Rotation ends the old key at
 // once.
 type Rotation struct {
-	// Overlap is how long the old key stays good, and never longer than it
-	// would have been. If zero, it ends at once. [Forever] leaves its end as
-	// it is, for it to be revoked when the new one is in use.
+	// Overlap is how long the old key stays good. It never stays good longer than
+	// it would have been without the rotation. If zero, it ends at once. [Forever]
+	// leaves its end as it is; then revoke it when the new key is in use.
 	Overlap time.Duration
 	// Lifetime is how long the new key is good, in whole milliseconds, or
-	// [Forever]. If zero, as long as the old one was from when it was made to its
-	// end. The end of a key that was rotated before may have been brought
-	// forward; then its newest successor counts in its place.
+	// [Forever]. If zero, it is the time from the making of the old key to its
+	// end, or Forever if it has none. If the old key was rotated before, its end
+	// may have been brought forward; then the times of its newest successor are
+	// taken.
 	Lifetime time.Duration
 	// CreatedBy is the host's name for who rotates, as in [Spec].
 	CreatedBy string
 }
 
-// Rotate makes a new key with the label, scopes, limit, environment, networks
-// and metadata of an old one, whose record names its successor from then on. No
-// window is left in which neither is good. A key can be rotated more than once, as
-// by somebody who did not get the answer; then its record names the last
+// Rotate makes a new key with the label, scopes, limit, environment, networks and
+// metadata of an old one. From then on the record of the old key names its successor.
+// At every moment at least one of the two is good. A key can be rotated more than
+// once, as by somebody who did not get the answer; then its record names the last
 // successor.
 //
-// The error wraps [ErrNotFound], [ErrRevoked], [ErrExpired], [ErrPaused],
-// [ErrConflict], or [ErrInvalid] if a time is not as [Rotation] says; then the old
-// key is as it was. Or it wraps [ErrUnavailable]; then, if the store could not even
-// be read again, the end of the old key may have been written all the same. No new
-// key is good in either case. Or it wraps [ErrUnsettled], because ctx has ended; then
-// the rotation is done, and the new key is returned beside it.
+// The error wraps
+//
+//   - [ErrNotFound], [ErrRevoked], [ErrExpired], [ErrPaused], [ErrConflict], or
+//     [ErrInvalid] if a time is not as [Rotation] says; then the old key is as it was,
+//     and there is no new one;
+//   - [ErrUnsettled], because ctx has ended; then the rotation is done, and the new
+//     key is returned with the error;
+//   - [ErrUnavailable]; then nobody has a new key, but the end of the old one may have
+//     been written.
 func (m *Manager) Rotate(ctx context.Context, org, id string, r Rotation) (Issued, error) {
 	done, err := m.rotate(ctx, org, id, &rotation{Rotation: r})
 	return done.issued, m.everywhereForOnce(ctx, err)
@@ -124,9 +130,9 @@ func (m *Manager) Rotate(ctx context.Context, org, id string, r Rotation) (Issue
 // A rotation is a Rotation with what an Actor adds to it.
 type rotation struct {
 	Rotation
-	ends   time.Time           // when the successor ends at the latest; zero for never
-	check  func(*Record) error // says of the old key whether it may be rotated; may be nil
-	capped bool                // whether the successor counts for the organization's cap
+	ends   time.Time           // the latest end of the successor; the zero time is never
+	check  func(*Record) error // its error refuses the rotation of the old key; may be nil
+	capped bool                // whether the bound on keys applies, see withinCap
 }
 
 // A rotated is a key before and after its rotation, with its successor.
@@ -157,9 +163,9 @@ func (m *Manager) rotate(ctx context.Context, org, id string, r *rotation) (done
 	}
 }
 
-// rotateOnce inserts the successor first and then ends the old key, under the
-// version that the successor was copied from: if the old key was revoked or
-// narrowed meanwhile, the successor is taken back.
+// rotateOnce inserts the successor first, and then writes the end of the old key. That
+// write takes the version of which the successor is a copy. So if the old key was
+// revoked or changed meanwhile, it fails, and the successor is taken back.
 func (m *Manager) rotateOnce(ctx context.Context, org, id string, r *rotation) (done rotated, err error) {
 	old, err := m.Get(ctx, org, KindKey, id)
 	if err != nil {
@@ -215,8 +221,8 @@ func (m *Manager) successor(ctx context.Context, old *Record, r *rotation, now t
 	return rec, nil
 }
 
-// lastSuccessor returns the newest of the keys that replaced each other after
-// rec, or rec itself. All but the newest may have had their ends brought forward.
+// lastSuccessor returns the newest of the keys that replaced rec one after another, or
+// rec itself. The ends of all but the newest may have been brought forward.
 func (m *Manager) lastSuccessor(ctx context.Context, rec Record) (Record, error) {
 	for range maxSuccessors {
 		if rec.ReplacedBy == "" {
@@ -234,7 +240,7 @@ func (m *Manager) lastSuccessor(ctx context.Context, rec Record) (Record, error)
 	return rec, nil
 }
 
-// earlier returns the earlier of two ends, of which the zero time is never.
+// earlier returns the earlier of two ends. The zero time is never.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
@@ -242,9 +248,9 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// replace writes the record of a key that has a successor over old. If it cannot, it takes
-// the successor back. The secret of that is known to nobody then, so it opens
-// nothing even if that fails too.
+// replace writes ended, which names the successor next, over old. If it cannot, it
+// takes the successor back. If that fails too, the successor still opens nothing,
+// since nobody has its secret.
 func (m *Manager) replace(ctx context.Context, old, ended, next *Record, r *rotation) (err error) {
 	if r.capped {
 		err = m.withinCap(ctx, next)
@@ -257,8 +263,8 @@ func (m *Manager) replace(ctx context.Context, old, ended, next *Record, r *rota
 	}
 	ctx, cancel := cleanUp(ctx)
 	defer cancel()
-	// A write whose answer was lost is done all the same, and taking the
-	// successor back as well would leave the owner without a key.
+	// The answer of a write can be lost although it was carried out. Taking the
+	// successor back as well would then leave the owner without a key.
 	now, getErr := m.Get(ctx, ended.Org, KindKey, ended.ID)
 	if getErr == nil && now.ReplacedBy == next.ID {
 		*ended = now
@@ -267,7 +273,7 @@ func (m *Manager) replace(ctx context.Context, old, ended, next *Record, r *rota
 	return errors.Join(err, m.takeBack(ctx, *next))
 }
 
-// takeBack revokes what was made and must not be used. The context is that of
+// takeBack revokes a new credential that must not be used. The context is one of
 // cleanUp.
 func (m *Manager) takeBack(ctx context.Context, rec Record) error {
 	_, err := m.revokeRead(takingBack(ctx), rec)

@@ -10,19 +10,19 @@ const redacted = "[redacted]"
 
 // A Secret is text that must not be printed: a credential, the secret half of
 // one, or a pepper. It prints as "[redacted]" under every verb of package fmt,
-// in log/slog and in the encoders that know MarshalText; only [Secret.Reveal]
-// gives the text. The zero value is the empty secret.
+// in log/slog and in the encoders that know MarshalText. Only [Secret.Reveal]
+// returns the text. The zero value is the empty secret.
 //
-// A Secret points to the text instead of holding it, so that even a print of
-// a struct with an unexported Secret shows an address. Secrets cannot be
-// compared with ==, which would take a time that depends on their text.
+// A Secret points to its text. So if package fmt prints a struct with a Secret in an
+// unexported field, it shows an address and not the text. Secrets cannot be compared
+// with ==, since that would take a time that depends on their text.
 type Secret struct {
 	_    [0]func() // not comparable
 	text *byte     // nil if n is 0
 	n    int
 }
 
-// NewSecret returns text as a Secret. It copies nothing.
+// NewSecret returns text as a Secret. It does not copy the text.
 func NewSecret(text string) Secret {
 	if text == "" {
 		return Secret{}
@@ -49,5 +49,5 @@ func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 // owner call [Secret.Reveal].
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// bytesOf returns the bytes of s without a copy. They must not be changed.
+// bytesOf returns the bytes of s without a copy. The caller must not change them.
 func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

@@ -7,17 +7,19 @@ import (
 	"time"
 )
 
-// ErrUnsettled reports a change that is written, and that caches of other
-// processes may not have seen yet: they will within 1.2 times [MaxLease]. It wraps
-// the error behind it. A call that returns it can be made again.
+// ErrUnsettled reports a change that is written, but that the caches of other
+// processes may not have seen yet. They will see it within 1.2 times [MaxLease].
+// Errors that wrap it also wrap the cause. A call that returns it can be made again,
+// except for a rotation, which would make another secret.
 var ErrUnsettled = errors.New("keys: change is written, and not yet everywhere")
 
-// Settle waits until what was committed before the call counts in all processes
-// that share the store. The methods of a Manager that revoke, change or rotate do
-// that by themselves. Only hosts call it that make changes in transactions of
-// their own, after the commit. If the store has no [Feed], or no process has a
-// [Cache], it returns at once; else after 1.2 times the longest lease. The error
-// is [ErrUncommitted] within such a transaction, or wraps [ErrUnsettled].
+// Settle waits until all processes that share the store see what was committed before
+// the call. The methods of a Manager that revoke, change or rotate do that by
+// themselves. A host needs Settle only if it makes changes in transactions of its own:
+// it calls Settle after the commit. If the store has no [Feed], or no process has a
+// [Cache], Settle returns at once, and otherwise after 1.2 times the longest lease.
+// The error wraps [ErrUncommitted] if the transaction is still open, or
+// [ErrUnsettled].
 func (m *Manager) Settle(ctx context.Context) error {
 	wait, err := m.settleTime(ctx)
 	if err != nil && !errors.Is(err, ErrUncommitted) {
@@ -41,8 +43,8 @@ func settleFor(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// settleTime returns how long a change takes to be everywhere. The error is
-// ErrUncommitted or wraps ErrUnavailable.
+// settleTime returns how long it takes until all processes see a change. The error
+// wraps ErrUncommitted or ErrUnavailable.
 func (m *Manager) settleTime(ctx context.Context) (time.Duration, error) {
 	feed := feedOf(m.store.store)
 	if feed == nil {
@@ -60,8 +62,8 @@ func (m *Manager) settleTime(ctx context.Context) (time.Duration, error) {
 	return settleTime(lease), nil
 }
 
-// feedOf returns the feed of a store, or nil. A struct that embeds a [Cache] has that
-// of the store behind the cache.
+// feedOf returns the feed of a store, or nil. For a [Cache], or a struct that embeds
+// one, it is the feed of the store behind it.
 func feedOf(s Store) Feed {
 	if cached, ok := s.(interface{ behind() Feed }); ok {
 		return cached.behind()
@@ -70,9 +72,9 @@ func feedOf(s Store) Feed {
 	return feed
 }
 
-// everywhere settles after a change that went well, and returns the error of the
-// change or of settling. A change in a transaction of the host's is the host's to
-// settle.
+// everywhere settles after a change, unless that has failed, and returns the error of
+// the change or of settling. In a transaction of the host it does not settle, since
+// the host does so after the commit.
 func (m *Manager) everywhere(ctx context.Context, err error) error {
 	if err != nil {
 		return err
@@ -83,9 +85,9 @@ func (m *Manager) everywhere(ctx context.Context, err error) error {
 	return err
 }
 
-// everywhereForOnce is everywhere for a rotation. Its secret can be had once, so the
-// call cannot be made again to settle: if the store cannot say how long to wait, that
-// is as long as for the longest lease there can be.
+// everywhereForOnce is everywhere for a rotation. Its secret is returned only once, so
+// the call cannot be made again to settle. If the store cannot say how long to wait, it
+// waits as long as for the longest possible lease.
 func (m *Manager) everywhereForOnce(ctx context.Context, err error) error {
 	err = m.everywhere(ctx, err)
 	if errors.Is(err, ErrUnsettled) && ctx.Err() == nil {
@@ -94,8 +96,9 @@ func (m *Manager) everywhereForOnce(ctx context.Context, err error) error {
 	return err
 }
 
-// overlap returns how long a credential stays good for the time of an overlap,
-// which counts from when its successor is good everywhere.
+// overlap returns how long the old credential must stay good for an overlap of d. The
+// overlap counts from the moment at which the new one is good everywhere, which is
+// later by the time of settling.
 func (m *Manager) overlap(ctx context.Context, d time.Duration) (time.Duration, error) {
 	if d == 0 || d == Forever {
 		return d, nil

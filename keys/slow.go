@@ -14,11 +14,11 @@ const (
 	maxSlow = 128
 )
 
-// A slowLane is where digests are checked that are slow by design: those that
-// other systems made. Half of the processors work there at most, so that whoever
-// guesses at such a credential does not starve the others, and one at a time for
-// each credential, so that its callers wait behind each other and not behind
-// those who guess at another one. Where too many wait already, a check fails.
+// A slowLane bounds the checks of digests that are slow by design. At most half of
+// the processors work on them, so that somebody who guesses at such a credential does
+// not starve all other requests. For each credential one check runs at a time, so that
+// its callers do not wait for somebody who guesses at another one. If too many checks
+// wait already, a check fails.
 type slowLane struct {
 	places chan struct{} // has one element for each check that runs
 
@@ -37,8 +37,9 @@ func newSlowLane() *slowLane {
 	return &slowLane{places: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), ids: make(map[string]*slowID)}
 }
 
-// enter waits until a check of the credential with an ID may run, which leave
-// ends. The error says that too many wait, or is that of ctx.
+// enter waits until a check of the credential with the given ID may run. The caller
+// calls leave after the check. The error says that too many checks wait, or is that of
+// ctx.
 func (l *slowLane) enter(ctx context.Context, id string) (leave func(), err error) {
 	s, err := l.join(id)
 	if err != nil {

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// A Store keeps records. Hosts choose one (package store has one in memory,
-// and store/… for databases) or write one; package store/storetest checks the
-// rules below, and each failure of it names the rule that was broken.
+// A Store keeps records. Hosts choose one, such as the one in memory of package store
+// or one for a database below it, or write one. Package store/storetest checks a store
+// against the rules below, and names the rule that is broken.
 //
 // # What is kept
 //
@@ -66,18 +66,18 @@ type Store interface {
 	// r.Validate, and adds nothing, if that is not nil.
 	Insert(ctx context.Context, r Record) error
 
-	// Get returns the record with the given ID, revoked and expired ones
-	// included, and its parent: the record with the ID that stands in Parent,
-	// or the zero Record if Parent is empty or no record has that ID. The
-	// parent is no older than the call. The error wraps ErrNotFound if no
-	// record has the ID, which is so for all text that PossibleID refuses.
+	// Get returns the record with the given ID, even if it is revoked or expired,
+	// and its parent: the record whose ID is in the field Parent. The parent is
+	// the zero Record if that field is empty or no record has that ID. Both are at
+	// least as new as the call. The error wraps ErrNotFound if no record has the
+	// ID, as for every text that PossibleID refuses.
 	Get(ctx context.Context, id string) (rec, parent Record, err error)
 
-	// Update replaces the record with the ID and the organization of r by what
-	// Next makes of the two, and returns the error of Next, with nothing
-	// changed, if there is one. Nobody writes between the reading and the
-	// writing. It returns an error that wraps ErrNotFound if no record has the
-	// ID and the organization.
+	// Update replaces the record that has the ID and the organization of r by what
+	// Next returns for the two. Nobody else may write between the reading and the
+	// writing. If Next returns an error, Update changes nothing and returns it. It
+	// returns an error that wraps ErrNotFound if no record has the ID and the
+	// organization.
 	Update(ctx context.Context, r Record) error
 
 	// List returns the records that q asks for, in ascending byte order of
@@ -87,7 +87,7 @@ type Store interface {
 	List(ctx context.Context, q Query) ([]Record, error)
 
 	// Sweep removes up to limit records that are Sweepable before the given
-	// time, and returns how many it removed; fewer than limit only if there
+	// time, and returns how many it removed. That is fewer than limit only if there
 	// are no more. Keys and clients stay forever, so that their IDs are never
 	// used again; the ID of a token that was removed need not be remembered. A
 	// limit below 1 is refused with an error that wraps ErrInvalid.
@@ -98,12 +98,12 @@ type Store interface {
 type Query struct {
 	Org   string // required
 	Kind  Kind   // required
-	After string // only IDs that come after this one, bytewise; "" for all
-	Limit int    // at most so many, at least 1
+	After string // only IDs after this one, in byte order; "" for all
+	Limit int    // the largest number of records, at least 1
 
-	// Live leaves out revoked records. A page has Limit records if there are
-	// as many, however many revoked ones stand between them: a store finds
-	// them by an index, and does not read those that it leaves out.
+	// Live leaves out revoked records. A page still has Limit records if there are
+	// as many, however many revoked ones lie between them. So a store needs an
+	// index, by which it does not read the records that it leaves out.
 	Live bool
 }
 
@@ -122,7 +122,7 @@ func (q Query) Validate() error {
 	return nil
 }
 
-// selects reports whether q, but for its limit, is about r.
+// selects reports whether r matches q, apart from the limit.
 func (q *Query) selects(r *Record) bool {
 	return r.Org == q.Org && r.Kind == q.Kind && r.ID > q.After && !(q.Live && r.Revoked())
 }
@@ -134,20 +134,20 @@ type UseStore interface {
 	// NoteUses notes, for each ID, that the credential was used at a time between
 	// 1970 and 9999. Less than a millisecond is cut off. The later of two times
 	// stays, whatever the order in which they are noted. IDs that no record has
-	// are passed over.
+	// are ignored.
 	NoteUses(ctx context.Context, uses map[string]time.Time) error
 
 	// LastUses returns when the credentials with the given IDs were last used.
-	// IDs that no use was noted for are absent.
+	// IDs without a noted use are absent.
 	LastUses(ctx context.Context, ids []string) (map[string]time.Time, error)
 }
 
-// A CountStore is a [Store] that counts records without reading them. It is
-// optional: without it, [Manager.Count] reads lists, and so do the methods of an
-// [Actor] that look whether an organization has as many credentials as it may have.
+// A CountStore is a [Store] that counts records without reading them. It is optional:
+// without it, [Manager.Count] reads lists, and so does an [Actor] to find out whether
+// an organization has as many credentials as it may have.
 type CountStore interface {
 	// Count returns how many records of an organization and a kind are
-	// neither revoked nor expired at a time. It may stop counting at most.
+	// neither revoked nor expired at the time now. It may stop counting at most.
 	Count(ctx context.Context, org string, kind Kind, now time.Time, most int) (int, error)
 }
 
@@ -163,32 +163,31 @@ type OrgStore interface {
 // A BatchStore is a [Store] that can make one transaction of many calls. It is
 // optional, and makes imports faster: see [Manager.ImportAll].
 type BatchStore interface {
-	// Batch calls f with a context by which the store knows the calls that
-	// belong together. What calls of Insert with that context write is there
-	// when Batch returns nil, and before that nobody sees it. Batch returns the
-	// error of f, or one of the database; then nothing was written. Insert
-	// returns the errors that it would else return; after ErrExists and
-	// ErrInvalid the batch goes on. f calls no other method with the context,
-	// and makes one call at a time. If the database undid what f did, as it
-	// does to end a deadlock, Batch may call f again.
+	// Batch calls f with a context that marks the calls which belong together. f
+	// calls only Insert with that context, one call at a time. What these calls
+	// write is in the store when Batch returns nil, and nobody sees it before. If
+	// Batch returns an error, that of f or one of the database, nothing was
+	// written. Insert returns the same errors as outside of a batch; after
+	// ErrExists and ErrInvalid the batch goes on. If the database undid what f did,
+	// as it does to end a deadlock, Batch may call f again.
 	Batch(ctx context.Context, f func(ctx context.Context) error) error
 }
 
 // A localStore is a Store in the memory of the process whose records, once
-// written, never change: an update puts a new one in the place of the old. A
-// Verifier reads such records where they are, which spares a copy for each
-// check.
+// written, never change: an update puts a new record in the place of the old one. A
+// Verifier reads such records in place, without a copy for each check.
 type localStore interface {
-	// Local returns the store, and a function that looks up an ID as Get does,
-	// waits for nothing, and returns nil if no record has the ID. Nobody may
-	// change what it points to.
+	// Local returns the store itself, and a function that looks up an ID as Get
+	// does. The function never waits, and returns nil if no record has the ID.
+	// Nobody may change the record that it returns.
 	//
-	// A struct that embeds a localStore has this method too, while its Get may
-	// be another. So the function counts for the store self alone.
+	// A struct that embeds a localStore has this method too, although it may have
+	// a Get of its own. So the function is used only if self is the store that the
+	// host gave to the Verifier.
 	Local() (self Store, view func(id string) *Record)
 }
 
-// localView returns how records of store can be read where they are, or nil.
+// localView returns the function that reads records of store in place, or nil.
 func localView(store Store) (view func(id string) *Record) {
 	local, ok := store.(localStore)
 	if !ok {

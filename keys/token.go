@@ -7,17 +7,17 @@ import (
 	"github.com/claviger-auth/claviger/scopes"
 )
 
-// IssueToken makes an access token of a client, whose record was read just now.
-// The token is good for the given lifetime, but no longer than the client is. It
-// gets the given scopes and the always-granted ones. Whatever they are, it never
-// permits more than the client does when it is used. The error is [ErrRevoked],
-// [ErrExpired] or [ErrPaused], or wraps [ErrInvalid] or [ErrUnavailable].
+// IssueToken makes an access token for a client, whose record was read just now. The
+// token is good for the given lifetime, but no longer than the client. It gets the
+// given scopes and the always-granted ones. When it is used, it never permits more
+// than the client does at that moment. The error is [ErrRevoked], [ErrExpired] or
+// [ErrPaused], or wraps [ErrInvalid] or [ErrUnavailable].
 func (m *Manager) IssueToken(ctx context.Context, client Record, granted scopes.Set, lifetime time.Duration) (Issued, error) {
 	return m.IssueTokenAt(ctx, &client, granted, lifetime, time.Now())
 }
 
-// IssueTokenAt is [Manager.IssueToken] for callers that have read the clock
-// already. It does not change the client's record, nor keep it.
+// IssueTokenAt is like [Manager.IssueToken], for callers that have read the clock
+// already. It neither changes nor keeps the client's record.
 func (m *Manager) IssueTokenAt(ctx context.Context, client *Record, granted scopes.Set, lifetime time.Duration, now time.Time) (issued Issued, err error) {
 	now = whole(now)
 	switch {

@@ -12,20 +12,20 @@ import (
 // the database has no transaction that covers all records of an organization, a
 // fixed number of chains. Access tokens are not in it.
 //
-// A [Manager] with [Options].Trail hands the entry of a change to the store in the
-// context of Insert and Update. The store asks for it with [EntryFor], and writes it
-// in the same transaction as the record: both are there or neither is. If the
-// context has no entry for the record, none is written. If the entry cannot be
-// written, the call fails, and the record is as it was. The position, the chain and
-// the hashes of an entry are the store's to set: see [Entry.Follow].
+// A [Manager] with the option Trail puts the entry of a change into the context of
+// Insert and Update. The store takes it from there with [EntryFor], and writes it in
+// the same transaction as the record: either both are written or neither is. If the
+// context has no entry for the record, the store writes none. If it cannot write the
+// entry, the call fails, and the record is as it was. The store sets the position, the
+// chain and the hashes of an entry, see [Entry.Follow].
 //
-// An entry that was changed in the database by others, and cannot be read any
-// more, comes back as far as it can be read, with the zero Hash. It hides no other
-// entry.
+// If somebody has changed an entry in the database so that it cannot be read, the
+// store returns what it can read of the entry, with the zero Hash, and all other
+// entries as they are.
 type TrailStore interface {
 	// AddEntry adds an entry that belongs to no change, such as one about
-	// refusals. It returns the error of e.Validate, and adds nothing, if that is
-	// not nil.
+	// refusals. If e.Validate returns an error, AddEntry returns it and adds
+	// nothing.
 	AddEntry(ctx context.Context, e Entry) error
 
 	// Chains returns all chains that the organization has or may have, always the
@@ -34,15 +34,15 @@ type TrailStore interface {
 	Chains(ctx context.Context, org string) ([]Chain, error)
 
 	// Entries returns the entries of a chain whose positions come after the given
-	// one, in ascending order, at most limit, which is at least 1. There are none
-	// in a chain that is not one of the organization's.
+	// one, in ascending order. It returns at most limit entries; limit is at least
+	// 1. A chain that the organization does not have has no entries.
 	Entries(ctx context.Context, org, chain string, after int64, limit int) ([]Entry, error)
 
-	// CutEntries removes the entries of a chain up to a position, that one
-	// included, and notes its link as Cut, in one transaction. The last entry may
-	// be cut too. Positions that were cut before are no error. It fails with an
-	// error that wraps ErrNotFound, and changes nothing, if no entry has the
-	// position.
+	// CutEntries removes the entries of a chain up to and including the one at a
+	// position, and notes its link as Cut, in one transaction. The last entry may
+	// be cut too. It is no error if the position was cut before. If no entry has
+	// the position, CutEntries changes nothing and returns an error that wraps
+	// ErrNotFound.
 	CutEntries(ctx context.Context, org, chain string, upTo int64) error
 }
 
@@ -53,17 +53,18 @@ type Chain struct {
 	Last Link   // the last entry that was written
 }
 
-// An entryKey is the key of a *Entry among the values of a context.
+// An entryKey is the key under which a context has an *Entry.
 type entryKey struct{}
 
 // NewEntryContext returns a context with the entry of a change, for [EntryFor]. A
-// [Manager] makes such contexts; nobody else needs to, but in tests of stores.
+// [Manager] makes such contexts. Others need them only to test stores.
 func NewEntryContext(ctx context.Context, e Entry) context.Context {
 	return context.WithValue(ctx, entryKey{}, &e)
 }
 
-// EntryFor returns the entry that ctx carries for a write of r, and whether there
-// is one. It is for stores: see [TrailStore]. An entry of another record is none.
+// EntryFor returns the entry that ctx carries for a write of r, and whether there is
+// one. It does not return an entry for another record. It is for stores, see
+// [TrailStore].
 func EntryFor(ctx context.Context, r *Record) (Entry, bool) {
 	e, ok := ctx.Value(entryKey{}).(*Entry)
 	if !ok || e.ID != r.ID || e.Org != r.Org {
@@ -72,13 +73,13 @@ func EntryFor(ctx context.Context, r *Record) (Entry, bool) {
 	return *e, true
 }
 
-// AddressKey is the key of the address of a request, a [netip.Addr], among the
-// values of a context. A guard of package middleware answers it. Others use
-// [NewAddressContext].
+// AddressKey is the key under which a context has the address of a request, a
+// [netip.Addr]. Use [NewAddressContext] and [AddressFromContext]. The key is for
+// middleware with a context type of its own, such as package middleware.
 var AddressKey = &contextKey{"address"}
 
-// NewAddressContext returns a context that carries the address of the request, as it
-// stands in the trail. Behind a guard of package middleware it is there already.
+// NewAddressContext returns a context that carries the address of a request, for the
+// trail. Contexts behind a guard of package middleware have the address already.
 func NewAddressContext(ctx context.Context, addr netip.Addr) context.Context {
 	return context.WithValue(ctx, AddressKey, addr)
 }
@@ -104,8 +105,8 @@ func (s *settings) by(ctx context.Context, actor string) context.Context {
 	return context.WithValue(ctx, actorKey{}, actor)
 }
 
-// actorOf returns who acts: whoever a manager was told of, or else the principal
-// that the host put into the context. What an entry cannot hold is left out: the
+// actorOf returns who acts: the actor that by has set, or otherwise the principal that
+// the host put into the context. It leaves out what an entry cannot hold, since the
 // name of a session must not keep anybody from revoking a key.
 func actorOf(ctx context.Context) string {
 	actor, told := ctx.Value(actorKey{}).(string)
@@ -115,13 +116,13 @@ func actorOf(ctx context.Context) string {
 	return possibleActor(actor)
 }
 
-// possibleActor returns the name of an actor, without what an entry cannot hold.
+// possibleActor returns the name of an actor without what an entry cannot hold.
 func possibleActor(name string) string {
 	name = strings.ReplaceAll(strings.ToValidUTF8(name, ""), "\x00", "")
 	return strings.ToValidUTF8(name[:min(len(name), MaxID)], "")
 }
 
-// takingBack returns a context for taking an earlier change back.
+// takingBack returns a context for a change that takes an earlier one back.
 func takingBack(ctx context.Context) context.Context {
 	return context.WithValue(ctx, takenBackKey{}, true)
 }
@@ -139,7 +140,7 @@ func (s *settings) inserting(ctx context.Context, rec *Record) context.Context {
 	return NewEntryContext(ctx, e)
 }
 
-// updating returns the context for the Update of a record, which was read as old.
+// updating returns the context for the Update of a record that was read as old.
 func (s *settings) updating(ctx context.Context, old, rec *Record) context.Context {
 	if !s.trail || rec.Kind == KindToken {
 		return ctx
@@ -152,7 +153,7 @@ func (s *settings) updating(ctx context.Context, old, rec *Record) context.Conte
 	return NewEntryContext(ctx, e)
 }
 
-// entryOf returns an entry with what all entries about a record have.
+// entryOf returns an entry with the fields that all entries about a record have.
 func entryOf(ctx context.Context, rec *Record, action Action) Entry {
 	e := Entry{
 		Org: rec.Org, Time: whole(time.Now()), Action: action, ID: rec.ID, Kind: rec.Kind,
@@ -164,7 +165,7 @@ func entryOf(ctx context.Context, rec *Record, action Action) Entry {
 	return e
 }
 
-// actionOf returns what a change is.
+// actionOf returns the action of the change from old to rec.
 func actionOf(old, rec *Record) Action {
 	switch {
 	case rec.Revoked() && !old.Revoked():
@@ -179,7 +180,7 @@ func actionOf(old, rec *Record) Action {
 	return ActionChanged
 }
 
-// changedFields returns the names of the fields in which two records differ, of
+// changedFields returns the names of the fields in which two records differ, among
 // those that an update can change.
 func changedFields(old, rec *Record) string {
 	var names []string

@@ -2,10 +2,10 @@ package keys
 
 import "context"
 
-// undo takes a change to a record back: the fields that the change touched, and no
-// others, get the values that they had before. Somebody may have changed them
-// again since, perhaps by the same rights, which are not there any more. Then a
-// field gets no more than it had before the change.
+// undo takes back the change of a record from before to after. Only the fields that
+// the change touched get the values that they had before. If somebody has changed such
+// a field again since, it is narrowed to what it had before: the later change may rest
+// on the rights that have ended.
 func (m *Manager) undo(ctx context.Context, before, after *Record) error {
 	_, rec, err := m.update(takingBack(ctx), before.Org, before.Kind, before.ID, true, func(rec *Record) error {
 		m.takeOut(rec, before, after)
@@ -18,7 +18,7 @@ func (m *Manager) undo(ctx context.Context, before, after *Record) error {
 	return nil
 }
 
-// takeOut is undo in a record that was read just now.
+// takeOut takes the change from before to after out of rec.
 func (m *Manager) takeOut(rec, before, after *Record) {
 	revert(&rec.Label, before.Label, after.Label)
 	revert(&rec.Metadata, before.Metadata, after.Metadata)
@@ -55,8 +55,7 @@ func (m *Manager) takeOut(rec, before, after *Record) {
 	}
 }
 
-// revert gives a field that a change touched the value that it had before, unless
-// it has another one by now.
+// revert sets a field back to before if it still has the value after.
 func revert[T comparable](field *T, before, after T) {
 	if *field == after {
 		*field = before

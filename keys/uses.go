@@ -10,12 +10,12 @@ import (
 const (
 	// DefaultUsesInterval is how often uses are written by default.
 	DefaultUsesInterval = 10 * time.Second
-	// DefaultMaxUses bounds the credentials whose uses wait to be written, by
-	// default.
+	// DefaultMaxUses is the default bound on the credentials whose uses wait to be
+	// written.
 	DefaultMaxUses = 100_000
 
-	// writeTime bounds each write of uses. It is longer than that of other calls
-	// of a store, since so much is written at once.
+	// writeTime bounds each write of uses or refusals. It is longer than the bound
+	// on other calls of a store, since so much is written at once.
 	writeTime = 5 * time.Second
 )
 
@@ -28,20 +28,21 @@ type UsesOptions struct {
 	// are dropped until the next write, and counted. If zero, DefaultMaxUses.
 	Max int
 
-	// OnError is called with the error of each write that failed. Its uses are
-	// written with the next one. If nil, such errors are dropped.
+	// OnError is called with the error of each write by Run that failed. The uses
+	// are written with the next one. If nil, such errors are dropped.
 	OnError func(error)
 }
 
-// Uses keeps when credentials were last used. It writes many uses at once, and
-// never while a request waits. The host gives it to its manager, and runs it:
+// Uses notes when credentials were last used, and writes that into a store. It writes
+// many uses at once, and no request waits for it. The host gives it to its manager,
+// and runs it:
 //
 //	uses, err := keys.NewUses(store, nil)
 //	manager, err := keys.NewManager(store, &keys.Options{Uses: uses})
 //	go uses.Run(ctx)
 //
-// What has not been written when the process is killed is lost.
-// [Manager.LastUses] reads the times. Uses is safe for concurrent use.
+// Uses that are not written when the process is killed are lost. [Manager.LastUses]
+// reads the times. Uses is safe for concurrent use.
 type Uses struct {
 	store UseStore
 	opts  UsesOptions
@@ -76,7 +77,7 @@ func NewUses(store UseStore, opts *UsesOptions) (*Uses, error) {
 	return u, nil
 }
 
-// Note records a use, for [Uses.Flush] to write. It waits for no store.
+// Note records a use, for [Uses.Flush] to write. It does not wait for the store.
 func (u *Uses) Note(id string, at time.Time) {
 	at = whole(at)
 	u.mu.Lock()
@@ -90,7 +91,8 @@ func (u *Uses) last(ctx context.Context, ids []string) (map[string]time.Time, er
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	// What waits is read first: it may be written while the store is read.
+	// The uses that wait are read first, since they may be written while the store
+	// is read.
 	waiting := u.waiting(ids)
 	uses, err := u.store.LastUses(ctx, ids)
 	if err != nil {
@@ -122,7 +124,7 @@ func (u *Uses) waiting(ids []string) map[string]time.Time {
 	return uses
 }
 
-// note is Note for those who hold the lock.
+// note is Note. The caller holds the lock.
 func (u *Uses) note(id string, at time.Time) {
 	last, known := u.pending[id]
 	switch {
@@ -134,7 +136,7 @@ func (u *Uses) note(id string, at time.Time) {
 	}
 }
 
-// Dropped returns how many uses were dropped for want of room.
+// Dropped returns how many uses were dropped because of [UsesOptions].Max.
 func (u *Uses) Dropped() uint64 {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -158,8 +160,8 @@ func (u *Uses) Run(ctx context.Context) error {
 	}
 }
 
-// Flush writes what was noted until now. A write takes five seconds at most. If it
-// fails, Flush keeps the uses for the next one, and returns the store's error.
+// Flush writes what was noted so far. It takes five seconds at most. If the store
+// fails, the uses are kept for the next Flush, and the error is the store's.
 func (u *Uses) Flush(ctx context.Context) error {
 	u.flushing.Lock()
 	defer u.flushing.Unlock()

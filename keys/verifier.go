@@ -11,8 +11,8 @@ import (
 // A Verifier checks credentials. It is safe for concurrent use.
 type Verifier struct {
 	store *boundedStore
-	view  func(id string) *Record // reads records in place; nil if the store cannot
-	cache *Cache                  // nil if there is none
+	view  func(id string) *Record // reads records in place, see localStore; may be nil
+	cache *Cache                  // the store, if it is a Cache
 	settings
 }
 
@@ -40,12 +40,16 @@ func newVerifier(store Store, s settings) *Verifier {
 // Verify checks the text of an API key or an access token at the present time,
 // and returns who it belongs to. It allocates nothing of its own.
 //
-// The error is one of [ErrMalformed], [ErrUnknown] and [ErrMismatch], which
-// callers must not be able to tell apart; [ErrExpired], [ErrRevoked] or
-// [ErrPaused], if the secret was right; or it wraps [ErrUnavailable], if the
-// store could not answer or answered with nonsense. Only ErrUnavailable leaves
-// open whether the credential is good. If ctx has ended, the error may wrap
-// ErrUnavailable and that of ctx. [Reason] returns a word for each.
+// The error is
+//
+//   - [ErrMalformed], [ErrUnknown] or [ErrMismatch]; whoever presents the credential
+//     must not be able to tell these apart;
+//   - [ErrExpired], [ErrRevoked] or [ErrPaused] if the secret was right;
+//   - an error that wraps [ErrUnavailable] if the store did not answer, or its answer
+//     makes no sense. If ctx has ended, it wraps the error of ctx too.
+//
+// Only ErrUnavailable leaves open whether the credential is good. [Reason] returns a
+// word for each error.
 //
 // With an error the Principal is zero. A check whose error is nil counts as a
 // use: see [Options.Uses].
@@ -55,49 +59,48 @@ func (v *Verifier) Verify(ctx context.Context, text string) (p Principal, err er
 	return p, err
 }
 
-// VerifyAt is Verify at the time now.
+// VerifyAt is like [Verifier.Verify], at the time now.
 func (v *Verifier) VerifyAt(ctx context.Context, text string, now time.Time) (p Principal, err error) {
 	var c Claim
 	err = v.use(ctx, text, now, &p, &c)
 	return p, err
 }
 
-// A Claim is what is known of a credential that somebody presents, whether it is
-// good or not. It is for logs and events.
+// A Claim says which credential somebody presents, whether it is good or not. It is
+// for logs and events.
 type Claim struct {
 	Org  string // empty if no record was found
-	ID   string // the public ID, a part of the credential's text; empty if there is none to read
+	ID   string // the public ID; empty if the text has none
 	Kind Kind   // empty if no record was found
 
-	// ReplacedBy is the ID of the successor of the key, or "". It is there once
-	// the secret was proved: if there is no error, or it is [ErrExpired],
-	// [ErrRevoked] or [ErrPaused].
+	// ReplacedBy is the ID of the key's successor. It is empty if there is none,
+	// or if the secret was not right.
 	ReplacedBy string
 }
 
-// VerifyClaim is [Verifier.VerifyAt] that also returns, with an error too, what was
-// presented.
+// VerifyClaim is like [Verifier.VerifyAt], and also returns which credential was
+// presented, even with an error.
 func (v *Verifier) VerifyClaim(ctx context.Context, text string, now time.Time) (p Principal, c Claim, err error) {
 	err = v.use(ctx, text, now, &p, &c)
 	return p, c, err
 }
 
-// Inspect is [Verifier.VerifyAt] for somebody who asks about a credential and does
-// not use it: it notes no use.
+// Inspect is like [Verifier.VerifyAt], but the check does not count as a use. It is for
+// those who ask about a credential, such as token introspection (RFC 7662).
 func (v *Verifier) Inspect(ctx context.Context, text string, now time.Time) (p Principal, err error) {
 	var c Claim
 	err = v.verify(ctx, text, now, &p, &c)
 	return p, err
 }
 
-// InspectClaim is [Verifier.Inspect] that also returns, with an error too, what was
-// presented.
+// InspectClaim is like [Verifier.Inspect], and also returns which credential was
+// presented, even with an error.
 func (v *Verifier) InspectClaim(ctx context.Context, text string, now time.Time) (p Principal, c Claim, err error) {
 	err = v.verify(ctx, text, now, &p, &c)
 	return p, c, err
 }
 
-// use is VerifyClaim with its results in p and claim, which are zero.
+// use is VerifyClaim. It writes its results to p and claim, which are zero.
 func (v *Verifier) use(ctx context.Context, text string, now time.Time, p *Principal, claim *Claim) error {
 	err := v.verify(ctx, text, now, p, claim)
 	if err == nil && v.uses != nil {
@@ -106,7 +109,7 @@ func (v *Verifier) use(ctx context.Context, text string, now time.Time, p *Princ
 	return err
 }
 
-// verify is use that notes nothing.
+// verify is use, but notes no use.
 func (v *Verifier) verify(ctx context.Context, text string, now time.Time, p *Principal, claim *Claim) error {
 	format, kind := v.key, KindKey
 	if strings.HasPrefix(text, v.token.prefix) {
@@ -121,7 +124,7 @@ func (v *Verifier) verify(ctx context.Context, text string, now time.Time, p *Pr
 	}
 	claim.ID = c.ID
 	if v.view == nil && v.cache == nil {
-		var rec, parent Record // on the stack; the other ways need no room for copies
+		var rec, parent Record // copies on the stack, which the other ways do not need
 		err = v.read(ctx, c.ID, &rec, &parent)
 		return v.decide(ctx, kind, &c, now, &rec, &parent, err, p, claim)
 	}
@@ -129,8 +132,8 @@ func (v *Verifier) verify(ctx context.Context, text string, now time.Time, p *Pr
 	return v.decide(ctx, kind, &c, now, rec, parent, err, p, claim)
 }
 
-// decide is verify for a record that was read, with its parent and the error of
-// reading it.
+// decide is verify after the record and its parent were read. The argument err is the
+// error of reading them.
 func (v *Verifier) decide(ctx context.Context, kind Kind, c *presented, now time.Time, rec, parent *Record, err error, p *Principal, claim *Claim) error {
 	if err == nil {
 		claim.Org, claim.ID, claim.Kind = rec.Org, rec.ID, rec.Kind
@@ -145,8 +148,8 @@ func (v *Verifier) decide(ctx context.Context, kind Kind, c *presented, now time
 	return v.fill(ctx, p, rec, parent, now)
 }
 
-// fill makes p what a good record stands for. The error says that the record's
-// parent is not good.
+// fill sets p to the principal of a good record. The error says that the parent is not
+// good, or that the plan failed.
 func (v *Verifier) fill(ctx context.Context, p *Principal, rec, parent *Record, now time.Time) error {
 	lasting, granted, figure := rec, rec.Scopes, rec.RateLimit
 	if rec.Kind == KindToken {
@@ -170,8 +173,8 @@ func (v *Verifier) fill(ctx context.Context, p *Principal, rec, parent *Record, 
 	return nil
 }
 
-// environment returns the environment of a key or a client. A key that has none
-// in its record has that of its ID.
+// environment returns the environment of a key or a client. If the record of a key has
+// none, it is the one in the key's ID.
 func (s *settings) environment(rec *Record) string {
 	if rec.Environment == "" && rec.Kind == KindKey {
 		return s.key.environment(rec.ID)
@@ -179,7 +182,7 @@ func (s *settings) environment(rec *Record) string {
 	return rec.Environment
 }
 
-// checkParent says whether a token's client is good at now.
+// checkParent returns an error unless a token's client is good at now.
 func checkParent(ctx context.Context, rec, parent *Record, now time.Time) error {
 	switch {
 	case parent == nil || parent.ID == "":
@@ -194,11 +197,10 @@ func checkParent(ctx context.Context, rec, parent *Record, now time.Time) error 
 	return nil
 }
 
-// VerifyClient checks the ID and the secret of an OAuth client, which travel as
-// two values, and returns the client's record. The secret may be either of two
-// that are live during a rotation. It does not know where the request comes
-// from: whether the record's Networks allow that is for the caller to check. The
-// errors are those of [Verifier.Verify].
+// VerifyClient checks the ID and the secret of an OAuth client, and returns the
+// client's record. During a rotation it accepts both secrets. It does not know where
+// the request comes from, so the caller checks the record's Networks. The errors are
+// those of [Verifier.Verify].
 func (v *Verifier) VerifyClient(ctx context.Context, id, secret string, now time.Time) (client Record, err error) {
 	c := presented{text: secret}
 	if c.Credential, err = v.parsePair(id, secret); err != nil {
@@ -215,9 +217,9 @@ func (v *Verifier) VerifyClient(ctx context.Context, id, secret string, now time
 	return *rec, nil
 }
 
-// lookUp returns the record with an ID and its parent, which is nil or zero if
-// there is none. It reads the records of a local store where they are, and others
-// into the two buffers. The error is ErrUnknown, or wraps ErrUnavailable.
+// lookUp returns the record with an ID and its parent, which is nil or zero if there
+// is none. If it has to copy records, it copies them into the two buffers. The error
+// is ErrUnknown, or wraps ErrUnavailable.
 func (v *Verifier) lookUp(ctx context.Context, id string, buf, parentBuf *Record) (rec, parent *Record, err error) {
 	switch {
 	case v.view != nil:
@@ -255,7 +257,7 @@ func (v *Verifier) read(ctx context.Context, id string, rec, parent *Record) (er
 	return plausible(ctx, rec, id)
 }
 
-// unknown returns what the error of a read says about a credential.
+// unknown returns the error of a check for the error of a read.
 func unknown(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, ErrNotFound):
@@ -266,8 +268,7 @@ func unknown(ctx context.Context, err error) error {
 	return unavailable(ctx, err) // an error that makes no sense here, such as a conflict
 }
 
-// plausible says whether a record that a store returned can be the one that was
-// asked for.
+// plausible returns an error if the record cannot be the one that was asked for.
 func plausible(ctx context.Context, rec *Record, id string) error {
 	if rec.ID != id || rec.Org == "" || rec.RateLimit < 0 {
 		return corrupt(ctx, "not the record that was asked for")
@@ -280,8 +281,8 @@ func corrupt(ctx context.Context, what string) error {
 	return unavailable(ctx, fmt.Errorf("%w: %s", ErrCorrupt, what))
 }
 
-// judge is the one path by which a secret is accepted. The record and the error
-// are those of lookUp.
+// judge decides whether a credential is good. No other code accepts a secret. The
+// record and the error are those of lookUp.
 func (v *Verifier) judge(ctx context.Context, kind Kind, c *presented, now time.Time, rec *Record, err error) error {
 	if err == ErrUnknown {
 		v.hasher.burn(kind, c)
@@ -319,9 +320,9 @@ func (v *Verifier) judge(ctx context.Context, kind Kind, c *presented, now time.
 // upgradeActor is who replaces digests, in the trail.
 const upgradeActor = "claviger:upgrade"
 
-// upgrade replaces the digest of an accepted secret by the default one. It tries
-// once: if somebody else changed the record, the store fails or the caller has
-// gone, the next use tries again.
+// upgrade replaces the digest of an accepted secret by the default one. It tries once.
+// If the store fails, somebody else has changed the record, or the caller has gone,
+// the next use tries again.
 func (v *Verifier) upgrade(ctx context.Context, rec Record, secret string, now time.Time) {
 	old := rec
 	rec.Digest = v.hasher.digest(rec.Kind, secret)
