@@ -1,15 +1,14 @@
 // Package middleware puts credentials, limits and scopes in front of net/http
 // handlers, and of other transports.
 //
-// A [Guard] checks a request in a fixed order, because the order is part of
-// what it promises:
+// A [Guard] checks a request in a fixed order, which is part of what it promises:
 //
-//  1. credential: who is it (RFC 6750 §2.1)? A caller who is not verified
+//  1. credential: who is the caller (RFC 6750 §2.1)? A caller who is not verified
 //     never touches an organization's quota.
 //  2. network: may the credential be used from this address?
-//  3. limit: has the organization enough requests left? A request that is
-//     refused for want of a scope costs as much as one that is let in.
-//  4. scope: may this credential do this?
+//  3. limit: has the organization enough requests left? A request that lacks a
+//     scope costs as much as one that is let in.
+//  4. scope: may the credential do this?
 //
 // [Guard.Check] and [Guard.CheckText] decide. [Guard.Require], [Guard.RequireAny],
 // [Guard.Authenticated], [Guard.Need] and [Guard.Manage] enforce. Handlers behind
@@ -30,21 +29,21 @@
 //	499 client_gone              the client has hung up; for logs alone
 //	503 temporarily_unavailable  the store cannot answer; never 401
 //
-// That a credential has expired, was revoked or is paused is only said if its
-// secret was right. Answers 400, 401 and insufficient_scope carry one
-// WWW-Authenticate challenge (RFC 6750 §3), and all of them Cache-Control:
-// no-store. Answers to requests whose limit was looked at, good and bad, carry
+// Only a caller with the right secret is told that the credential has expired, was
+// revoked or is paused. Answers 400, 401 and insufficient_scope have one
+// WWW-Authenticate challenge (RFC 6750 §3). All refusals have Cache-Control: no-store.
+// All answers to requests whose limit was looked at, good and bad, have the fields
 // RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers): q requests
-// in w seconds; r are left, and t seconds until there is one more.
+// are permitted in w seconds, r are left, and in t seconds there is one more.
 //
 // # A guard inside a guard
 //
-// A guard around a route that one has admitted already verifies the credential,
-// its networks and its scopes again. It charges what the cost of its route is
-// above what was charged before, if both have the same limiter, space and bucket;
-// else it charges in full. Its fields about the quota replace those of the outer
-// guard. So a mux may be behind [Guard.Authenticated], and its routes behind
-// [Guard.Require], and a request is charged once.
+// Guards may stand inside each other, such as [Guard.Authenticated] around a mux and
+// [Guard.Require] around its routes. The inner guard checks the credential, its
+// networks and its scopes again. If both guards have the same limiter, space and
+// bucket, the inner one only charges what its cost is above what was charged before,
+// so that a request is charged once. Otherwise it charges in full. Its fields about
+// the quota replace those of the outer guard.
 //
 // # Answers that last
 //
@@ -73,25 +72,26 @@
 // # Where to put it
 //
 // CORS middleware belongs outside a Guard, so that it answers preflight
-// requests, which carry no credential; [Options.AllowPreflight] is for hosts
-// that answer them in the handler. Access logs belong outside too; an
-// [Options.Hook] sees the context of the request, and so can tell an outer log who
+// requests, which carry no credential. [Options.AllowPreflight] is for hosts
+// that answer them in the handler. Access logs belong outside too. An
+// [Options.Hook] gets the context of the request, and so can tell an outer log who
 // the caller was.
 //
 // Routers that take middleware of net/http, such as chi and echo, take that of a
 // Guard. For gin, fiber and gRPC there are the modules middleware/ginguard,
 // middleware/fiberguard and middleware/grpcguard, and for OpenTelemetry
-// middleware/otelguard. Others call Check, and [Guard.Refuse] if it returns an
-// error. Package middleware/guardtest checks that nothing gets around a Guard then.
+// middleware/otelguard. Adapters for others call Check, and [Guard.Refuse] if it
+// returns an error; package middleware/guardtest tests that nothing gets around their
+// Guard.
 //
 // # Behind nginx
 //
-// nginx's auth_request asks a handler of ours about each request, and knows the
-// answers 2xx, 401 and 403 alone: of a 429 it makes a 500. So the handler answers 403
-// in place of 400, 429 and 503, says in a field what was meant, as the example
-// "nginx" of [Guard.Require] does, and nginx turns it back. The folder
-// examples/nginx has the whole of it, with the challenge, the quota and who the
-// caller is:
+// The auth_request of nginx asks a handler about each request. It only knows the
+// answers 2xx, 401 and 403, and turns a 429 into a 500. So the handler answers 403 in
+// place of 400, 429 and 503, and has the real status in a field, as the example "nginx"
+// of [Guard.Require] does; nginx then answers with that status. The folder
+// examples/nginx has a complete configuration, with the challenge, the quota and the
+// caller. Its core is:
 //
 //	location / {
 //		auth_request /auth;

@@ -13,14 +13,14 @@
 //	caller, ok := keys.FromContext(c.Context())
 //	access, ok := middleware.FromContext(c.Context())
 //
-// It finds the caller in c itself too, which however must not be kept when the
-// handler has returned. A handler that streams its answer takes c.Context() before
-// it calls SendStreamWriter.
+// It finds the caller in c itself too, but c must not be used after the handler has
+// returned. A handler that streams its answer takes c.Context() before it calls
+// SendStreamWriter.
 //
-// A request is answered as package middleware says, and as behind net/http, whose
-// requests and answers have no part in it otherwise: the adaptor of fiber for
-// middleware of net/http loses the principal. The address of a request is that of its
-// peer, whatever fiber's TrustProxy says. Trusted proxies are an option of the guard.
+// Requests are answered as package middleware says. Fiber's own adaptor for
+// middleware of net/http is no replacement, since it loses the principal. The address
+// of a request is that of its peer, whatever fiber's TrustProxy says. Trusted proxies
+// are an option of the guard.
 //
 // The server of fiber does not notice when a client hangs up. So a request whose
 // client has gone runs to its end, and is charged.

@@ -10,14 +10,14 @@ import (
 	"github.com/gofiber/fiber/v3"
 )
 
-// Wrap returns a fiber handler that does what m does, a guard of package middleware:
-// one of the methods Require, RequireAny, Authenticated, Need and Manage of a Guard,
-// or Limit of a Throttle. What comes after it in fiber's chain runs for requests that
-// m lets through, and does not run for others.
+// Wrap returns a fiber handler that does what the middleware m does. Give it what the
+// methods Require, RequireAny, Authenticated, Need and Manage of a Guard return, or the
+// method Limit of a Throttle. Handlers after it in fiber's chain run only for requests
+// that m lets through.
 //
-// The request that m sees has the method, the URL, the header and the address of
-// fiber's, and no body. Its context is that of fiber. Fields that m removes are removed
-// from fiber's header, and the context that it hands on becomes fiber's.
+// The request that m sees has the method, the URL, the header, the address and the
+// context of fiber's request, and no body. If m removes fields of the header, Wrap
+// removes them from fiber's, and the context that m passes on becomes fiber's.
 func Wrap(m func(http.Handler) http.Handler) fiber.Handler {
 	return func(c fiber.Ctx) (err error) {
 		w, r := &answer{header: make(http.Header)}, request(c)
@@ -54,13 +54,13 @@ func request(c fiber.Ctx) *http.Request {
 		r.Header.Add(string(name), string(value))
 	}
 	ctx := c.Context()
-	if local := from.LocalAddr(); local.Network() == "unix" { // which a guard asks for
+	if local := from.LocalAddr(); local.Network() == "unix" { // middleware.Proxies looks for it
 		ctx = context.WithValue(ctx, http.LocalAddrContextKey, local)
 	}
 	return r.WithContext(ctx)
 }
 
-// admit makes the request of fiber what the middleware has made of it.
+// admit applies to the request of fiber what the middleware has changed.
 func admit(c fiber.Ctx, was, is *http.Request) {
 	if len(is.Header) < len(was.Header) {
 		removeFields(c, is.Header)
@@ -72,8 +72,8 @@ func admit(c fiber.Ctx, was, is *http.Request) {
 	}
 }
 
-// removeFields removes the fields of fiber's request that are not in h. An app may
-// have been told to leave their names as they came.
+// removeFields removes the fields of fiber's request that are not in h. Their names
+// need not be in canonical form, since fiber can be set up to leave them as they came.
 func removeFields(c fiber.Ctx, h http.Header) {
 	var gone []string
 	for name := range c.Request().Header.All() {
@@ -106,8 +106,7 @@ func (w *answer) Write(text []byte) (int, error) {
 	return w.body.Write(text)
 }
 
-// status returns the status of the answer. Nobody who refuses a request leaves it
-// out.
+// status returns the status of the answer, or 500 if the middleware has written none.
 func (w *answer) status() int {
 	if w.code == 0 {
 		return http.StatusInternalServerError
@@ -115,7 +114,7 @@ func (w *answer) status() int {
 	return w.code
 }
 
-// sendHeader sets the fields of the answer in that of fiber.
+// sendHeader sets the fields of the answer in fiber's response.
 func (w *answer) sendHeader(c fiber.Ctx) {
 	h := &c.Response().Header
 	for name, values := range w.header {

@@ -12,11 +12,11 @@
 //
 //	caller, ok := keys.FromContext(c.Request.Context())
 //
-// The *gin.Context itself is no such context, unless ContextWithFallback of the
+// The *gin.Context itself does not have the caller, unless ContextWithFallback of the
 // engine is set. Middleware in front of the guard finds the caller too, after its
-// c.Next: an access log can name who it was.
+// c.Next, so that an access log can name it.
 //
-// A request is answered as package middleware says, and as behind net/http: gin only
-// has to be told not to run what comes after a refusal. A wrapper that forgets that
+// Requests are answered as package middleware says. All that Wrap does besides is to
+// keep gin from running the handler after a refusal: a wrapper that forgets that
 // answers 401 and runs the handler.
 package ginguard

@@ -6,13 +6,13 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// Wrap returns a gin handler that does what m does, a guard of package middleware:
-// one of the methods Require, RequireAny, Authenticated, Need and Manage of a Guard,
-// or Limit of a Throttle. What comes after it in gin's chain runs for requests that m
-// lets through, and does not run for others.
+// Wrap returns a gin handler that does what the middleware m does. Give it what the
+// methods Require, RequireAny, Authenticated, Need and Manage of a Guard return, or the
+// method Limit of a Throttle. Handlers after it in gin's chain run only for requests
+// that m lets through.
 //
-// Other middleware of net/http can be wrapped too, if it hands on the
-// http.ResponseWriter that it gets: one in its place is not used.
+// Other middleware of net/http can be wrapped too, if it passes on the
+// http.ResponseWriter that it got: a replacement for it would not be used.
 func Wrap(m func(http.Handler) http.Handler) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		admitted := false

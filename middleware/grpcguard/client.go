@@ -14,26 +14,27 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Key returns credentials that send an API key with each call, over TLS alone.
+// Key returns credentials that send an API key with each call, and only over TLS.
 func Key(text keys.Secret) credentials.PerRPCCredentials {
 	return bearer(func(context.Context) (string, error) { return text.Reveal(), nil })
 }
 
-// Tokens returns credentials that send an access token with each call, over TLS alone.
-// It asks source for one when it has none that is good, and several calls that need
-// one wait together, each no longer than its context allows. The TokenSource of a
-// clientcredentials.Config of package x/oauth2 is one.
+// Tokens returns credentials that send an access token with each call, and only over
+// TLS. They ask source for a token when they have none, or one that is about to expire.
+// Calls that need it at the same time wait for one answer, each no longer than its
+// context allows. Give it, for example, the TokenSource of a clientcredentials.Config
+// of package x/oauth2.
 //
-// If source fails, so does the call: with the code Unauthenticated if the server
-// refused the client, and with Unavailable otherwise. A token that was revoked before
-// it expired is sent until it does.
+// If source fails, the call fails with the code Unauthenticated if the token endpoint
+// refused the client, and with Unavailable otherwise. A token that was revoked is sent
+// until it expires.
 func Tokens(source oauth2.TokenSource) credentials.PerRPCCredentials {
 	return bearer((&tokens{source: source}).text)
 }
 
-// InsecureTransport returns credentials like c that are also sent without TLS, where
-// everybody on the way can read and use them. It is for connections within one machine,
-// and for networks that encrypt by themselves.
+// InsecureTransport returns credentials like c that are also sent without TLS. Everybody
+// on the way can then read and use them. It is for connections within one machine, and
+// for networks that encrypt by themselves.
 func InsecureTransport(c credentials.PerRPCCredentials) credentials.PerRPCCredentials {
 	return insecure{c}
 }
@@ -64,7 +65,7 @@ type tokens struct {
 	running *fetch // nil if there is none
 }
 
-// A fetch is one call of the source, which knows nothing of the contexts of those who
+// A fetch is one call of the source. It does not end with the contexts of the calls that
 // wait for it.
 type fetch struct {
 	done  chan struct{}

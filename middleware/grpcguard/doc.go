@@ -22,11 +22,11 @@
 // trail of a [keys.Manager].
 //
 // A call goes through credential, network, limit and scope in this order, as a
-// request does, and a refusal has the same text. The credential is in the metadata
-// that the Sources of the guard name, "authorization" by default; its Proxies are
-// asked for the address. A refusal never reaches the handler. It has a code, and
-// details for programs, an ErrorInfo of the domain "claviger" and sometimes a
-// RetryInfo:
+// request over HTTP does, and a refusal has the same text. The credential is in the
+// metadata that the Sources of the guard name, "authorization" by default. The Proxies
+// of the guard find the address. A refused call never reaches the handler. A refusal
+// has a code, and details for programs: an ErrorInfo of the domain "claviger" and
+// sometimes a RetryInfo:
 //
 //	Unauthenticated    UNAUTHORIZED, INVALID_TOKEN, INVALID_REQUEST
 //	PermissionDenied   ADDRESS_NOT_ALLOWED, INSUFFICIENT_SCOPE (with "scope"), NO_RULE
@@ -35,22 +35,22 @@
 //	Canceled           CLIENT_GONE
 //
 // The fields about the quota, "ratelimit-policy" and "ratelimit", are in the header
-// of calls that are let in, and in the trailer of those that are not, with
-// "retry-after" if the limit is why.
+// of calls that are let in. For refused calls they are in the trailer, with
+// "retry-after" if the call is over the limit.
 //
 // # Streams
 //
-// A stream is one call: it is charged once, whatever passes through it, and ends if
-// its credential is no good any more. Every [Options.Recheck] the credential, its
-// networks and its scopes are checked again, which costs nothing of the quota. Once it
-// is refused, the context of the stream has ended, and whatever the handler waits for,
-// a message to come or one to go, fails with the refusal. The handler should
-// return then; what it returns does not matter to the client, who gets the refusal.
+// A stream is one call: it is charged once, however many messages it has. It ends when
+// its credential is not good any more: every [Options.Recheck], the credential, its
+// networks and its scopes are checked again, which takes nothing from the quota. When
+// that check refuses, the context of the stream ends, and SendMsg and RecvMsg fail with
+// the refusal, also if the handler is waiting in one of them. The handler should then
+// return. Whatever it returns, the client gets the refusal.
 //
 // # Clients
 //
-// [Key] sends an API key with each call, and [Tokens] an access token that is fetched
-// when there is none, or when it is about to expire:
+// [Key] sends an API key with each call. [Tokens] sends an access token, which it
+// fetches for the first call, and again when it is about to expire:
 //
 //	config := &clientcredentials.Config{ClientID: id, ClientSecret: secret, TokenURL: url}
 //	conn, err := grpc.NewClient(target,

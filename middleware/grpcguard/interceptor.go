@@ -17,10 +17,10 @@ const DefaultRecheck = time.Minute
 
 // Options are the settings of an [Interceptor]. A nil *Options is the zero Options.
 type Options struct {
-	// Recheck is how often the credential of a stream is checked again. So a
-	// stream outlives the revocation of its credential by that time at most, and
-	// by three times that while the store does not answer. If zero,
-	// DefaultRecheck; if negative, never.
+	// Recheck is the time between two checks of the credential of a stream. So a
+	// stream outlives the revocation of its credential by that time at most, or
+	// by three times that if the store does not answer. If zero, DefaultRecheck.
+	// If negative, the credential is not checked again.
 	Recheck time.Duration
 
 	// OmitQuota leaves the fields about the quota out of calls that are let in.
@@ -61,8 +61,8 @@ func New(g *middleware.Guard, rules Rules, opts *Options) (*Interceptor, error) 
 }
 
 // ServerOptions returns the options that put the Interceptor into a server. Calls go
-// through the interceptors of a server in the order of its options, so those that log
-// and that recover from panics belong in front.
+// through the interceptors of a server in the order of its options, so interceptors
+// that log or recover from panics belong in front of these.
 func (i *Interceptor) ServerOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(i.Unary), grpc.ChainStreamInterceptor(i.Stream)}
 }
@@ -78,11 +78,11 @@ func (i *Interceptor) Unary(ctx context.Context, req any, info *grpc.UnaryServer
 	return resp, err
 }
 
-// A call is one that was let in.
+// A call is a call that was let in.
 type call struct {
 	ctx   context.Context
-	quota *quota // nil if there is nothing to tell, or a guard outside will
-	again func() error
+	quota *quota       // nil if there is nothing to tell, or an outer guard tells it
+	again func() error // checks the credential again; nil for a public method
 }
 
 // admit decides about a call. The error is what the client is told.
@@ -118,9 +118,9 @@ func (i *Interceptor) admit(ctx context.Context, method string) (*call, error) {
 // refuse returns the status of a refusal, and tells the client of its quota.
 func (i *Interceptor) refuse(ctx context.Context, a middleware.Access, err error) error {
 	if outer := quotaOf(ctx); outer != nil {
-		outer.take() // which is outdated
+		outer.take() // drop the fields of the outer guard, which are outdated
 	}
-	_ = grpc.SetTrailer(ctx, fields(&a)) // which fails outside of a server alone
+	_ = grpc.SetTrailer(ctx, fields(&a)) // fails only outside of a server
 	return statusOf(i.guard.Refusal(a, err))
 }
 

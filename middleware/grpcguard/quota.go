@@ -9,9 +9,9 @@ import (
 	"google.golang.org/grpc/metadata"
 )
 
-// A quota is what the client is told in the header of a call. Metadata can be added to
-// a header but not replaced. So the outermost guard keeps the fields, guards inside of
-// it put theirs in their place, and they are set when the answer begins.
+// A quota has the fields about the quota for the header of a call. Metadata can be added
+// to a header but not replaced. So the outermost guard keeps the fields, inner guards
+// replace them there, and they go into the header when the answer begins.
 type quota struct {
 	mu     sync.Mutex
 	fields metadata.MD
@@ -20,13 +20,13 @@ type quota struct {
 // quotaKey is the key of the *quota among the values of a context.
 type quotaKey struct{}
 
-// quotaOf returns the quota that a guard outside keeps, or nil.
+// quotaOf returns the quota that an outer guard keeps, or nil.
 func quotaOf(ctx context.Context) *quota {
 	q, _ := ctx.Value(quotaKey{}).(*quota)
 	return q
 }
 
-// tell makes the fields of a those that the client is told.
+// tell sets the fields that the client gets to those of a.
 func (c *call) tell(a *middleware.Access) {
 	told := fields(a)
 	if outer := quotaOf(c.ctx); outer != nil {
@@ -46,7 +46,7 @@ func (q *quota) put(fields metadata.MD) {
 	q.fields = fields
 }
 
-// take returns the fields to the first who asks.
+// take returns the fields, and nil from the second call on.
 func (q *quota) take() metadata.MD {
 	if q == nil {
 		return nil
@@ -58,14 +58,14 @@ func (q *quota) take() metadata.MD {
 	return fields
 }
 
-// end sets the fields at the end of a call whose answer has not begun.
+// end sets the fields at the end of a call, if no header was sent before.
 func (q *quota) end(ctx context.Context) {
 	if fields := q.take(); len(fields) > 0 {
-		_ = grpc.SetHeader(ctx, fields) // which fails if the client has gone
+		_ = grpc.SetHeader(ctx, fields) // fails if the client has gone
 	}
 }
 
-// A transport sets the fields when a handler sends the header itself, with
+// A transport adds the fields when a handler sends the header itself, with
 // grpc.SendHeader.
 type transport struct {
 	grpc.ServerTransportStream

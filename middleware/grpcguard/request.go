@@ -9,7 +9,7 @@ import (
 	"google.golang.org/grpc/peer"
 )
 
-// request returns a call as a request of net/http, on which the guard decides.
+// request returns a call as a request of net/http, for the guard to check.
 func request(ctx context.Context, method string) *http.Request {
 	r := &http.Request{
 		Method: http.MethodPost, URL: &url.URL{Path: method}, RequestURI: method,
@@ -25,7 +25,7 @@ func request(ctx context.Context, method string) *http.Request {
 		if p.Addr != nil {
 			r.RemoteAddr = p.Addr.String()
 		}
-		if p.LocalAddr != nil && p.LocalAddr.Network() == "unix" { // which a guard asks for
+		if p.LocalAddr != nil && p.LocalAddr.Network() == "unix" { // middleware.Proxies looks for it
 			ctx = context.WithValue(ctx, http.LocalAddrContextKey, p.LocalAddr)
 		}
 	}

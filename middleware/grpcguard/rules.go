@@ -12,13 +12,12 @@ import (
 	"google.golang.org/grpc"
 )
 
-// Rules say for each method what a call of it needs. Their names are whole, such as
-// "/shop.v1.Orders/List". Generated code has them as constants, such as
-// shop.Orders_List_FullMethodName.
+// Rules say for each method what a call of it needs. The keys are full names of
+// methods, such as "/shop.v1.Orders/List". Generated code has them as constants, such
+// as shop.Orders_List_FullMethodName.
 type Rules map[string]Rule
 
-// A Rule is what a call of a method needs. The zero Rule is none, and refused by
-// [New].
+// A Rule is what a call of a method needs. [New] refuses the zero Rule.
 type Rule struct {
 	access access
 	need   middleware.Need
@@ -33,7 +32,7 @@ const (
 	public
 )
 
-// Require is the rule of methods for which a credential must hold all scopes that are
+// Require is the rule for methods that need a credential with all scopes that are
 // named.
 func Require(first string, more ...string) Rule {
 	return Rule{guarded, middleware.Need{All: names(first, more)}}
@@ -44,26 +43,26 @@ func RequireAny(first string, more ...string) Rule {
 	return Rule{guarded, middleware.Need{Any: names(first, more)}}
 }
 
-// Authenticated is the rule of methods for which any good credential will do.
+// Authenticated is the rule for methods that need a good credential with any scopes.
 func Authenticated() Rule { return Rule{access: guarded} }
 
-// Need is the rule of methods with a cost of their own, or that need both all of some
-// scopes and any of others.
+// Need is the rule for methods with a cost of their own, or that need all of some
+// scopes and one of others.
 func Need(n middleware.Need) Rule {
 	n.All, n.Any = slices.Clone(n.All), slices.Clone(n.Any)
 	return Rule{guarded, n}
 }
 
-// Manage is the rule of methods that manage credentials, as [middleware.Guard.Manage]
-// is for requests: calls are taken from a bucket of their own, so that whoever floods
-// with a leaked key cannot keep its owner from revoking it. Without names any good
-// credential will do.
+// Manage is the rule for methods that manage credentials, as [middleware.Guard.Manage]
+// is for requests. Calls are taken from a bucket of their own, so that whoever floods
+// the API with a leaked key cannot keep its owner from revoking it. Without names, any
+// good credential will do.
 func Manage(names ...string) Rule {
 	return Rule{guarded, middleware.Need{All: slices.Clone(names), Manage: true}}
 }
 
-// Public is the rule of methods that are open to everybody. No credential is looked
-// at, and the handler finds no principal.
+// Public is the rule for methods that are open to everybody. Credentials are ignored,
+// and the handler finds no principal.
 func Public() Rule { return Rule{access: public} }
 
 func names(first string, more []string) []string { return append([]string{first}, more...) }
@@ -72,7 +71,7 @@ func names(first string, more []string) []string { return append([]string{first}
 func (r *Rule) validate(method string) error {
 	if service, name, ok := strings.Cut(strings.TrimPrefix(method, "/"), "/"); !ok ||
 		method[0] != '/' || service == "" || name == "" || strings.Contains(name, "/") {
-		return fmt.Errorf("grpcguard: %q is not the whole name of a method", method)
+		return fmt.Errorf("grpcguard: %q is not the full name of a method", method)
 	}
 	if r.access == unset {
 		return fmt.Errorf("grpcguard: the rule of %s is the zero Rule", method)
@@ -88,10 +87,9 @@ func (r *Rule) validate(method string) error {
 	return nil
 }
 
-// Check compares the rules with the methods that are registered at a server, a
-// [*grpc.Server]. It returns an error that names all methods without a rule, and all
-// rules without a method, and nil if there are none. Call it when everything is
-// registered, so that a mistake shows at start-up.
+// Check compares the rules with the methods that are registered with a server, such as
+// a [*grpc.Server]. Its error names all methods without a rule, and all rules without a
+// method. Call it when everything is registered, so that a mistake shows at start-up.
 func (i *Interceptor) Check(server interface {
 	GetServiceInfo() map[string]grpc.ServiceInfo
 },

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// domain is that of all details.
+// domain is the domain of every ErrorInfo.
 const domain = "claviger"
 
 // statusOf returns a refusal as the error of a call.
@@ -25,7 +25,7 @@ func statusOf(r httpjson.Refusal) error {
 	return newStatus(codeOf(r.Status), r.Description, strings.ToUpper(r.Code), about, r.RetryAfter)
 }
 
-// codeOf returns the code that stands for a status of HTTP.
+// codeOf returns the code for a status of HTTP.
 func codeOf(status int) codes.Code {
 	switch status {
 	case http.StatusBadRequest, http.StatusUnauthorized:
@@ -40,7 +40,8 @@ func codeOf(status int) codes.Code {
 	return codes.Unavailable
 }
 
-// newStatus returns a status with its details. A retryAfter of 0 seconds is none.
+// newStatus returns a status with its details. If retryAfter is 0 seconds, there is no
+// RetryInfo.
 func newStatus(code codes.Code, text, reason string, about map[string]string, retryAfter int64) error {
 	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: reason, Domain: domain, Metadata: about}}
 	if retryAfter > 0 {
@@ -48,7 +49,7 @@ func newStatus(code codes.Code, text, reason string, about map[string]string, re
 		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
 	}
 	s := status.New(code, text)
-	if detailed, err := s.WithDetails(details...); err == nil { // as it is for valid text
+	if detailed, err := s.WithDetails(details...); err == nil { // nil if all text is valid UTF-8
 		s = detailed
 	}
 	return s.Err()

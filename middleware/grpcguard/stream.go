@@ -10,8 +10,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// mostSilent is how often in a row a check may say nothing about a credential, since the
-// store does not answer, before its stream ends.
+// mostSilent is how many checks in a row may fail to decide about the credential, such
+// as when the store does not answer, before the stream ends.
 const mostSilent = 3
 
 // Stream is a [grpc.StreamServerInterceptor].
@@ -35,7 +35,7 @@ func (i *Interceptor) Stream(srv any, ss grpc.ServerStream, info *grpc.StreamSer
 	}
 	err = handler(srv, s)
 	if fields := s.quota.take(); len(fields) > 0 {
-		_ = ss.SetHeader(fields) // which fails if the client has gone
+		_ = ss.SetHeader(fields) // fails if the client has gone
 	}
 	if refused := s.refusal(); refused != nil {
 		return refused
@@ -61,7 +61,7 @@ func (i *Interceptor) watch(ctx context.Context, again func() error) error {
 			silent = 0
 		case codes.Canceled:
 			return nil
-		case codes.Unavailable, codes.ResourceExhausted: // by failures of the address
+		case codes.Unavailable, codes.ResourceExhausted: // exhausted by the failures of the address
 			if silent++; silent == mostSilent {
 				return err
 			}
@@ -71,15 +71,15 @@ func (i *Interceptor) watch(ctx context.Context, again func() error) error {
 	}
 }
 
-// A stream is one whose handler finds the principal, and that may end before its
-// handler does.
+// A stream is a stream that was let in. Its context has the principal. It may end before
+// its handler returns.
 type stream struct {
 	grpc.ServerStream
 	ctx   context.Context
 	quota *quota
 
 	ended  chan struct{} // closed when the credential is refused; nil if it is never checked again
-	reason error         // set before that
+	reason error         // set before ended is closed
 }
 
 func (s *stream) Context() context.Context { return s.ctx }
@@ -105,16 +105,17 @@ func (s *stream) RecvMsg(m any) error {
 // refusal returns why the stream has ended, or nil.
 func (s *stream) refusal() error {
 	select {
-	case <-s.ended: // never, if it is nil
+	case <-s.ended: // never if ended is nil
 		return s.reason
 	default:
 		return nil
 	}
 }
 
-// unlessEnded makes a call that may wait for the client, and returns the refusal in
-// place of its result if the stream ends meanwhile. The call itself ends when the handler
-// has returned. As grpc asks, nobody may change a message that was given to it.
+// unlessEnded makes a call that may wait for the client. If the stream ends meanwhile,
+// it returns the refusal at once, and the call goes on until the handler has returned.
+// So a message that was given to the call must not be changed, which grpc forbids
+// anyway.
 func (s *stream) unlessEnded(call func() error) error {
 	if s.ended == nil {
 		return call()
