@@ -10,15 +10,15 @@ const (
 	// machines.
 	blockSize = 256
 
-	// samples is how many IDs a block is cut in two by.
+	// samples is how many IDs of a block are looked at to cut it in two.
 	samples = 9
 )
 
 // An index lists the IDs of one organization and kind in byte order: those of
 // records that are revoked, and the others.
 //
-// Its mutex is also what makes pages consistent: whoever changes a record that
-// is listed here holds it, and whoever reads a page holds it for reading.
+// Its mutex also makes pages consistent: whoever changes a record that is listed here
+// holds it, and whoever reads a page holds it for reading.
 type index struct {
 	org string
 
@@ -35,13 +35,13 @@ func (x *index) of(revoked bool) *list {
 	return &x.live
 }
 
-// sorted reports whether the first n IDs after the given one can be read: those
-// of live records, or of all.
+// sorted reports whether the first n IDs after the given one are in order, so that
+// they can be read: those of live records, or of all.
 func (x *index) sorted(id string, n int, live bool) bool {
 	return x.live.sorted(id, n) && (live || x.revoked.sorted(id, n))
 }
 
-// sort makes the first n IDs after the given one ready to be read.
+// sort puts the first n IDs after the given one in order.
 func (x *index) sort(id string, n int, live bool) {
 	x.live.sort(id, n)
 	if !live {
@@ -73,9 +73,9 @@ func (m *merge) next() string {
 }
 
 // A list has IDs in byte order. It is made of blocks in ascending order. Within a
-// block the IDs stand as they came, and are sorted when somebody reads them or
-// removes one: an insertion finds its block and appends to it, and most tokens
-// are never listed.
+// block the IDs stand in the order in which they came. They are sorted when somebody
+// reads them or removes one. So an insertion only appends to a block, and IDs that
+// are never listed, such as those of most tokens, are hardly ever sorted.
 type list struct {
 	blocks []block // none is empty
 	len    int
@@ -145,7 +145,7 @@ func (x *list) page(id string, n int) []block {
 	first := x.block(id)
 	end := first
 	for n >= 0 && end < len(x.blocks) {
-		if end > first { // of the first one it is not known how many come after id
+		if end > first { // how many IDs of the first block come after id is not known
 			n -= len(x.blocks[end].ids)
 		}
 		end++
@@ -153,12 +153,12 @@ func (x *list) page(id string, n int) []block {
 	return x.blocks[first:end]
 }
 
-// sorted reports whether n IDs after the given one can be read.
+// sorted reports whether the n IDs after the given one are in order.
 func (x *list) sorted(id string, n int) bool {
 	return !slices.ContainsFunc(x.page(id, n), func(b block) bool { return b.sorted < len(b.ids) })
 }
 
-// sort makes n IDs after the given one ready to be read.
+// sort puts the n IDs after the given one in order.
 func (x *list) sort(id string, n int) {
 	blocks := x.page(id, n)
 	for i := range blocks {
@@ -238,9 +238,10 @@ func (b *block) sort() {
 	b.sorted = len(b.ids)
 }
 
-// split moves the greater half of a full block, more or less, to a new one. It
-// goes by a few IDs of the block in place of sorting all; whatever IDs there are,
-// some of those few are on either side. In both blocks the order stays.
+// split moves about half of a full block, the greater IDs, to a new one. It finds the
+// middle by a few IDs of the block, which is faster than to sort all of them. Some of
+// those few are on either side, so neither block gets empty. The order of the IDs
+// within each block stays.
 func (b *block) split() (right block) {
 	var sample [samples]string
 	for i := range sample {

@@ -17,17 +17,17 @@ import (
 // ready to use. A Memory is safe for concurrent use, starts no goroutine, and
 // must not be copied after its first use.
 //
-// All of it is gone when the process ends: revoked keys too, so IDs are unique
-// among those of one run. It is for tests, for examples, and for hosts that
-// import their keys at start.
+// Everything is lost when the process ends, revoked keys too. So an ID is unique only
+// among those of one run. A Memory is for tests, for examples, and for hosts that
+// import their keys when they start.
 //
-// Get neither locks nor allocates. Writes lock the records of one
-// organization and kind, and for an instant one 256th of all records. Noting a
-// use locks that 256th alone, and holds up no reader.
+// Get neither locks nor allocates. Writes lock the records of one organization and
+// kind, and for an instant one 256th of all records. Noting a use locks only that
+// 256th. No lock holds up Get.
 //
-// The embedded Memory keeps the buckets. Its fields are settings of this Memory;
-// its Len counts buckets, not records, and its Sweep, which drops idle buckets
-// and which nobody needs to call, is reached as m.Memory.Sweep.
+// The embedded ratelimit.Memory keeps the buckets, and its fields are settings of this
+// Memory. Its Len counts buckets, not records. Its Sweep drops idle buckets; nobody
+// needs to call it, and it is reached as m.Memory.Sweep.
 type Memory struct {
 	ratelimit.Memory
 
@@ -54,15 +54,16 @@ type owner struct {
 	kind keys.Kind
 }
 
-// An entry is a record as it stands in a table. The record is never changed; an
-// update puts another entry in its place.
+// An entry is a record in a table. The record is never changed: an update puts
+// another entry in its place.
 type entry struct {
 	keys.Record
 	home *index  // where the ID is listed
-	used lastUse // the one thing that changes, and goes from entry to entry
+	used lastUse // changes while the entry is in the table; an update copies it
 }
 
-// seed keeps whoever chooses IDs from choosing their places in a table.
+// seed makes the hash of an ID unpredictable, so that whoever chooses IDs cannot make
+// them collide.
 var seed = maphash.MakeSeed()
 
 // locate returns the hash of an ID and the shard that is responsible for it.
@@ -139,11 +140,11 @@ func (m *Memory) Get(ctx context.Context, id string) (rec, parent keys.Record, e
 	return *r, parent, nil
 }
 
-// Local is for a [keys.Verifier], and for nobody else: authors of stores need no
-// such method. It returns m and a function that looks up an ID without copying
-// the record, which nobody may change. A struct that embeds a Memory has Local too,
-// and may have another Get. The Verifier sees by the first result that the function
-// is not the struct's, and calls Get.
+// Local is for a [keys.Verifier] only: authors of stores need no such method. It
+// returns m, and a function that looks up an ID without copying the record, which
+// must not be changed. A struct that embeds a Memory has the method Local too, and may
+// have a Get of its own. The Verifier sees by the first result that the function does
+// not belong to the struct, and then calls the struct's Get.
 func (m *Memory) Local() (self keys.Store, view func(id string) *keys.Record) {
 	return m, m.view
 }
@@ -174,8 +175,8 @@ func (m *Memory) Update(ctx context.Context, r keys.Record) error {
 	}
 }
 
-// update writes r if its ID is still one of x, and reports whether it is. It is
-// not if a token was swept, and its ID used again, since the caller looked.
+// update writes r if its ID is still listed in x, and reports whether it is. It is not
+// if a token was swept, and its ID used again, since the caller looked.
 func (m *Memory) update(ctx context.Context, x *index, s *shard, hash uint64, r keys.Record) (done bool, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -200,8 +201,7 @@ func (m *Memory) update(ctx context.Context, x *index, s *shard, hash uint64, r 
 }
 
 // List returns a page of records, as [keys.Store] says. It returns an empty
-// slice if there are none. The page is one moment's: no write is seen while a
-// write before it is not.
+// slice if there are none. The page shows the records as they are at one moment.
 func (m *Memory) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -227,7 +227,8 @@ func (m *Memory) List(ctx context.Context, q keys.Query) ([]keys.Record, error) 
 	return m.page(x, q), nil
 }
 
-// page reads a page of x, which is sorted that far and locked.
+// page reads a page of x. The caller holds the lock, and has sorted x as far as the
+// page goes.
 func (m *Memory) page(x *index, q keys.Query) []keys.Record {
 	most := x.live.len
 	if !q.Live {
@@ -246,9 +247,8 @@ func (m *Memory) page(x *index, q keys.Query) []keys.Record {
 }
 
 // Sweep removes dead tokens, as [keys.Store] says. It looks at all records if it
-// finds fewer than limit, but locks nothing while it looks. Calls take turns
-// through the records, so that a loop of small sweeps costs what one large sweep
-// does.
+// finds fewer than limit, but locks nothing while it looks. A call begins where the
+// last one stopped, so that a loop of small sweeps costs what one large sweep does.
 func (m *Memory) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -274,8 +274,7 @@ func (m *Memory) Sweep(ctx context.Context, before time.Time, limit int) (int, e
 	return n, nil
 }
 
-// sweep removes an ID, unless it is not of x or not dead any more, and reports
-// whether it did.
+// sweep removes an ID if it is listed in x and still dead, and reports whether it did.
 func (x *index) sweep(s *shard, id string, before time.Time) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -289,8 +288,8 @@ func (x *index) sweep(s *shard, id string, before time.Time) bool {
 	return true
 }
 
-// Count counts live records, as [keys.CountStore] says. It looks at as many as
-// are not revoked.
+// Count counts live records, as [keys.CountStore] says. It looks at the records that
+// are not revoked, until it has counted most of them.
 func (m *Memory) Count(ctx context.Context, org string, kind keys.Kind, now time.Time, most int) (n int, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err

@@ -1,6 +1,6 @@
-// Package store joins the two contracts that a host's storage fulfils, records
-// of credentials ([keys.Store]) and buckets of rate limits ([ratelimit.Store]),
-// and has the store that needs nothing but memory.
+// Package store joins the two contracts of a host's storage: records of credentials
+// ([keys.Store]) and buckets of rate limits ([ratelimit.Store]). It also has a store
+// in memory, [Memory].
 //
 // # Stores
 //
@@ -16,35 +16,34 @@
 //
 // # Writing a store
 //
-// A store is six methods. The comments on [keys.Store] and [ratelimit.Store]
-// say all that callers rely on. What a store has to decide is decided by
-// functions: [keys.Next] says what an Update writes, [keys.Record.Sweepable] what
-// Sweep removes, and [ratelimit.Limit.Take] what becomes of a bucket. So a method is a read, one
-// such call and a write. A record can be kept as one text, its JSON
-// ([keys.Record.MarshalJSON] and [keys.Record.UnmarshalJSON]), beside the columns
-// that lists go by.
+// A store has six methods. The comments on [keys.Store] and [ratelimit.Store] say all
+// that callers rely on. Functions make every decision: [keys.Next] says what an Update
+// writes, [keys.Record.Sweepable] what Sweep removes, and [ratelimit.Limit.Take] what
+// becomes of a bucket. So a method is a read, one such call and a write. A record can
+// be kept as one text, its JSON ([keys.Record.MarshalJSON] and
+// [keys.Record.UnmarshalJSON]), beside columns for the queries of List and Sweep.
 //
 // Three rules are easily missed:
 //
 //   - Text is compared byte by byte: IDs that differ in case, in trailing
 //     spaces or in Unicode form are different IDs. Many databases need a binary
 //     collation for that.
-//   - Nobody else writes between the read and the write of an Update. Without a
-//     lock, or a condition on the version, revocations are undone now and then.
+//   - Nobody else may write between the read and the write of an Update. Without a
+//     lock, or a condition on the version, a revocation is undone now and then.
 //   - A store that cannot answer returns its own error, never [ErrNotFound].
 //
 // The examples of the repository have two stores of about 150 lines each:
-// examples/customstore keeps files, and examples/sqlstore a SQL database that
-// processes share.
+// examples/customstore keeps records in files, and examples/sqlstore in a SQL database
+// that processes share.
 //
-// Some more interfaces are optional: a [keys.UseStore] keeps when credentials were
-// last used, a [keys.CountStore] counts, a [keys.OrgStore] lists organizations, a
-// [keys.TrailStore] keeps who did what, and a [keys.Feed] tells caches what was
-// changed. A store that holds another one in a field hides those methods unless it
-// has them itself. Hiding those of a Feed does harm where other processes have a
-// [keys.Cache]: revocations no longer wait for it.
+// Other interfaces are optional: a [keys.UseStore] keeps when credentials were last
+// used, a [keys.CountStore] counts records, a [keys.OrgStore] lists organizations, a
+// [keys.BatchStore] makes one transaction of many inserts, a [keys.TrailStore] keeps
+// who did what, and a [keys.Feed] tells caches what was changed. A store that holds
+// another one in a field hides these methods unless it has them itself. Do not hide
+// those of a Feed if a process has a [keys.Cache]: revocations would not wait for it.
 //
-// Package storetest checks every rule, and names the one that is broken. It also
+// Package storetest checks every rule, and names each one that a store breaks. It also
 // has benchmarks that are the same for every store:
 //
 //	func TestStore(t *testing.T) {
@@ -61,17 +60,16 @@ import (
 	"github.com/claviger-auth/claviger/ratelimit"
 )
 
-// A Store keeps records and buckets. It is safe for concurrent use. The two
-// halves have nothing in common but the place where they are kept; no method of
-// one may wait for, or fail because of, the data of the other.
+// A Store keeps records and buckets. It is safe for concurrent use. The two halves
+// share nothing but the place where they are kept: no method of one may wait for the
+// data of the other, or fail because of it.
 type Store interface {
 	keys.Store
 	ratelimit.Store
 }
 
-// Errors that stores return, or wrap, from the methods of [keys.Store]. They are
-// the values of package keys under a second name, so that a store's source
-// needs only one of the two.
+// Errors that the methods of [keys.Store] return or wrap. They are the values of
+// package keys under a second name.
 var (
 	ErrNotFound = keys.ErrNotFound // no record has the ID
 	ErrExists   = keys.ErrExists   // the ID was used before

@@ -13,12 +13,11 @@ const (
 	leastSlots = 8
 )
 
-// A shard holds the entries whose hashes begin alike. Reading takes no lock:
-// the table's slots are atomic pointers to entries whose records never change. A read
-// that begins after a write has returned sees the write, since it finds either
-// the slot that was written or the newer table that the slot was copied to.
-// Entries take note of their last uses with the shard locked, so that none is
-// noted in an entry that has been replaced.
+// A shard holds the entries whose hashes begin alike. Reading takes no lock: the
+// table's slots are atomic pointers to entries whose records never change. A read that
+// begins after a write has returned sees the write: it finds the slot that was written,
+// or the newer table that the slot was copied to. Last uses are noted with the shard
+// locked, so that none is noted in an entry that has just been replaced.
 type shard struct {
 	table atomic.Pointer[table] // nil until the first entry comes
 
@@ -35,8 +34,9 @@ type table struct {
 	slots []slot
 }
 
-// A slot is free, then holds an entry, then may be removed. It never becomes
-// free again, for the entries behind it must be found: that takes a new table.
+// A slot is free, then holds an entry, then may be marked as removed. It never becomes
+// free again, since a search for the entries behind it would end there. A new table
+// leaves such slots out.
 type slot struct {
 	hash  uint64 // written before the first entry, and never after
 	entry atomic.Pointer[entry]
@@ -45,7 +45,7 @@ type slot struct {
 // removed is what a slot holds in place of an entry that was removed.
 var removed = new(entry)
 
-// find returns the slot of an ID and the entry in it, or nil.
+// find returns the slot of an ID and the entry in it, or nil and nil.
 func (t *table) find(hash uint64, id string) (*slot, *entry) {
 	mask := uint64(len(t.slots) - 1)
 	for i := hash & mask; ; i = (i + 1) & mask {
@@ -114,8 +114,8 @@ func (s *shard) add(hash uint64, e *entry) bool {
 	return true
 }
 
-// replace puts e in the place of the entry with the same ID, which is there,
-// and takes over when that was last used.
+// replace puts e in the place of the entry with the same ID, which is there, and
+// copies its last use.
 func (s *shard) replace(hash uint64, e *entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,8 +137,8 @@ func (s *shard) remove(hash uint64, id string) {
 	}
 }
 
-// rebuild copies the entries to a table that is at most half full with one more,
-// and publishes it. Readers may go on reading the old one.
+// rebuild copies the entries to a new table, which is at most half full with one entry
+// more, and publishes it. Readers may go on reading the old table.
 func (s *shard) rebuild() *table {
 	n := leastSlots
 	for n < 2*(s.live+1) {

@@ -35,7 +35,7 @@ func (t *trails) of(org string) *trail {
 	return t.all[org]
 }
 
-// make is of that makes the trail if it is not there.
+// make returns the trail of an organization, which it makes if there is none.
 func (t *trails) make(org string) *trail {
 	if found := t.of(org); found != nil {
 		return found
@@ -53,9 +53,9 @@ func (t *trails) make(org string) *trail {
 	return found
 }
 
-// write calls do, which writes r, and adds the entry that ctx has for r if do
-// returns true. Who reads the trail meanwhile waits, so that nobody who has seen
-// the change misses the entry.
+// write calls do, which writes r. If do returns true, write adds the entry that ctx
+// has for r. Readers of the trail wait meanwhile, so that nobody who has seen the
+// change misses the entry.
 func (t *trails) write(ctx context.Context, r *keys.Record, do func() bool) {
 	e, ok := keys.EntryFor(ctx, r)
 	if !ok {
@@ -143,6 +143,6 @@ func (m *Memory) CutEntries(ctx context.Context, org, chain string, upTo int64) 
 		return nil
 	}
 	t.cut = t.entries[n-1].Link()
-	t.entries = append([]keys.Entry{}, t.entries[n:]...) // so that the memory of the others is free
+	t.entries = append([]keys.Entry{}, t.entries[n:]...) // a copy, which frees the memory of the others
 	return nil
 }

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A lastUse is when a credential was last used. The zero value is never. It is
-// read without a lock, and written with that of its shard.
+// A lastUse is when a credential was last used. The zero value stands for never. It
+// is read without a lock, and written with its shard locked.
 type lastUse struct {
 	// Unix milliseconds plus 1<<63: 0 comes before every time.
 	since atomic.Uint64
@@ -22,7 +22,7 @@ func (u *lastUse) note(t time.Time) {
 	}
 }
 
-// copy makes u what o is. Nobody else sees u yet.
+// copy sets u to o. Nobody else sees u yet.
 func (u *lastUse) copy(o *lastUse) { u.since.Store(o.since.Load()) }
 
 // time returns the time, and whether there is one.
@@ -34,10 +34,9 @@ func (u *lastUse) time() (time.Time, bool) {
 	return time.UnixMilli(int64(ms - epoch)).UTC(), true
 }
 
-// NoteUses notes when credentials were used, as [keys.UseStore] says. What is
-// less than a millisecond is cut off. The zero time means never, so nothing is
-// noted for it. The only error is that of ctx. Each use is noted on its own:
-// who calls [Memory.LastUses] meanwhile may see some of them.
+// NoteUses notes when credentials were used, as [keys.UseStore] says. The zero time
+// means never, so nothing is noted for it. The only error is that of ctx. Uses are
+// noted one by one: a call of [Memory.LastUses] meanwhile may see some of them.
 func (m *Memory) NoteUses(ctx context.Context, uses map[string]time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return err
