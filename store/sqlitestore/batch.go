@@ -14,7 +14,7 @@ type batch struct {
 // batchKey is where a context has a *batch.
 type batchKey struct{}
 
-// Batch makes one transaction of what f inserts, as [keys.BatchStore] says. So it
+// Batch inserts what f inserts in one transaction, as [keys.BatchStore] says. So it
 // waits for the disk once. Nobody else writes meanwhile.
 func (s *Store) Batch(ctx context.Context, f func(ctx context.Context) error) error {
 	if err := ctx.Err(); err != nil {

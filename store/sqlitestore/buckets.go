@@ -21,8 +21,8 @@ const (
 	// dropText looks at the time again: a bucket may have been used since.
 	dropText = "DELETE FROM claviger_buckets WHERE key IN (SELECT value FROM json_each(?1)) AND tat < ?2"
 
-	// fullFor is for how long a bucket must have been full before it is dropped,
-	// so that a clock that is set back by seconds finds what it had.
+	// fullFor is for how long a bucket must have been full before it is dropped. So
+	// the bucket is still there if the clock is set back by seconds.
 	fullFor = time.Minute
 )
 
@@ -43,8 +43,8 @@ func (s *Store) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit,
 	}
 	key := b.Key()
 
-	// The bucket's time only grows. A request that it cannot pay for now, it
-	// cannot pay for at this moment whatever others do.
+	// The bucket's time only grows. So if it cannot pay for the request now, others
+	// cannot change that, and no lock is needed to refuse.
 	var d ratelimit.Decision
 	var written bool
 	err := s.patiently(s.until(), func() (err error) {
@@ -76,21 +76,20 @@ func take(ctx context.Context, tat *sql.Stmt, key string, l ratelimit.Limit, n i
 	if err := tat.QueryRowContext(ctx, key).Scan(&old); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, ratelimit.Decision{}, false, err
 	}
-	// The clock is read after the bucket: one that was read before would be
-	// behind what others wrote in between.
+	// The clock is read after the bucket. A time from before could be behind what
+	// others wrote in between.
 	next, d, err = l.Take(old, time.Now().UnixNano(), n)
 	return next, d, next != old, err
 }
 
 // SweepBuckets removes up to limit buckets that have been full for more than a
-// minute, and returns how many it removed; fewer than limit only if there are no
-// more. Nothing is given back by that, since a full bucket and none are the
-// same. It reads the whole table if it finds fewer, and lets others write
-// meanwhile. If it fails after some steps, it returns how many they removed
-// beside the error. A limit below 1 is refused with an error that wraps
-// [keys.ErrInvalid].
+// minute, and returns how many it removed: fewer than limit only if there are no
+// more. That gives no quota back, since a full bucket is the same as none. If it finds
+// fewer than limit, it has read the whole table. Others can write meanwhile. If a step
+// fails, it returns the error, and how many buckets the steps before it removed. A
+// limit below 1 is refused with an error that wraps [keys.ErrInvalid].
 //
-// Hosts that keep limits here call it now and then.
+// Hosts that keep limits in the database call it from time to time.
 func (s *Store) SweepBuckets(ctx context.Context, limit int) (int, error) {
 	before, after := time.Now().Add(-fullFor).UnixNano(), ""
 	return s.inSteps(ctx, limit, func(step int) (removed int, err error) {

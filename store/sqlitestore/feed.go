@@ -25,8 +25,9 @@ ON CONFLICT (id) DO UPDATE SET lease = excluded.lease, announced_at = excluded.a
 
 	leaseText = "SELECT coalesce(max(lease), 0) FROM claviger_announcements"
 
-	// pollText gives what is true of the whole feed beside each change, and once
-	// alone if there is none, so that all of it is of one moment.
+	// pollText returns a row for each change, or one row without a change if there
+	// are none. Each row also has what is true of the whole feed, so that all of
+	// it is of one moment.
 	pollText = `WITH feed AS (SELECT
 	(SELECT epoch FROM claviger_epoch) AS epoch,
 	(SELECT coalesce(min(seq), 1) FROM claviger_changes) AS first,
@@ -36,7 +37,7 @@ SELECT feed.epoch, feed.first, feed.last, feed.announced, coalesce(c.id, '')
 FROM feed LEFT JOIN claviger_changes c ON c.seq > ?2`
 )
 
-// Announce writes down that a cache is in use, as [keys.Feed] says.
+// Announce notes that a cache is in use, as [keys.Feed] says.
 func (s *Store) Announce(ctx context.Context, id string, lease time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -61,8 +62,8 @@ func (s *Store) Withdraw(ctx context.Context, ids ...string) error {
 	return err
 }
 
-// MarkIdle marks announcements of caches that are no more, as [keys.Feed] says,
-// and returns those that others have marked before, too.
+// MarkIdle marks announcements that have not been renewed for a time, as [keys.Feed]
+// says. It also returns those that were marked before.
 func (s *Store) MarkIdle(ctx context.Context, idle time.Duration) (ids []string, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -80,7 +81,7 @@ func (s *Store) MarkIdle(ctx context.Context, idle time.Duration) (ids []string,
 }
 
 // LongestLease returns the longest lease that is announced, as [keys.Feed] says.
-// Announcements are in the file with the records, so none is lost without them.
+// Announcements are in the file with the records, so they are lost only together.
 func (s *Store) LongestLease(ctx context.Context) (lease time.Duration, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -113,13 +114,14 @@ func (s *Store) Poll(ctx context.Context, id string, after keys.Position) (c key
 	case !announced:
 		return keys.Changes{}, keys.ErrNotAnnounced
 	}
-	// The first change that is left must be the next one, or one that is known.
+	// Changes were missed if the first one that is still there comes after the next
+	// one of the position.
 	c.All = !ok || from.epoch != at.epoch || from.seq > at.seq || from.seq < first-1
 	c.Next = at.text()
 	return c, nil
 }
 
-// A position is a keys.Position taken apart.
+// A position has the parts of a keys.Position.
 type position struct {
 	epoch string
 	seq   int64
@@ -129,8 +131,8 @@ func (p position) text() keys.Position {
 	return keys.Position(p.epoch + " " + strconv.FormatInt(p.seq, 10))
 }
 
-// parsePosition reads a position. What is none is before everything, and no names
-// of changes are read for it.
+// parsePosition reads a position. If the text is not one, it reports false, and returns
+// a position after all changes, so that no IDs are read in vain.
 func parsePosition(text keys.Position) (p position, ok bool) {
 	epoch, seq, _ := strings.Cut(string(text), " ")
 	n, err := strconv.ParseInt(seq, 10, 64)

@@ -55,9 +55,9 @@ func Open(path string, opts *Options) (*Store, error) {
 	return s, nil
 }
 
-// pool returns a pool of connections, none of which is made yet. With the
-// setting FULL of synchronous a commit waits for the disk, with NORMAL for the
-// system alone.
+// pool returns a pool of connections, none of which is made yet. With the setting
+// FULL of synchronous a commit waits for the disk. With NORMAL it does not, so that a
+// power cut can undo it.
 func pool(file url.URL, synchronous string, connections int) (*sql.DB, error) {
 	file.RawQuery = url.Values{
 		"mode":          {"rw"}, // the file is there; a link to nowhere is an error
@@ -80,10 +80,9 @@ func pool(file url.URL, synchronous string, connections int) (*sql.DB, error) {
 	return db, nil
 }
 
-// migrated returns a Store over a database, whose tables it makes. While a new
-// file is switched to WAL, SQLite fails other processes without waiting: two that
-// both read and both want to write would wait for each other. So this waits for
-// them.
+// migrated makes the tables of a database, and returns a Store over it. While one
+// process switches a new file to WAL, SQLite lets calls of others fail at once as
+// busy, whatever the timeout. So migrated tries again until BusyTimeout is over.
 func migrated(db, limits *sql.DB, o Options) (*Store, error) {
 	ctx := context.Background()
 	deadline := time.Now().Add(o.BusyTimeout)
@@ -102,9 +101,9 @@ func migrated(db, limits *sql.DB, o Options) (*Store, error) {
 	}
 }
 
-// create makes an empty file unless there is one. It never opens one that is
-// there: when that is closed again, the system drops the locks that connections
-// of this process hold on it.
+// create makes an empty file unless there is one. It never opens a file that exists:
+// when it closed that again, the system would drop the locks that connections of this
+// process hold on it.
 func create(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// countText reads entries of an index, as many as it counts.
+	// countText reads only entries of an index, and no more than it counts.
 	countText = `SELECT count(*) FROM (
 	SELECT 1 FROM claviger_records INDEXED BY claviger_records_in_use
 	WHERE org = ?1 AND kind = ?2 AND revoked_at IS NULL AND expires_at IS NULL
@@ -17,7 +17,7 @@ const (
 	WHERE org = ?1 AND kind = ?2 AND revoked_at IS NULL AND expires_at > ?3
 	LIMIT ?4)`
 
-	// orgsText jumps in an index from each organization to the next.
+	// orgsText goes from each organization directly to the next one in an index.
 	orgsText = `WITH RECURSIVE orgs (org) AS (
 	SELECT min(org) FROM claviger_records WHERE org > ?1
 	UNION ALL
@@ -32,7 +32,7 @@ func (s *Store) Count(ctx context.Context, org string, kind keys.Kind, now time.
 		return 0, err
 	}
 	if q := (keys.Query{Org: org, Kind: kind, Limit: most}); q.Validate() != nil {
-		return 0, nil // there are no such records, or none is to be counted
+		return 0, nil // no such records can exist, or most is below 1
 	}
 	err = s.patiently(s.until(), func() error {
 		return s.stmts.count.QueryRowContext(ctx, org, string(kind), floorMillis(now), most).Scan(&n)

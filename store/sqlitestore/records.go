@@ -16,8 +16,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON 
 
 	getText = "SELECT " + row + " FROM claviger_records r WHERE r.id = ?"
 
-	// updateText writes what can change of a record but for its end. Writing that
-	// means to write to all indexes, even if it stays the same.
+	// updateText writes what can change of a record, except when it ends. Columns
+	// in an index are left out where possible: SQLite writes to the index even if
+	// their value stays the same.
 	updateText = `UPDATE claviger_records SET label = ?2, scopes = ?3, rate_limit = ?4, token_lifetime = ?5,
 	networks = ?6, metadata = ?7, replaced_by = ?8, digest = ?9, previous_digest = ?10, previous_expires_at = ?11,
 	disabled_at = ?12, version = ?13, format = ?14`
@@ -28,15 +29,14 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON 
 	listText = "SELECT " + row + " FROM claviger_records r INDEXED BY claviger_records_by_owner " +
 		"WHERE r.org = ? AND r.kind = ? AND r.id > ? ORDER BY r.id LIMIT ?"
 
-	// listLiveText names its index, since the one of listText would do as well
-	// for the planner, and lead over all that is revoked.
+	// listLiveText names its index. The planner might choose that of listText,
+	// which also has all revoked records.
 	listLiveText = "SELECT " + row + " FROM claviger_records r INDEXED BY claviger_records_live " +
 		"WHERE r.org = ? AND r.kind = ? AND r.id > ? AND r.revoked_at IS NULL ORDER BY r.id LIMIT ?"
 )
 
-// familyText reads a record and its parent or, if no record has the ID, those of
-// the next ID. So the time of an answer does not tell an ID that nobody has from
-// one of another organization.
+// familyText reads a record and its parent. If no record has the ID, it reads those
+// of the next ID, so that the time of an answer does not tell whether the ID exists.
 var familyText = "SELECT " + row + ", " + parentRow +
 	" FROM claviger_records r LEFT JOIN claviger_records p ON p.id = r.parent WHERE r.id >= ? ORDER BY r.id LIMIT 1"
 
@@ -163,8 +163,8 @@ func replacement(text string, r keys.Record) (old, next keys.Record, err error) 
 }
 
 // List returns a page of records, as [keys.Store] says. If one of them cannot be
-// read, List fails with an error that wraps [keys.ErrCorrupt] and names it: a
-// list that left it out would hide it from those who look for it.
+// read, List fails with an error that wraps [keys.ErrCorrupt] and names the record: a
+// list without it would hide it from those who look for it.
 func (s *Store) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -11,10 +11,10 @@ import (
 	"github.com/claviger-auth/claviger/scopes"
 )
 
-// row is the expression that reads a record from the table r: all fields in one
-// text, with NUL between them, which is in none of them. Most of the time of a
-// read goes into the columns of the answer, not into the search. One column in
-// place of twenty-three saves a third of a read and many allocations.
+// row is the expression that reads a record from the table r: all fields in one text,
+// with NUL between them, which no field contains. Most of the time of a read goes into
+// the columns of the answer, not into the search. One column in place of twenty-three
+// saves a third of that time and many allocations.
 const row = "concat_ws(char(0), r.format, r.id, r.kind, r.org, r.parent, r.label, r.scopes, r.rate_limit, r.token_lifetime, " +
 	"r.environment, r.networks, r.metadata, r.created_by, r.replaces, r.replaced_by, r.digest, r.previous_digest, " +
 	"ifnull(r.previous_expires_at, ''), r.created_at, ifnull(r.expires_at, ''), ifnull(r.revoked_at, ''), ifnull(r.disabled_at, ''), " +
@@ -55,16 +55,16 @@ func parse(text string) (keys.Record, error) {
 	return r, nil
 }
 
-// has reports whether a row, which need not be one that parse can read, has the
-// given ID.
+// has reports whether a row has the given ID, even if parse cannot read the row.
 func has(text, id string) bool {
 	_, rest, _ := strings.Cut(text, "\x00") // the format
 	got, _, _ := strings.Cut(rest, "\x00")
 	return got == id
 }
 
-// corrupt names the part of a record that cannot be read, and does not quote it.
-// It wraps no other error: nobody but the store is to blame.
+// corrupt returns the error for a record that cannot be read. It names the part that
+// is wrong, and does not quote it. It wraps no error but keys.ErrCorrupt, since the
+// caller has done nothing wrong.
 func corrupt(id, part string) error {
 	return fmt.Errorf("%w: record %q: %s", keys.ErrCorrupt, id, part)
 }

@@ -29,15 +29,15 @@ func Migrations() fs.FS {
 }
 
 // ErrSchema reports a database whose tables are not those of this version of the
-// package. If they are missing or older, [Migrate] makes them or brings them up to
-// date. If they are newer, this version does not touch them.
+// package. [Migrate] makes tables that are missing, and brings older ones up to date.
+// It does not touch newer ones.
 var ErrSchema = errors.New("sqlitestore: schema of another version")
 
 // Migrate makes the tables of the package in db, or brings them up to date. Their
-// names begin with claviger_, and no other table is touched. All that is missing
-// is done in one transaction, during which nobody else can write. So any number
-// of processes can call Migrate at once, and a crash leaves nothing half done. If
-// nothing is missing, nothing is written. The error wraps [ErrSchema] if the
+// names begin with claviger_, and no other table is touched. Migrate runs all
+// migrations that are missing in one transaction, during which nobody else can write.
+// So any number of processes can call it at once, and a crash leaves nothing half
+// done. If nothing is missing, it writes nothing. The error wraps [ErrSchema] if the
 // tables are newer than this version of the package, or is the database's.
 //
 // [Open] calls Migrate. Hosts that use [New] call it when they start or deploy.
@@ -68,8 +68,8 @@ func newer(have, known int) error {
 
 // migrate does what is missing in one transaction.
 func migrate(ctx context.Context, conn *sql.Conn, files []string) (err error) {
-	// The lock is taken before the version is read again: the loser of a race
-	// must see what the winner did.
+	// Another process may have migrated since the version was read. So it is read
+	// again after the lock is taken.
 	if _, err := conn.ExecContext(ctx, "BEGIN EXCLUSIVE"); err != nil {
 		return err
 	}
@@ -104,8 +104,8 @@ func migrate(ctx context.Context, conn *sql.Conn, files []string) (err error) {
 	return err
 }
 
-// rollback ends the transaction of conn. If that fails the connection is thrown
-// away, so that the transaction cannot go on in the hands of its next user.
+// rollback ends the transaction of conn. If that fails, the connection is closed, so
+// that nobody else gets it with the transaction still open.
 func rollback(ctx context.Context, conn *sql.Conn) {
 	if _, err := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK"); err != nil {
 		_ = conn.Raw(func(any) error { return driver.ErrBadConn })

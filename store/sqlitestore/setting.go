@@ -7,14 +7,14 @@ import (
 	"slices"
 )
 
-// checked is how many connections of a pool New looks at. A setting that was
-// made on one connection, in place of in the DSN, is missing on the next.
+// checked is how many connections of a pool New looks at. A setting that was made on
+// one connection, and not in the DSN, is missing on the next one.
 const checked = 3
 
 // A setting is a pragma of a connection that a promise rests on.
 type setting struct {
 	pragma string
-	good   []string // the values with which the promise holds; nil for all but 0
+	good   []string // the values with which the promise holds; if nil, all but 0
 	want   string
 	why    string
 }
@@ -29,7 +29,7 @@ func (s *setting) holds(got string) bool {
 var settings = []setting{
 	{"journal_mode", []string{"wal"}, "WAL", "else readers and writers wait for each other"},
 	{"synchronous", []string{"2", "3"}, "FULL or EXTRA", "else a power cut undoes what was acknowledged"},
-	{"busy_timeout", nil, "1 ms or more", "else what else runs on it fails while another process writes"},
+	{"busy_timeout", nil, "1 ms or more", "else the host's own statements fail while another process writes"},
 	{"foreign_keys", []string{"1"}, "ON", "else notes of uses outlive the tokens"},
 	{"encoding", []string{"UTF-8"}, "UTF-8", "else IDs are not in the order of their bytes"},
 	{"locking_mode", []string{"normal"}, "NORMAL", "else other processes are locked out"},
@@ -37,7 +37,7 @@ var settings = []setting{
 	{"read_uncommitted", []string{"0"}, "OFF", "else writes are seen that may yet be undone"},
 }
 
-// checkSettings looks at several connections at once.
+// checkSettings returns an error if a setting is wrong on one of several connections.
 func checkSettings(ctx context.Context, db *sql.DB) error {
 	n := checked
 	if most := db.Stats().MaxOpenConnections; most > 0 {
@@ -48,7 +48,7 @@ func checkSettings(ctx context.Context, db *sql.DB) error {
 		if err != nil {
 			return fmt.Errorf("sqlitestore: %w", err)
 		}
-		defer conn.Close() // after the last was looked at, so that all differ
+		defer conn.Close() // only at the end, so that the pool gives another one each time
 		if err := checkConnection(ctx, conn); err != nil {
 			return fmt.Errorf("sqlitestore: connection %d of %d: %w", i+1, n, err)
 		}

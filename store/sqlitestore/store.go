@@ -13,9 +13,9 @@ import (
 
 // Options are the settings of a [Store]. The zero value is ready.
 type Options struct {
-	// BusyTimeout is how long a call waits to write while other calls or other
-	// processes do. Then it fails with ErrBusy. If zero, 5 seconds. A call whose
-	// context ends sooner fails when it does.
+	// BusyTimeout is how long a call waits while other calls or other processes
+	// write, before it fails with ErrBusy. If zero, 5 seconds. A call whose
+	// context ends sooner fails at that time.
 	BusyTimeout time.Duration
 
 	// Connections is how many connections [Open] makes at most, besides one for
@@ -51,18 +51,18 @@ func (opts *Options) filled() (Options, error) {
 	return o, nil
 }
 
-// A Store keeps records and buckets in a SQLite database. It is a [store.Store],
-// and also a [keys.UseStore], a [keys.CountStore], a [keys.OrgStore] and a
-// [keys.TrailStore]. It is safe for concurrent use, also by several processes on one file.
+// A Store keeps records and buckets in a SQLite database. It is a [store.Store], and
+// has all optional interfaces of package keys. It is safe for concurrent use; several
+// processes may have one on the same file.
 //
-// Errors are those of the contracts, [ErrBusy], and else the driver's, wrapped.
+// Its errors are those of the contracts and [ErrBusy]. All others wrap the driver's.
 type Store struct {
 	db     *sql.DB
 	limits *sql.DB // for buckets; db, unless the Store is made by Open
 	owns   bool    // whether Close closes them
 	busy   time.Duration
 
-	// writer is held by the one call that writes; see transact.
+	// writer is held by the one call that writes; see alone.
 	writer chan struct{}
 
 	stmts statements
@@ -76,7 +76,7 @@ var (
 	_ keys.BatchStore = (*Store)(nil)
 )
 
-// statements are all that a Store ever runs, but for the settings of begin.
+// statements are all that a Store runs, except those about settings in begin.
 type statements struct {
 	insert, get, family, update, updateRest, list, listLive, sweep *sql.Stmt
 	count, orgs                                                    *sql.Stmt
@@ -136,10 +136,9 @@ type prepared struct {
 //
 // New looks at up to three connections of the pool. It refuses settings under
 // which a guarantee of the package would not hold: see the DSN in the package
-// documentation. Two things it cannot see, and the host must see to them: that
-// nobody changes the settings of a connection later, and that cache=shared is not
-// used. The error names the setting that is wrong, wraps [ErrSchema], or is the
-// database's.
+// documentation. The host must ensure two things that New cannot see: that nobody
+// changes the settings of a connection later, and that cache=shared is not used. The
+// error names the setting that is wrong, wraps [ErrSchema], or is the database's.
 //
 // A nil opts is the zero Options. Close leaves db open.
 func New(ctx context.Context, db *sql.DB, opts *Options) (*Store, error) {
@@ -182,9 +181,9 @@ func prepare(ctx context.Context, db *sql.DB, all []prepared) (err error) {
 	return nil
 }
 
-// Close releases what the Store holds. It closes the file of a Store made by
-// [Open], after the calls that are running, and leaves a database that was given
-// to [New] open. Later calls fail. Closing again does nothing.
+// Close releases what the Store holds. If the Store was made by [Open], it waits for
+// running calls and closes the file. A database that was given to [New] stays open.
+// Later calls fail. Closing again does nothing.
 func (s *Store) Close() error {
 	var errs []error
 	records, limits := s.stmts.texts()

@@ -20,12 +20,12 @@ const (
 	maxPause = 20 * time.Millisecond
 )
 
-// Sweep removes dead tokens, as [keys.Store] says, those that died first first,
-// and what was noted of their uses. It reads no others.
+// Sweep removes dead tokens and their last uses, as [keys.Store] says, beginning with
+// those that have been dead for longest. It reads no other records.
 //
 // It removes them in steps of 50, each a transaction, and lets others write
-// between two steps. If a step fails, it returns beside the error how many tokens
-// the steps before removed.
+// between two steps. If a step fails, it returns the error, and how many tokens the
+// steps before it removed.
 func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
 	bound := ceilMillis(before)
 	return s.inSteps(ctx, limit, func(step int) (int, error) {
@@ -34,12 +34,12 @@ func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (int, er
 	})
 }
 
-// inSteps calls remove, which removes as many rows as it is told, or fewer if
-// there are no more, until limit rows are removed or there are no more.
+// inSteps calls remove until limit rows are removed or there are no more. Remove
+// removes as many rows as it is told, or fewer if there are no more.
 //
-// Calls of this store that wait for their turn get it after each step. Those of
-// other processes look now and then whether they can write. So nobody writes for
-// as long after a step as it took.
+// Calls of this store that wait for their turn get it after each step. Other processes
+// only try now and then whether they can write. So inSteps pauses after each step, for
+// as long as the step took, up to maxPause.
 func (s *Store) inSteps(ctx context.Context, limit int, remove func(step int) (int, error)) (removed int, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -63,9 +63,9 @@ func (s *Store) inSteps(ctx context.Context, limit int, remove func(step int) (i
 	}
 }
 
-// floorMillis returns t in Unix milliseconds, rounded down: a record that ends
-// later than t ends later than that. Times that no record can have are moved to
-// the nearest one of 1970 to 9999, or the first of 10000.
+// floorMillis returns t in Unix milliseconds, rounded down. Records end at whole
+// milliseconds, so a record that ends later than t ends later than the result. A time
+// before 1970 becomes the first of 1970, and one after 9999 the first of 10000.
 func floorMillis(t time.Time) int64 {
 	first, last := time.UnixMilli(0), time.Date(10000, time.January, 1, 0, 0, 0, 0, time.UTC)
 	switch {
@@ -77,8 +77,8 @@ func floorMillis(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-// ceilMillis returns t in Unix milliseconds, rounded up: a record that ends
-// before t ends before that.
+// ceilMillis returns t in Unix milliseconds, rounded up. A record that ends before t
+// ends before the result. It is bounded as in floorMillis.
 func ceilMillis(t time.Time) int64 {
 	ms := floorMillis(t)
 	if time.UnixMilli(ms).Before(t) {

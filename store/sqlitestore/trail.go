@@ -61,7 +61,7 @@ func chainOf(ctx context.Context, stmt *sql.Stmt, org string) (c keys.Chain, err
 	return c, err
 }
 
-// chainHash returns a hash as it is stored, and the zero one if it is none.
+// chainHash returns the hash in stored, or the zero hash if that is not a hash.
 func chainHash(stored []byte) (h keys.ChainHash) {
 	if len(stored) == len(h) {
 		copy(h[:], stored)
@@ -122,8 +122,8 @@ func (s *Store) Entries(ctx context.Context, org, chain string, after int64, lim
 	err := s.rows(ctx, s.stmts.entries, []any{org, after, limit}, dest, func() error {
 		e.Org, e.Time = org, time.UnixMilli(at).UTC()
 		e.Previous, e.Hash = chainHash(previous), chainHash(hash)
-		// What AddressText gives is read as it was; what is no such text was put there
-		// by others.
+		// A text that AddressText does not give was put there by others. The zero
+		// hash makes the verification of the trail find it.
 		if e.Address, _ = netip.ParseAddr(address); e.AddressText() != address {
 			e.Hash = keys.ChainHash{}
 		}

@@ -13,12 +13,12 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// ErrBusy reports that a call waited for its turn as long as the Options allow.
-// Nothing was written. If another process held the database for so long, the
+// ErrBusy reports that a call waited for its turn as long as [Options.BusyTimeout]
+// allows. Nothing was written. If it was another process that held the database, the
 // error also wraps the driver's.
 var ErrBusy = errors.New("sqlitestore: database is busy")
 
-// until returns when a call that begins now stops to wait.
+// until returns the time at which a call that begins now gives up waiting.
 func (s *Store) until() time.Time { return time.Now().Add(s.busy) }
 
 // write runs a statement that writes, and returns how many rows it changed. When
@@ -43,9 +43,9 @@ func (s *Store) write(ctx context.Context, stmt *sql.Stmt, args ...any) (changed
 }
 
 // transact calls f in a transaction on db, and commits it. Nobody else writes
-// from before f is called. Each error of f undoes what it did; f may be called
-// again after it returned that the database is busy. Within a batch, f is a part
-// of it.
+// meanwhile. If f returns an error, what it did is undone. It may be called again
+// after it returned that the database is busy. Within a batch, what f does is a part
+// of the batch's transaction.
 func (s *Store) transact(ctx context.Context, db *sql.DB, f func(tx *sql.Tx) error) error {
 	if tx := s.batchOf(ctx); tx != nil {
 		return wrap(f(tx))
@@ -53,12 +53,12 @@ func (s *Store) transact(ctx context.Context, db *sql.DB, f func(tx *sql.Tx) err
 	return s.alone(ctx, func() error { return s.attempt(ctx, db, f) })
 }
 
-// alone calls f, which writes, while no other call of the store does, until it
-// is done, as patiently says.
+// alone calls f, which writes, while no other call of the store writes. It repeats f
+// as patiently does.
 //
-// SQLite has one writer at a time, and those that wait for it inside SQLite sleep
-// and look again, in no order: of sixteen, some wait for a second where they wait
-// for 25 ms here, and all of them get less than half done.
+// SQLite has one writer at a time. Calls that wait for it inside SQLite sleep and try
+// again, in no order. Of sixteen callers, some then waited for a second, and all
+// together wrote less than half as much; with turns they wait for 25 ms.
 func (s *Store) alone(ctx context.Context, f func() error) error {
 	until := s.until()
 	if err := s.turn(ctx, until); err != nil {
@@ -87,8 +87,8 @@ func (s *Store) turn(ctx context.Context, until time.Time) error {
 	}
 }
 
-// attempt is transact for whoever has the turn. It waits for the lock for an
-// instant alone.
+// attempt is transact for a caller that has the turn. It waits for SQLite's lock only
+// for an instant.
 func (s *Store) attempt(ctx context.Context, db *sql.DB, f func(tx *sql.Tx) error) error {
 	conn, err := db.Conn(ctx)
 	if err != nil {
@@ -110,16 +110,17 @@ func (s *Store) attempt(ctx context.Context, db *sql.DB, f func(tx *sql.Tx) erro
 	return err
 }
 
-// begin starts a transaction that holds the lock of those who write.
+// begin starts a transaction that holds SQLite's lock for writers.
 //
-// While SQLite waits for a lock, it looks at no context, and a host's connection
-// may have it wait for many seconds. So the connection waits for an instant
-// alone until it has the lock.
+// While SQLite waits for a lock, it does not heed contexts, and the settings of a
+// host's connection may let it wait for many seconds. So begin lowers the time that
+// the connection waits until it has the lock.
 func (s *Store) begin(ctx context.Context, conn *sql.Conn) (tx *sql.Tx, err error) {
 	if s.owns { // Open made the settings
 		return conn.BeginTx(ctx, nil)
 	}
-	// These wait for nobody. A statement whose context ends may be done or not.
+	// These statements wait for nobody. If their context could end, it would not be
+	// known whether they were done.
 	setting := context.WithoutCancel(ctx)
 	var timeout int
 	if err := conn.QueryRowContext(setting, "PRAGMA busy_timeout").Scan(&timeout); err != nil {
@@ -133,15 +134,15 @@ func (s *Store) begin(ctx context.Context, conn *sql.Conn) (tx *sql.Tx, err erro
 			if tx != nil {
 				restored = errors.Join(restored, tx.Rollback())
 			}
-			_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // nobody else gets it
+			_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // so that nobody else gets it
 			tx, err = nil, errors.Join(err, restored)
 		}
 	}()
 	if tx, err = conn.BeginTx(ctx, nil); err != nil {
 		return nil, err
 	}
-	// A transaction that does not take the lock when it begins takes it for the
-	// first statement that could write.
+	// Without _txlock=immediate, a transaction takes the lock at its first statement
+	// that could write.
 	if _, err = tx.StmtContext(ctx, s.stmts.lock).ExecContext(ctx); err != nil {
 		return nil, errors.Join(err, tx.Rollback())
 	}
@@ -151,8 +152,8 @@ func (s *Store) begin(ctx context.Context, conn *sql.Conn) (tx *sql.Tx, err erro
 // lockText changes nothing.
 const lockText = "UPDATE claviger_epoch SET epoch = epoch WHERE false"
 
-// instant is for how long SQLite waits for a lock by itself, in milliseconds. It
-// looks again after one, and after two more.
+// instant is for how long SQLite itself waits for a lock, in milliseconds. It tries
+// again after one, and after two more.
 const instant = 3
 
 func setBusyTimeout(ctx context.Context, conn *sql.Conn, ms int) error {
@@ -182,9 +183,10 @@ func (s *Store) rows(ctx context.Context, stmt *sql.Stmt, args, dest []any, add 
 	return wrap(rows.Err())
 }
 
-// patiently calls f, which does nothing while another process holds a lock that
-// it needs, until it is done, or fails, as it does when its context ends, or the
-// time is over. The error is the one to return to the caller.
+// patiently calls f, and calls it again for as long as it fails because another
+// process holds a lock, which means that f did nothing. It gives up at the time until.
+// When the context of f ends, f fails with another error, and that ends it too. The
+// error is the one to return to the caller.
 func (s *Store) patiently(until time.Time, f func() error) error {
 	err := f()
 	if !isBusy(err) {
@@ -205,8 +207,8 @@ func (s *Store) patiently(until time.Time, f func() error) error {
 	return wrap(err)
 }
 
-// wrap returns what callers see of an error of the driver. The answer that there
-// is no row, and no other, becomes [keys.ErrNotFound].
+// wrap returns the error that callers see for one of the driver. If the driver found
+// no row, and only then, it is [keys.ErrNotFound].
 func wrap(err error) error {
 	switch {
 	case err == nil:
@@ -222,7 +224,7 @@ func isBusy(err error) bool {
 	if err == nil {
 		return false
 	}
-	const code = 5 // SQLITE_BUSY; what is above the lowest byte says more
+	const code = 5 // SQLITE_BUSY; higher bytes only say why
 	var e *sqlite.Error
 	return errors.As(err, &e) && e.Code()&0xff == code
 }

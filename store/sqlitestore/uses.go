@@ -9,7 +9,7 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// Lists of IDs come as one JSON text, so that a statement serves any number.
+// Lists of IDs are arguments in JSON, so that one statement serves any number of IDs.
 const (
 	noteUsesText = `INSERT INTO claviger_uses (id, used_at)
 SELECT r.id, u.value FROM json_each(?) u CROSS JOIN claviger_records r ON r.id = u.key WHERE true
@@ -19,8 +19,8 @@ ON CONFLICT (id) DO UPDATE SET used_at = excluded.used_at WHERE excluded.used_at
 )
 
 // NoteUses notes uses, as [keys.UseStore] says: all of them or, if it returns an
-// error, none. Times are cut to milliseconds. A time before 1970 or after 9999
-// is refused with an error that wraps [keys.ErrInvalid]. No uses are no write.
+// error, none. If a time is before 1970 or after 9999, the error wraps
+// [keys.ErrInvalid]. If there are no uses, it writes nothing.
 func (s *Store) NoteUses(ctx context.Context, uses map[string]time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return err
