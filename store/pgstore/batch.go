@@ -11,7 +11,7 @@ type batch struct {
 // batchKey is where a context has a *batch.
 type batchKey struct{}
 
-// Batch makes one transaction of what f inserts, as [keys.BatchStore] says. So it
+// Batch inserts what f inserts in one transaction, as [keys.BatchStore] says. So it
 // waits for the disk once; each Insert is still a round trip. Over a transaction of
 // the host's it is a part of that. Otherwise it calls f again, up to five times in
 // all, if the server rolled the transaction back because of what others did at the
@@ -39,7 +39,8 @@ func (s *Store) Batch(ctx context.Context, f func(ctx context.Context) error) er
 	return nil
 }
 
-// savepoint calls f in a part of the transaction that db is in.
+// savepoint calls f within a savepoint of the transaction that db is in, so that an
+// error undoes only what f did.
 func savepoint(ctx context.Context, db DB, f func(DB) error) error {
 	tx, err := db.Begin(ctx)
 	if err != nil {

@@ -9,12 +9,12 @@ import (
 	"github.com/claviger-auth/claviger/ratelimit"
 )
 
-// maxKey is the length in bytes of the longest key of a bucket. The limit of a
-// key in an index of PostgreSQL is somewhat above it.
+// maxKey bounds the key of a bucket, in bytes. PostgreSQL's own bound for a key in an
+// index is somewhat higher.
 const maxKey = 2048
 
-// clock is an SQL expression for the server's time in Unix nanoseconds at the
-// moment of evaluation. It stops where the clock of [ratelimit.Limit.Take] does.
+// clock is an SQL expression for the server's time in Unix nanoseconds at the moment
+// of evaluation. Its largest value is that which [ratelimit.Limit.Take] accepts.
 const clock = `least((extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000, 9191749636854775807)`
 
 // takeText returns the statement that takes a request from bucket $1. The request
@@ -98,7 +98,7 @@ func (s *Store) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit,
 	text := s.sql.take
 	switch {
 	case joined(s.db):
-		text = s.sql.joinedTake // it is the host's to say how durable the rest is
+		text = s.sql.joinedTake // the host decides how durable its transaction is
 	case s.syncTake:
 		text = s.sql.syncTake
 	}
@@ -129,9 +129,8 @@ func (s *Store) SweepBuckets(ctx context.Context, limit int) (int, error) {
 	return s.sweep(ctx, "sweep buckets", s.sql.sweepBuckets, limit)
 }
 
-// errMiscomputed is returned if the server computed something else than
-// Limit.Take, for example because somebody changed the table or has put a trigger
-// on it.
+// errMiscomputed reports that the server computed something else than Limit.Take, for
+// example because somebody has changed the table or put a trigger on it.
 var errMiscomputed = errors.New("pgstore: take: the server computed another timestamp than the limit does")
 
 var errLimit = &keys.InvalidError{Field: keys.FieldLimit, Reason: "is less than 1"}

@@ -10,13 +10,11 @@ import (
 
 // Errors of [Store.Check] and [Migrate].
 var (
-	// ErrSchema reports tables that are not there, or older than this package:
-	// [Migrate] was not run; or tables that are newer, which this package does
-	// not know.
+	// ErrSchema reports tables that are missing or older than this package, since
+	// [Migrate] was not run, or newer, or rights on them that the role lacks.
 	ErrSchema = errors.New("pgstore: unfit tables")
-	// ErrSettings reports a server that does not write, or with settings under
-	// which it does not keep what it acknowledged, or not as it was given; or a
-	// way to it on which statements get lost.
+	// ErrSettings reports a server that does not write, that may lose what it
+	// acknowledged, or that changes text, or a pooler that loses statements.
 	ErrSettings = errors.New("pgstore: unfit settings")
 )
 
@@ -24,23 +22,23 @@ var (
 // the migrations.
 const minServer = 130000
 
-// Check is for hosts to call when they start. It returns nil if the server can
-// be relied on, and changes nothing:
+// Check checks whether the server can be relied on. Hosts call it when they start. It
+// changes nothing, and returns nil if all of this is so:
 //
 //   - It is a primary; else the error is [ErrStandby].
 //   - It is PostgreSQL 13 or later, with the encoding UTF8, with fsync and
 //     full_page_writes on, and transactions may write; else the error wraps
 //     [ErrSettings] and names the setting. The default of synchronous_commit
-//     may be anything, since no write of a record goes by it.
-//   - The tables have the version that this package works with; else the error
-//     wraps [ErrSchema]. So it does if the role lacks the rights that every
-//     process needs on the tables of the feed, see the comment of the package.
-//   - Statements can be sent as [Options].Mode says. Behind a pooler that hands
-//     out connections for one transaction each, and knows nothing of prepared
-//     statements, they cannot, and all goes well until two clients are busy at
-//     the same time: then the error wraps [ErrSettings] and says what to set.
-//     Check finds that out with two connections of the pool. If the pool has
-//     one, or the DB is a connection, it may not notice.
+//     may be anything, since no write of a record depends on it.
+//   - The tables have the version that this package works with, and the role has
+//     the rights on the tables of the feed that every process needs; else the
+//     error wraps [ErrSchema]. The package comment lists the rights.
+//   - Statements can be sent as [Options].Mode says; else the error wraps
+//     [ErrSettings] and says what to set. The reason is a pooler that hands out
+//     connections for one transaction each, and does not know of prepared
+//     statements: statements then fail as soon as two clients are busy at the
+//     same time. Check finds that out with two connections of the pool. If the
+//     pool has one, or the DB is a connection, it may not notice.
 //
 // All other errors are those of the database.
 func (s *Store) Check(ctx context.Context) error {

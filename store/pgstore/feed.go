@@ -14,8 +14,8 @@ import (
 
 var _ keys.Feed = (*Store)(nil)
 
-// maxChanges bounds the changes that one poll names. With more than that, as
-// after a transaction that was open for long, everything may have changed.
+// maxChanges bounds the changes that one poll names. If there are more, as after a
+// transaction that was open for long, the poll says that everything may have changed.
 const maxChanges = 10_000
 
 const announceText = `
@@ -25,8 +25,8 @@ ON CONFLICT (id) DO UPDATE SET lease = excluded.lease, epoch = excluded.epoch, a
 WHERE a.marked_at IS NULL
 RETURNING {durable}`
 
-// renewText makes the row of the feed that a crash, a failover or a restore has
-// taken away.
+// renewText makes the row of the feed if it is missing, as after a crash, a failover or
+// a restore.
 const renewText = `INSERT INTO {schema}.feed DEFAULT VALUES ON CONFLICT DO NOTHING`
 
 const withdrawText = `
@@ -42,15 +42,16 @@ WITH marked AS (
 SELECT id FROM marked UNION SELECT id FROM {schema}.announcements WHERE marked_at IS NOT NULL`
 
 // leaseText also says whether this transaction has written something, and whether
-// the row of the feed is there for longer than a time.
+// the row of the feed is older than a time.
 const leaseText = `
 SELECT pg_is_in_recovery(), pg_current_xact_id_if_assigned() IS NOT NULL,
 	(SELECT coalesce(max(lease), 0) FROM {schema}.announcements),
 	(SELECT since < clock_timestamp() - $1::bigint * interval '1 millisecond' FROM {schema}.feed)`
 
-// pollText gives what is true of the whole feed beside each change, and once
-// alone if there is none, so that all of it is of one snapshot. The server's start
-// is in the position too: another server may be a copy, nonce and all.
+// pollText returns a row for each change, or one row without a change if there are
+// none. Each row also has what is true of the whole feed, so that all of it is of one
+// snapshot. The position contains the time at which the server started, since another
+// server may be a copy of this one, with the same nonce.
 const pollText = `
 SELECT pg_is_in_recovery(), feed.nonce::text || ' ' || extract(epoch FROM pg_postmaster_start_time())::text,
 	pg_current_snapshot()::text, coalesce(pg_snapshot_xmin($2::text::pg_snapshot) < feed.horizon, true),
@@ -67,7 +68,7 @@ LEFT JOIN LATERAL (
 // were lost, with a fifth more for clocks that run at different speed.
 const lostAnnouncements = keys.MaxLease + keys.MaxLease/5
 
-// Announce writes down that a cache is in use, as [keys.Feed] says.
+// Announce notes that a cache is in use, as [keys.Feed] says.
 func (s *Store) Announce(ctx context.Context, id string, lease time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return failed("announce", err)
@@ -105,8 +106,8 @@ func (s *Store) Withdraw(ctx context.Context, ids ...string) error {
 	return nil
 }
 
-// MarkIdle marks announcements of caches that are no more, as [keys.Feed] says,
-// and returns those that others have marked before, too.
+// MarkIdle marks announcements that have not been renewed for a time, as [keys.Feed]
+// says. It also returns those that were marked before.
 func (s *Store) MarkIdle(ctx context.Context, idle time.Duration) (ids []string, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, failed("mark", err)
@@ -133,9 +134,9 @@ func (s *Store) MarkIdle(ctx context.Context, idle time.Duration) (ids []string,
 	return ids, nil
 }
 
-// LongestLease returns the longest lease that is announced, as [keys.Feed] says.
-// A server whose feed began within the last moments has recovered, was promoted
-// or was restored, and may have lost announcements.
+// LongestLease returns the longest lease that is announced, as [keys.Feed] says. If the
+// row of the feed is new, the server has recovered from a crash, was promoted or was
+// restored, and may have lost announcements. It then returns [keys.MaxLease].
 func (s *Store) LongestLease(ctx context.Context) (time.Duration, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, failed("longest lease", err)
@@ -170,9 +171,9 @@ func (s *Store) LongestLease(ctx context.Context) (time.Duration, error) {
 var snapshotForm = regexp.MustCompile(`^\d{1,19}:\d{1,19}:(\d{1,19}(,\d{1,19})*)?$`)
 
 // Poll returns the changes since a position, as [keys.Feed] says. A position is
-// the nonce of the feed, the start of the server and a snapshot: what that does
-// not see is what has changed. Transactions commit in another order than that of
-// their IDs, so no number would do.
+// the nonce of the feed, the start of the server and a snapshot: the changes that the
+// snapshot does not see are the new ones. A number would not do, since transactions
+// commit in another order than that of their IDs.
 func (s *Store) Poll(ctx context.Context, id string, after keys.Position) (c keys.Changes, err error) {
 	if err := ctx.Err(); err != nil {
 		return c, failed("poll", err)
@@ -209,7 +210,8 @@ func (s *Store) Poll(ctx context.Context, id string, after keys.Position) (c key
 	case !announced:
 		return keys.Changes{}, keys.ErrNotAnnounced
 	case !origin.Valid:
-		// The feed was lost since the cache was announced: it starts anew.
+		// The feed was lost since the cache was announced, so the cache must be
+		// announced again.
 		return keys.Changes{}, fmt.Errorf("%w: the feed is gone", keys.ErrNotAnnounced)
 	}
 	c.All = trimmed || !since.Valid || before != origin.String || len(c.IDs) > maxChanges

@@ -35,9 +35,9 @@ func (s *Store) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
 }
 
 // Count counts live records, as [keys.CountStore] says, in one round trip, and
-// stops at most. It reads an index alone, as far as autovacuum has kept up. It
-// returns an error that wraps [keys.ErrInvalid] if no record can have the
-// organization or the kind.
+// stops at most. It reads only an index, except for rows that autovacuum has not yet
+// processed. It returns an error that wraps [keys.ErrInvalid] if no record can have
+// the organization or the kind.
 func (s *Store) Count(ctx context.Context, org string, kind keys.Kind, now time.Time, most int) (int, error) {
 	if err := (keys.Query{Org: org, Kind: kind, Limit: 1}).Validate(); err != nil {
 		return 0, err
@@ -60,9 +60,9 @@ func (s *Store) Count(ctx context.Context, org string, kind keys.Kind, now time.
 }
 
 // Orgs lists organizations, as [keys.OrgStore] says, in one round trip. For each
-// of them it looks once into an index, however many records there are. It
-// returns an error that wraps [keys.ErrInvalid] if the name before is not valid
-// text, or the limit is below 1.
+// organization it makes one look-up in an index, however many records there are. It
+// returns an error that wraps [keys.ErrInvalid] if after is not valid text, or limit
+// is below 1.
 func (s *Store) Orgs(ctx context.Context, after string, limit int) ([]string, error) {
 	if limit < 1 {
 		return nil, errLimit
@@ -82,8 +82,9 @@ func (s *Store) Orgs(ctx context.Context, after string, limit int) ([]string, er
 	return orgs, nil
 }
 
-// collect runs a statement whose rows say first whether the server is a standby.
-// It returns the rows that are kept, each scanned into fields.
+// collect runs a statement whose first column says whether the server is a standby. It
+// scans the other columns of each row into fields, and returns the rows for which keep
+// returns true.
 func collect[T any](ctx context.Context, s *Store, call, text string, args []any, fields func(*T) []any, keep func(*T) bool) ([]T, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, failed(call, err)

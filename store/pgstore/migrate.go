@@ -72,8 +72,8 @@ const (
 	// lockTimeout bounds how long a migration waits for a table. Whoever wants to
 	// use the table meanwhile waits behind the migration.
 	lockTimeout = 400 * time.Millisecond
-	// lockTries and lockPause bound how often the migration is tried again, and
-	// how long those who waited behind it have the table to themselves.
+	// lockTries is how often a migration is tried in all. lockPause is the time
+	// between two tries, in which those who waited behind it can use the table.
 	lockTries = 30
 	lockPause = time.Second
 )
@@ -88,12 +88,12 @@ const (
 //
 // The tables may be in use. No migration waits longer than 0.4 s for a table that
 // others have locked; it is tried again, for half a minute at most, and then the
-// error is that of the server. Package doc says what each migration locks.
+// error is that of the server. The package comment says what each migration locks.
 //
 // It needs a role that may create the schema, or tables and functions in it. No
-// other function of this package changes tables, so the role that a [Store] works
-// with needs less: USAGE on the schema, and the rights on tables that package doc
-// names.
+// other function of this package creates or alters tables, so the role that a [Store]
+// works with needs less: USAGE on the schema, and the rights that the package comment
+// lists.
 //
 // If db is a transaction, Migrate is a part of it; the transaction must be READ
 // COMMITTED, the turn ends when it does, and locks are waited for as the host
@@ -142,7 +142,7 @@ func (s *Store) migrateOne(ctx context.Context, list []migration) (more bool, er
 // part of the host's.
 func (s *Store) migrate(ctx context.Context, list []migration, hosts bool) (more bool, err error) {
 	if !hosts {
-		// Above READ COMMITTED, the version would be read as of before the wait.
+		// At a higher level, the version would be read as it was before the wait.
 		if _, err := s.db.Exec(ctx, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"); err != nil {
 			return false, err
 		}
@@ -179,7 +179,7 @@ func (s *Store) migrate(ctx context.Context, list []migration, hosts bool) (more
 			return false, err
 		}
 	}
-	// The files do not say in which schema. The host's path is put back after.
+	// The files name no schema. The host's search_path is restored at the end.
 	if _, err := s.db.Exec(ctx, `SET LOCAL search_path TO "`+s.schema+`"`); err != nil {
 		return false, err
 	}

@@ -8,10 +8,9 @@ import (
 )
 
 // Insert adds r, as [keys.Store] says, in one round trip. It returns when r is on
-// disk, whatever the server's synchronous_commit. Another error than
-// [keys.ErrExists] and [keys.ErrInvalid] may mean that it is unknown whether r
-// was added, or that it will be: a server that hung may still carry out what
-// nobody waits for any more.
+// disk, whatever the server's synchronous_commit. After other errors than
+// [keys.ErrExists] and [keys.ErrInvalid] it is not known whether r was added or will
+// be: a server that hung may still carry out a statement that nobody waits for.
 func (s *Store) Insert(ctx context.Context, r keys.Record) error {
 	if err := r.Validate(); err != nil {
 		return err
@@ -84,8 +83,8 @@ const maxUpdates = 3
 // Update writes r over an older version of it, as [keys.Store] says. It returns
 // when r is on disk, as Insert does, and its errors mean what those of Insert do.
 //
-// It takes one round trip. There is another one if somebody else wrote the record
-// at the same time, and if r is of another kind than what is stored.
+// It takes one round trip, and another one if somebody else wrote the record at the
+// same time, or if the Kind of r is not the stored one.
 func (s *Store) Update(ctx context.Context, r keys.Record) error {
 	if err := r.Validate(); err != nil {
 		return err
@@ -95,9 +94,9 @@ func (s *Store) Update(ctx context.Context, r keys.Record) error {
 		if written || err != nil {
 			return err
 		}
-		// Next says why nothing was written. If it sees no reason, the record
-		// was changed after the statement had begun, or r is of another kind:
-		// then r becomes what Next makes of it, and is sent again.
+		// Next says why nothing was written. If it finds no reason, the record
+		// was changed after the statement had begun, or r has another kind. Then
+		// what Next returns is sent again.
 		next, err := keys.Next(old, r)
 		if err != nil {
 			return err
@@ -108,10 +107,9 @@ func (s *Store) Update(ctx context.Context, r keys.Record) error {
 	return keys.ErrConflict
 }
 
-// update writes the next version of r if it can be told, without a look at the
-// record first, that [keys.Next] allows it. Else it returns the record as it was
-// when the call began, or the zero Record if the organization has none with the
-// ID.
+// update writes the next version of r if the conditions of updateText hold. Otherwise
+// it returns the record as it was when the statement began, or the zero Record if the
+// organization has none with the ID.
 func (s *Store) update(ctx context.Context, r *keys.Record) (written bool, old keys.Record, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, old, failed("update", err)
@@ -136,15 +134,14 @@ func (s *Store) update(ctx context.Context, r *keys.Record) (written bool, old k
 	return written, old, err
 }
 
-// Sweep removes tokens that were over before a time, and their last uses, as
-// [keys.Store] says, the longest dead first. Tokens that another Sweep is
-// removing at the same time are left to it. It does not wait for the disk: what
-// a crash brings back, the next Sweep removes. It also removes what nobody needs
-// any more of the feed of changes.
+// Sweep removes tokens that ended before a time, and their last uses, as [keys.Store]
+// says, beginning with those that have been dead for longest. It skips tokens that
+// another Sweep is removing. It does not wait for the disk: if a crash brings tokens
+// back, the next Sweep removes them. It also removes old rows of the feed of changes.
 func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
 	ms := before.UnixMilli()
 	if before.Nanosecond()%int(time.Millisecond) != 0 {
-		ms++ // what is over at the last whole millisecond is over before
+		ms++ // a token that ended at the last whole millisecond ended before the time
 	}
 	return s.sweep(ctx, "sweep", s.sql.sweep, limit, ms)
 }

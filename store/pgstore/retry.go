@@ -24,16 +24,17 @@ const (
 
 // run calls f, which runs one statement and returns the driver's error. If the
 // server rolled the statement back because of what others did at the same time,
-// it is as if it had never been sent, and run calls f again, up to maxTries
-// times in all and after random pauses. After other errors, it may be unknown
-// what became of the statement, and within a transaction of the host's the rest
-// of it would be missing: then run returns the error.
+// nothing was done, and run calls f again, up to maxTries times in all and after
+// random pauses. After other errors it may not be known what became of the statement,
+// so run returns the error. It also does so in a transaction of the host's, since a
+// repetition would lack what the host did in it before.
 //
-// Further tries are made under READ COMMITTED. That is all that the statements
-// need, and unlike the levels above it, which a host may have as its default, it
-// waits for other transactions in place of failing because of them.
+// Further tries are made under READ COMMITTED, which is all that the statements need.
+// At the levels above it, which a host may have as its default, the server fails
+// statements in place of letting them wait for other transactions.
 //
-// Within a batch f is a part of it, and Batch tries again.
+// Within a batch, the statement is a part of the batch's transaction, and Batch tries
+// again.
 func (s *Store) run(ctx context.Context, f func(DB) error) error {
 	if db := s.batchOf(ctx); db != nil {
 		return f(db)
@@ -48,11 +49,11 @@ func (s *Store) run(ctx context.Context, f func(DB) error) error {
 	return err
 }
 
-// read is run for a statement that changes nothing. If the connection was lost
-// it is tried again, at once, as often as there may be other connections that
-// were lost with it: when a server ends all of them, or is restarted, each
-// connection of a pool that was in use a moment ago is found out by the statement
-// that it is given. A connection that cannot be made is not tried again.
+// read is run for a statement that changes nothing. If the connection was lost, read
+// tries again at once, as often as there may be other lost connections. When a server
+// ends all connections, or is restarted, the pool does not know that: each connection
+// that was used a moment ago fails with the first statement that it gets. A connection
+// that cannot be made is not tried again.
 func (s *Store) read(ctx context.Context, f func(DB) error) error {
 	err := s.run(ctx, f)
 	if !lost(err) {
@@ -64,8 +65,8 @@ func (s *Store) read(ctx context.Context, f func(DB) error) error {
 	return err
 }
 
-// others returns how many more connections db has, at most, than the one that was
-// lost: those that may be lost too, and one that is new.
+// others returns how often to try again after a connection was lost: once for each
+// connection of the pool, which may be lost too, and once for a new one.
 func others(db DB) int {
 	switch db := db.(type) {
 	case interface{ Stat() *pgxpool.Stat }: // a pool, or what wraps one
@@ -76,9 +77,9 @@ func others(db DB) int {
 	return 1
 }
 
-// lost reports whether err says that a connection ended while it was in use: the
-// server said why, or it just went away. 57P01 is admin_shutdown, 57P02
-// crash_shutdown, 57P05 idle_session_timeout, and 08P01 is what PgBouncer says.
+// lost reports whether err says that a connection ended while it was in use, with a
+// message of the server or without. 57P01 is admin_shutdown, 57P02 crash_shutdown,
+// 57P05 idle_session_timeout, and 08P01 is what PgBouncer says.
 func lost(err error) bool {
 	var e *pgconn.PgError
 	var connect *pgconn.ConnectError
@@ -120,8 +121,8 @@ func readCommitted(ctx context.Context, db DB, f func(DB) error) error {
 	return commit(ctx, tx)
 }
 
-// commit commits tx, unless ctx has ended: then the driver would give the connection
-// up, and rollBack does not.
+// commit commits tx, unless ctx has ended: the driver would then close the connection,
+// while rollBack keeps it.
 func commit(ctx context.Context, tx pgx.Tx) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -129,12 +130,12 @@ func commit(ctx context.Context, tx pgx.Tx) error {
 	return tx.Commit(ctx)
 }
 
-// rollBackTime is how long rolling back may take, which frees the connection.
+// rollBackTime bounds how long rolling back may take.
 const rollBackTime = time.Second
 
-// rollBack rolls tx back, which is no more than a formality once it is committed. It
-// does so when ctx has ended, too: a connection that is given up in the middle of a
-// transaction costs the pool, and a pooler behind it, another one.
+// rollBack rolls tx back, and does nothing once tx is committed. It also does so when
+// ctx has ended: otherwise the driver closes the connection, and the pool, and a pooler
+// behind it, must make another one.
 func rollBack(ctx context.Context, tx pgx.Tx) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollBackTime)
 	defer cancel()

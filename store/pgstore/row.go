@@ -35,10 +35,9 @@ func (r *row) fields() []any {
 	}
 }
 
-// record returns the record of a row, and the zero Record if the row is NULL.
-// What no record can be, whoever wrote it, and what is of a format that this
-// release does not know, is an error that wraps [keys.ErrCorrupt]. It names the
-// ID and quotes nothing else.
+// record returns the record of a row, and the zero Record if the row is NULL. If the
+// row cannot be a record, or has a format that this release does not know, the error
+// wraps [keys.ErrCorrupt]. It names the ID and quotes nothing else.
 func (r *row) record() (keys.Record, error) {
 	if !r.id.Valid {
 		return keys.Record{}, nil
@@ -84,10 +83,10 @@ func (r *row) corrupt(err error, what string) error {
 	return fmt.Errorf("pgstore: record %q: %w: %s", r.id.String, err, what)
 }
 
-// nullable returns text, and NULL for none.
+// nullable returns text, and NULL for empty text.
 func nullable(text string) pgtype.Text { return pgtype.Text{String: text, Valid: text != ""} }
 
-// millis returns t as it is stored, and NULL for never.
+// millis returns t as it is stored, and NULL for the zero time.
 func millis(t time.Time) pgtype.Int8 {
 	if t.IsZero() {
 		return pgtype.Int8{}

@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// errPooler is what Check says of a pooler that loses statements.
+// errPooler reports a pooler that loses prepared statements.
 var errPooler = fmt.Errorf("%w: a pooler gives the server's connections to other clients between transactions, "+
 	"and prepared statements are lost by that: set Options.Mode to pgx.QueryExecModeExec, "+
 	"or default_query_exec_mode=exec in the connection string", ErrSettings)
@@ -20,12 +20,12 @@ var errPooler = fmt.Errorf("%w: a pooler gives the server's connections to other
 // sessionRounds is how often each connection runs what it has prepared.
 const sessionRounds = 8
 
-// checkSessions is the part of Check that needs two connections. Both prepare a
-// statement by the same name, as the driver does with the statements of a store,
-// and run it in turn. If each connection has a session of the server's to itself,
-// or the pooler keeps account of what clients prepare, each gets its own back. If
-// not, the second one to prepare meets the statement of the first, or one of them
-// gets the other's, or none.
+// checkSessions is the part of Check that needs two connections. Each prepares a
+// statement under the same name, as the driver does with the statements of a store,
+// and they run it in turn. If each connection has a session of the server to itself,
+// or the pooler keeps track of what clients prepare, each runs its own statement. If
+// not, the name is taken when the second one prepares, or one of them runs the other's
+// statement, or finds none.
 func (s *Store) checkSessions(ctx context.Context) error {
 	pool, ok := s.db.(interface {
 		Acquire(context.Context) (*pgxpool.Conn, error)
@@ -67,8 +67,8 @@ func askSessions(ctx context.Context, sessions [2]*pgconn.PgConn, name string) e
 			defer session.Deallocate(ctx, name) // the connection goes on with or without it
 		}
 	}
-	// Each of them twice, so that it does not matter whether the pooler gives out
-	// first what was used last, or what has been idle for longest.
+	// Each runs twice in a row, so that the check works whether the pooler hands out
+	// the session that was used last, or the one that has been idle for longest.
 	for round := range sessionRounds {
 		i := round / 2 % 2
 		result := sessions[i].ExecPrepared(ctx, name, nil, nil, nil).Read()

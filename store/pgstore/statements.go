@@ -7,10 +7,10 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// statements are the texts of all statements, with the schema filled in. The
-// tables are always named with it, and what comes from callers is always an
-// argument. Each is whole by itself: run alone under READ COMMITTED, it is
-// atomic, whatever others do at the same time.
+// statements are the texts of all statements, with the schema filled in. They name
+// tables together with the schema, and everything that comes from callers is an
+// argument. Each statement is atomic by itself under READ COMMITTED, whatever others
+// do at the same time.
 type statements struct {
 	insert, get, update, sweep               string
 	list, listLive, count, orgs              string
@@ -61,9 +61,9 @@ func newStatements(schema string) *statements {
 	}
 }
 
-// durable is an expression that makes the transaction it is evaluated in wait
+// durable is an expression that makes the transaction in which it is evaluated wait
 // for the disk when it commits, and for a synchronous standby if there is one,
-// whatever the server's default. It is local to the transaction, and leaves the
+// whatever the server's default is. It affects only that transaction, and leaves the
 // one stronger setting as it is.
 const durable = `set_config('synchronous_commit', ` +
 	`CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)`
@@ -75,7 +75,7 @@ ON CONFLICT (id) DO NOTHING
 RETURNING {durable}`
 
 // insertWithText is insertText with an entry, whose arguments begin with the given
-// number. It waits for the organization's turn before it writes anything.
+// number. It waits for the organization's turn before it writes: see lock_chain.
 func insertWithText(first int) string {
 	return `
 WITH turn AS MATERIALIZED (SELECT {schema}.lock_chain($` + strconv.Itoa(first) + `))
@@ -85,18 +85,18 @@ ON CONFLICT (id) DO NOTHING
 RETURNING {durable}, ` + entryCall(first)
 }
 
-// Statements that read records join them to one row that says whether the
-// server is a standby: a server that must not be believed says so in the answer
-// itself, also if it finds nothing, and that costs no second round trip.
+// Statements that read records join them to one row that says whether the server is a
+// standby. So the answer itself says whether it can be relied on, also if there are no
+// records, and that takes no second round trip.
 
 const getText = `
 SELECT pg_is_in_recovery(), {record}, {parent} FROM (VALUES (1)) AS one
 LEFT JOIN {schema}.records AS r ON r.id = $1
 LEFT JOIN {schema}.records AS p ON p.id = r.parent`
 
-// listText returns the statement for a page. The condition is more for records to
-// meet. It is a part of the text, and not an argument, so that the server knows
-// which index has the rows and no others.
+// listText returns the statement for a page of the records that also meet the
+// condition. The condition is a part of the text, and not an argument, so that the
+// server can choose an index of just these records.
 func listText(condition string) string {
 	return `
 SELECT pg_is_in_recovery(), {record} FROM (VALUES (1)) AS one
@@ -108,8 +108,9 @@ LEFT JOIN LATERAL (
 ORDER BY r.id`
 }
 
-// countText asks for an order, for which a scan of the table would have to sort.
-// Without it a server that expects many live records prefers such a scan.
+// countText asks for an order, so that the server uses the index: it would have to
+// sort after a scan of the table. Without the order, a server that expects many live
+// records prefers such a scan.
 const countText = `
 SELECT pg_is_in_recovery(), count(*) FROM (
 	SELECT FROM {schema}.records
@@ -117,8 +118,7 @@ SELECT pg_is_in_recovery(), count(*) FROM (
 	ORDER BY id LIMIT $4::bigint
 ) AS live`
 
-// orgsText goes from one organization to the next in the index, and passes over
-// the records of each.
+// orgsText goes from each organization directly to the next one in the index.
 const orgsText = `
 WITH RECURSIVE found AS (
 	(SELECT org FROM {schema}.records WHERE org > $1 ORDER BY org LIMIT 1)
@@ -129,12 +129,13 @@ WITH RECURSIVE found AS (
 SELECT pg_is_in_recovery(), f.org FROM (VALUES (1)) AS one
 LEFT JOIN LATERAL (SELECT org FROM found WHERE org IS NOT NULL LIMIT $2::bigint) AS f ON true`
 
-// updateText writes a record if its conditions hold. They are enough for keys.Next
-// to have no objection. If they do not hold, nothing is written, and the statement
-// returns what was stored when it began, for Next to say why. A format is never
-// lowered, as the columns that it stands for are left as they are.
+// updateText returns the statement that writes a record under some conditions. If they
+// hold, keys.Next allows the update. If not, nothing is written, and the statement
+// returns the record as it was when the statement began, so that Next can say why. The
+// format is never lowered, since the statement does not write the columns that later
+// formats add.
 //
-// With an entry, whose arguments come after all others, it waits for the
+// With an entry, whose arguments come after all others, the statement waits for the
 // organization's turn before it locks the record: see lock_chain.
 func updateText(entry bool) string {
 	const arguments = 18
@@ -170,8 +171,8 @@ WITH dead AS MATERIALIZED (
 )
 SELECT count(*) FROM gone`
 
-// noteUsesText takes the rows in the order of their IDs, so that two batches at
-// the same time wait for each other rather than for ever.
+// noteUsesText locks the rows in the order of their IDs, so that two batches at the
+// same time cannot wait for each other in a circle.
 const noteUsesText = `
 INSERT INTO {schema}.uses AS u (id, used_at)
 SELECT n.id, n.used_at
@@ -190,8 +191,8 @@ SELECT pg_is_in_recovery(), current_setting('transaction_read_only'), current_se
 	current_setting('full_page_writes'), current_setting('server_encoding'),
 	current_setting('server_version_num')::bigint, to_regclass($1) IS NOT NULL`
 
-// rightsText returns what every process must be allowed to do with the tables of the
-// feed, and is not.
+// rightsText returns the rights on the tables of the feed that every process needs, and
+// that the role lacks.
 const rightsText = `
 SELECT coalesce(string_agg(need || ' on ' || tab, ', '), '')
 FROM (VALUES ('SELECT', $1::text), ('SELECT', $2::text), ('INSERT', $2::text)) AS needed (need, tab)

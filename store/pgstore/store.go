@@ -36,16 +36,16 @@ type Options struct {
 	// empty, DefaultSchema.
 	Schema string
 
-	// Mode is how statements are sent, whatever the connections' own default
-	// is. Behind a pooler that hands out connections for one transaction each,
-	// take pgx.QueryExecModeExec, or pgx.QueryExecModeSimpleProtocol: the
-	// others prepare statements that the next connection does not know. If
-	// zero, the connections' default_query_exec_mode.
+	// Mode is how statements are sent. Behind a pooler that hands out
+	// connections for one transaction each, use pgx.QueryExecModeExec or
+	// pgx.QueryExecModeSimpleProtocol: the others prepare statements that the
+	// next connection does not know. If zero, the default_query_exec_mode of the
+	// connections.
 	Mode pgx.QueryExecMode
 
 	// SyncTake makes Take wait until the bucket is on disk. If false, a Take is
-	// written within a moment after it was answered, and a crash of the
-	// server forgets the last fraction of a second of them.
+	// on disk a moment after it has returned, and a crash of the server loses
+	// those of the last fraction of a second.
 	SyncTake bool
 }
 
@@ -70,9 +70,8 @@ var (
 	_ keys.BatchStore = (*Store)(nil)
 )
 
-// ErrStandby reports that the server is a standby, or has become one. It may
-// lag behind, and know nothing of the latest revocations, so nothing is read
-// from it.
+// ErrStandby reports that the server is a standby, or has become one. A standby may
+// lag behind, and not know the latest revocations, so nothing is read from it.
 var ErrStandby = errors.New("pgstore: the server is a standby")
 
 // New returns a Store over db, and does not use db yet. A nil opts is the zero
@@ -94,9 +93,9 @@ func New(db DB, opts *Options) (*Store, error) {
 // so does the transaction. Answers such as [keys.ErrExists] and
 // [keys.ErrConflict] leave it usable.
 //
-// A write raises the transaction's synchronous_commit, as package doc says.
-// Take holds the bucket until the transaction ends, and is better left outside.
-// With panics if db is nil.
+// A write raises the transaction's synchronous_commit, as the package comment says.
+// Take locks the bucket until the transaction ends, so call it outside. With panics
+// if db is nil.
 func (s *Store) With(db DB) *Store {
 	if db == nil {
 		panic("pgstore: With needs a database")

@@ -52,7 +52,8 @@ LEFT JOIN LATERAL (
 ) AS t ON true
 ORDER BY t.seq`
 
-// cutText returns whether the position is cut now, by this call or before.
+// cutText returns whether the entries up to the position are cut, by this call or by
+// an earlier one.
 const cutText = `
 WITH place AS MATERIALIZED (
 	SELECT t.seq, t.hash FROM {schema}.trail AS t JOIN {schema}.chains AS c ON c.org = t.org
@@ -110,7 +111,7 @@ func (s *Store) Chains(ctx context.Context, org string) ([]keys.Chain, error) {
 	}}, nil
 }
 
-// chainHash returns a hash as it is stored, and the zero one if it is none.
+// chainHash returns the hash in stored, or the zero hash if that is not a hash.
 func chainHash(stored []byte) (h keys.ChainHash) {
 	if len(stored) == len(h) {
 		copy(h[:], stored)
@@ -141,8 +142,8 @@ func (r *entryRow) entry(org string) keys.Entry {
 		Actor: r.actor.String, Reason: r.reason.String, Count: r.count.Int64,
 		Previous: chainHash(r.previous), Hash: chainHash(r.hash),
 	}
-	// What AddressText gives is read as it was; what is no such text was put there by
-	// others.
+	// A text that AddressText does not give was put there by others. The zero hash
+	// makes the verification of the trail find it.
 	if e.Address, _ = netip.ParseAddr(r.address.String); e.AddressText() != r.address.String {
 		e.Hash = keys.ChainHash{}
 	}

@@ -10,9 +10,8 @@ import (
 )
 
 // NoteUses notes when credentials were last used, as [keys.UseStore] says, all
-// of them in one statement. Times are cut to whole milliseconds. It returns an
-// error that wraps [keys.ErrInvalid], and notes nothing, if a time is not
-// between 1970 and 9999.
+// of them in one statement. It returns an error that wraps [keys.ErrInvalid], and
+// notes nothing, if a time is not between 1970 and 9999.
 func (s *Store) NoteUses(ctx context.Context, uses map[string]time.Time) error {
 	ids := make([]string, 0, len(uses))
 	times := make([]int64, 0, len(uses))
@@ -43,7 +42,8 @@ func (s *Store) NoteUses(ctx context.Context, uses map[string]time.Time) error {
 }
 
 // LastUses returns when credentials were last used, as [keys.UseStore] says, in
-// one round trip. The map is never nil if the error is.
+// one round trip. The map is not nil unless there is an error. A standby answers too;
+// the times may then be old.
 func (s *Store) LastUses(ctx context.Context, ids []string) (map[string]time.Time, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, failed("last uses", err)

@@ -1,9 +1,9 @@
 -- Version 1 of the tables of package pgstore. Names are not qualified: run this
--- in one transaction, with search_path set to the schema that is to hold them,
--- and nothing else.
+-- in one transaction, with search_path set to the schema that is to hold the
+-- tables, and to no other schema.
 --
--- Times are Unix milliseconds, and NULL stands for never, but in buckets, where
--- they are Unix nanoseconds. Text is compared byte by byte.
+-- Times are Unix milliseconds, or Unix nanoseconds in the table buckets. NULL
+-- stands for never. Text is compared byte by byte.
 
 CREATE TABLE migrations (
 	version    integer     PRIMARY KEY,
@@ -31,7 +31,7 @@ CREATE TABLE records (
 -- For lists: one organization, one kind, in the order of the IDs.
 CREATE INDEX records_of_owner ON records (org, kind, id);
 
--- For sweeps: tokens by the time at which they are over.
+-- For sweeps: tokens by the time at which they end.
 CREATE INDEX records_over ON records (least(expires_at, revoked_at)) WHERE kind = 'token';
 
 -- When credentials were last used. No foreign key: noting a use must not lock

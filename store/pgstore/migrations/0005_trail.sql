@@ -1,6 +1,6 @@
--- Version 5 of the tables of package pgstore: the trail, who did what to which
--- credential. Run this as 0001_tables.sql, in a transaction of its own. It touches no
--- table that is there.
+-- Version 5 of the tables of package pgstore: the trail, which says who did what to
+-- which credential. Run this as 0001_tables.sql, in a transaction of its own. It does
+-- not change existing tables.
 --
 -- Times are Unix milliseconds. Empty text stands for none. Hashes are 32 bytes; what
 -- they cover is in the comment on keys.Entry.
@@ -24,8 +24,8 @@ CREATE TABLE trail (
 	PRIMARY KEY (org, seq)
 );
 
--- Where the trail of each organization ends, and up to where it was cut. Its row is
--- what the writers of an organization take turns by.
+-- Where the trail of each organization ends, and up to where it was cut. The writers
+-- of an organization take turns by locking its row.
 CREATE TABLE chains (
 	org      text COLLATE "C" PRIMARY KEY,
 	seq      bigint NOT NULL DEFAULT 0,
@@ -34,16 +34,17 @@ CREATE TABLE chains (
 	cut_hash bytea  NOT NULL DEFAULT decode(repeat('00', 32), 'hex')
 ) WITH (fillfactor = 70);
 
--- The functions run with the rights of whoever migrates, so that a role which may
--- write records can add to the trail, and can neither change nor remove what is there.
+-- The functions run with the rights of the role that migrates, so that a role which may
+-- write records can add to the trail, but can neither change nor remove entries.
 -- The caller's search_path does not matter.
 DO $do$
 BEGIN
 	EXECUTE replace($text$
 
 -- Waits until no other transaction is about to add to the trail of an organization.
--- Whoever writes a record with an entry does so before it touches the record, so that
--- two who write the same record and the same trail never wait for each other.
+-- A statement that writes a record with an entry calls this before it locks the record,
+-- so that two writers of the same record and trail cannot wait for each other in a
+-- circle.
 CREATE FUNCTION {schema}.lock_chain(name text) RETURNS boolean
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path TO pg_catalog, pg_temp AS $$
 BEGIN
@@ -55,7 +56,7 @@ BEGIN
 	RETURN true;
 END $$;
 
--- Adds an entry. The content is what its hash covers besides the place in the chain.
+-- Adds an entry. The content is all that its hash covers but the place in the chain.
 CREATE FUNCTION {schema}.add_entry(name text, at bigint, action text, id text, kind text, version bigint, fields text,
 	other text, actor text, address text, reason text, count bigint, content bytea) RETURNS boolean
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path TO pg_catalog, pg_temp AS $$

@@ -1,9 +1,9 @@
--- Records of version 1. Every column of a record that was there before has the
--- value that means nothing: empty text, or NULL for a time.
+-- Records of version 1. In records that exist already, the new columns are empty
+-- text, or NULL for a time.
 --
 -- Processes of the release before would read a record without the restrictions
--- that are new here, and so let in what is shut out. The first line makes all
--- their statements on records fail, so that they let in nobody.
+-- that are new here, and so accept credentials that must be refused. The first
+-- statement makes all their statements on records fail, so that they accept nobody.
 ALTER TABLE claviger_records RENAME COLUMN previous TO previous_digest;
 
 ALTER TABLE claviger_records ADD COLUMN environment TEXT NOT NULL DEFAULT '';
@@ -14,9 +14,9 @@ ALTER TABLE claviger_records ADD COLUMN replaces TEXT NOT NULL DEFAULT '';
 ALTER TABLE claviger_records ADD COLUMN replaced_by TEXT NOT NULL DEFAULT '';
 ALTER TABLE claviger_records ADD COLUMN disabled_at INTEGER;
 
--- The lowest format that has room for all of the record. A program that knows
--- only lower ones refuses the record. From here on, this is what keeps a program
--- from reading a part of what a later one wrote.
+-- The lowest format that has room for the whole record. A program that knows only
+-- lower formats refuses the record, so that it never reads only a part of what a
+-- later program wrote.
 ALTER TABLE claviger_records ADD COLUMN format INTEGER NOT NULL DEFAULT 1;
 
 -- Lists of what is not revoked, in the order of IDs.
@@ -26,8 +26,9 @@ CREATE INDEX claviger_records_live ON claviger_records (org, kind, id) WHERE rev
 CREATE INDEX claviger_records_in_use ON claviger_records (org, kind, expires_at, revoked_at) WHERE revoked_at IS NULL;
 
 -- Changes of records that can be in a cache, in the order of their commits: SQLite
--- has one writer at a time. Inserts are left out, since no cache holds that a
--- record is unknown. Triggers write it, so that statements by hand are in it too.
+-- has one writer at a time. Inserts are left out, since caches do not remember that
+-- an ID is unknown. Triggers write this table, so that it has the changes of
+-- statements by hand too.
 CREATE TABLE claviger_changes (
 	seq INTEGER NOT NULL PRIMARY KEY, -- never used again, since the last rows stay
 	id  TEXT    NOT NULL
@@ -51,8 +52,8 @@ WHEN EXISTS (SELECT 1 FROM claviger_records WHERE id = new.id) BEGIN
 	INSERT INTO claviger_changes (id) VALUES (new.id);
 END;
 
--- At least the last 16,384 changes stay. A reader whose position is before the
--- first row that is left, less one, has missed some.
+-- At least the last 16,384 changes stay. A reader has missed some if its position is
+-- lower than the first number that is left, less one.
 CREATE TRIGGER claviger_changes_trimmed AFTER INSERT ON claviger_changes WHEN new.seq % 1024 = 0 BEGIN
 	DELETE FROM claviger_changes WHERE seq <= new.seq - 16384;
 END;
@@ -61,13 +62,13 @@ END;
 -- waits until none of them can have the old one.
 CREATE TABLE claviger_announcements (
 	id           TEXT    NOT NULL PRIMARY KEY, -- drawn by each cache
-	lease        INTEGER NOT NULL,             -- nanoseconds for which it serves records without a look at the changes
+	lease        INTEGER NOT NULL,             -- nanoseconds for which it serves records without reading the changes
 	announced_at INTEGER NOT NULL,             -- when it was last written, in Unix milliseconds
 	marked_at    INTEGER                       -- since when another one wants it removed, in Unix milliseconds
 ) STRICT, WITHOUT ROWID;
 
--- A name for all announcements since this file was made. Whoever finds another
--- one than before, or none, cannot know which caches there are.
+-- A random name for this file. If it is another one than before, or missing, the
+-- changes and announcements are not those that a reader knows.
 CREATE TABLE claviger_epoch (
 	one   INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
 	epoch TEXT    NOT NULL

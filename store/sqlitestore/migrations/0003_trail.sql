@@ -1,5 +1,5 @@
--- The trail: who did what to which credential. It is empty unless the host wants
--- one. Programs of the version before go on as they are, and write no entries.
+-- The trail, which says who did what to which credential. It is empty unless the host
+-- keeps one. Programs of the version before go on working, and write no entries.
 --
 -- Times are Unix milliseconds. Hashes are 32 bytes; what they cover is in the
 -- comment on keys.Entry.
