@@ -11,17 +11,16 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// What [Store.Check] and [Store.CheckLimits] find.
+// Errors of [Store.Check] and [Store.CheckLimits].
 var (
 	// ErrNotPrimary reports a server that is a replica. It refuses writes, and
-	// knows of revocations late. Calls of a Store fail with it too.
+	// learns of revocations late. Other calls of a Store can fail with it too.
 	ErrNotPrimary = errors.New("redisstore: server is not a primary")
 	// ErrEvicts reports a server that drops keys when it is out of memory. It
-	// forgets what an organization has used up, credentials, and that IDs were
-	// used.
+	// can then lose used quota, credentials, and which IDs were used.
 	ErrEvicts = errors.New("redisstore: server evicts keys")
-	// ErrNotDurable reports a server that loses acknowledged writes when it, or
-	// its machine, ends without warning.
+	// ErrNotDurable reports a server that may lose acknowledged writes when its
+	// process is killed or its machine loses power.
 	ErrNotDurable = errors.New("redisstore: server does not sync each write")
 	// ErrNotTold reports a server that does not tell how it is set up, because
 	// it denies the commands INFO or CONFIG, as many managed servers do. It may
@@ -30,7 +29,7 @@ var (
 )
 
 // Check asks the server, or each primary of a cluster, whether it is set up to
-// keep the promises of a store. Hosts call it at start. The error wraps one or
+// keep the promises of a store. Hosts call it when they start. The error wraps one or
 // more of
 //
 //   - [ErrNotPrimary];
@@ -39,21 +38,21 @@ var (
 //   - [ErrReplicas], if fewer replicas are connected than [Options.Replicas];
 //   - [ErrNotTold], if one of these cannot be told;
 //
-// or is that of the client. A host that accepts one of them looks for the others
-// by [errors.Is].
+// or is that of the client. A host that accepts one of these looks for the others
+// with [errors.Is].
 //
-// Check also begins to count the time that [Store.LongestLease] speaks of, so that
-// it is over by the first revocation.
+// In a new store, and after a promotion, revocations take six seconds at first: see
+// [Store.LongestLease]. Check starts that time, so that it may be over before the
+// first revocation.
 func (s *Store) Check(ctx context.Context) error {
 	_, err := s.LongestLease(ctx)
 	return cmp.Or(s.eachPrimary(ctx, s.check), err)
 }
 
-// CheckLimits is [Store.Check] for a server that keeps nothing but buckets. They
-// may be lost with the server: limits then begin anew. So it looks for
-// [ErrNotPrimary] and [ErrEvicts] alone. On a server that denies both INFO and
-// CONFIG the error wraps [ErrNotTold]; then the host must know by other means
-// that maxmemory-policy is noeviction.
+// CheckLimits is [Store.Check] for a server that keeps nothing but buckets, which may
+// be lost with the server. So it only looks for [ErrNotPrimary] and [ErrEvicts]. If the
+// server denies both INFO and CONFIG the error wraps [ErrNotTold]; the host must then
+// make sure by other means that maxmemory-policy is noeviction.
 func (s *Store) CheckLimits(ctx context.Context) error { return s.eachPrimary(ctx, s.checkLimits) }
 
 // eachPrimary calls check for the server, or for each primary of a cluster, and
@@ -61,7 +60,7 @@ func (s *Store) CheckLimits(ctx context.Context) error { return s.eachPrimary(ct
 func (s *Store) eachPrimary(ctx context.Context, check func(context.Context, redis.Cmdable) error) error {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	// INFO may be denied; so the role is found out as it is by all that reads.
+	// INFO may be denied. So the role is found out as by all calls that read.
 	if err := s.read(ctx).exec(ctx); err != nil {
 		return err
 	}
@@ -99,7 +98,7 @@ func (s *Store) checkLimits(ctx context.Context, node redis.Cmdable) error {
 	return checkPolicy(ctx, node, info)
 }
 
-// checkPolicy says what is wrong with what the server does when it is full.
+// checkPolicy returns an error if the server evicts keys.
 func checkPolicy(ctx context.Context, node redis.Cmdable, info map[string]string) error {
 	policy, told := info["maxmemory_policy"]
 	if !told {
@@ -114,7 +113,7 @@ func checkPolicy(ctx context.Context, node redis.Cmdable, info map[string]string
 	return nil
 }
 
-// checkLog says what is wrong with the append-only file.
+// checkLog returns an error if the server does not write and sync an append-only file.
 func checkLog(ctx context.Context, node redis.Cmdable, info map[string]string) error {
 	enabled, told := info["aof_enabled"]
 	if !told {
@@ -136,7 +135,7 @@ func checkLog(ctx context.Context, node redis.Cmdable, info map[string]string) e
 	return err
 }
 
-// checkReplicas says whether there are too few replicas.
+// checkReplicas returns an error if too few replicas are connected.
 func (s *Store) checkReplicas(info map[string]string) error {
 	switch n := online(info); {
 	case s.replicas == 0 || n >= s.replicas:
@@ -174,7 +173,8 @@ func askConfig(ctx context.Context, node redis.Cmdable, name string) (string, er
 	return value, failure(err)
 }
 
-// denied reports whether a server has no such command for this client.
+// denied reports whether a server does not let this client use a command, or does not
+// have it.
 func denied(err error) bool {
 	return redis.HasErrorPrefix(err, "NOPERM") || answered(err) && strings.Contains(err.Error(), "unknown command")
 }
@@ -190,7 +190,7 @@ func parseInfo(text string) map[string]string {
 	return info
 }
 
-// online counts the replicas that are up to date but for what is on its way.
+// online counts the replicas that are connected, and have all but the latest writes.
 func online(info map[string]string) int {
 	n := 0
 	for name, value := range info {

@@ -11,9 +11,9 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// Count counts records, as [keys.CountStore] says, in one round trip. It reads
-// none of them. Those that an earlier release revoked or made count as live
-// until [Store.Migrate].
+// Count counts records, as [keys.CountStore] says, in one round trip, and reads none
+// of them. Records that an earlier release revoked, and records of its that have
+// expired, count as live until [Store.Migrate].
 func (s *Store) Count(ctx context.Context, org string, kind keys.Kind, now time.Time, most int) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -23,7 +23,7 @@ func (s *Store) Count(ctx context.Context, org string, kind keys.Kind, now time.
 	}
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	// Record times are whole: what expires at now or before is expired.
+	// Records expire at whole milliseconds: a record that expires at now has expired.
 	last := strconv.FormatInt(min(now.UnixMilli(), maxMilli), 10)
 	pipe := s.read(ctx)
 	var live, expired [shardCount]*redis.IntCmd
@@ -41,8 +41,8 @@ func (s *Store) Count(ctx context.Context, org string, kind keys.Kind, now time.
 	return int(min(n, int64(max(most, 0)))), nil
 }
 
-// Orgs lists organizations, as [keys.OrgStore] says, in one round trip. Those
-// whose records an earlier release made are there after [Store.Migrate].
+// Orgs lists organizations, as [keys.OrgStore] says, in one round trip. Organizations
+// that only have records of an earlier release are missing until [Store.Migrate].
 func (s *Store) Orgs(ctx context.Context, after string, limit int) ([]string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

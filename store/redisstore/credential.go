@@ -9,13 +9,13 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// written is what scripts answer that wrote something.
+// written is the answer of scripts that wrote something.
 const written = int64(1)
 
-// Insert adds r, as [keys.Store] says, in one round trip. Errors of the client
-// leave open whether r was added; it is never added twice. [Options.Replicas]
-// take another round trip; an error that wraps [ErrReplicas] says that r was
-// added.
+// Insert adds r, as [keys.Store] says, in one round trip. After an error of the client
+// it is not known whether r was added; it is never added twice. With
+// [Options.Replicas] there is another round trip. If the error wraps [ErrReplicas], r
+// was added.
 func (s *Store) Insert(ctx context.Context, r keys.Record) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -41,7 +41,7 @@ func (s *Store) Insert(ctx context.Context, r keys.Record) error {
 	return err
 }
 
-// liveEnd returns when r expires if that is in the list of ends, or "".
+// liveEnd returns the score of r in the list of ends, or "" if r is not in it.
 func liveEnd(r *keys.Record) string {
 	if r.Revoked() {
 		return ""
@@ -49,7 +49,7 @@ func liveEnd(r *keys.Record) string {
 	return milli(r.ExpiresAt)
 }
 
-// death returns when r ends if it is a token, or "".
+// death returns the time at which r ends if r is a token, or "".
 func death(r *keys.Record) string {
 	if r.Kind != keys.KindToken {
 		return ""
@@ -57,24 +57,25 @@ func death(r *keys.Record) string {
 	return milli(r.Ends())
 }
 
-// maxSwaps bounds how often an Update tries to write. It tries again only if the
-// record differs in what it keeps from what the caller takes it for, or is gone
-// and there again meanwhile.
+// maxSwaps bounds how often an Update tries to write. It tries again if the stored
+// Kind or time of revocation is not the one that was expected, which the first try
+// tells, or if the record was removed and made again meanwhile.
 const maxSwaps = 4
 
 // Update writes r over an older version of it, as [keys.Store] says, in one
 // round trip, or in two if r has another kind or time of revocation than the
-// record. Errors of the client leave open whether it was written.
-// [Options.Replicas] take another round trip, and one more for revocations; an
-// error that wraps [ErrReplicas] says that r was written.
+// record. After an error of the client it is not known whether r was written. With
+// [Options.Replicas] there is another round trip, and for a revocation one more. If
+// the error wraps [ErrReplicas], r was written.
 //
 // A server that is out of memory may refuse updates, but not revocations, which
-// need hardly any.
+// need hardly any memory.
 func (s *Store) Update(ctx context.Context, r keys.Record) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	// Most callers have read the record, and it was not revoked then.
+	// This assumes that the record is as the caller has read it, and not revoked. If
+	// that is wrong, swap says so.
 	old := r
 	old.RevokedAt = time.Time{}
 	for range maxSwaps {
@@ -96,8 +97,9 @@ func (s *Store) Update(ctx context.Context, r keys.Record) error {
 	return keys.ErrConflict
 }
 
-// swap writes next in the place of old, if the record is still old in all that
-// an update goes by, and returns nil. Else it returns the fields of the record.
+// swap writes next in place of old, and returns nil, if the organization, the kind, the
+// time of revocation and the version of the record are still those of old. Otherwise it
+// returns the fields of the record.
 func (s *Store) swap(ctx context.Context, old, next *keys.Record) (found map[string]string, err error) {
 	set, drop := split(variable(next))
 	revoked := ""
@@ -107,8 +109,8 @@ func (s *Store) swap(ctx context.Context, old, next *keys.Record) (found map[str
 			set = append(set, fieldPending, "1")
 		}
 	}
-	// A record that says that it is of format 1 goes on saying so: old may lack
-	// a field that next has not either, since the caller did not know of it.
+	// If the record is stored with a format, the format stays: it may have fields
+	// that the caller did not know of, and so are missing in next.
 	plain := versionText(format(next), next.Version)
 	args := append([]any{
 		next.ID, old.Org, string(old.Kind), milli(old.RevokedAt),

@@ -13,14 +13,14 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// word returns a word that nobody draws again, for the changes of one call.
+// word returns a random word, for the changes of one call.
 func word() string { return rand.Text()[:13] }
 
 // lostAnnouncements is how long caches may be in use after their announcements
 // were lost, with a fifth more for clocks that run at different speed.
 const lostAnnouncements = keys.MaxLease + keys.MaxLease/5
 
-// Announce writes down that a cache is in use, as [keys.Feed] says. If the server
+// Announce notes that a cache is in use, as [keys.Feed] says. If the server
 // denies the command INFO, there can be no cache: the error wraps [ErrNotTold].
 func (s *Store) Announce(ctx context.Context, id string, lease time.Duration) error {
 	if err := ctx.Err(); err != nil {
@@ -44,8 +44,8 @@ func (s *Store) Withdraw(ctx context.Context, ids ...string) error {
 	return failure(s.client.HDel(ctx, s.names.announcements(shardAt(0)), ids...).Err())
 }
 
-// MarkIdle marks announcements of caches that are no more, as [keys.Feed] says,
-// and returns those that others have marked before, too.
+// MarkIdle marks announcements that have not been renewed for a time, as [keys.Feed]
+// says. It also returns those that were marked before.
 func (s *Store) MarkIdle(ctx context.Context, idle time.Duration) ([]string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -72,10 +72,11 @@ func (s *Store) MarkIdle(ctx context.Context, idle time.Duration) ([]string, err
 }
 
 // LongestLease returns the longest lease that is announced, as [keys.Feed] says, in
-// one round trip. Announcements may have been lost if the server has started, was
-// promoted, took over the data of another one or was emptied within the last
-// moments. When it was promoted or emptied is not known: that counts from the first
-// call afterwards, here or of [Store.Check].
+// one round trip. If announcements may have been lost within the last six seconds, it
+// returns [keys.MaxLease]. That is so after the server has started, was promoted, took
+// over the data of another one, or was emptied. For all but a start, the six seconds
+// count from the first call of LongestLease or [Store.Check] afterwards, since the
+// server does not tell when it happened.
 func (s *Store) LongestLease(ctx context.Context) (time.Duration, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -97,14 +98,15 @@ func (s *Store) LongestLease(ctx context.Context) (time.Duration, error) {
 	return time.Duration(ms) * time.Millisecond, nil
 }
 
-// A place is where a shard was read up to: a change, its word, and the past of the
-// server that it belongs to.
+// A place is the position in one shard: the last change that was read, its word, and
+// the past of the server that it belongs to.
 type place struct{ past, change, word string }
 
 // placeForm is how the places of a keys.Position are written.
 var placeForm = regexp.MustCompile(`^([0-9a-f]{32} \d{1,19}-\d{1,19} [A-Z2-7]{13} ){16}$`)
 
-// parsePosition reads a position. What is none is one of no past.
+// parsePosition reads a position. If the text is not one, all places are zero, and no
+// server has their past.
 func parsePosition(p keys.Position) (places [shardCount]place) {
 	if !placeForm.MatchString(string(p)) {
 		return places
@@ -117,8 +119,8 @@ func parsePosition(p keys.Position) (places [shardCount]place) {
 }
 
 // Poll returns the changes since a position, as [keys.Feed] says, in one round trip.
-// Each shard has a list of its own, in the order of its changes; the server looks at
-// a list, and at what it is itself, in one step.
+// Each shard has a list of its changes in their order. The server reads a list, and
+// which server it is, in one step.
 func (s *Store) Poll(ctx context.Context, id string, after keys.Position) (keys.Changes, error) {
 	if err := ctx.Err(); err != nil {
 		return keys.Changes{}, err

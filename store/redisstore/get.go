@@ -11,13 +11,12 @@ import (
 
 // Get returns a record and its parent, as [keys.Store] says, in one round trip.
 // Over a cluster, and over a client of another type than [redis.Client], records
-// with a parent take two: only the first says where the second is kept. If either
-// of the two cannot be read, the error wraps [keys.ErrCorrupt].
+// with a parent take two: only the record says where its parent is. If either of the
+// two cannot be read, the error wraps [keys.ErrCorrupt].
 //
-// With [Options.Replicas], a record that was revoked while replicas were missing
-// is returned only once they have the revocation, and fails with [ErrReplicas]
-// till then. So a caller that tries a revocation again is not told that it is
-// done before it is.
+// With [Options.Replicas], Get of a record that was revoked while replicas were
+// missing fails with [ErrReplicas] until they have the revocation. So a caller that
+// tries a revocation again is not told that it is done before it is.
 func (s *Store) Get(ctx context.Context, id string) (rec, parent keys.Record, err error) {
 	if err := ctx.Err(); err != nil {
 		return rec, parent, err
@@ -63,8 +62,8 @@ func (s *Store) family(ctx context.Context, id string) (child, parent map[string
 	return child, parent, err
 }
 
-// fields returns the fields of one record. With the arguments that the script
-// needs to find it, it returns those of the record's parent too.
+// fields returns the fields of one record. With the arguments by which the script
+// finds the parent, it also returns the fields of the parent.
 func (s *Store) fields(ctx context.Context, id string, args ...any) (fields, parent map[string]string, err error) {
 	c, err := run(ctx, s.client, getScript, []string{s.names.record(id)}, args...)
 	if err != nil {
@@ -92,10 +91,10 @@ func pairs(list any) map[string]string {
 	return fields
 }
 
-// A reading is a pipeline of commands that read. Its first command removes
-// nothing. A server that is no primary refuses it, and so does a primary that may
-// not write because it has lost its replicas; then there is no answer. Nodes of
-// a cluster that are no primaries refuse to read by themselves.
+// A reading is a pipeline of commands that read. Its first command is a write that
+// does nothing. A server that is no primary refuses it, and so does a primary that may
+// not write because it has lost its replicas; then the pipeline fails. In a cluster,
+// nodes that are no primaries refuse to read anyway.
 type reading struct {
 	redis.Pipeliner
 	first *redis.IntCmd
@@ -107,9 +106,9 @@ func (s *Store) read(ctx context.Context) reading {
 	return reading{pipe, pipe.HDel(ctx, s.names.nothing(), "")}
 }
 
-// exec sends the commands. It fails if there is no answer, or if one of the
-// commands failed. The first may fail for a reason that matters to writes alone:
-// that a primary cannot write to its disk.
+// exec sends the commands. It fails if there is no answer, or if one of the commands
+// failed. It ignores one error of the first command, which matters only to writes:
+// that the primary cannot write to its disk.
 func (r reading) exec(ctx context.Context) error {
 	cmds, err := r.Exec(ctx)
 	first := r.first.Err()

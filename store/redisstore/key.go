@@ -10,18 +10,18 @@ import (
 	"github.com/claviger-auth/claviger/ratelimit"
 )
 
-// shardCount is how many shards records are divided into, by their IDs. A record
-// and all lists in which it may stand are in one shard, and each shard is in one
-// slot of a cluster. So every write is one script in one slot, and is atomic. The
-// number is part of the layout of the data: it must never change.
+// shardCount is how many shards records are divided into, by their IDs. A record and
+// all lists in which it may be are in one shard, and each shard is in one slot of a
+// cluster. So every write is one script in one slot, and is atomic. The number is part
+// of the layout of the data, and must never change.
 const shardCount = 16
 
-// tags are the hash tags of the shards, in their order, two bytes each. Their
-// slots lie in the middles of the sixteenths of all slots, so that clusters
-// with a range of slots for each node spread the shards evenly.
+// tags are the hash tags of the shards, in their order, two bytes each. The slot of
+// each tag is in the middle of one sixteenth of all slots, so that clusters with a
+// range of slots for each node spread the shards evenly.
 const tags = "185xdj3rd2pvuhiylyh9uvq69s5fdtha"
 
-// A shard is the tag of one.
+// A shard is named by its tag.
 type shard string
 
 func shardAt(n int) shard { return shard(tags[2*n : 2*n+2]) }
@@ -29,15 +29,16 @@ func shardAt(n int) shard { return shard(tags[2*n : 2*n+2]) }
 // shardOf returns the shard of an ID.
 func shardOf(id string) shard { return shardAt(numberOf(id)) }
 
-// numberOf returns the number of an ID's shard. SHA-1 is the hash that scripts
-// can compute too; it has to spread, and to protect nothing.
+// numberOf returns the number of an ID's shard. It uses SHA-1, which scripts can
+// compute too. The hash only has to spread IDs evenly, and protects nothing.
 func numberOf(id string) int {
 	sum := sha1.Sum([]byte(id))
 	return int(sum[0] >> 4)
 }
 
-// names makes the keys of a store. It is the prefix of all of them. The first
-// braces in a key of a shard are those of its tag, whatever follows.
+// names makes the keys of a store. It is their prefix. The prefix has no braces, so
+// the first braces in a key of a shard are those of its tag, by which the server finds
+// the slot.
 type names string
 
 // parseNames checks a prefix.
@@ -70,7 +71,8 @@ const (
 	listLive list = "i"
 	// listRevoked has the IDs of revoked records. All scores are 0.
 	listRevoked list = "x"
-	// listEnds has those of listLive whose records expire, by when they do.
+	// listEnds has the IDs of listLive whose records expire. The scores are the
+	// times at which they do.
 	listEnds list = "e"
 )
 
@@ -99,8 +101,8 @@ func (n names) changes(s shard) string { return n.shard(s) + "c" }
 // the first shard alone; in the others nothing has the key.
 func (n names) announcements(s shard) string { return n.shard(s) + "a" }
 
-// whole returns the key of what says since when no announcement can have been
-// lost, a hash.
+// whole returns the key of a hash that says since when no announcement can have been
+// lost.
 func (n names) whole() string { return n.shard(shardAt(0)) + "s" }
 
 // chain returns the key of the entries of an organization's trail that are about IDs
@@ -110,11 +112,11 @@ func (n names) chain(s shard, org string) string { return n.shard(s) + "t:" + or
 // ends returns the key of where a chain ends and up to where it was cut, a hash.
 func (n names) ends(s shard, org string) string { return n.shard(s) + "h:" + org }
 
-// nothing returns a key that is never there.
+// nothing returns a key that never exists.
 func (n names) nothing() string { return n.shard(shardAt(0)) + "n" }
 
 // bucket returns the key of a bucket, a string.
 func (n names) bucket(b ratelimit.Bucket) string {
-	// Bucket.Key, in one allocation with what comes before.
+	// The end is the same as Bucket.Key. To call that would take a second allocation.
 	return string(n) + ":b:" + strconv.Itoa(len(b.Space)) + ":" + b.Space + ":" + b.Name
 }

@@ -12,13 +12,13 @@ import (
 )
 
 // Take takes n requests from bucket b, as [ratelimit.Store] says, in one round
-// trip. It decides by the server's clock, in microseconds, and ignores now. The
-// server computes [ratelimit.Limit.Take] to the nanosecond, and forgets a bucket a
+// trip. It decides by the server's clock, which counts microseconds, and ignores now.
+// The server computes [ratelimit.Limit.Take] to the nanosecond, and removes a bucket a
 // second after it is full. Buckets that [ratelimit.Bucket.Validate] refuses fail
 // with [ratelimit.ErrBucket].
 //
-// If it is not known whether a command was carried out, Take does not send it
-// again, whatever the client's settings for retries.
+// If it is not known whether the command was carried out, Take does not send it again,
+// whatever the client's settings for retries are.
 func (s *Store) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
 	if err := l.Check(n); err != nil {
 		return ratelimit.Decision{}, err
@@ -44,8 +44,8 @@ func (s *Store) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit,
 	return d, err
 }
 
-// longWindow is the shortest horizon that needs the longer script. The server's
-// numbers are exact up to twice as much. Both scripts do the same to a bucket.
+// longWindow is the shortest horizon, in nanoseconds, that needs the longer script.
+// Numbers in Lua are exact up to twice as much. Both scripts do the same to a bucket.
 const longWindow = 1 << 52
 
 // takeCall returns the script that takes n requests under l, and its arguments.
@@ -57,9 +57,9 @@ func takeCall(l ratelimit.Limit, n int) (*script, []any) {
 	return takeLongScript, []any{cost / 1e9, cost % 1e9, window / 1e9, window % 1e9, horizon / 1e9, horizon % 1e9}
 }
 
-// bucketState parses the answer of the script: the server's time, and the
-// timestamp that the bucket had, both in Unix nanoseconds. The decision is
-// computed from them.
+// bucketState reads the answer of the script: the server's time, and the timestamp
+// that the bucket had before, both in Unix nanoseconds. Take computes the decision
+// from them.
 func bucketState(c call) (now, tat int64, err error) {
 	answer, err := c.Text()
 	if err != nil {

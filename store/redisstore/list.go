@@ -23,9 +23,9 @@ const (
 // records. It takes more if records are added or revoked at the same time. If one
 // of the records is corrupt, the error wraps [keys.ErrCorrupt].
 //
-// The records are those of one moment only if there are up to 1,000 of them, and
-// not over a cluster, nor while the server is out of memory. With Query.Live, it reads as many records as it returns,
-// unless an earlier release wrote them: see [Store.Migrate].
+// A page of up to 1,000 records shows them as they are at one moment, except over a
+// cluster, and while the server is out of memory. With Query.Live, List reads no more
+// records than it returns, unless an earlier release wrote them: see [Store.Migrate].
 func (s *Store) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -65,13 +65,13 @@ func (s *Store) page(ctx context.Context, q keys.Query, want int) (page []keys.R
 	return page, last, err
 }
 
-// listed is what one sorted set has to give to a page.
+// listed has the IDs that one sorted set contributes to a page.
 type listed struct {
 	name string
 	ids  []string
 }
 
-// after returns the first IDs that q asks for.
+// after returns the lower bound of the IDs that q asks for, as ZRANGEBYLEX takes it.
 func after(q keys.Query) string {
 	if q.After == "" {
 		return "-"
@@ -79,8 +79,8 @@ func after(q keys.Query) string {
 	return "(" + q.After
 }
 
-// listed asks all lists for the next IDs, up to as many as wanted. It returns the
-// last of them too, or "" if there are no more.
+// listed asks all lists for the next IDs, want of them at most. It also returns the
+// last one, or "" if there are no more.
 func (s *Store) listed(ctx context.Context, q keys.Query, want int) (found []listed, last string, err error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
@@ -104,8 +104,8 @@ func (s *Store) listed(ctx context.Context, q keys.Query, want int) (found []lis
 	if err := pipe.exec(ctx); err != nil {
 		return nil, "", err
 	}
-	// A list that gave as many as it was asked for may have more. So all that is
-	// known to be complete are the IDs up to the last one that it gave.
+	// A list that gave as many IDs as it was asked for may have more. So the IDs are
+	// only complete up to the last one that it gave.
 	var ids []string
 	for _, a := range answers {
 		these := a.Val()
@@ -130,8 +130,8 @@ func (s *Store) listed(ctx context.Context, q keys.Query, want int) (found []lis
 }
 
 // records returns those records with the given IDs that q asks for. It reports
-// whether the lists still have these IDs and no others up to the last, at the
-// moment of which the records are.
+// whether, at the moment when the records were read, the lists still had exactly
+// these IDs up to the last one.
 func (s *Store) records(ctx context.Context, q keys.Query, found []listed, last string) (page []keys.Record, settled bool, err error) {
 	var ids []string
 	for _, l := range found {

@@ -12,17 +12,17 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// Migrate makes the lists of the store right for records that a release before
-// format 1 wrote; it changes no record. Such records are read, updated and
-// listed without it. But [Store.List] with Query.Live reads those of them that
-// are revoked in order to leave them out, [Store.Count] counts those that
-// are over, and [Store.Orgs] does not know of their organizations.
+// Migrate corrects the lists of the store for records that a release before format 1
+// wrote. It changes no record. Such records are read, updated and listed without it.
+// But until then [Store.List] with Query.Live reads those that are revoked in order to
+// leave them out, [Store.Count] counts those that have ended, and [Store.Orgs] leaves
+// out their organizations.
 //
-// Hosts call it once, when the last process of the earlier release has ended.
-// It can be called at any time, and again: it also mends lists that an earlier
-// release left wrong meanwhile. It takes time in proportion to all records, in
-// steps that hold up nobody, each bounded by [Options.Timeout]. If it fails, what
-// it has done is done.
+// Hosts call it once, when the last process of the earlier release has ended. It can
+// be called at any time and repeatedly; it then corrects what a process of the earlier
+// release has written since. The time that it takes grows with the number of records.
+// It works in small steps, each bounded by [Options.Timeout], that do not hold up
+// others. If it fails, the steps before stay done.
 func (s *Store) Migrate(ctx context.Context) error {
 	cluster, ok := s.client.(*redis.ClusterClient)
 	if !ok {
@@ -76,7 +76,7 @@ func steps(ctx context.Context, next func(cursor uint64) ([]string, uint64, erro
 	}
 }
 
-// tidy puts all IDs of one list where they belong.
+// tidy puts all IDs of one list into the lists in which they belong.
 func (s *Store) tidy(ctx context.Context, name string) error {
 	// As names.list makes it.
 	rest := strings.TrimPrefix(name, string(s.names)+":{")

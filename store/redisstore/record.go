@@ -40,7 +40,7 @@ const (
 	fieldDisabled   = "disabled"
 	fieldVersion    = "version" // see versionText
 
-	// These are beside the record.
+	// These are in the hash, but not part of the record.
 	fieldUsed    = "used"    // when the credential was last used
 	fieldPending = "pending" // a revocation that replicas may lack; see Options.Replicas
 )
@@ -61,7 +61,7 @@ func fixed(r *keys.Record) []field {
 	}
 }
 
-// variable returns the fields of r that updates write too, but for the version.
+// variable returns the fields of r that updates write too, except the version.
 func variable(r *keys.Record) []field {
 	life := ""
 	if r.TokenLifetime != 0 {
@@ -97,11 +97,11 @@ func split(fields []field) (set, drop []any) {
 	return set, drop
 }
 
-// versionText returns a version as it stands in a record. Records that have a
-// field of format 1 or later have the format before it, with a colon. Releases
-// that do not know the format take that for no version: they refuse to read the
-// record, and no update of theirs fits it. Other records have the version alone,
-// as releases before format 1 wrote it, which can still read and update them.
+// versionText returns a version as it is stored. If the record has a field of format 1
+// or later, the format comes before it, with a colon. For releases that do not know the
+// format that is not a version: they refuse to read the record, and their updates do
+// not match it. For other records it is the version alone, as in releases before format
+// 1, which can still read and update them.
 func versionText(format int, version int64) string {
 	text := strconv.FormatInt(version, 10)
 	if format > 0 {
@@ -110,7 +110,7 @@ func versionText(format int, version int64) string {
 	return text
 }
 
-// format returns the format of r: 0 if releases before format 1 can read all of it.
+// format returns the format of r, and 0 if releases before format 1 can read all of r.
 func format(r *keys.Record) int {
 	if r.Environment == "" && r.Networks.IsEmpty() && r.Metadata == "" && r.CreatedBy == "" && r.Replaces == "" &&
 		r.ReplacedBy == "" && r.DisabledAt.IsZero() && r.RateLimit != 0 && r.FormatNumber() == 1 {

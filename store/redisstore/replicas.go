@@ -12,13 +12,13 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// ErrReplicas reports that fewer replicas than [Options.Replicas] had a write
-// when its time was over. The primary has it, and passes it on when it can; if
-// the primary is lost before that, so is the write.
+// ErrReplicas reports that fewer replicas than [Options.Replicas] had a write when
+// the time was over. The primary has the write, and passes it on when it can. If the
+// primary is lost before that, so is the write.
 var ErrReplicas = errors.New("redisstore: too few replicas have the write")
 
-// write runs a script that writes to a record, and returns its answer. If that
-// is written, it waits for the replicas.
+// write runs a script that writes, and returns its answer. If the answer is written,
+// it waits for the replicas before.
 func (s *Store) write(ctx context.Context, sc *script, names []string, args ...any) (any, error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
@@ -36,8 +36,8 @@ func (s *Store) write(ctx context.Context, sc *script, names []string, args ...a
 const maxMoves = 3
 
 // writeAndWait is write with the command WAIT after the script, if that wrote
-// something. It takes two round trips, on one connection: the server waits for
-// what was written on the connection that asks.
+// something. It takes two round trips on one connection, since WAIT is about the
+// writes of its own connection.
 func (s *Store) writeAndWait(ctx context.Context, sc *script, names []string, args []any) (any, error) {
 	node, err := s.node(ctx, names[0])
 	if err != nil {
@@ -49,7 +49,7 @@ func (s *Store) writeAndWait(ctx context.Context, sc *script, names []string, ar
 		if !moved || moves == maxMoves {
 			return answer, err
 		}
-		// The slot is on another node now, and nothing was done on this one.
+		// The slot has moved to another node, and nothing was done on this one.
 		if node = s.nodeAt(ctx, addr); node == nil {
 			return answer, err
 		}
@@ -101,11 +101,11 @@ func (s *Store) nodeAt(ctx context.Context, addr string) (found *redis.Client) {
 	return found
 }
 
-// patience returns how long the server is to wait for replicas: so long that
-// its answer is there before ctx ends or the client stops reading, and at least
-// a millisecond, since 0 means for ever.
+// patience returns how long the server is to wait for replicas. The answer must arrive
+// before ctx ends and before the client stops reading. It is at least a millisecond,
+// since 0 means forever.
 func patience(ctx context.Context, node *redis.Client) time.Duration {
-	end, _ := ctx.Deadline() // of the Store's own making
+	end, _ := ctx.Deadline() // there is one, from bound
 	left := time.Until(end)
 	if reading := node.Options().ReadTimeout; reading > 0 {
 		left = min(left, reading)

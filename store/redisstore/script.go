@@ -19,8 +19,8 @@ func newScript(source string, reads bool) *script {
 	return &script{source, redis.NewScript(source).Hash(), reads}
 }
 
-// onPrimary is newScript for one that can answer without a write. If the server
-// is no primary, it does not answer.
+// onPrimary is newScript for a script that can answer without a write. It has the
+// function refusal, by which it fails if the server is no primary.
 func onPrimary(source string, reads bool) *script { return newScript(primarySource+source, reads) }
 
 // noEntry takes the place of trail.lua in scripts that write without an entry.
@@ -85,9 +85,9 @@ var (
 	pollScript     = onPrimary(pastSource+changeSource+pollSource, true)
 )
 
-// once is a command that clients do not send again when they do not know
-// whether it was carried out. By default they do, up to three times: a request
-// would pay twice, and an ID that was just inserted would be taken.
+// once is a command that clients do not send again when it is not known whether it was
+// carried out. By default they send commands up to three times more: a request could
+// pay twice, and an Insert could find its own ID taken.
 type once struct{ *redis.Cmd }
 
 // NoRetry reports true.
@@ -121,11 +121,11 @@ func (sc *script) call(ctx context.Context, whole bool, names []string, args []a
 	return once{cmd}
 }
 
-// errAnswer reports a script that answered in another form than it does.
+// errAnswer reports an answer of a script that does not have the form that it should.
 var errAnswer = errors.New("unexpected answer of a script")
 
-// unknown reports that the server does not know a script by its hash: it was
-// restarted, or told to forget. Then nothing was done.
+// unknown reports whether err says that the server does not know a script by its hash,
+// since it was restarted or its scripts were flushed. Nothing was done then.
 func unknown(err error) bool { return redis.HasErrorPrefix(err, "NOSCRIPT") }
 
 // A processor is what commands are sent by: a client, or one connection.
@@ -133,8 +133,8 @@ type processor interface {
 	Process(ctx context.Context, cmd redis.Cmder) error
 }
 
-// run runs a script in one round trip, or in two the first time. The error is
-// that of the call too.
+// run runs a script in one round trip, or in two if the server does not know it yet.
+// The error is also that of the call.
 func run(ctx context.Context, p processor, sc *script, names []string, args ...any) (call, error) {
 	c := sc.call(ctx, false, names, args)
 	err := p.Process(ctx, c)

@@ -28,15 +28,15 @@ type Options struct {
 	// '_', '-' and '.'. If empty, DefaultPrefix.
 	Prefix string
 
-	// Timeout bounds each round trip, with all that the client does for it:
-	// waiting for a connection, making one, trying a read again. Contexts that
-	// end sooner bound it further. If zero, DefaultTimeout.
+	// Timeout bounds each round trip, including all that the client does for it:
+	// waiting for a connection, making one, sending a read again. A context that
+	// ends sooner bounds it further. If zero, DefaultTimeout.
 	Timeout time.Duration
 
-	// Replicas is the number of replicas that must have an Insert or an Update
-	// before it returns nil. With fewer, the call fails with [ErrReplicas]
-	// when its time is over. If zero, the primary alone is asked, and a
-	// failover can lose what it acknowledged last.
+	// Replicas is the number of replicas that must have the write before an
+	// Insert or an Update returns nil. If fewer have it when the time is over,
+	// the call fails with [ErrReplicas]. If zero, calls do not wait for replicas,
+	// and a failover can lose what the primary acknowledged last.
 	Replicas int
 }
 
@@ -59,23 +59,22 @@ var (
 	_ keys.Feed       = (*Store)(nil)
 )
 
-// New returns a Store over a client, which stays the caller's to close. It
-// connects to nothing: a server that is down at the start is a server that is
-// down. [Store.Check] asks the server whether it keeps what it is given.
+// New returns a Store over a client, which the caller closes. It does not connect to
+// the server. [Store.Check] asks the server whether it keeps what it acknowledges.
 //
 // New fails if an option is out of range, or if the client is one of package
 // redis whose settings break the contract of a store:
 //
-//   - ContextTimeoutEnabled must be set. Without it a call goes on when its
-//     context has ended, for as long as the server likes.
+//   - ContextTimeoutEnabled must be set. Without it a call goes on after its
+//     context has ended, for as long as the server takes.
 //   - Reads must go to primaries: no ReadOnly, RouteByLatency or RouteRandomly.
 //     A replica does not know yet what was just revoked.
-//   - There must be no client-side cache, for the same reason.
-//   - A [redis.Ring] moves keys to other servers while one is down. Then
-//     records are gone, and IDs are used twice.
+//   - There must be no client-side cache, which does not know it either.
+//   - The client must not be a [redis.Ring], which uses other servers for the
+//     keys of one that is down. Records would be missing, and IDs be used twice.
 //
-// Clients of other types, such as wrappers, must keep these rules by
-// themselves. They cannot be used with Options.Replicas.
+// New cannot check clients of other types, such as wrappers, but they must keep these
+// rules too. They cannot be used with Options.Replicas.
 func New(client redis.UniversalClient, opts *Options) (*Store, error) {
 	var o Options
 	if opts != nil {
@@ -103,7 +102,7 @@ func New(client redis.UniversalClient, opts *Options) (*Store, error) {
 	return &Store{client, together, n, o.Timeout, o.Replicas, new(ends)}, nil
 }
 
-// fit says what is wrong with a client.
+// fit returns an error that says what is wrong with a client, or nil.
 func fit(client redis.UniversalClient, replicas int) error {
 	var bounded, cached, spread bool
 	switch c := client.(type) {
@@ -140,8 +139,7 @@ func fit(client redis.UniversalClient, replicas int) error {
 	return nil
 }
 
-// bound returns a context for one round trip. One that ends soon enough, as those
-// of a [ratelimit.Limiter] do, is the same.
+// bound returns a context for one round trip. If ctx ends soon enough, it returns ctx.
 func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	if end, ok := ctx.Deadline(); ok && time.Until(end) <= s.timeout {
 		return ctx, func() {}
@@ -149,8 +147,8 @@ func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc)
 	return context.WithTimeout(ctx, s.timeout)
 }
 
-// failure returns an error of the client's as this package does. A key that
-// holds something else than this package puts there is corrupt.
+// failure returns the error that callers see for one of the client. It wraps
+// keys.ErrCorrupt if a key holds something that this package does not write.
 func failure(err error) error {
 	switch {
 	case err == nil:
@@ -165,8 +163,8 @@ func failure(err error) error {
 	return fmt.Errorf("redisstore: %w", err)
 }
 
-// answered reports whether an error is what the server said of one command, and
-// not that there is no answer.
+// answered reports whether an error is the server's answer to a command, and does not
+// mean that there was no answer.
 func answered(err error) bool {
 	var server redis.Error
 	return errors.As(err, &server)

@@ -34,8 +34,8 @@ func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (int, er
 	}
 }
 
-// ceil returns a time in Unix milliseconds, rounded up: record times are whole,
-// and before a time if they are before that.
+// ceil returns a time in Unix milliseconds, rounded up. Records end at whole
+// milliseconds: one that ends before t ends before the result.
 func ceil(t time.Time) int64 {
 	if t.Year() > 9999 {
 		return maxMilli + 1
@@ -53,8 +53,8 @@ type doomed struct {
 	org *redis.StringCmd
 }
 
-// sweep takes a step. It returns how many tokens it removed, and whether it found
-// any that are dead.
+// sweep makes one step. It returns how many tokens it removed, and whether it found
+// dead tokens.
 func (s *Store) sweep(ctx context.Context, bound int64, limit int) (removed int, more bool, err error) {
 	found, err := s.dead(ctx, bound, limit)
 	if err != nil {
@@ -74,8 +74,8 @@ func (s *Store) sweep(ctx context.Context, bound int64, limit int) (removed int,
 	return removed, more, nil
 }
 
-// dead returns up to limit dead tokens of all shards, about as many of each, and
-// at least one if there are any.
+// dead returns up to limit dead tokens of all shards, about as many of each shard. It
+// returns at least one if there are any.
 func (s *Store) dead(ctx context.Context, bound int64, limit int) (found [shardCount][]doomed, err error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
@@ -103,8 +103,8 @@ func (s *Store) dead(ctx context.Context, bound int64, limit int) (found [shardC
 	if orgs.Len() == 0 {
 		return found, nil
 	}
-	// What the server says of one record is for the script to judge; what is
-	// said of none of them is an error.
+	// If the server answers with an error for one record, the script judges that
+	// record. If it does not answer, that is an error.
 	if _, err := orgs.Exec(ctx); err != nil && !answered(err) {
 		return found, failure(err)
 	}

@@ -32,7 +32,7 @@ const fieldEntry = "e"
 
 const (
 	// maxLate bounds how often a write is tried again because another one has
-	// added to its chain. Each time, the other one got through.
+	// added to its chain. Each time, another write has succeeded.
 	maxLate = 256
 	// latePause bounds the pause before each try but the first few.
 	latePause = 2 * time.Millisecond
@@ -54,8 +54,8 @@ func pause(ctx context.Context, most time.Duration) error {
 
 var errCrowded = errors.New("redisstore: others keep adding to the trail")
 
-// ends remembers where chains end, as far as this store knows. It is a guess: a
-// script goes by what the server has.
+// ends remembers where chains end, as far as this store knows. If that is outdated, the
+// script returns where the chain really ends.
 type ends struct {
 	mu   sync.Mutex
 	last map[string]keys.Link
@@ -76,8 +76,8 @@ func (e *ends) set(chain string, last keys.Link) {
 	e.last[chain] = last
 }
 
-// writeWith is write for one of two scripts: the first if there is no entry, and else
-// the second, which adds it to the chain of the shard.
+// writeWith is write with one of two scripts: with plain if there is no entry, and
+// otherwise with trailed, which adds the entry to the chain of the shard.
 func (s *Store) writeWith(ctx context.Context, e *keys.Entry, plain, trailed *script, home shard, names []string, args ...any) (any, error) {
 	if e == nil {
 		return s.write(ctx, plain, names, args...)
@@ -173,7 +173,7 @@ func (s *Store) AddEntry(ctx context.Context, e keys.Entry) error {
 }
 
 // Chains returns the chains of an organization, one for each shard, as
-// [keys.TrailStore] says, in one round trip. What cannot be read of them is zero.
+// [keys.TrailStore] says, in one round trip. A link that cannot be read is zero.
 func (s *Store) Chains(ctx context.Context, org string) ([]keys.Chain, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -212,7 +212,8 @@ func (s *Store) Entries(ctx context.Context, org, chain string, after int64, lim
 	if !ok || after == math.MaxInt64 {
 		return nil, nil
 	}
-	// What others put between two positions is not passed over.
+	// This begins directly after the position, so that entries that others put
+	// between two positions are returned too.
 	first := "-"
 	if after >= 0 {
 		first = strconv.FormatInt(after, 10) + "-1"
@@ -241,8 +242,8 @@ func parseShard(chain string) (shard, bool) {
 	return "", false
 }
 
-// decodeEntry reads an entry. One that is not exactly what this package writes comes
-// with its position alone.
+// decodeEntry reads an entry. If the text is not exactly what this package writes, the
+// entry has only its position.
 func decodeEntry(org string, home shard, m redis.XMessage) keys.Entry {
 	position, rest, _ := strings.Cut(m.ID, "-")
 	seq, err := strconv.ParseInt(position, 10, 64)

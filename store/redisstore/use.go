@@ -12,10 +12,9 @@ import (
 )
 
 // NoteUses notes last uses, as [keys.UseStore] says, in up to 16 round trips,
-// however many there are. It is not atomic as a whole: if it fails, some may be
-// noted, and noting all of them again is right. Times must be between 1970 and
-// 9999, and are cut to whole milliseconds; with others it fails with an error
-// that wraps [keys.ErrInvalid], and notes none.
+// however many there are. If it fails, some may have been noted, and all can be noted
+// again. If a time is not between 1970 and 9999, it notes none, and the error wraps
+// [keys.ErrInvalid].
 func (s *Store) NoteUses(ctx context.Context, uses map[string]time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -1,4 +1,5 @@
--- Adds an entry that belongs to no change. Returns 1, or where the chain ends.
+-- Adds an entry that belongs to no change. Returns 1, or entry.late if another entry
+-- was added meanwhile.
 if entry.late then
   return refusal() or entry.late
 end

@@ -1,7 +1,7 @@
--- Announces a cache. KEYS: the announcements, and what says that they are whole.
--- ARGV: the ID and the lease in milliseconds. Returns 0 if the announcement is
--- marked, else 1. An announcement is the lease and the time, with a space between
--- them, and a mark after another one if it has one.
+-- Announces a cache. KEYS: the announcements, and the hash that says since when none
+-- can have been lost. ARGV: the ID, and the lease in milliseconds. Returns 0 if the
+-- announcement is marked, else 1. An announcement is the lease and the time, and
+-- 'marked' if it is, with spaces between them.
 local here = past()
 if not here then
   return untold()

@@ -1,5 +1,6 @@
--- Writes to a record what is there already, so that a WAIT after it waits for
--- all that was written to it before. KEYS: the record. Returns 0 if it is gone.
+-- Writes to a record a field that it has already, so that a WAIT after the script
+-- waits for all that was written to the record before. KEYS: the record. Returns 0 if
+-- there is no record, else 1.
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return 0
 end

@@ -1,6 +1,6 @@
 -- Removes the entries of a chain up to a position. KEYS: where the chain ends, a
--- hash, and the chain, a stream. ARGV: the position, the hash of the entry that has
--- it, and its text. Returns 1, and 0 if no such entry has the position.
+-- hash, and the chain, a stream. ARGV: the position, and the hash and the text of the
+-- entry at this position. Returns 1, or 0 if that is not the entry at this position.
 local cut = redis.call('HGET', KEYS[1], 'cut')
 if cut and tonumber(cut) >= tonumber(ARGV[1]) then
   return refusal() or 1

@@ -1,7 +1,7 @@
--- Reads a record and its parent. KEYS: the record. ARGV: the prefix of all names
--- and the tags of the shards, two bytes each, or nothing: then it reads no parent.
--- The parent's key is not known before the record is read, so it can be read only
--- where all keys are on one node.
+-- Reads a record and its parent. KEYS: the record. ARGV: the prefix of all keys,
+-- and the tags of the shards, two bytes each. Without them it reads no parent. The
+-- parent's key is not known before the record is read, so the parent can be read only
+-- if all keys are on one node.
 local refused = refusal()
 if refused then
   return refused

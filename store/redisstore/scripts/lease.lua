@@ -1,6 +1,7 @@
--- Finds the longest lease. KEYS: the announcements, and what says that they are
--- whole. ARGV: for how many milliseconds caches go on after their announcements were
--- lost. Returns the lease in milliseconds, or -1 if some may have been lost.
+-- Finds the longest lease. KEYS: the announcements, and the hash that says since when
+-- none can have been lost. ARGV: for how many milliseconds caches may be used after
+-- their announcements were lost. Returns the lease in milliseconds, or -1 if
+-- announcements may have been lost.
 local refused = refusal()
 if refused then
   return refused
@@ -15,7 +16,8 @@ for _, announcement in ipairs(redis.call('HVALS', KEYS[1])) do
 end
 local here = past()
 if not here then
-  -- No cache can be in use, unless others are told more than this process is.
+  -- No process that is denied INFO can have a cache. If there are announcements, other
+  -- processes are not denied it.
   return longest > 0 and -1 or 0
 end
 if whole(KEYS[2], here) < tonumber(ARGV[1]) then

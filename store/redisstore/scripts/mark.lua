@@ -1,6 +1,6 @@
 -- Marks announcements. KEYS: the announcements. ARGV: how old they must be, in
--- milliseconds. Returns 1 if any is marked now, else 0. Marks of others are written
--- again, so that a WAIT after the script waits for them too.
+-- milliseconds. Returns 1 if any announcement has a mark then, else 0. Marks that are
+-- there already are written again, so that a WAIT after the script waits for them too.
 local refused = refusal()
 if refused then
   return refused

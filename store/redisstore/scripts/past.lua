@@ -1,7 +1,7 @@
--- Begins scripts about changes and announcements. past returns what names the
--- server and the past that it knows: the first 16 characters change with a restart,
--- the others with a promotion and when it takes over the data of another server.
--- It returns nil if the server denies INFO.
+-- Begins scripts about changes and announcements. past returns a name for the server
+-- and its history: the first 16 characters change with a restart, the others with a
+-- promotion, and when the server takes over the data of another one. It returns nil if
+-- the server denies INFO.
 local function past()
   local server, replication = redis.pcall('INFO', 'server'), redis.pcall('INFO', 'replication')
   if type(server) == 'string' and type(replication) == 'string' then
@@ -21,9 +21,9 @@ local function now()
 end
 
 -- whole returns for how many milliseconds no announcement can have been lost, and
--- remembers under a key what that rests on. If there is another past than before, or
--- none, some may just have been lost, unless all that happened was a restart: then
--- it was at the restart.
+-- keeps under a key the past and since when that is so. If the past is another one
+-- than before, or was not kept, announcements may have been lost just now. If only a
+-- restart has changed it, they may have been lost at the restart.
 local function whole(key, here)
   local clock = now()
   local known = redis.call('HMGET', key, 'past', 'since')

@@ -4,11 +4,11 @@
 -- change and its word as they are in the position. Returns 1 or 0, whether the
 -- announcement is there and not marked; the past; then for each shard a list: 1 or 0,
 -- whether the position is one of this past; the last change, its word, and the IDs
--- of the records that were changed since.
+-- of the records that were changed since the position.
 --
--- The change at the position is read too. If it is gone, so may others be; if it has
--- another word, it is another one. A shard without changes gets one of no record, as
--- a position.
+-- The change at the position is read too. If it is not there any more, changes after it
+-- may be missing too. If it has another word, it is another change. To a shard without
+-- changes the script adds a change of no record, so that there is a position.
 local refused = refusal()
 if refused then
   return refused

@@ -1,7 +1,7 @@
--- Begins scripts that can answer without a write. They call refusal first then: the
--- command removes nothing, but a server that is no primary refuses it, and so does
--- a primary that may not write because it has lost its replicas. Then refusal
--- returns an error in place of an answer, and else nil. KEYS: any key.
+-- Begins scripts that can answer without a write. Before such an answer they call
+-- refusal. Its command removes nothing, but a server that is no primary refuses it,
+-- and so does a primary that may not write because it has lost its replicas. refusal
+-- then returns an error to answer with, and otherwise nil. KEYS: any key.
 local function refusal()
   local ok = redis.pcall('HDEL', KEYS[1], '')
   if type(ok) == 'table' then

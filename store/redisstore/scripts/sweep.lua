@@ -1,16 +1,16 @@
 -- Removes tokens of one shard that have ended. KEYS: the deaths, the organizations
 -- and the changes of the shard; then for each organization the three lists of its
 -- tokens, and the lists of its live and revoked keys and clients; then the
--- records of the tokens. ARGV: the first time of death to leave alone, a word drawn
--- at random, the number of organizations, their names, then for each token its ID
--- and the number of the organization that it had when it was looked up. Returns how
--- many were removed.
+-- records of the tokens. ARGV: the earliest end that is not removed, a random word,
+-- the number of organizations, their names, then for each token its ID and the number
+-- of the organization that it had when it was looked up. Returns how many were removed.
 --
--- Each token is looked at again, since it may have been swept, and its ID used
--- by others, meanwhile. What is there and is no token, or belongs to nobody,
--- would stand in the way of others forever, and so it is taken off the deaths.
+-- Each token is looked at again, since it may have been swept meanwhile, and its ID
+-- used again. An ID whose record is no token, or has no organization, is taken off the
+-- deaths: it would be found by each sweep, forever.
 --
--- A server that is out of memory lets a script do all if its first write needs none.
+-- If a server is out of memory, it does not stop a script whose first write needs no
+-- memory.
 local removed = 0
 redis.call('ZREM', KEYS[1], '')
 local orgs = tonumber(ARGV[3])

@@ -5,8 +5,8 @@
 -- by spaces. The caller computes the decision from them.
 --
 -- Numbers in Lua are exact up to 2^53, and Unix nanoseconds are larger. So the
--- script computes with how far the bucket is ahead of the clock. A bucket that is
--- ahead by more than 2^53 was written by a clock that was wrong.
+-- script computes with the time by which the bucket is ahead of the clock. A bucket
+-- that is ahead by more than 2^53 was written by a clock that was wrong.
 local clock = redis.call('TIME')
 local now_s, now_n = tonumber(clock[1]), clock[2] * 1000
 local cost, window, horizon = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])

@@ -1,7 +1,7 @@
--- Does what take.lua does, for windows of any length. Numbers are pairs of whole
--- seconds and of nanoseconds below a billion.
+-- Does what take.lua does, for windows of any length. A time is a pair of numbers:
+-- whole seconds, and nanoseconds below a billion.
 -- KEYS: the bucket. ARGV: the cost, the window and the horizon, each as such a
--- pair. Returns what take.lua returns. The script has no functions, since each call
+-- pair. Returns what take.lua returns. The script has no functions, since each run
 -- would make them anew.
 local clock = redis.call('TIME')
 local now_s, now_n = tonumber(clock[1]), clock[2] * 1000

@@ -1,8 +1,7 @@
 -- Puts IDs into the lists in which they belong, and takes them off the others.
--- KEYS: the lists of live ones, of revoked ones and of ends, and the
--- organizations of the shard; then a record for each ID. ARGV: the organization
--- and the kind of the lists, then the IDs. Records that cannot be read stay where
--- they are listed.
+-- KEYS: the lists of live IDs, of revoked IDs and of ends, and the organizations of
+-- the shard; then the record of each ID. ARGV: the organization and the kind of the
+-- lists, then the IDs. The IDs of records that cannot be read stay in their lists.
 for i = 3, #ARGV do
   local id, record = ARGV[i], KEYS[i + 2]
   local type = redis.call('TYPE', record).ok

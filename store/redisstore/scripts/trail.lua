@@ -1,8 +1,9 @@
--- Begins scripts that write with an entry of the trail. It takes what is about that
--- off the ends of KEYS: where a chain ends, a hash, and the chain, a stream; and of
--- ARGV: the position and the hash of the last entry as the caller knows it, '' for
--- none, then those of the new entry, and its text. If the chain ends elsewhere by
--- now, entry.late is what to answer: somebody has added another one.
+-- Begins scripts that write with an entry of the trail. It takes the arguments about
+-- that off the end of KEYS and ARGV. KEYS: where the chain ends, a hash, and the chain,
+-- a stream. ARGV: the position and the hash of the last entry that the caller knows, ''
+-- for none; then the position, the hash and the text of the new entry. If the chain
+-- ends elsewhere by now, since somebody has added another entry, the script must answer
+-- entry.late.
 local entry = {text = table.remove(ARGV), hash = table.remove(ARGV), seq = table.remove(ARGV)}
 do
   local hash, seq = table.remove(ARGV), table.remove(ARGV)
@@ -13,8 +14,8 @@ do
   end
 end
 
--- The caller does this before it writes anything else that matters: what a script
--- wrote before an error stays.
+-- Scripts call this before they write anything else that matters: if it fails, what
+-- they have written before stays.
 function entry.add()
   redis.call('XADD', entry.chain, entry.seq .. '-0', 'e', entry.text)
   redis.call('HSET', entry.ends, 'seq', entry.seq, 'hash', entry.hash)

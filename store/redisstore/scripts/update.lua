@@ -1,12 +1,12 @@
 -- Replaces what may change of a record, if the record is as expected. KEYS: the
--- record, the lists of live ones, of revoked ones and of ends, the deaths and the
--- changes of its shard, all in one slot. ARGV: the ID; what is expected of the
--- organization, the kind, the time of revocation ('' for none) and the version, in
--- both of its forms; the version to write, for either of them; '1' if the record
--- is revoked now; when it expires or ''; when a token ends or ''; a word drawn at
--- random; the length of the next part, fields and values to set, fields to drop.
--- Returns 1 if it was written, and else the record as it is, for the caller to say
--- why it was not.
+-- record, the lists of live IDs, of revoked IDs and of ends, the deaths and the
+-- changes of its shard, all in one slot. ARGV: the ID; the expected organization,
+-- kind, time of revocation ('' for none), and version in both of its forms; the
+-- version to write for either form; '1' if the record is revoked now; when it expires
+-- or ''; when a token ends or ''; a random word; the number of arguments that set
+-- fields, then these, fields and values in turn, and then the fields to drop.
+-- Returns 1 if the record was written, and otherwise the fields of the record, so that
+-- the caller can say why it was not.
 local old = redis.call('HMGET', KEYS[1], 'org', 'kind', 'revoked', 'version')
 local version = nil
 if old[1] == ARGV[2] and old[2] == ARGV[3] and (old[3] or '') == ARGV[4] then
@@ -24,8 +24,8 @@ if entry and entry.late then
   return refusal() or entry.late
 end
 if ARGV[9] == '1' then
-  -- A server that is out of memory lets a script do all if its first write needs
-  -- none.
+  -- If a server is out of memory, it does not stop a script whose first write needs no
+  -- memory.
   redis.call('ZREM', KEYS[2], '')
 end
 if entry then

@@ -1,5 +1,5 @@
--- Notes last uses. KEYS: records of one slot. ARGV: a time for each. Keys that
--- are no records are passed over, and later times stay.
+-- Notes last uses. KEYS: records of one slot. ARGV: a time for each. Keys without a
+-- record are skipped, and a later time that was noted before stays.
 for i, record in ipairs(KEYS) do
   if redis.call('TYPE', record).ok == 'hash' then
     local old = tonumber(redis.call('HGET', record, 'used') or '')
