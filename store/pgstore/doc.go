@@ -187,7 +187,7 @@
 // changes, whoever does it: this package, a process of an older release, a
 // statement by hand, or replication. The tables changes, feed and announcements
 // are for processes that keep copies of records. The files of [Migrations] say what
-// is in them and how to read it. The triggers take up to a third of the time that the
-// server needs for an update, and add no write to the disk. Sweep removes changes that
-// are older than a minute.
+// is in them and how to read it. Because of the triggers, an update takes up to a third
+// more of the server's time, but no additional write to the disk. Sweep removes changes
+// that are older than a minute.
 package pgstore
