@@ -10,13 +10,14 @@ import (
 // time in UTC: ISO 8601 with milliseconds, as in "2026-01-01T00:00:00.000Z".
 const TimeFormat = "2006-01-02T15:04:05.000Z"
 
-// Timestamp returns t as [TimeFormat] has it. Parts of a millisecond are cut off.
+// Timestamp returns t in UTC and in the layout [TimeFormat]. Parts of a millisecond
+// are cut off.
 func Timestamp(t time.Time) string { return t.UTC().Format(TimeFormat) }
 
-// Write answers with a status and the JSON text of v. The answer is not to be
-// cached or taken for another type. Headers that are set before stay, but for
-// Content-Type, Cache-Control and X-Content-Type-Options. If v cannot be encoded,
-// which is a mistake in the program, the answer is 500 server_error instead.
+// Write answers with a status and the JSON text of v. It sets Content-Type,
+// Cache-Control: no-store and X-Content-Type-Options: nosniff; other header fields
+// stay as they are. If v cannot be encoded, which is a mistake in the program, the
+// answer is 500 server_error instead.
 func Write(w http.ResponseWriter, status int, v any) {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -31,7 +32,7 @@ func Write(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(append(text, '\n')) // a client that has gone needs no answer
 }
 
-// WriteNothing answers 204 without a body. The answer is not to be cached.
+// WriteNothing answers 204 without a body, and with Cache-Control: no-store.
 func WriteNothing(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusNoContent)

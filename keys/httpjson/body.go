@@ -12,8 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// DefaultMaxBody is how long a request's body may be, in bytes, if nothing
-// else is said.
+// DefaultMaxBody is the default bound on the length of a request's body, in bytes.
 const DefaultMaxBody = 64 << 10
 
 // A Field is a member that an object read by [Read] may have. [Optional] and
@@ -24,28 +23,27 @@ type Field struct {
 	others bool
 }
 
-// Optional returns a field with the given name: a string, true or false, an
-// integer, an array of strings, or for json.RawMessage an object. If the object
-// that is read has it, *into is set to a new value; else *into stays as it is, so
-// that nil means absent. A json.RawMessage is set to the object without spaces
-// between its parts. What the members of that object are is not looked at.
+// Optional returns a field with the given name: a string, a boolean, an integer, an
+// array of strings, or for json.RawMessage an object. If the body has the member,
+// *into is set to a new value. Otherwise *into stays as it is, so nil means absent. A
+// json.RawMessage is set to the object without the spaces between its parts; the
+// members of that object are not checked.
 func Optional[T string | bool | int64 | []string | json.RawMessage](name string, into **T) Field {
 	return Field{name: name, into: into}
 }
 
-// Others returns a field that stands for all names without a field of their
-// own. With it [Read] passes over such members; without it they are refused.
+// Others returns a field that stands for all names without a field of their own. With
+// it [Read] ignores such members. Without it they are refused.
 func Others() Field { return Field{others: true} }
 
 // Read reads the body of a request as one JSON object with the given fields. It
 // is stricter than package encoding/json: names are compared byte by byte, and
 // a name that is there twice is refused. So are unknown names (see [Others]),
-// null, data after the object, and invalid UTF-8. A body without a single byte
-// counts as an object without members, whatever its type.
+// null, data after the object, and invalid UTF-8. An empty body counts as an object
+// without members, whatever its type.
 //
-// At most limit bytes are read; a limit below 1 is [DefaultMaxBody]. The
-// ResponseWriter is only told to close the connection if there are more. It may
-// be nil.
+// At most limit bytes are read; a limit below 1 stands for [DefaultMaxBody]. If the
+// body is longer, the ResponseWriter is told to close the connection. It may be nil.
 //
 // The error is a [*Refusal], ready for [Refuse], that does not quote the body:
 //
@@ -54,11 +52,11 @@ func Others() Field { return Field{others: true} }
 //   - 415 unsupported_media_type: the Content-Type is not application/json, or
 //     labels text that is not ASCII with another charset than UTF-8 (see
 //     [MediaType]), or the body is compressed;
-//   - 422 invalid_value: a number is not an integer of 64 bits (1.0 and 1e3 are
-//     written as no integer), or a string has half a surrogate pair, which is
-//     no text.
+//   - 422 invalid_value: a number is not an integer of 64 bits (1.0 and 1e3 do not
+//     count as integers), or a string has half a surrogate pair and so is not valid
+//     text.
 //
-// After an error the fields may be set or not.
+// After an error, some fields may be set.
 func Read(w http.ResponseWriter, r *http.Request, limit int64, fields ...Field) error {
 	if r.Body == nil {
 		return nil
@@ -89,8 +87,8 @@ func Read(w http.ResponseWriter, r *http.Request, limit int64, fields ...Field) 
 	return ReadObject(data, fields...)
 }
 
-// ReadObject reads data as [Read] reads a body whose type and length are good.
-// Data without a single byte is no object.
+// ReadObject reads data as [Read] reads a body, and returns the same errors with the
+// status 400 and 422. Empty data is no object.
 func ReadObject(data []byte, fields ...Field) error {
 	if e := readObject(data, fields); e != nil {
 		return e
@@ -98,9 +96,9 @@ func ReadObject(data []byte, fields ...Field) error {
 	return nil
 }
 
-// readObject is ReadObject with an error that says what it is.
+// readObject is ReadObject, with the type of the error.
 func readObject(data []byte, fields []Field) *Refusal {
-	// From here on, text is valid, so its parts are where they must be.
+	// From here on the text is known to be valid JSON, so no part of it is missing.
 	if !utf8.Valid(data) || !json.Valid(data) {
 		return invalidRequest("the body is not valid JSON")
 	}
@@ -138,8 +136,8 @@ func readObject(data []byte, fields []Field) *Refusal {
 
 func skipSpace(text []byte) []byte { return bytes.TrimLeft(text, " \t\r\n") }
 
-// valueLen returns the length of the value that valid text inside an object
-// begins with.
+// valueLen returns the length of the value at the start of text, which is valid and
+// inside an object.
 func valueLen(text []byte) int {
 	depth := 0
 	for i := 0; ; i++ {
@@ -175,7 +173,7 @@ func unquote(quoted []byte) (text string) {
 	if bytes.IndexByte(quoted, '\\') < 0 {
 		return string(quoted[1 : len(quoted)-1])
 	}
-	_ = json.Unmarshal(quoted, &text) // valid text has no error
+	_ = json.Unmarshal(quoted, &text) // no error, since the text is valid
 	return text
 }
 
@@ -216,7 +214,7 @@ func (f Field) setObject(into **json.RawMessage, value json.RawMessage) *Refusal
 		return invalidValue(f.name + " is not valid text")
 	}
 	var compact bytes.Buffer
-	_ = json.Compact(&compact, value) // valid text has no error
+	_ = json.Compact(&compact, value) // no error, since the text is valid
 	object := json.RawMessage(compact.Bytes())
 	*into = &object
 	return nil
@@ -242,9 +240,9 @@ func holdsNull(value json.RawMessage) bool {
 	return value[0] == '[' && json.Unmarshal(value, &elements) == nil && slices.Contains(elements, nil)
 }
 
-// halfPair reports whether a valid value has an escape for half a UTF-16
-// surrogate pair. The other half may only be the very next escape. It looks at
-// escapes alone, so it need not know where strings begin and end.
+// halfPair reports whether a valid value has an escape for half a UTF-16 surrogate
+// pair without the other half in the next escape. Only strings have escapes, so it
+// need not know where strings begin and end.
 func halfPair(value []byte) bool {
 	for {
 		i := bytes.IndexByte(value, '\\')

@@ -8,7 +8,7 @@ import (
 	"github.com/claviger-auth/claviger/scopes"
 )
 
-// names are the fields of which a refusal may speak, as bodies name them.
+// names are the fields that a refusal may name, with their names in bodies.
 var names = map[string]string{
 	keys.FieldLabel:       "label",
 	keys.FieldEnvironment: "environment",
@@ -17,7 +17,7 @@ var names = map[string]string{
 	keys.FieldScopes:      "scopes",
 }
 
-// beyond are the refusals of what needs more than the caller has.
+// beyond are the descriptions of refusals of what needs more than the caller has.
 var beyond = map[string]string{
 	keys.FieldRateLimit:   "rate_limit_per_minute is not from 1 to the limit of the caller",
 	keys.FieldEnvironment: "environment is not one that the caller may use",
@@ -40,8 +40,8 @@ var beyond = map[string]string{
 //     limit_reached;
 //   - all others, those of stores among them, as 503 temporarily_unavailable.
 //
-// An error that wraps several is answered as the first in this list. The error is
-// in Err, and its text nowhere else.
+// If an error wraps several of these, the first in this list counts. The error is in
+// the field Err of the result, and its text is in no other field.
 func RefusalOf(err error) Refusal {
 	refusal := refusalOf(err)
 	refusal.Err = err
@@ -82,7 +82,7 @@ func refusalOf(err error) Refusal {
 	}
 }
 
-// answers are the refusals for errors that are only what they are.
+// answers are the refusals for errors without details.
 var answers = []struct {
 	err     error
 	refusal Refusal

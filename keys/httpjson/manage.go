@@ -7,8 +7,8 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// An Action answers a request of a principal, or returns why it does not. With an
-// error it has written nothing.
+// An Action answers a request of a principal. If it returns an error, it must not have
+// written anything.
 type Action func(w http.ResponseWriter, r *http.Request, p keys.Principal) error
 
 // Manage returns the handler of an action for the principal in the context of a
@@ -16,10 +16,10 @@ type Action func(w http.ResponseWriter, r *http.Request, p keys.Principal) error
 // organization, the answer is 401. An error of the action is answered as
 // [RefusalOf] says. A nil write is [WriteJSON].
 //
-// Failed, if not nil, is called after the answer with an error that is the
-// service's: one that was answered 503, or a refusal of what may be there all the
-// same, because the store failed when it was taken back. It is not called if the
-// client has gone, since then it is not known whose the error is.
+// Failed, if not nil, is called after the answer with an error that the operator must
+// know of: one that was answered 503, or one that wraps [keys.ErrUnavailable] because a
+// change was refused and could not be taken back. It is not called if the client has
+// gone, since then the client may have caused the error.
 func Manage(do Action, write ErrorWriter, failed func(r *http.Request, err error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, ok := keys.FromContext(r.Context())

@@ -12,11 +12,11 @@ import (
 // "application/x-www-form-urlencoded". It returns "" if the field is missing, is
 // there more than once, or is malformed (RFC 9110 §8.3).
 //
-// Both types are in UTF-8 whatever a charset says (RFC 8259 §8.1). Clients label
-// them wrongly all the same, some with ISO-8859-1 by default. That does no harm
-// as long as every byte is ASCII; else nobody knows what was meant. So asciiOnly
-// reports that there is a label other than UTF-8: a body for which [IsASCII] is
-// false must then be refused. Other parameters mean nothing, and are ignored.
+// JSON is always in UTF-8 (RFC 8259 §8.1), and so are forms. Some clients still label
+// them with another charset, such as ISO-8859-1. That does no harm if every byte is
+// ASCII, and otherwise nobody knows what the client meant. So asciiOnly reports that
+// there is a label other than UTF-8; then a body for which [IsASCII] is false must be
+// refused. Other parameters are ignored.
 func MediaType(h http.Header) (name string, asciiOnly bool) {
 	lines := h["Content-Type"]
 	if len(lines) != 1 {
@@ -44,9 +44,9 @@ func IsASCII(body []byte) bool {
 	return true
 }
 
-// Compressed reports whether Content-Encoding names a coding other than
-// identity (RFC 9110 §8.4). Bodies of requests are not decompressed here: a few
-// bytes could stand for very many.
+// Compressed reports whether Content-Encoding names a coding other than identity (RFC
+// 9110 §8.4). The handlers of this module refuse such bodies, since a few compressed
+// bytes can stand for very many.
 func Compressed(h http.Header) bool {
 	for _, coding := range h["Content-Encoding"] {
 		if !strings.EqualFold(coding, "identity") {

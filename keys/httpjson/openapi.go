@@ -23,8 +23,8 @@ func OpenAPI() []byte { return []byte(openAPI) }
 // tags of all of them. Every other member is that of the first document that has it;
 // so the first one says what the title is and where the servers are.
 //
-// The error says which document is no JSON object, or which name two of them use
-// for things that are not the same.
+// The error says which document is no JSON object, or which name two of them use for
+// different things.
 func JoinOpenAPI(documents ...[]byte) ([]byte, error) {
 	joined := make(map[string]json.RawMessage)
 	for i, text := range documents {
@@ -56,8 +56,8 @@ func JoinOpenAPI(documents ...[]byte) ([]byte, error) {
 
 var errDiffers = errors.New("an earlier document has another one of this name")
 
-// join joins two objects whose members are objects, and so on down to a depth, where
-// those of one name must be the same.
+// join joins two objects. Members with the same name are objects too, and are joined
+// in the same way, down to the depth. There, values with the same name must be equal.
 func join(a, b json.RawMessage, depth int) (json.RawMessage, error) {
 	if depth == 0 {
 		if !same(a, b) {

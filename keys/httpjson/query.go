@@ -17,9 +17,9 @@ const (
 	maxPage     = 200
 )
 
-// ReadQuery returns the query parameters of a request, each of which must be
-// one of names and be there at most once. The error is a [*Refusal], ready for
-// [Refuse]: 400 invalid_request. Handlers that take no parameters give no names.
+// ReadQuery returns the query parameters of a request. Each must be one of the names,
+// and be there at most once. A handler without parameters gives no names. The error is
+// a [*Refusal], ready for [Refuse]: 400 invalid_request.
 func ReadQuery(r *http.Request, names ...string) (url.Values, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -41,9 +41,9 @@ func ReadQuery(r *http.Request, names ...string) (url.Values, error) {
 // A Page says which part of a list a request asks for. Its fields are those of
 // a [keys.Query].
 type Page struct {
-	After string // only IDs that come after this one; "" for all
-	Limit int    // at most so many, from 1 to 200
-	Live  bool   // revoked ones are left out
+	After string // only IDs after this one, in byte order; "" for all
+	Limit int    // the length of the list, from 1 to 200
+	Live  bool   // revoked credentials are left out
 }
 
 // ReadPage reads the query of a request for a list. The parameters, all
@@ -51,7 +51,7 @@ type Page struct {
 //
 //   - limit: the length of the list, from 1 to 200, and 100 if absent;
 //   - cursor: what [Cursor] returned for the list before;
-//   - include=revoked: revoked ones are listed too.
+//   - include=revoked: revoked credentials are listed too.
 //
 // The error is a [*Refusal], ready for [Refuse]: 422 invalid_value for other values, and
 // 400 invalid_request as [ReadQuery] says.
@@ -85,15 +85,14 @@ func (p *Page) set(name, value string) (ok bool) {
 	}
 }
 
-// cursorVersion marks cursors, so that their meaning can change one day
-// without old ones being taken for new.
+// cursorVersion begins every cursor, so that a later release with other cursors can
+// tell them apart.
 const cursorVersion = "1:"
 
 var cursorEncoding = base64.RawURLEncoding
 
-// Cursor returns the opaque text for the position after an ID, which [ReadPage]
-// reads. The ID must be one for which [keys.PossibleID] is true. The text holds
-// nothing that its reader was not shown.
+// Cursor returns opaque text for the position after an ID, which [ReadPage] reads.
+// [keys.PossibleID] must be true for the ID. The text encodes the ID and nothing else.
 func Cursor(lastID string) string {
 	return cursorEncoding.EncodeToString([]byte(cursorVersion + lastID))
 }
@@ -102,14 +101,15 @@ func Cursor(lastID string) string {
 func parseCursor(text string) (lastID string, ok bool) {
 	data, err := cursorEncoding.DecodeString(text)
 	id, ok := strings.CutPrefix(string(data), cursorVersion)
-	// The decoder passes over line breaks and loose bits; cursors have none.
+	// The decoder ignores line breaks and unused bits, so the text is compared with
+	// the cursor of the ID.
 	return id, err == nil && ok && keys.PossibleID(id) && Cursor(id) == text
 }
 
-// ReadBool returns the query parameter name of a request that may have no other:
-// true or false, and false if it is absent. The error is a [*Refusal], ready for
-// [Refuse]: 422 invalid_value for other values, and 400 invalid_request as
-// [ReadQuery] says.
+// ReadBool returns the query parameter with the given name, true or false. It returns
+// false if the parameter is absent. The request may have no other parameter. The error
+// is a [*Refusal], ready for [Refuse]: 422 invalid_value for another value, or that of
+// [ReadQuery].
 func ReadBool(r *http.Request, name string) (bool, error) {
 	query, err := ReadQuery(r, name)
 	if err != nil {

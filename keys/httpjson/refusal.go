@@ -18,9 +18,9 @@ type Refusal struct {
 	Code        string // "error": for programs, such as "invalid_request"
 	Description string // "error_description": for people
 
-	// Scope is what the credential lacks, with the code insufficient_scope: scope
-	// tokens with spaces between them. It is part of the challenge of a guard;
-	// writers need not write it.
+	// Scope has the scopes that the credential lacks, with the code
+	// insufficient_scope: scope tokens with spaces between them. A guard writes
+	// them into its challenge, so an ErrorWriter need not write them.
 	Scope string
 
 	// Grant, if not nil, has the names of scopes that cannot be granted. They
@@ -28,8 +28,8 @@ type Refusal struct {
 	// "unknown", which are there even when they are empty.
 	Grant *scopes.GrantError
 
-	// RetryAfter is the number of seconds in the Retry-After field. If zero,
-	// there is none; but a 503 has 1.
+	// RetryAfter is the number of seconds in the field Retry-After. If zero, there
+	// is no such field, except that a 503 has 1 second.
 	RetryAfter int64
 
 	// Err is the error behind the refusal, for logs. It may be nil, and is never
@@ -37,8 +37,8 @@ type Refusal struct {
 	Err error
 }
 
-// Error returns the code, the description and the text of Err, for logs. An answer
-// has none of the last.
+// Error returns the code, the description and the text of Err, for logs. An answer does
+// not have the text of Err.
 func (f *Refusal) Error() string {
 	text := "httpjson: " + f.Code + ": " + f.Description
 	if f.Err != nil {
@@ -62,9 +62,9 @@ func invalidValue(description string) *Refusal {
 // write is [WriteJSON].
 //
 // It sets Cache-Control, and Retry-After unless that is set already. A 401 gets a
-// plain challenge if it has none (RFC 9110 §15.5.2). An answer of 503 to a client
-// that has gone becomes [StatusClientGone]: what failed then is not the service,
-// so whoever logs refusals by their status does not report it as an error.
+// plain challenge if it has none (RFC 9110 §15.5.2). If the client has gone, a 503
+// becomes [StatusClientGone], so that a log of statuses does not report a failure of
+// the service.
 func Refuse(w http.ResponseWriter, r *http.Request, write ErrorWriter, refusal Refusal) (status int) {
 	switch {
 	case refusal.Status < 400 || refusal.Status > 599:
@@ -95,10 +95,10 @@ func Refuse(w http.ResponseWriter, r *http.Request, write ErrorWriter, refusal R
 	return refusal.Status
 }
 
-// StatusClientGone is the status of an answer that nobody waits for any more. It is
-// for logs. There is no such status in HTTP; several servers log it as 499.
+// StatusClientGone is the status of an answer to a client that has hung up. It is for
+// logs. It is not a status of HTTP, but several servers log the same number.
 const StatusClientGone = 499
 
-// ClientGone reports whether the client of a request has hung up, given the
-// context of the request. A deadline that has passed is no sign of that.
+// ClientGone reports whether the client of a request has hung up, given the context of
+// the request. If the context has only reached its deadline, it returns false.
 func ClientGone(ctx context.Context) bool { return ctx.Err() == context.Canceled }

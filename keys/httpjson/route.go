@@ -9,17 +9,17 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// A Route is a handler and what it answers.
+// A Route is a handler and the pattern of the requests that it answers.
 type Route struct {
 	Pattern string // a method and a path, as in the patterns of [http.ServeMux]: "GET /v1/keys/{id}"
 	Handler http.Handler
 }
 
-// Register registers routes with mux, which is a [http.ServeMux] or takes the
-// same patterns. On each path, methods that no route has are answered 405
-// method_not_allowed with the methods that are, in the header Allow (RFC 9110
-// §15.5.6); so the routes of one path belong in one call. A nil write is
-// [WriteJSON]. It panics if a pattern has no method, or as mux.Handle does.
+// Register registers routes with mux, which is a [http.ServeMux] or takes the same
+// patterns. On each path, a method without a route is answered 405 method_not_allowed,
+// with the methods of the path in the field Allow (RFC 9110 §15.5.6). So register all
+// routes of a path in one call. A nil write is [WriteJSON]. Register panics if a
+// pattern has no method, or as mux.Handle does.
 func Register(mux interface {
 	Handle(pattern string, handler http.Handler)
 }, write ErrorWriter, routes ...Route,
@@ -40,7 +40,7 @@ func Register(mux interface {
 
 func methodNotAllowed(write ErrorWriter, methods []string) http.Handler {
 	if slices.Contains(methods, http.MethodGet) {
-		methods = append(methods, http.MethodHead) // which GET also stands for
+		methods = append(methods, http.MethodHead) // the pattern GET matches HEAD too
 	}
 	slices.Sort(methods)
 	allow := strings.Join(slices.Compact(methods), ", ")
@@ -53,9 +53,8 @@ func methodNotAllowed(write ErrorWriter, methods []string) http.Handler {
 	})
 }
 
-// NotFound returns a handler that answers every request with 404 not_found, byte
-// for byte as a credential that does not exist is answered. A nil write is
-// [WriteJSON].
+// NotFound returns a handler that answers every request with 404 not_found, with the
+// same bytes as for a credential that does not exist. A nil write is [WriteJSON].
 func NotFound(write ErrorWriter) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		Refuse(w, r, write, RefusalOf(keys.ErrNotFound))

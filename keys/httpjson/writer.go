@@ -6,9 +6,9 @@ import (
 	"strconv"
 )
 
-// An ErrorWriter writes the status and the body of a refusal, and the fields
-// about the body. All other fields of the answer are set when it is called. It
-// must write nothing of Refusal.Err.
+// An ErrorWriter writes the status and the body of a refusal, and the header fields
+// about the body. All other header fields are set before it is called. It must write
+// nothing of Refusal.Err.
 type ErrorWriter func(w http.ResponseWriter, r *http.Request, refusal Refusal)
 
 // WriteJSON is the default ErrorWriter. It writes, as application/json,
@@ -46,8 +46,8 @@ func WriteProblem(w http.ResponseWriter, _ *http.Request, refusal Refusal) {
 	x.send(w, refusal.Status, "application/problem+json", append(b, "}\n"...))
 }
 
-// title returns the title of a problem of type about:blank, which is that of
-// its status (RFC 9457 §4.2.1).
+// title returns the title of a problem of type about:blank, which is the text of its
+// status (RFC 9457 §4.2.1).
 func title(status int) string {
 	if status == StatusClientGone {
 		return "Client Closed Request"
@@ -78,21 +78,20 @@ func appendGrant(b []byte, refusal *Refusal) []byte {
 	return appendJSON(b, append([]string{}, refusal.Grant.Unknown...))
 }
 
-// appendJSON appends the JSON text of a string or a list of strings, which has
-// one always.
+// appendJSON appends the JSON text of a string or a list of strings.
 func appendJSON(b []byte, v any) []byte {
-	text, _ := json.Marshal(v)
+	text, _ := json.Marshal(v) // there is no error for such values
 	return append(b, text...)
 }
 
-// A document is the memory of one answer, in one object: its text, unless that
-// is very long, and the values of the fields about it.
+// A document is the memory for one answer, in a single allocation: its text, unless
+// that is long, and the values of the header fields about it.
 type document struct {
 	values [2]string
 	memory [192]byte
 }
 
-// send sends text, which is in x.
+// send writes the answer. If it fits, text is in the memory of x.
 func (x *document) send(w http.ResponseWriter, status int, contentType string, text []byte) {
 	x.values = [...]string{contentType, "nosniff"}
 	h := w.Header()

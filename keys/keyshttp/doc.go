@@ -1,16 +1,15 @@
 // Package keyshttp has the net/http handlers with which an organization manages
 // its API keys.
 //
-// A [Handler] acts for the organization of the principal that the request's
-// context carries (see [keys.FromContext]), whoever put it there: the
-// middleware of this module, or the host's own session code. It does not
-// decide whether the caller may manage keys at all. That is for what is
-// wrapped around it, and [Handler.Register] asks for it:
+// A [Handler] acts for the organization of the principal in the request's context
+// (see [keys.FromContext]). A guard of package middleware puts the principal there, or
+// the host's own session code. The Handler does not decide whether the caller may
+// manage keys at all. That is for the middleware around it, which [Handler.Register]
+// asks for:
 //
 //	handler.Register(mux, "/v1/keys", guard.Manage("keys:manage"))
 //
-// What a Handler does decide is that nobody gives away more than they have: see
-// [keys.Actor].
+// The Handler sees to it that nobody gives away more than they have: see [keys.Actor].
 //
 // # Routes
 //
@@ -30,11 +29,11 @@
 //	 "replaces"?, "replaced_by"?, "disabled_at"?, "networks"?, "metadata"?,
 //	 "replaces_last_used_at"?, "replaced_by_last_used_at"?}
 //
-// where expires_at is null if the key does not expire, and times are as
-// [httpjson.TimeFormat] has them. The last uses are there in answers that show or
-// list keys, if any use is known: of the key, of the key that it replaces, and of
-// the key that replaces it. The answers that make a key begin with "key", the
-// key itself, which is never shown again.
+// where expires_at is null if the key does not expire, and times are in the form of
+// [httpjson.TimeFormat]. Answers that show or list keys have the last uses, as far as
+// they are known: of the key, of the key that it replaces, and of the key that
+// replaces it. Answers that make a key begin with "key", the key itself, which is
+// never shown again.
 //
 // # Making a key
 //
@@ -43,48 +42,48 @@
 //	{"label"?: text, "scopes"?: [names], "environment"?: word, "expires_in"?: seconds,
 //	 "rate_limit_per_minute"?: n, "networks"?: [CIDR], "metadata"?: object}
 //
-// Without scopes the key holds the always-granted ones alone; without an
-// environment or networks it has its maker's; without rate_limit_per_minute it
-// has the default, as far as its maker has it. expires_in is from 1 to 315360000
-// (ten years of 365 days), and is shortened to the end of its maker's lasting
-// credential; so is a key without one. networks are IP networks or addresses, and
-// an empty list stands for every address. metadata is the organization's own, at
-// most 4,096 bytes without the spaces between its parts.
+// Without scopes the key gets only the always-granted ones. Without an environment or
+// networks it has those of its maker. Without rate_limit_per_minute it has the default,
+// or the limit of its maker if that is lower. expires_in is from 1 to 315360000 (ten
+// years of 365 days). A key never ends later than the lasting credential of its maker:
+// a longer expires_in is shortened, and a key without expires_in ends then too.
+// networks are IP networks or addresses, and an empty list stands for every address.
+// metadata is the organization's own data, at most 4,096 bytes without the spaces
+// between its parts.
 //
 // # Changing a key
 //
 // The body may have label, scopes, rate_limit_per_minute, networks, metadata and
-// expires_in as above, and "disabled": true pauses the key, false lets it go
-// on. What is not there stays as it is; metadata is replaced as a whole, and {}
-// takes it away; the always-granted scopes stay. Each value must be within what
-// the caller has, while the rest of the key may be wider. expires_in counts from
-// now; an end cannot be taken away, and cannot be changed once the key has expired
-// or has a successor. To let a key go on, the caller must have all that the key
-// has.
+// expires_in as above, and disabled: true pauses the key, and false resumes it. What
+// is not in the body stays as it is. metadata is replaced as a whole, and {} removes
+// it. The always-granted scopes stay. Each value must be within what the caller has;
+// the rest of the key may be wider. expires_in counts from now. An end cannot be taken
+// away, and cannot be changed once the key has expired or has a successor. To resume a
+// key, the caller must have all that the key has.
 //
 // # Rotating a key
 //
 // The body, which may be missing, is {"overlap"?: seconds, "expires_in"?: seconds}.
-// The old key stays good for the overlap, from 0 (it ends at once) to 315360000,
-// and never longer than it would have been; without overlap it lives on until it
-// is revoked. Without expires_in the new key is good for as long as the old one
-// was from when it was made to its end, and with or without it never longer than
-// the lasting credential of who rotates. The caller must have all that the key has.
+// The old key stays good for the overlap, from 0 (it ends at once) to 315360000, but
+// never longer than it would have been. Without overlap it stays good until it is
+// revoked or expires. Without expires_in the new key is good for as long as the old
+// one was, from its making to its end. The new key never ends later than the caller's
+// lasting credential. The caller must have all that the key has.
 //
 // # Lists
 //
-// The answer is {"keys": […], "next_cursor"?: text}, in ascending byte order of
-// the IDs, without metadata. Expired and paused keys are in it, and revoked ones if
-// the query has include=revoked. The query may also have limit (1 to 200, by
-// default 100) and cursor (the next_cursor before). next_cursor is there if there
-// are more keys.
+// The answer is {"keys": […], "next_cursor"?: text}, in ascending byte order of the
+// IDs, without metadata. It has expired and paused keys, and revoked ones if the query
+// has include=revoked. The query may also have limit (1 to 200, by default 100) and
+// cursor (the next_cursor of the previous answer). If there are more keys, the answer
+// has next_cursor.
 //
 // # Revoking a key
 //
-// To revoke a key takes none of what it has, so that whoever sees that it has
-// leaked can end it. A revoked key can still be shown. With the query
-// descendants=true, everything is revoked too that was made by the key, by what it
-// made, and so on; that takes the scopes of each of them.
+// To revoke a key, the caller needs none of what the key has, so that whoever sees that
+// it has leaked can end it. A revoked key can still be shown. The query
+// descendants=true also revokes everything that was made by the key, by what it made,
+// and so on. For that, the caller must have the scopes of each of them.
 //
 // # Refusals
 //
@@ -94,8 +93,8 @@
 //	400 invalid_request          not such a body, or another query parameter
 //	401 unauthorized             no principal
 //	401 invalid_token            the caller's credential has ended meanwhile
-//	403 insufficient_scope       the caller does not have what this takes
-//	404 not_found                unknown, not the caller's, or no key
+//	403 insufficient_scope       the caller does not have what this needs
+//	404 not_found                unknown, of another organization, or not a key
 //	405 method_not_allowed       with Allow
 //	409 conflict                 revoked, expired, paused, replaced, or changed meanwhile
 //	409 limit_reached            the organization has as many keys as it may have
@@ -105,6 +104,6 @@
 //	422 invalid_scope            with the lists "reserved" and "unknown"
 //	503 temporarily_unavailable  the store failed, or the plan; with Retry-After
 //
-// A request that is answered 503 may have been carried out, in full or in part,
-// and can be made again. Nobody has a key that it made.
+// A request that is answered 503 may have been carried out, in full or in part, and can
+// be made again. If it made a key, nobody has that key.
 package keyshttp

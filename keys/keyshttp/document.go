@@ -34,14 +34,14 @@ type document struct {
 	Networks    []string        `json:"networks,omitempty"`
 	Metadata    json.RawMessage `json:"metadata,omitempty"` // not in lists
 
-	// The last uses of the keys in Replaces and ReplacedBy: they tell whether a
-	// rotation is done.
+	// The last uses of the keys in Replaces and ReplacedBy. They tell whether the old
+	// key of a rotation is still used.
 	ReplacesLastUsed   string `json:"replaces_last_used_at,omitempty"`
 	ReplacedByLastUsed string `json:"replaced_by_last_used_at,omitempty"`
 }
 
-// document returns a key as answers show it, but for its last use. With an error,
-// which is that of the plan, it has the limit of the record.
+// document returns a key as answers show it, without its last use. If the plan fails,
+// it returns the error and a document with the limit of the record.
 func (h *Handler) document(ctx context.Context, rec keys.Record) (document, error) {
 	limit, err := h.manager.RateLimit(ctx, rec)
 	if err != nil {
@@ -56,7 +56,7 @@ func (h *Handler) document(ctx context.Context, rec keys.Record) (document, erro
 	if !rec.ExpiresAt.IsZero() {
 		d.ExpiresAt = new(httpjson.Timestamp(rec.ExpiresAt))
 	}
-	// The host may keep text of another kind there.
+	// The host may keep other text as metadata.
 	if text := []byte(rec.Metadata); strings.HasPrefix(rec.Metadata, "{") && json.Valid(text) {
 		d.Metadata = text
 	}
@@ -99,16 +99,16 @@ func (h *Handler) documents(ctx context.Context, records []keys.Record) ([]docum
 	return docs, nil
 }
 
-// writeIssued answers with a new key, which is under the given collection. It
-// is the one place where the package reveals a secret. The key is good, and the
-// old one may have ended for it, so an error keeps nothing from the caller.
+// writeIssued answers with a new key in the collection at the given path. No other code
+// of the package reveals a secret. The key is good, and an old one may have ended for
+// it, so the caller gets the key even if the plan fails.
 func (h *Handler) writeIssued(w http.ResponseWriter, r *http.Request, collection string, issued keys.Issued) {
 	d, err := h.document(r.Context(), issued.Record)
 	if err != nil {
 		h.log(r, err)
 	}
 	d.Key = issued.Text.Reveal()
-	// One leading slash, so that the location is a path of this host.
+	// With exactly one leading slash, the location is a path of this host.
 	w.Header().Set("Location", strings.TrimRight("/"+strings.Trim(collection, "/"), "/")+"/"+d.KeyID)
 	w.Header().Set("Pragma", "no-cache")
 	httpjson.Write(w, http.StatusCreated, d)

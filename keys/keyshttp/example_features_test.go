@@ -29,7 +29,7 @@ func newManager() *keys.Manager {
 	return must(keys.NewManager(new(store.Memory), &keys.Options{Catalog: scopes.MustCatalog(scopes.Scope{Name: "webhooks:manage"})}))
 }
 
-// newService returns a service that manages keys for who is signed in.
+// newService returns a service that manages keys for the user who is signed in.
 func newService(manager *keys.Manager) http.Handler {
 	handler := must(keyshttp.NewHandler(manager, nil))
 	mux := http.NewServeMux()
@@ -48,8 +48,8 @@ func send(h http.Handler, method, path, body string) map[string]any {
 	return answer
 }
 
-// A host lets its users manage the keys of their organizations, with the sessions
-// that it has for them.
+// A host lets its users manage the keys of their organizations, with the sessions that
+// it has already.
 func ExampleHandler_Register() {
 	handler := must(keyshttp.NewHandler(newManager(), nil))
 	sessions := map[string]keys.Principal{
@@ -69,7 +69,7 @@ func ExampleHandler_Register() {
 			next.ServeHTTP(w, r.WithContext(keys.NewContext(r.Context(), user)))
 		})
 	}
-	// What rests on cookies needs protection against requests from other sites.
+	// Cookies need protection against requests from other sites.
 	crossOrigin := http.NewCrossOriginProtection()
 	mux := http.NewServeMux()
 	handler.Register(mux, "/account/keys", func(next http.Handler) http.Handler {
@@ -104,7 +104,7 @@ func ExampleOptions() {
 	// {"type":"about:blank","title":"Not Found","status":404,"detail":"there is no such resource","error":"not_found"}
 }
 
-// A key is replaced by another without an interruption: for an hour both are good.
+// A key is replaced without an interruption: for an hour, both keys are good.
 func Example_rotation() {
 	service := newService(newManager())
 	old := send(service, "POST", "/v1/keys", `{"label":"CI"}`)
@@ -116,7 +116,7 @@ func Example_rotation() {
 	old = send(service, "GET", path, "")
 	fmt.Println(old["replaced_by"] == next["key_id"], old["expires_at"] != nil)
 
-	// An end that was set by a rotation stays.
+	// The end of a key that has a successor cannot be changed.
 	fmt.Println(send(service, "PATCH", path, `{"expires_in":86400}`))
 	// Output:
 	// 201 CI true <nil>
@@ -124,7 +124,7 @@ func Example_rotation() {
 	// map[error:conflict error_description:the key has a successor, which has an end of its own status:409]
 }
 
-// A key that may have leaked is paused until that is known.
+// A key that may have leaked is paused until it is known whether it has.
 func Example_pause() {
 	manager := newManager()
 	service := newService(manager)
@@ -143,8 +143,8 @@ func Example_pause() {
 	// <nil>
 }
 
-// A key has leaked, and whoever has it may have made others with it: all of them
-// end in one call.
+// A key has leaked, and somebody may have made other keys with it. One call ends all of
+// them.
 func Example_descendants() {
 	manager := newManager()
 	service := newService(manager)

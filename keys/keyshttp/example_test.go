@@ -41,7 +41,7 @@ func Example() {
 	handler.Register(mux, "/v1/keys", guard.Manage("keys:manage"))
 	mux.Handle("/", httpjson.NotFound(nil))
 
-	// The first key is the host's to make. All others can be made with it.
+	// The host makes the first key itself. All others can be made with that one.
 	first := must(manager.Create(context.Background(), "acme", keys.Spec{
 		Scopes: []string{"keys:manage", "webhooks:manage"}, CreatedBy: "host:bootstrap",
 	}))

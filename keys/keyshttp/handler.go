@@ -19,23 +19,21 @@ type Options struct {
 	// WriteError writes the body of refusals. If nil, httpjson.WriteJSON.
 	WriteError httpjson.ErrorWriter
 
-	// Logger is told, at level Error, of what has failed: of the errors behind
-	// answers of 503, which say nothing about them to the caller, and of what else
-	// the host must know, such as a change that could not be taken back. It is not
-	// told of requests whose client has gone. If nil, errors are dropped.
+	// Logger logs failures at level Error: the errors behind answers of 503, which
+	// the answers do not show, and changes that could not be taken back. It does not
+	// log requests whose client has gone. If nil, nothing is logged.
 	Logger *slog.Logger
 }
 
-// A Handler manages the API keys of the organization of a request's
-// principal, which it takes from the request's context ([keys.FromContext]).
-// It is safe for concurrent use.
+// A Handler manages API keys. It acts for the organization of the principal in the
+// request's context ([keys.FromContext]). It is safe for concurrent use.
 //
-// A request whose context has no principal, or one without an organization,
-// came along a way that was not protected: it is answered 401. Whether the
-// principal may manage keys is not checked here.
+// A request without a principal, or whose principal has no organization, is answered
+// 401: it came through a route without protection. A Handler does not check whether the
+// principal may manage keys.
 //
-// Keys of other organizations, unknown keys, credentials that are not API keys
-// and text that is no ID at all are answered by the same bytes, 404.
+// Keys of other organizations, unknown keys, credentials that are not API keys and text
+// that is not an ID are answered 404 with the same bytes.
 type Handler struct {
 	manager *keys.Manager
 	maxBody int64
@@ -62,12 +60,12 @@ func NewHandler(m *keys.Manager, opts *Options) (*Handler, error) {
 	return h, nil
 }
 
-// Register registers the routes of h with mux, which is a [http.ServeMux] or
-// takes the same patterns, under a path such as "/v1/keys" and behind protect,
-// such as guard.Manage("keys:manage"). Other methods than those of the routes are
-// answered 405, before protect is asked. A router that does not know the patterns
-// of ServeMux is given a ServeMux for all that is under path, which must see the
-// whole path.
+// Register registers the routes of h with mux, which is a [http.ServeMux] or takes the
+// same patterns. The routes are under a path such as "/v1/keys", and behind protect,
+// such as guard.Manage("keys:manage"). Methods without a route are answered 405, before
+// protect is called. If your router does not know the patterns of ServeMux, register
+// the routes with a ServeMux, and let the router pass it all requests under path, with
+// their whole path.
 //
 // Register panics if protect is nil, if path does not begin with a slash or ends
 // in one, or as [http.ServeMux.Handle] does.
@@ -99,8 +97,8 @@ func checkPath(path string) {
 	}
 }
 
-// log logs an error that is the service's, unless the client has gone: then it is
-// not known whose it is.
+// log logs a failure of the service. It logs nothing if the client has gone, since then
+// the client may have caused the error.
 func (h *Handler) log(r *http.Request, err error) {
 	if httpjson.ClientGone(r.Context()) {
 		return

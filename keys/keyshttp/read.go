@@ -24,8 +24,8 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request, p keys.Principal) 
 	return nil
 }
 
-// list answers with a page of keys. It reads one more than the page has, to know
-// whether there is another page.
+// list answers with a page of keys. It reads one key more, to know whether there is
+// another page.
 func (h *Handler) list(w http.ResponseWriter, r *http.Request, p keys.Principal) error {
 	page, err := httpjson.ReadPage(r)
 	if err != nil {
@@ -49,8 +49,8 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request, p keys.Principal)
 	return nil
 }
 
-// page reads what q asks for but the last record, and returns the cursor of the
-// next page if there is a last record.
+// page returns the first q.Limit-1 records that q asks for. If there are more, it also
+// returns the cursor of the next page.
 func (h *Handler) page(r *http.Request, q keys.Query) (found []keys.Record, next string, err error) {
 	for rec, err := range h.manager.List(r.Context(), q) {
 		if err != nil {

@@ -15,7 +15,7 @@ import (
 // maxSeconds bounds the lifetime of keys and overlaps: ten years of 365 days.
 const maxSeconds = 10 * 365 * 24 * 60 * 60
 
-// A body has the members that bodies may have; those that are not there are nil.
+// A body has the members that bodies may have. Members that are absent are nil.
 type body struct {
 	label       *string
 	scopes      *[]string
@@ -54,7 +54,7 @@ func (b *body) values() (c keys.Change, err error) {
 	return c, err
 }
 
-// seconds returns the time that a member says, which is nil if it is not there.
+// seconds returns the duration that a member stands for, or nil if it is absent.
 func seconds(name string, n *int64, least int64) (*time.Duration, error) {
 	if n == nil {
 		return nil, nil
@@ -106,7 +106,7 @@ func (h *Handler) readSpec(w http.ResponseWriter, r *http.Request, p keys.Princi
 		return spec, &keys.InvalidError{Field: keys.FieldEnvironment, Reason: "is empty"}
 	}
 	if c.Networks != nil && !p.Networks.Covers(*c.Networks) {
-		return spec, &keys.BeyondError{Field: keys.FieldNetworks} // to an Actor, empty ones mean the caller's
+		return spec, &keys.BeyondError{Field: keys.FieldNetworks} // an Actor would take an empty set for the caller's
 	}
 	spec.Label, spec.Scopes, spec.RateLimit = or(b.label, ""), or(b.scopes, nil), or(c.RateLimit, 0)
 	spec.Networks, spec.Metadata, spec.Lifetime = or(c.Networks, keys.Networks{}), or(c.Metadata, ""), or(c.Lifetime, 0)
@@ -186,7 +186,7 @@ func (h *Handler) rotate(w http.ResponseWriter, r *http.Request, p keys.Principa
 	return nil
 }
 
-// revoke ends a key, and on request all that it made.
+// revoke ends a key, and if the query says so all that descends from it.
 func (h *Handler) revoke(w http.ResponseWriter, r *http.Request, p keys.Principal) error {
 	descendants, err := httpjson.ReadBool(r, "descendants")
 	if err != nil {
@@ -205,10 +205,10 @@ func (h *Handler) revoke(w http.ResponseWriter, r *http.Request, p keys.Principa
 	return nil
 }
 
-// moreThanCaller describes the refusal of what takes all that a key has.
+// moreThanCaller describes the refusal of a request that needs all that a key has.
 const moreThanCaller = "the key has more than the caller has"
 
-// insufficient is a refusal of what the caller lacks.
+// insufficient returns a refusal with the code insufficient_scope.
 func insufficient(description string, err error) error {
 	return &httpjson.Refusal{Status: http.StatusForbidden, Code: "insufficient_scope", Description: description, Err: err}
 }

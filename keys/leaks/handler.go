@@ -15,8 +15,8 @@ import (
 	"github.com/claviger-auth/claviger/keys/httpjson"
 )
 
-// DefaultMaxBody is how long a report may be by default, in bytes. That is enough for
-// some thousands of credentials.
+// DefaultMaxBody is the default bound on the length of a report, in bytes. It is enough
+// for some thousands of credentials.
 const DefaultMaxBody = 1 << 20
 
 // maxIdentifier bounds the identifiers of public keys. GitHub's have 64 characters.
@@ -32,14 +32,14 @@ type Options struct {
 	// policy was called. If nil, these events are dropped.
 	Hook keys.Hook
 
-	// Logger is told, at level Error, of the errors behind answers of 503, and at
-	// level Warn of reports that GitHub has not signed. It is never told of a
-	// credential. If nil, all that is dropped.
+	// Logger logs the errors behind answers of 503 at level Error, and reports that
+	// GitHub has not signed at level Warn. No line has a credential in it. If nil,
+	// nothing is logged.
 	Logger *slog.Logger
 }
 
-// A Handler is the endpoint to which GitHub reports credentials. It needs no guard in
-// front, since it checks a signature. It is safe for concurrent use.
+// A Handler is the endpoint to which GitHub reports credentials. It needs no guard,
+// since it checks a signature. It is safe for concurrent use.
 type Handler struct {
 	verifier *keys.Verifier
 	key      KeyFunc
@@ -49,10 +49,10 @@ type Handler struct {
 	logger   *slog.Logger
 }
 
-// NewHandler returns a Handler that knows credentials by v, GitHub's public keys by
-// key, and does about each credential that was found what policy says. A nil policy
-// does nothing: the hook is told all the same. A nil opts is the zero Options. The
-// error says what is missing or wrong.
+// NewHandler returns a Handler that checks credentials with v, gets GitHub's public keys
+// from key, and calls policy for each credential that was found. With a nil policy, only
+// the hook is called. A nil opts is the zero Options. The error says what is missing or
+// wrong.
 func NewHandler(v *keys.Verifier, key KeyFunc, policy Policy, opts *Options) (*Handler, error) {
 	if v == nil || key == nil {
 		return nil, errors.New("leaks: NewHandler needs a verifier and public keys")
@@ -122,7 +122,7 @@ var errSignature = &httpjson.Refusal{
 	Status: http.StatusForbidden, Code: "invalid_signature", Description: "the body is not signed by a known key",
 }
 
-// read returns what a report says, once its signature was checked.
+// read reads a report and checks its signature.
 func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]match, error) {
 	ids, signatures := r.Header["Github-Public-Key-Identifier"], r.Header["Github-Public-Key-Signature"]
 	if len(ids) != 1 || len(signatures) != 1 || ids[0] == "" || len(ids[0]) > maxIdentifier {
@@ -156,7 +156,7 @@ func invalid(description string) error {
 	return &httpjson.Refusal{Status: http.StatusBadRequest, Code: "invalid_request", Description: description}
 }
 
-// unavailable refuses a report that can be sent again, whatever the error is.
+// unavailable returns the refusal of a report that can be sent again.
 func unavailable(err error) error {
 	return &httpjson.Refusal{
 		Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable",
@@ -164,9 +164,9 @@ func unavailable(err error) error {
 	}
 }
 
-// act does what is to be done about each match. It goes on after a policy has failed
-// for one of them, so that it cannot keep the others from being ended; but a store
-// that cannot answer would keep all of them waiting.
+// act applies the policy to each match that is a credential. It goes on if the policy
+// fails for one of them, so that the others are still ended. It stops if the store
+// cannot answer, since then each of the others would wait for the store in vain.
 func (h *Handler) act(ctx context.Context, matches []match) ([]label, error) {
 	labels := make([]label, len(matches)) // never null
 	var failed error
@@ -196,7 +196,7 @@ func hash(token string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// find returns what was found, or nil if that is no credential.
+// find returns the credential of a match, or nil if it is none.
 func (h *Handler) find(ctx context.Context, m *match) (*Finding, error) {
 	_, claim, err := h.verifier.InspectClaim(ctx, m.Token, time.Now())
 	switch err {
@@ -211,7 +211,7 @@ func (h *Handler) find(ctx context.Context, m *match) (*Finding, error) {
 	return nil, err
 }
 
-// apply applies the policy to what was found, and tells the hook of it.
+// apply calls the policy and then the hook.
 func (h *Handler) apply(ctx context.Context, f *Finding) error {
 	ctx = keys.NewContext(ctx, keys.Principal{Org: f.Org, ID: Reporter})
 	err := h.policy(ctx, *f)

@@ -13,16 +13,16 @@ import (
 	"fmt"
 )
 
-// ErrUnknownKey reports an identifier that GitHub has no public key with.
+// ErrUnknownKey reports an identifier that is not that of a public key of GitHub.
 var ErrUnknownKey = errors.New("leaks: no public key with this identifier")
 
-// A KeyFunc returns the public key that has an identifier, or an error that wraps
-// [ErrUnknownKey] if GitHub has none. Other errors say that it is not known now: the
-// report is answered 503. It must be safe for concurrent use.
+// A KeyFunc returns the public key with the given identifier. If GitHub has no such key,
+// it returns an error that wraps [ErrUnknownKey]. With any other error the report is
+// answered 503. A KeyFunc must be safe for concurrent use.
 //
-// The identifier comes from a request that is not proved yet. A function that
-// fetches keys must not do so for every identifier that it does not know, but once
-// in a few minutes at most.
+// The identifier comes from a request whose signature is not checked yet. A function
+// that fetches keys must not do so for every unknown identifier, but at most once in a
+// few minutes.
 type KeyFunc func(ctx context.Context, id string) (*ecdsa.PublicKey, error)
 
 // PublicKeys are GitHub's public keys by their identifiers. The method Key is a
@@ -39,9 +39,9 @@ func (k PublicKeys) Key(_ context.Context, id string) (*ecdsa.PublicKey, error) 
 }
 
 // ParsePublicKeys reads the document that GitHub serves at
-// https://api.github.com/meta/public_keys/secret_scanning. The package fetches
-// nothing: when and how that is done is for the host to say. The error says which
-// key is not one of the curve P-256, or that there is none.
+// https://api.github.com/meta/public_keys/secret_scanning. The host fetches it; this
+// package makes no requests. The error says which key is not on the curve P-256, or that
+// there are no keys.
 func ParsePublicKeys(document []byte) (PublicKeys, error) {
 	var list struct {
 		Keys []struct {
@@ -82,8 +82,8 @@ func parsePublicKey(text string) (*ecdsa.PublicKey, error) {
 	return key, nil
 }
 
-// signed reports whether key has signed a body: ECDSA over the SHA-256 of its bytes,
-// in ASN.1 and base64.
+// signed reports whether signature is that of body under key: ECDSA over the SHA-256 of
+// its bytes, in ASN.1 and base64.
 func signed(key *ecdsa.PublicKey, body []byte, signature string) bool {
 	der, err := base64.StdEncoding.Strict().DecodeString(signature)
 	if err != nil || key.Curve != elliptic.P256() {
