@@ -12,6 +12,7 @@ import (
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/middleware"
+	"github.com/claviger-auth/claviger/ratelimit"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -87,6 +88,12 @@ func TestAccessWithoutQuota(t *testing.T) {
 		if a.SetHeader(h); len(fields(a)) > 0 || len(h) > 0 {
 			t.Errorf("%s: %v %v", name, fields(a), h)
 		}
+	}
+	// A host that decides by itself has no guard.
+	own := middleware.Access{Quota: ratelimit.Decision{Allowed: true, Limit: ratelimit.MustPerMinute(2), Remaining: 1, NextAfter: 30 * time.Second}}
+	h := make(http.Header)
+	if own.SetHeader(h); len(fields(own)) != 2 || len(h) != 2 {
+		t.Errorf("the host's own: %v %v", fields(own), h)
 	}
 }
 

@@ -167,7 +167,7 @@ func (g *Guard) charge(q *request, rule *rule, now time.Time, a *Access) error {
 	due := cost
 	if before := a.charged(); before != nil {
 		if due -= before.cost; due <= 0 {
-			a.Quota, a.cost = before.Quota, before.cost
+			a.Quota = before.Quota
 			return nil
 		}
 	}

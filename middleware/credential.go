@@ -184,7 +184,7 @@ func secondCredential(line string) bool {
 func startsCredential(text string) bool {
 	text = strings.TrimLeft(text, " \t")
 	n := strings.IndexAny(text, " \t,=\"")
-	if n <= 0 || text[n] != ' ' {
+	if n < 0 || text[n] != ' ' {
 		return false
 	}
 	text = strings.TrimLeft(text[n:], " ")

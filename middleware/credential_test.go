@@ -140,6 +140,7 @@ func TestSources(t *testing.T) {
 			"401 another header": {"X-Api-Key": {text}},
 			"401 nothing":        {},
 			"401 Token":          {"Authorization": {"Token " + text}},
+			"401 words, commas":  {"Authorization": {"Bearer " + text + ", a ,b"}}, // a list has no such credential
 		}},
 		{"an empty list", []middleware.Source{}, "Bearer", "as a Bearer credential in the Authorization header.", map[string]fields{
 			"204 Bearer": {"Authorization": {"Bearer " + text}},

@@ -122,6 +122,7 @@ func TestManageCountsTheLastingCredential(t *testing.T) {
 			{func() { principal.ID = "" }, "59"},        // a session of the host's
 			{func() { principal.Org = "acme" }, "59"},
 			{func() {}, "58"},
+			{func() { principal.Org = "cc_1" }, "59"}, // which has the name of a client
 		} {
 			tt.change()
 			w := serve(h, from("192.0.2.1", "x"))

@@ -133,12 +133,51 @@ func TestRemindersAreBounded(t *testing.T) {
 			if _, err := g.Check(request("GET", "Bearer x"), middleware.Need{}); err != nil {
 				t.Fatal(err)
 			}
+			if n := g.Reminded(); n > middleware.MaxReminded {
+				t.Fatalf("%d keys are remembered", n)
+			}
 		}
 	}
 	if len(told) != many+1 || told["loud"] != 2 || told["0"] != 1 {
 		t.Errorf("told of %d keys, %d times of the loud one", len(told), told["loud"])
 	}
-	if n := g.Reminded(); n > middleware.MaxReminded {
-		t.Errorf("%d keys are remembered", n)
-	}
+}
+
+// TestRemindersOfOthersStay fills the room with keys that were used lately, and uses one
+// again that was told of a minute ago: the others are not told of again for that.
+func TestRemindersOfOthersStay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		told := make(map[string]int)
+		var id string
+		g, err := middleware.NewGuard(
+			says(func() (keys.Principal, error) {
+				return keys.Principal{Org: "acme", ID: id, Kind: keys.KindKey, ReplacedBy: "next"}, nil
+			}), nil,
+			&middleware.Options{Hook: func(_ context.Context, e keys.Event) {
+				if e.Type == keys.UsedReplaced {
+					told[e.ID]++
+				}
+			}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		use := func(name string) {
+			id = name
+			if _, err := g.Check(request("GET", "Bearer x"), middleware.Need{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		use("loud")
+		time.Sleep(time.Minute - time.Second) // on the test's own clock
+		for i := range middleware.MaxReminded - 1 {
+			use(fmt.Sprint(i))
+		}
+		time.Sleep(time.Second) // on the test's own clock
+		use("loud")
+		use("0")
+		if told["loud"] != 2 || told["0"] != 1 {
+			t.Errorf("told %d times of the loud one, %d times of another", told["loud"], told["0"])
+		}
+	})
 }

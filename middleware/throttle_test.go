@@ -86,8 +86,18 @@ func TestThrottleAddress(t *testing.T) {
 func TestThrottleWhenTheStoreFails(t *testing.T) {
 	t.Parallel()
 	faults := storetest.NewFaults(new(store.Memory))
-	faults.Fail(storetest.Take, storetest.Always, errors.New("down"))
-	w := serve(newThrottle(t, faults, 1, nil).Limit(ok), request("GET"))
+	down := errors.New("down")
+	faults.Fail(storetest.Take, storetest.Always, down)
+	var refused httpjson.Refusal
+	w := serve(newThrottle(t, faults, 1, &middleware.ThrottleOptions{
+		WriteError: func(w http.ResponseWriter, r *http.Request, refusal httpjson.Refusal) {
+			refused = refusal
+			httpjson.WriteJSON(w, r, refusal)
+		},
+	}).Limit(ok), request("GET"))
+	if !errors.Is(refused.Err, down) {
+		t.Errorf("refused for %v", refused.Err)
+	}
 	if got := answerOf(t, w); got.Status != 503 || got.Error != "temporarily_unavailable" || w.Header().Get("Retry-After") != "1" {
 		t.Errorf("%+v %v", got, w.Header())
 	}

@@ -121,6 +121,25 @@ func TestVerifierIsNotPassedBy(t *testing.T) {
 	}
 }
 
+// TestVerifierSaysWhatWasReplaced has a verifier refuse a key, and say which one
+// has taken its place.
+func TestVerifierSaysWhatWasReplaced(t *testing.T) {
+	t.Parallel()
+	var told []keys.Event
+	g, err := middleware.NewGuard(says(func() (keys.Principal, error) {
+		return keys.Principal{Org: "acme", ID: "old", Kind: keys.KindKey, ReplacedBy: "new"}, keys.ErrExpired
+	}), nil, &middleware.Options{Hook: func(_ context.Context, e keys.Event) { told = append(told, e) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.Check(request("GET", "Bearer x"), middleware.Need{}); err != keys.ErrExpired {
+		t.Fatal(err)
+	}
+	if len(told) != 2 || told[1].Type != keys.UsedEnded || told[1].ID != "old" || told[1].ReplacedBy != "new" {
+		t.Errorf("told %+v", told)
+	}
+}
+
 // TestVerifiersOfHosts gives a guard what a verifier should not say, or says in
 // other words.
 func TestVerifiersOfHosts(t *testing.T) {

@@ -140,7 +140,7 @@ func TestNewHandlerRefuses(t *testing.T) {
 		"a user": {"https://me@example.com", oauth.HandlerOptions{}}, "no host": {"https://", oauth.HandlerOptions{}}, "braces": {good + "/{id}", oauth.HandlerOptions{}},
 		"a relative path": {good, oauth.HandlerOptions{Path: "oauth"}}, "a path with a slash": {good, oauth.HandlerOptions{Path: "/oauth/"}},
 		"a path with braces": {good, oauth.HandlerOptions{Path: "/{x}"}}, "a realm with quotes": {good, oauth.HandlerOptions{Realm: `a"`}},
-		"a realm with a backslash": {good, oauth.HandlerOptions{Realm: `a\b`}}, "an empty query": {good + "?", oauth.HandlerOptions{}},
+		"a realm with a backslash": {good, oauth.HandlerOptions{Realm: `a\b`}}, "an empty query": {good, oauth.HandlerOptions{Resource: good + "?"}},
 		"a resource with a slash": {good, oauth.HandlerOptions{Resource: good + "/"}},
 		"no host but a port":      {"https://:443", oauth.HandlerOptions{}}, "two slashes": {good + "/a//b", oauth.HandlerOptions{}}, "two dots": {good + "/a/../b", oauth.HandlerOptions{}},
 		"one dot": {good + "/.", oauth.HandlerOptions{}}, "a letter to escape": {good + "/é", oauth.HandlerOptions{}}, "a space": {good + "/a b", oauth.HandlerOptions{}},

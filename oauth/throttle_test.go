@@ -82,14 +82,16 @@ func TestTimePassesInTheQueue(t *testing.T) {
 	})
 }
 
-// A body is a request's body that knows the memory it was read into.
+// A body is a request's body that knows the memory that it was read into first.
 type body struct {
 	io.Reader
 	memory []byte
 }
 
 func (b *body) Read(p []byte) (int, error) {
-	b.memory = p[:cap(p)]
+	if b.memory == nil {
+		b.memory = p
+	}
 	return b.Reader.Read(p)
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/keys/httpjson"
 	"github.com/claviger-auth/claviger/middleware"
 	"github.com/claviger-auth/claviger/middleware/fiberguard"
 	"github.com/claviger-auth/claviger/middleware/guardtest"
@@ -155,6 +156,10 @@ func TestOptions(t *testing.T) {
 	host := guardtest.New(t, nil, &middleware.Options{
 		Sources:          []middleware.Source{{Header: "X-API-Key"}, {Header: "Authorization", Scheme: "Bearer"}},
 		RemoveCredential: true, AllowPreflight: true, LegacyQuota: true,
+		WriteError: func(w http.ResponseWriter, r *http.Request, refusal httpjson.Refusal) {
+			w.Header().Set("X-Query", r.URL.RawQuery)
+			httpjson.WriteJSON(w, r, refusal)
+		},
 	})
 	app := fiber.New()
 	app.Use(fiberguard.Wrap(host.Guard.Authenticated()))
@@ -171,6 +176,9 @@ func TestOptions(t *testing.T) {
 	}
 	if resp, body := do(t, app, r, key); resp.StatusCode != 400 {
 		t.Errorf("in two fields: %d %s", resp.StatusCode, body)
+	}
+	if resp, body := do(t, app, httptest.NewRequest("GET", "/?a=b", nil), ""); resp.StatusCode != 401 || resp.Header.Get("X-Query") != "a=b" {
+		t.Errorf("what the writer of errors sees: %d %s %v", resp.StatusCode, body, resp.Header)
 	}
 	preflight := httptest.NewRequest("OPTIONS", "/", nil)
 	preflight.Header.Set("Origin", "https://example.com")

@@ -58,15 +58,18 @@ func invoke(ctx context.Context, conn *grpc.ClientConn, name, key string, opts .
 func TestTable(t *testing.T) {
 	t.Parallel()
 	host := guardtest.New(t, options, nil)
+	needed := []string{"write"}
 	auth := newInterceptor(t, host.Guard, grpcguard.Rules{
 		method("read"):   grpcguard.Require("read"),
 		method("either"): grpcguard.RequireAny("read", "write"),
 		method("any"):    grpcguard.Authenticated(),
 		method("manage"): grpcguard.Manage("write"),
 		method("public"): grpcguard.Public(),
+		method("needs"):  grpcguard.Need(middleware.Need{All: needed}),
 	}, nil)
+	needed[0] = "read" // too late
 	s := newServer(auth.ServerOptions()...)
-	for _, name := range []string{"read", "either", "any", "manage", "public", "forgotten"} {
+	for _, name := range []string{"read", "either", "any", "manage", "public", "needs", "forgotten"} {
 		s.unary(name, caller)
 	}
 	s.stream("forgottenstream", func(grpc.ServerStream) error {
@@ -91,6 +94,7 @@ func TestTable(t *testing.T) {
 		{"manage", reader, "", codes.PermissionDenied, "INSUFFICIENT_SCOPE"},
 		{"public", "", " false", codes.OK, ""},
 		{"public", "junk", " false", codes.OK, ""},
+		{"needs", reader, "", codes.PermissionDenied, "INSUFFICIENT_SCOPE"},
 		{"forgotten", reader, "", codes.PermissionDenied, "NO_RULE"},
 	} {
 		got, err := invoke(t.Context(), conn, tt.method, tt.key)
@@ -98,6 +102,11 @@ func TestTable(t *testing.T) {
 		if got != tt.want || status.Code(err) != tt.code || info.GetReason() != tt.reason {
 			t.Errorf("%s: %q, %v, want %+v", tt.method, got, err, tt)
 		}
+	}
+	twice := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+none)
+	_, err := invoke(twice, conn, "any", none)
+	if info, _ := detailsOf(err); status.Code(err) != codes.Unauthenticated || info.GetReason() != "INVALID_REQUEST" {
+		t.Errorf("two credentials: %v", err)
 	}
 	cs, err := conn.NewStream(t.Context(), &grpc.StreamDesc{ServerStreams: true}, method("forgottenstream"))
 	if err != nil {

@@ -17,9 +17,7 @@ func request(ctx context.Context, method string) *http.Request {
 	}
 	md, _ := metadata.FromIncomingContext(ctx)
 	for name, values := range md {
-		if name != "" && name[0] != ':' { // :authority is no field
-			r.Header[http.CanonicalHeaderKey(name)] = values
-		}
+		r.Header[http.CanonicalHeaderKey(name)] = values
 	}
 	if p, found := peer.FromContext(ctx); found {
 		if p.Addr != nil {

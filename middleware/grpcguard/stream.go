@@ -59,8 +59,6 @@ func (i *Interceptor) watch(ctx context.Context, again func() error) error {
 		switch status.Code(err) {
 		case codes.OK:
 			silent = 0
-		case codes.Canceled:
-			return nil
 		case codes.Unavailable, codes.ResourceExhausted: // exhausted by the failures of the address
 			if silent++; silent == mostSilent {
 				return err

@@ -257,3 +257,101 @@ func TestCalls(t *testing.T) {
 		}
 	})
 }
+
+// A failing store is down.
+type failing struct{}
+
+var errDown = errors.New("down")
+
+func (failing) Insert(context.Context, keys.Record) error { return errDown }
+
+func (failing) Get(context.Context, string) (rec, parent keys.Record, err error) {
+	return rec, parent, errDown
+}
+func (failing) Update(context.Context, keys.Record) error               { return errDown }
+func (failing) List(context.Context, keys.Query) ([]keys.Record, error) { return nil, errDown }
+func (failing) Sweep(context.Context, time.Time, int) (int, error)      { return 0, errDown }
+func (failing) NoteUses(context.Context, map[string]time.Time) error    { return errDown }
+
+func (failing) LastUses(context.Context, []string) (map[string]time.Time, error) {
+	return nil, errDown
+}
+
+func (failing) Count(context.Context, string, keys.Kind, time.Time, int) (int, error) {
+	return 0, errDown
+}
+
+func (failing) Orgs(context.Context, string, int) ([]string, error)      { return nil, errDown }
+func (failing) Batch(context.Context, func(context.Context) error) error { return errDown }
+func (failing) Announce(context.Context, string, time.Duration) error    { return errDown }
+func (failing) Withdraw(context.Context, ...string) error                { return errDown }
+func (failing) MarkIdle(context.Context, time.Duration) ([]string, error) { return nil, errDown }
+
+func (failing) LongestLease(context.Context) (time.Duration, error)     { return 0, errDown }
+func (failing) AddEntry(context.Context, keys.Entry) error              { return errDown }
+func (failing) Chains(context.Context, string) ([]keys.Chain, error)    { return nil, errDown }
+func (failing) CutEntries(context.Context, string, string, int64) error { return errDown }
+
+func (failing) Poll(context.Context, string, keys.Position) (keys.Changes, error) {
+	return keys.Changes{}, errDown
+}
+
+func (failing) Entries(context.Context, string, string, int64, int) ([]keys.Entry, error) {
+	return nil, errDown
+}
+
+func (failing) Take(context.Context, ratelimit.Bucket, ratelimit.Limit, time.Time, int) (ratelimit.Decision, error) {
+	return ratelimit.Decision{}, errDown
+}
+
+// TestFailedCalls makes each call of a store that is down: each counts as failed, and
+// returns the error.
+func TestFailedCalls(t *testing.T) {
+	t.Parallel()
+	o, r := newTelemetry(t, nil)
+	ctx := t.Context()
+	type all interface {
+		keys.Store
+		keys.UseStore
+		keys.CountStore
+		keys.OrgStore
+		keys.BatchStore
+		keys.Feed
+		keys.TrailStore
+	}
+	s, l := o.Records(failing{}).(all), o.Limits(failing{})
+	want := make(map[string]int64)
+	for name, call := range map[string]func() error{
+		"insert":        func() error { return s.Insert(ctx, keys.Record{}) },
+		"get":           func() error { _, _, err := s.Get(ctx, "x"); return err },
+		"update":        func() error { return s.Update(ctx, keys.Record{}) },
+		"list":          func() error { _, err := s.List(ctx, keys.Query{}); return err },
+		"sweep":         func() error { _, err := s.Sweep(ctx, time.Now(), 1); return err },
+		"note_uses":     func() error { return s.NoteUses(ctx, nil) },
+		"last_uses":     func() error { _, err := s.LastUses(ctx, nil); return err },
+		"count":         func() error { _, err := s.Count(ctx, "acme", keys.KindKey, time.Now(), 1); return err },
+		"orgs":          func() error { _, err := s.Orgs(ctx, "", 1); return err },
+		"batch":         func() error { return s.Batch(ctx, nil) },
+		"announce":      func() error { return s.Announce(ctx, "x", time.Second) },
+		"withdraw":      func() error { return s.Withdraw(ctx, "x") },
+		"mark_idle":     func() error { _, err := s.MarkIdle(ctx, time.Second); return err },
+		"poll":          func() error { _, err := s.Poll(ctx, "x", ""); return err },
+		"longest_lease": func() error { _, err := s.LongestLease(ctx); return err },
+		"add_entry":     func() error { return s.AddEntry(ctx, keys.Entry{}) },
+		"chains":        func() error { _, err := s.Chains(ctx, "acme"); return err },
+		"entries":       func() error { _, err := s.Entries(ctx, "acme", "", 0, 1); return err },
+		"cut_entries":   func() error { return s.CutEntries(ctx, "acme", "", 1) },
+		"take": func() error {
+			_, err := l.Take(ctx, ratelimit.Bucket{Space: "org", Name: "acme"}, ratelimit.MustPerMinute(1), time.Now(), 1)
+			return err
+		},
+	} {
+		if err := call(); err != errDown {
+			t.Errorf("%s: %v", name, err)
+		}
+		want["claviger.store.call.duration claviger.call="+name+" claviger.outcome=error"] = 1
+	}
+	if diff := cmp.Diff(want, r.all()); diff != "" {
+		t.Error(diff)
+	}
+}
