@@ -281,10 +281,10 @@ func (failing) Count(context.Context, string, keys.Kind, time.Time, int) (int, e
 	return 0, errDown
 }
 
-func (failing) Orgs(context.Context, string, int) ([]string, error)      { return nil, errDown }
-func (failing) Batch(context.Context, func(context.Context) error) error { return errDown }
-func (failing) Announce(context.Context, string, time.Duration) error    { return errDown }
-func (failing) Withdraw(context.Context, ...string) error                { return errDown }
+func (failing) Orgs(context.Context, string, int) ([]string, error)       { return nil, errDown }
+func (failing) Batch(context.Context, func(context.Context) error) error  { return errDown }
+func (failing) Announce(context.Context, string, time.Duration) error     { return errDown }
+func (failing) Withdraw(context.Context, ...string) error                 { return errDown }
 func (failing) MarkIdle(context.Context, time.Duration) ([]string, error) { return nil, errDown }
 
 func (failing) LongestLease(context.Context) (time.Duration, error)     { return 0, errDown }
