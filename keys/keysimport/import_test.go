@@ -3,6 +3,8 @@ package keysimport_test
 import (
 	"bytes"
 	"context"
+	"encoding/csv"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -217,6 +219,77 @@ func TestSystems(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTextAlone imports the same rows from JSON in which every value is text, as it is
+// in the hashes of Redis.
+func TestTextAlone(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/*")
+	if err != nil || len(files) < len(keysimport.Presets()) {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		name := filepath.Base(file)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			_, want := h.run(h.rows(name), keysimport.Options{DryRun: true})
+			preset, _, _ := strings.Cut(name, ".")
+			sum, got := h.run(h.read(preset+".jsonl", textAlone(t, file)), keysimport.Options{})
+			for i := range want {
+				want[i].Line = i + 1
+			}
+			if diff := cmp.Diff(want, got); diff != "" || sum.Added == 0 {
+				t.Errorf("%+v\n%s", sum, diff)
+			}
+		})
+	}
+}
+
+// textAlone returns the rows of a file as lines of JSON whose values are text.
+func textAlone(t *testing.T, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []map[string]any
+	if filepath.Ext(file) == ".jsonl" {
+		for line := range strings.Lines(string(data)) {
+			row := make(map[string]any)
+			dec := json.NewDecoder(strings.NewReader(line))
+			dec.UseNumber()
+			if err := dec.Decode(&row); err != nil {
+				t.Fatal(err)
+			}
+			rows = append(rows, row)
+		}
+	} else {
+		lines, err := csv.NewReader(bytes.NewReader(data)).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range lines[1:] {
+			row := make(map[string]any)
+			for i, value := range line {
+				row[lines[0][i]] = value
+			}
+			rows = append(rows, row)
+		}
+	}
+	var out strings.Builder
+	for _, row := range rows {
+		for name, value := range row {
+			row[name] = strings.Trim(fmt.Sprint(value), "[]") // an array is "[a b]"
+		}
+		line, err := json.Marshal(row)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.Write(append(line, '\n'))
+	}
+	return out.String()
 }
 
 func TestPausedAndExpired(t *testing.T) {

@@ -26,6 +26,10 @@ func TestAuditFinds(t *testing.T) {
 			"an end that was removed with its note", "DELETE FROM claviger_trail WHERE seq = 3; UPDATE claviger_chains SET seq = 2, " +
 				"hash = (SELECT hash FROM claviger_trail WHERE seq = 2)", false, "entry 3 is missing",
 		},
+		{
+			"an organization that was removed with all that it had",
+			"DELETE FROM claviger_trail; DELETE FROM claviger_chains; DELETE FROM claviger_records", false, "entry 1 is missing",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newPlayground(t)
