@@ -13,8 +13,9 @@ import (
 // ReadCSV reads rows from CSV (RFC 4180), whose first line has the names of the
 // columns: id, text, digest, covers, org, label, scopes, environment, rate_limit,
 // networks, metadata, token_lifetime, created_at, expires_at, revoked_at,
-// disabled_at and disabled, in any order. All are optional, and so is each value. A
-// nil d has no defaults.
+// disabled_at and disabled, in any order. All are optional, and so is each value.
+// Scopes have spaces or commas between them, or are an array of JSON. A nil d has no
+// defaults.
 //
 // The error says what is wrong with the first line. A row that cannot be read has
 // an error of its own. The iteration can be done once. If r fails, it ends with a

@@ -352,6 +352,50 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// TestScopes reads scopes in every form in which systems keep them. An array without
+// names says that there are none, and nothing at all that the defaults count.
+func TestScopes(t *testing.T) {
+	t.Parallel()
+	d := &keysimport.Defaults{Scopes: []string{"default"}}
+	preset := lookup(t, "sanctum")
+	inCSV, err := keysimport.ReadCSV(strings.NewReader(`scopes
+a b
+"a,b"
+"[""a"",""b""]"
+[]
+[a
+""
+`), preset, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inJSON := keysimport.ReadJSONLines(strings.NewReader(`{"scopes":"a b"}
+{"scopes":"a,b"}
+{"scopes":"[\"a\",\"b\"]"}
+{"scopes":[]}
+{"scopes":"[a"}
+{"scopes":null}
+{"scopes":["a","b"]}
+{"scopes":"[]"}
+`), preset, d)
+	ab, none, defaults := []string{"a", "b"}, []string{}, []string{"default"}
+	for name, tt := range map[string]struct {
+		rows iter.Seq[keysimport.Row]
+		want [][]string
+	}{
+		"CSV":        {inCSV, [][]string{ab, ab, ab, none, {"[a"}, defaults}},
+		"JSON lines": {inJSON, [][]string{ab, ab, ab, none, {"[a"}, defaults, ab, none}},
+	} {
+		var got [][]string
+		for row := range tt.rows {
+			got = append(got, row.Foreign.Spec.Scopes)
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
 func check(t *testing.T, verdicts []keysimport.Verdict, reasons []string) {
 	t.Helper()
 	if len(verdicts) != len(reasons) {

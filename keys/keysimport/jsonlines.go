@@ -116,7 +116,10 @@ func textOf(name string, value json.RawMessage) (string, error) {
 			}
 			all = append(all, text)
 		}
-		if name == "scopes" || name == "networks" {
+		switch name {
+		case "scopes":
+			return string(value), nil // an empty array too: it says that there are none
+		case "networks":
 			return strings.Join(all, " "), nil
 		}
 	}

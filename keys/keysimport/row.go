@@ -1,6 +1,7 @@
 package keysimport
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -145,8 +146,13 @@ func (b *builder) keyID() (err error) {
 	return nil
 }
 
-// scopesIn returns the names in a list with spaces or commas between them.
+// scopesIn returns the names in a list with spaces or commas between them, or in an
+// array of JSON, in which databases keep them too.
 func scopesIn(text string) []string {
+	var names []string
+	if strings.HasPrefix(text, "[") && json.Unmarshal([]byte(text), &names) == nil {
+		return names
+	}
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == ',' })
 }
 
