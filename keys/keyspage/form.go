@@ -143,7 +143,7 @@ func readLifetime(t texts, values url.Values) (*time.Duration, *problem) {
 		// The end is in the middle of the day's last minute, since a lifetime counts
 		// from when the key is made, which is a moment after now, or up to a
 		// millisecond before, since records have no shorter times.
-		if d := date.AddDate(0, 0, 1).Add(-30*time.Second).Sub(t.now).Truncate(time.Millisecond); err == nil && d > 0 && d <= maxLifetime {
+		if d := date.AddDate(0, 0, 1).Add(-30 * time.Second).Sub(t.now).Truncate(time.Millisecond); err == nil && d > 0 && d <= maxLifetime {
 			return &d, nil
 		}
 		return nil, &problem{fieldUntil, t.T("Choose a day from today on, within the next ten years.")}
