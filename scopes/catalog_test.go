@@ -84,6 +84,19 @@ func TestCatalogLists(t *testing.T) {
 	}
 }
 
+func TestCatalogKeepsNoArgument(t *testing.T) {
+	t.Parallel()
+	list := []scopes.Scope{{Name: "b"}, {Name: "a"}}
+	c, err := scopes.NewCatalog(list...)
+	if err != nil || list[0].Name != "b" {
+		t.Fatalf("NewCatalog sorted its argument: %v, %v", list, err)
+	}
+	names := []string{"b", "a"}
+	if _, err := c.Grant(names...); err != nil || names[0] != "b" {
+		t.Errorf("Grant sorted its argument: %q, %v", names, err)
+	}
+}
+
 func TestNilCatalogGrantsNothing(t *testing.T) {
 	t.Parallel()
 	var c *scopes.Catalog

@@ -126,7 +126,7 @@ func (s Set) Names() []string {
 // Contains reports whether name is a member of s. The match is exact and
 // case-sensitive. It does not allocate.
 func (s Set) Contains(name string) bool {
-	if name == "" || strings.IndexByte(name, ' ') >= 0 {
+	if name == "" {
 		return false
 	}
 	for rest := s.text; len(rest) >= len(name); {

@@ -56,6 +56,7 @@ func TestRead(t *testing.T) {
 		{"name with escapes", `{"t\u0065xt":"a"}`, form{Text: new("a")}},
 		{"surrogate pair", `{"text":"\ud83d\ude00"}`, form{Text: new("😀")}},
 		{"two pairs", `{"text":"\uD83D\uDE00\ud83d\ude00"}`, form{Text: new("😀😀")}},
+		{"quotes and brackets within text", `{"text":"a\"}],{\\","list":["\"]}"]}`, form{Text: new(`a"}],{\`), List: &[]string{`"]}`}}},
 		{"escaped backslash before u", `{"text":"\\ud800"}`, form{Text: new(`\ud800`)}},
 		{"replacement character", `{"text":"\ufffd�"}`, form{Text: new("��")}},
 		{"NUL is text", `{"text":"\u0000"}`, form{Text: new("\x00")}},

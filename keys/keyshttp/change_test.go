@@ -81,6 +81,7 @@ func TestChangeRefuses(t *testing.T) {
 		{"no limit", admin, `{"rate_limit_per_minute":0}`, 422, "invalid_value"},
 		{"limit above the caller's", admin, `{"rate_limit_per_minute":1001}`, 422, "invalid_value"},
 		{"limit that the key has and the caller has not", clerk, `{"rate_limit_per_minute":500}`, 422, "invalid_value"},
+		{"the same, and a pause", clerk, `{"rate_limit_per_minute":500,"disabled":true}`, 422, "invalid_value"},
 		{"one bad of three", admin, `{"label":"new","scopes":[],"rate_limit_per_minute":0}`, 422, "invalid_value"},
 	}
 	for _, tt := range tests {

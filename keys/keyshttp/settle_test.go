@@ -3,6 +3,7 @@ package keyshttp_test
 import (
 	"context"
 	"errors"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -68,6 +69,15 @@ func testUnsettled(t *testing.T) {
 				t.Errorf("%s %s: after %v", tt.method, tt.path, took)
 			}
 		}
+	}
+	// The time of the request ends while it waits. The new key is handed out all the same.
+	ctx, cancel := context.WithTimeout(keys.NewContext(t.Context(), admin), time.Second)
+	defer cancel()
+	r := httptest.NewRequest("POST", "/v1/keys/"+h.issue(t, "acme", keys.Spec{}).Record.ID+"/rotate", nil)
+	if a := h.send(r.WithContext(ctx)); a.Status != 201 {
+		t.Errorf("out of time: %d %s", a.Status, a.Body)
+	} else {
+		h.wantIssued(t, a)
 	}
 	s.err = nil
 	if a := h.do(admin, "DELETE", target, ""); a.Status != 204 {

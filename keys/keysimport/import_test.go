@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -325,12 +327,14 @@ func TestVerdicts(t *testing.T) {
 		"12," + hash + "\n" +
 		"13,\"" + hash + "\"x,acme,,,,,\n" +
 		"1," + strings.Repeat("cd", 32) + ",acme,,,,,\n" +
-		"14," + hash + ",acme,,,-1,,\n"
+		"14," + hash + ",acme,,,-1,,\n" +
+		"15,{noop}" + strings.Repeat("s", 40) + ",acme,,,,,\n" +
+		"16," + hash + ",\"acme\n,,,,,\"x\n"
 	_, verdicts := h.run(h.read("sanctum.csv", csv), keysimport.Options{Workers: 1})
 	reasons := []string{
 		"", "scope", "column created_at: not a time", "column rate_limit: not a whole number", "column networks", "column disabled: neither true nor false",
 		"neither a text nor a digest", "no id", "id is not one", "library's own form", "organization", "not a line of CSV", "not a line of CSV",
-		"another credential has this ID", "rate limit",
+		"another credential has this ID", "rate limit", "the secret itself", "not a line of CSV",
 	}
 	check(t, verdicts, reasons)
 	for i, v := range verdicts {
@@ -393,6 +397,31 @@ a b
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
+	}
+}
+
+// TestRowsOfCSV reads rows whose values stand in more than one column, or are a part
+// of a line with a secret in it.
+func TestRowsOfCSV(t *testing.T) {
+	t.Parallel()
+	rows, err := keysimport.ReadCSV(strings.NewReader("text,label,disabled_at,disabled,token_lifetime\n"+
+		"sk_live_"+strings.Repeat("s", 30)+",mine,2026-01-01,true,\n"+",,,,9300000000\n"), lookup(t, "text"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []keysimport.Row
+	for row := range rows {
+		all = append(all, row)
+	}
+	if len(all) != 2 || all[0].Err != nil || all[0].Foreign.DisabledAt.Year() != 2026 || all[0].Foreign.DisabledAt.Month() != 1 {
+		t.Fatalf("%+v", all)
+	}
+	text, label := all[0].Foreign.Text.Reveal(), all[0].Foreign.Spec.Label
+	if unsafe.StringData(label) == (*byte)(unsafe.Add(unsafe.Pointer(unsafe.StringData(text)), len(text))) {
+		t.Error("whoever keeps the label keeps the text of the key")
+	}
+	if all[1].Err == nil || !strings.Contains(all[1].Err.Error(), "seconds") {
+		t.Errorf("a lifetime beyond all numbers: %v", all[1].Err)
 	}
 }
 
@@ -542,6 +571,36 @@ func TestRunTriesAgain(t *testing.T) {
 	if want := (keysimport.Summary{Rows: 30, Added: 30}); sum != want || err != nil {
 		t.Errorf("%+v, %v", sum, err)
 	}
+}
+
+// An absent store is not there yet.
+type absent struct {
+	keys.Store
+	until time.Time
+}
+
+func (a *absent) Insert(ctx context.Context, r keys.Record) error {
+	if time.Now().Before(a.until) {
+		return errors.New("connection refused")
+	}
+	return a.Store.Insert(ctx, r)
+}
+
+// TestRunWaitsLonger has the store fail for two seconds. The pauses between the tries
+// grow, so that they are long enough for that.
+func TestRunWaitsLonger(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t)
+		m, err := keys.NewManager(&absent{h.faults, time.Now().Add(2 * time.Second)}, &keys.Options{OtherFormats: []*keys.Format{h.formats["text"]}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum, err := keysimport.Run(t.Context(), m, h.read("text.csv", many(1)), nil)
+		if want := (keysimport.Summary{Rows: 1, Added: 1}); sum != want || err != nil {
+			t.Errorf("%+v, %v", sum, err)
+		}
+	})
 }
 
 func TestRunEndsWithItsCaller(t *testing.T) {

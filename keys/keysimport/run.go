@@ -171,7 +171,7 @@ func (r *run) write(ctx context.Context, b *batch) {
 		before := b.out
 		b.out = do(ctx, list)
 		for i := range before {
-			if before[i].Err == nil && !before[i].Existed {
+			if before[i].Err == nil {
 				b.out[i] = before[i] // by an earlier try
 			}
 		}

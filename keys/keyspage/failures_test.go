@@ -146,6 +146,38 @@ func TestTakenBack(t *testing.T) {
 	}
 }
 
+// TestTakenBackAndUnsettled rotates a key for somebody who is revoked in that moment. It
+// is taken back, and nobody knows whether that is known everywhere: there is no secret
+// to show.
+func TestTakenBackAndUnsettled(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	s := &fedStore{Memory: h.store, err: errors.New("connection reset")}
+	var caller keys.Principal
+	manager, err := keys.NewManager(s, &keys.Options{Format: format, Catalog: catalog, Hook: func(ctx context.Context, e keys.Event) {
+		if e.Type == keys.Rotated {
+			rec := h.record(caller.ID)
+			rec.RevokedAt = rec.CreatedAt
+			if err := h.store.Update(ctx, rec); err != nil {
+				t.Error(err)
+			}
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.serve(manager, keyspage.Options{})
+	if caller, err = manager.Verifier().Verify(t.Context(), h.issue(keys.Spec{Scopes: []string{"keys:manage"}}).Text.Reveal()); err != nil {
+		t.Fatal(err)
+	}
+	at := "/manage/keys/" + h.issue(keys.Spec{}).Record.ID + "/rotate"
+	values := h.get(caller, at).fields()
+	values.Set("overlap", "0")
+	if p := h.post(caller, at, values); p.status < 400 || strings.Contains(p.body, "data-secret") {
+		t.Errorf("%d %s", p.status, p.text())
+	}
+}
+
 // TestMetadataOfTheHost changes a key whose metadata is no JSON object.
 func TestMetadataOfTheHost(t *testing.T) {
 	t.Parallel()

@@ -206,7 +206,7 @@ func compact(text string) (string, bool) {
 	if text == "" || text == "{}" {
 		return "", true
 	}
-	if !strings.HasPrefix(text, "{") || json.Compact(&b, []byte(text)) != nil || b.Len() > keys.MaxMetadata {
+	if !strings.HasPrefix(text, "{") || json.Compact(&b, []byte(text)) != nil {
 		return "", false
 	}
 	return b.String(), true
@@ -241,7 +241,7 @@ func (h *Handler) choices(p keys.Principal, held scopes.Set, checked []string) (
 	for _, s := range h.scopesOf(catalog.Grantable().Union(held)) {
 		c := choice{scope: s, Checked: slices.Contains(checked, s.Name)}
 		c.Checked = c.Checked || c.Always
-		c.Lacking = !c.Always && !p.Scopes.Contains(s.Name)
+		c.Lacking = !p.Scopes.Contains(s.Name)
 		all = append(all, c)
 	}
 	return all

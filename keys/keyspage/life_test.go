@@ -140,10 +140,21 @@ func TestClientLife(t *testing.T) {
 	h.get(anna, path).wants(t, 200, "Warehouse", "Client ID")
 	turned := h.post(anna, path+"/rotate", h.get(anna, path+"/rotate").fields())
 	turned.wants(t, 200, "Old secret", "works until")
+	if made.header.Get("Pragma") != "no-cache" || turned.header.Get("Pragma") != "no-cache" {
+		t.Errorf("a secret without Pragma: %v %v", made.header, turned.header)
+	}
 	if turned.secret(t) == secret {
 		t.Error("the secret is the old one")
 	}
 	h.get(anna, path).wants(t, 200, "Old secret", "works until", "in 24 hours")
+	old := h.record(client.ID)
+	old.PreviousExpiresAt = old.CreatedAt
+	if err := h.store.Update(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	if text := h.get(anna, path).text(); strings.Contains(text, "Old secret") {
+		t.Errorf("an old secret that has ended is on the page: %s", text)
+	}
 	other := h.issue(keys.Spec{Kind: keys.KindClient}).Record
 	for _, rec := range []keys.Record{h.record(client.ID), other, other} {
 		if _, err := h.manager.IssueToken(t.Context(), rec, rec.Scopes, 3600e9); err != nil {

@@ -120,6 +120,9 @@ func TestItself(t *testing.T) {
 	}
 	at := "/manage/keys/" + key.Record.ID
 	h.get(p, at).wants(t, 200, "signed in with it")
+	client := h.issue(keys.Spec{Kind: keys.KindClient, Scopes: []string{"keys:manage"}}).Record
+	withToken := keys.Principal{Org: "acme", ID: "oauth_1", Kind: keys.KindToken, Client: client.ID, Scopes: client.Scopes, RateLimit: 60}
+	h.get(withToken, "/manage/clients/"+client.ID).wants(t, 200, "signed in with it")
 	h.get(p, at+"/revoke").wants(t, 200, "You will be signed out.")
 	h.get(p, at+"/rotate").wants(t, 200, "You are signed in with it.")
 	values := h.get(p, "/manage/new/keys").fields()

@@ -357,6 +357,40 @@ func TestPublicKeysFail(t *testing.T) {
 	}
 }
 
+// A public key of another curve is none of GitHub's, whatever it signs.
+func TestPublicKeyOfAnotherCurve(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, tell)
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.private = p384
+	h, err := leaks.NewHandler(e.manager.Verifier(), leaks.PublicKeys{"one": &p384.PublicKey}.Key, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	if h.ServeHTTP(w, e.signedRequest(report("x"))); w.Code != 403 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// A caller that gives up in the middle of a report is told of no finding.
+func TestCallerGivesUp(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	e := newEnv(t, func(*keys.Manager) leaks.Policy {
+		return func(context.Context, leaks.Finding) error {
+			cancel()
+			return nil
+		}
+	})
+	if w := e.send(e.signedRequest(report(e.key().Text.Reveal())).WithContext(ctx)); w.Code != 499 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
 // A client that hangs up is no failure of the service.
 func TestClientGone(t *testing.T) {
 	t.Parallel()

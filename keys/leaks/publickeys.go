@@ -85,7 +85,7 @@ func parsePublicKey(text string) (*ecdsa.PublicKey, error) {
 // signed reports whether signature is that of body under key: ECDSA over the SHA-256 of
 // its bytes, in ASN.1 and base64.
 func signed(key *ecdsa.PublicKey, body []byte, signature string) bool {
-	der, err := base64.StdEncoding.Strict().DecodeString(signature)
+	der, err := base64.StdEncoding.DecodeString(signature)
 	if err != nil || key.Curve != elliptic.P256() {
 		return false
 	}
