@@ -226,7 +226,7 @@ func (c *Cache) keep(noted uint64, records ...*Record) {
 	}
 	for _, r := range records {
 		if r != nil {
-			c.shard(r.ID).put(r, noted, max(1, c.opts.MaxRecords/cacheShards))
+			c.shard(r.ID).put(r, noted, c.opts.MaxRecords/cacheShards)
 		}
 	}
 }

@@ -140,3 +140,96 @@ func TestOldReadsAreNotJoined(t *testing.T) {
 		}
 	})
 }
+
+// A stepped store answers a read each time that a test lets it.
+type stepped struct {
+	quiet
+	step    chan struct{}
+	reads   int
+	changed []string // what each poll names
+}
+
+func (s *stepped) Poll(context.Context, string, keys.Position) (keys.Changes, error) {
+	return keys.Changes{IDs: s.changed, Next: "1"}, nil
+}
+
+func (s *stepped) Get(ctx context.Context, id string) (rec, parent keys.Record, err error) {
+	s.reads++
+	select {
+	case <-s.step:
+	case <-ctx.Done():
+		return rec, parent, ctx.Err()
+	}
+	return s.Store.Get(ctx, id)
+}
+
+// TestLaterReadsAreJoined checks a key while a read of it takes longer than the lease,
+// and once more while the next read is under way: that is the last one. The key changes
+// all the time, so that no record is kept.
+func TestLaterReadsAreJoined(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		key := env.create(admin)
+		s := &stepped{quiet: quiet{Store: env.faults}, step: make(chan struct{}), changed: []string{key.Record.ID}}
+		_, verifier := env.on(inUse(t, s, &keys.CacheOptions{Timeout: time.Minute}), nil)
+		var all sync.WaitGroup
+		check := func() {
+			if _, err := verifier.Verify(t.Context(), key.Text.Reveal()); err != nil {
+				t.Error(err)
+			}
+		}
+		all.Go(check)
+		time.Sleep(keys.DefaultLease) // on the test's own clock
+		all.Go(check)
+		synctest.Wait()
+		s.step <- struct{}{}
+		synctest.Wait() // until the second read has begun
+		all.Go(check)
+		synctest.Wait()
+		close(s.step)
+		all.Wait()
+		if s.reads != 2 {
+			t.Errorf("%d reads", s.reads)
+		}
+	})
+}
+
+// TestCallersOfReadsHangUp ends the context of whoever began a read, and of one who
+// waits for it. Each is answered at once, but whoever began it, and the others get the
+// record.
+func TestCallersOfReadsHangUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		key := env.create(admin)
+		s := &stepped{quiet: quiet{Store: env.faults}, step: make(chan struct{})}
+		_, verifier := env.on(inUse(t, s, nil), nil)
+		ctx, hangUp := context.WithCancel(t.Context())
+		check := func(ctx context.Context) chan error {
+			done := make(chan error, 1)
+			go func() {
+				_, err := verifier.Verify(ctx, key.Text.Reveal())
+				done <- err
+			}()
+			synctest.Wait()
+			return done
+		}
+		check(ctx) // begins the read
+		left, stayed := check(ctx), check(t.Context())
+		hangUp()
+		synctest.Wait()
+		select {
+		case err := <-left:
+			if !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		default:
+			t.Error("who hung up waits for the store")
+		}
+		close(s.step)
+		if err := <-stayed; err != nil || s.reads != 1 {
+			t.Errorf("%v after %d reads", err, s.reads)
+		}
+	})
+}
