@@ -101,3 +101,124 @@ func TestVerifyTrailUnavailable(t *testing.T) {
 		t.Errorf("VerifyTrail failed with %v", err)
 	}
 }
+
+// A doctored store is one whose trail somebody has changed behind the manager's back.
+type doctored struct {
+	*store.Memory
+	chains  func([]keys.Chain) []keys.Chain
+	entries func(after int64, page []keys.Entry) []keys.Entry
+}
+
+func (d *doctored) Chains(ctx context.Context, org string) ([]keys.Chain, error) {
+	chains, err := d.Memory.Chains(ctx, org)
+	if d.chains != nil {
+		chains = d.chains(chains)
+	}
+	return chains, err
+}
+
+func (d *doctored) Entries(ctx context.Context, org, chain string, after int64, limit int) ([]keys.Entry, error) {
+	page, err := d.Memory.Entries(ctx, org, chain, after, limit)
+	if d.entries != nil {
+		page = d.entries(after, page)
+	}
+	return page, err
+}
+
+// TestVerifyDoctoredTrail verifies and cuts a trail of five entries, of which two were
+// cut, that was changed in the database.
+func TestVerifyDoctoredTrail(t *testing.T) {
+	t.Parallel()
+	s := &doctored{Memory: new(store.Memory)}
+	m := newTrail(t, s)
+	for range 5 {
+		if err := s.AddEntry(t.Context(), keys.Entry{Org: "acme", Time: entryTime, Action: keys.ActionRefused, Count: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ends, err := m.VerifyTrail(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []keys.Entry
+	for e := range m.Entries(t.Context(), "acme", "", 0) {
+		all = append(all, e)
+	}
+	second := keys.Checkpoint{Org: "acme", Link: all[1].Link()}
+	if err := m.CutTrail(t.Context(), second); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name    string
+		chains  func([]keys.Chain) []keys.Chain
+		entries func(int64, []keys.Entry) []keys.Entry
+		kept    []keys.Checkpoint
+		seq     int64 // of what is wrong; 0 for nothing
+	}{
+		{"as it is", nil, nil, []keys.Checkpoint{ends[0], second}, 0},
+		{"the last entry is gone", nil, func(after int64, page []keys.Entry) []keys.Entry {
+			return page[:max(len(page)-1, 0)]
+		}, nil, 5},
+		{"its end is another's", func(chains []keys.Chain) []keys.Chain {
+			other := chains[0]
+			other.Name, chains[0].Last = "other", all[3].Link()
+			return append(chains, other)
+		}, nil, nil, 5},
+		{"cut where no checkpoint is", nil, nil, []keys.Checkpoint{{Org: "acme", Link: all[0].Link()}, {Org: "acme", Link: all[2].Link()}}, 2},
+	} {
+		s.chains, s.entries = tt.chains, tt.entries
+		_, err := m.VerifyTrail(t.Context(), "acme", tt.kept...)
+		var wrong *keys.TamperError
+		if errors.As(err, &wrong); (wrong != nil) != (tt.seq > 0) || wrong != nil && wrong.Seq != tt.seq {
+			t.Errorf("%s: %v, want position %d", tt.name, err, tt.seq)
+		}
+	}
+	s.chains, s.entries = nil, func(_ int64, page []keys.Entry) []keys.Entry { return page[min(1, len(page)):] }
+	if err := m.CutTrail(t.Context(), keys.Checkpoint{Org: "acme", Link: all[2].Link()}); !errors.Is(err, keys.ErrNotFound) {
+		t.Errorf("cut where there is no entry: %v", err)
+	}
+	// A page that leads nowhere ends.
+	s.entries = func(after int64, _ []keys.Entry) []keys.Entry {
+		page := make([]keys.Entry, 1000)
+		for i := range page {
+			page[i] = all[4]
+		}
+		return page
+	}
+	n := 0
+	for _, err = range m.Entries(t.Context(), "acme", "", 0) {
+		if n++; n > 3000 {
+			t.Fatal("the entries never end")
+		}
+	}
+	if !errors.Is(err, keys.ErrTampered) {
+		t.Errorf("one entry again and again: %v", err)
+	}
+}
+
+// TestTrailBehindACache makes managers with a trail over caches: what counts is the
+// store behind.
+func TestTrailBehindACache(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		store keys.Store
+		ok    bool
+	}{
+		"a store with a trail": {struct {
+			*quiet
+			keys.TrailStore
+		}{&quiet{Store: new(store.Memory)}, new(store.Memory)}, true},
+		"a store without": {&quiet{Store: struct{ keys.Store }{new(store.Memory)}}, false},
+	} {
+		cache, err := keys.NewCache(tt.store, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := keys.NewManager(cache, &keys.Options{Trail: true}); (err == nil) != tt.ok {
+			t.Errorf("%s: a manager: %v", name, err)
+		}
+		if _, err := keys.NewRefusals(cache, nil); (err == nil) != tt.ok {
+			t.Errorf("%s: refusals: %v", name, err)
+		}
+	}
+}

@@ -140,6 +140,7 @@ func TestEntryValidate(t *testing.T) {
 	}{
 		{"as it is", func(*keys.Entry) {}, true},
 		{"the longest", func(e *keys.Entry) { e.Org, e.ID, e.Actor, e.Other = long[1:], long[1:], long[1:], long[1:] }, true},
+		{"the longest action", func(e *keys.Entry) { e.Action = keys.Action(long[:16]) }, true},
 		{"IPv6", func(e *keys.Entry) { e.Address = netip.MustParseAddr("2001:db8::1") }, true},
 		{"nobody", func(e *keys.Entry) { e.Actor, e.Address = "", netip.Addr{} }, true},
 		{"no organization", func(e *keys.Entry) { e.Org = "" }, false},

@@ -310,7 +310,7 @@ func TestTrailFields(t *testing.T) {
 func TestTrailHostileActor(t *testing.T) {
 	t.Parallel()
 	m := newTrail(t, new(store.Memory))
-	for _, name := range []string{"a\x00b", "\xff\xfe", strings.Repeat("é", 300), ""} {
+	for _, name := range []string{"a\x00b", "\xff\xfe", strings.Repeat("é", 300), "a" + strings.Repeat("é", 300), ""} {
 		issued, err := m.Create(t.Context(), "acme", keys.Spec{})
 		if err != nil {
 			t.Fatal(err)
@@ -324,5 +324,130 @@ func TestTrailHostileActor(t *testing.T) {
 		if err != nil || e.Validate() != nil {
 			t.Errorf("entry %d: %v, %v", e.Seq, err, e.Validate())
 		}
+	}
+}
+
+// TestActors looks at whom entries name: whoever acts through an Actor, whoever the
+// context names else, and nobody for the host itself.
+func TestActors(t *testing.T) {
+	t.Parallel()
+	m := newTrail(t, new(store.Memory))
+	create := func() keys.Issued {
+		t.Helper()
+		issued, err := m.Create(t.Context(), "acme", keys.Spec{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return issued
+	}
+	caller, err := m.Verifier().Verify(t.Context(), create().Text.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	anna := keys.NewContext(t.Context(), keys.Principal{Org: "acme", ID: "anna"})
+	nobody := context.WithValue(t.Context(), keys.PrincipalKey, (*keys.Principal)(nil))
+	for _, tt := range []struct {
+		name  string
+		do    func(id string) error
+		actor string
+	}{
+		{"an actor, for somebody else's request", func(id string) error { return m.As(caller).Revoke(anna, keys.KindKey, id) }, caller.ID},
+		{"the host, for somebody's request", func(id string) error {
+			_, err := m.Rotate(anna, "acme", id, keys.Rotation{})
+			return err
+		}, "host:anna"},
+		{"the host, by a name", func(id string) error {
+			_, err := m.Rotate(anna, "acme", id, keys.Rotation{CreatedBy: "cli:otto"})
+			return err
+		}, "cli:otto"},
+		{"a principal that is nil", func(id string) error { return m.Revoke(nobody, "acme", keys.KindKey, id) }, ""},
+	} {
+		id := create().Record.ID
+		if err := tt.do(id); err != nil {
+			t.Fatalf("%s: %v", tt.name, err)
+		}
+		var last keys.Entry
+		for e := range m.Entries(t.Context(), "acme", "", 0) {
+			if e.ID == id {
+				last = e
+			}
+		}
+		if last.Actor != tt.actor {
+			t.Errorf("%s: by %q, want %q", tt.name, last.Actor, tt.actor)
+		}
+	}
+}
+
+// TestTokensLeaveNoTrail makes a token and revokes it.
+func TestTokensLeaveNoTrail(t *testing.T) {
+	t.Parallel()
+	m := newTrail(t, new(store.Memory))
+	client, err := m.Create(t.Context(), "acme", keys.Spec{Kind: keys.KindClient})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := m.IssueToken(t.Context(), client.Record, client.Record.Scopes, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Revoke(t.Context(), "acme", keys.KindToken, token.Record.ID); err != nil {
+		t.Fatal(err)
+	}
+	if lines := trailOf(t, m, "acme", nil); len(lines) != 1 {
+		t.Errorf("trail %q", lines)
+	}
+}
+
+// TestRotationTakenBack undoes a rotation: the old key has changed, and was not rotated
+// once more.
+func TestRotationTakenBack(t *testing.T) {
+	t.Parallel()
+	s := new(trailing)
+	m := newTrail(t, s)
+	create := func() keys.Issued {
+		issued, err := m.Create(t.Context(), "acme", keys.Spec{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return issued
+	}
+	caller, err := m.Verifier().Verify(t.Context(), create().Text.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := create().Record.ID
+	s.after = func() { // while the caller's call is under way
+		if err := m.Revoke(t.Context(), caller.Org, keys.KindKey, caller.ID); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := m.As(caller).Rotate(t.Context(), old, keys.Rotation{Overlap: time.Hour}); !errors.Is(err, keys.ErrCallerEnded) {
+		t.Fatal(err)
+	}
+	var got []string
+	for e := range m.Entries(t.Context(), "acme", "", 0) {
+		if e.ID == old {
+			got = append(got, string(e.Action)+" "+e.Reason)
+		}
+	}
+	if diff := cmp.Diff([]string{"created ", "rotated ", "changed taken_back"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestEntryForAnotherRecord asks for entries that a context has for another one.
+func TestEntryForAnotherRecord(t *testing.T) {
+	t.Parallel()
+	ctx := keys.NewEntryContext(t.Context(), keys.Entry{Org: "acme", ID: "key_1"})
+	for rec, want := range map[*keys.Record]bool{
+		{Org: "acme", ID: "key_1"}: true, {Org: "acme", ID: "key_2"}: false, {Org: "globex", ID: "key_1"}: false,
+	} {
+		if _, ok := keys.EntryFor(ctx, rec); ok != want {
+			t.Errorf("%+v: %v", rec, ok)
+		}
+	}
+	linked := keys.NewAddressContext(ctx, netip.MustParseAddr("fe80::1%eth0"))
+	if addr := keys.AddressFromContext(linked); addr != netip.MustParseAddr("fe80::1") {
+		t.Errorf("address %v", addr)
 	}
 }
