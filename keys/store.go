@@ -77,7 +77,7 @@ type Store interface {
 	// Next returns for the two. Nobody else may write between the reading and the
 	// writing. If Next returns an error, Update changes nothing and returns it. It
 	// returns an error that wraps ErrNotFound if no record has the ID and the
-	// organization.
+	// organization, but first the error of r.Validate if that is not nil.
 	Update(ctx context.Context, r Record) error
 
 	// List returns the records that q asks for, in ascending byte order of
