@@ -22,11 +22,11 @@ import (
 
 type text = wrapperspb.StringValue
 
-// serve starts a server with HTTP/2.
-func serve(t testing.TB, h http.Handler) *httptest.Server {
+// serve starts a server with HTTP/2, or with HTTP/1.1.
+func serve(t testing.TB, h http.Handler, http2 bool) *httptest.Server {
 	srv := httptest.NewUnstartedServer(h)
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // of handlers that panic
-	srv.EnableHTTP2 = true
+	srv.EnableHTTP2 = http2
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	return srv
@@ -36,7 +36,7 @@ func serve(t testing.TB, h http.Handler) *httptest.Server {
 func TestService(t *testing.T) {
 	t.Parallel()
 	host := guardtest.New(t, &keys.Options{Catalog: catalog}, &middleware.Options{WriteError: writeError})
-	srv := serve(t, service(host.Guard))
+	srv := serve(t, service(host.Guard), true)
 	for name, opts := range protocols {
 		key := host.Issue("acme "+name, keys.Spec{Scopes: []string{"orders:read"}, RateLimit: 1}).Text.Reveal()
 		client := connect.NewClient[text, text](srv.Client(), srv.URL+list, opts...)
@@ -79,7 +79,7 @@ func TestStreamEnds(t *testing.T) {
 			t.Parallel()
 			host := guardtest.New(t, &keys.Options{Catalog: catalog}, &middleware.Options{WriteError: writeError})
 			news := make(chan string)
-			srv := serve(t, host.Guard.Need(reading)(connect.NewServerStreamHandler(watch, stream(host.Guard, news))))
+			srv := serve(t, host.Guard.Need(reading)(connect.NewServerStreamHandler(watch, stream(host.Guard, news))), true)
 			issued := host.Issue("acme", keys.Spec{Scopes: []string{"orders:read"}, RateLimit: 1})
 			client := connect.NewClient[text, text](srv.Client(), srv.URL+watch, opts...)
 			req := connect.NewRequest(wrapperspb.String(""))
@@ -129,16 +129,25 @@ func infoIn(err error) string {
 func TestGuardsBeforeConnect(t *testing.T) {
 	t.Parallel()
 	for name, opts := range protocols {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			guardtest.Test(t, func(t testing.TB, routes []guardtest.Route) guardtest.Client {
-				return start(t, routes, opts)
-			}, &guardtest.Options{NotHTTP: true, WriteError: writeError})
-		})
+		for version, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
+			if name == "gRPC" && !http2 {
+				continue // which it needs
+			}
+			t.Run(name+" "+version, func(t *testing.T) {
+				t.Parallel()
+				guardtest.Test(t, func(t testing.TB, routes []guardtest.Route) guardtest.Client {
+					return start(t, routes, opts, http2)
+				}, &guardtest.Options{
+					NotHTTP: true, WriteError: writeError,
+					// While a body is not read, a server of HTTP/1.1 does not notice that the client hangs up.
+					Deaf: name == "gRPC-Web" && !http2,
+				})
+			})
+		}
 	}
 }
 
-func start(t testing.TB, routes []guardtest.Route, opts []connect.ClientOption) guardtest.Client {
+func start(t testing.TB, routes []guardtest.Route, opts []connect.ClientOption, http2 bool) guardtest.Client {
 	mux := http.NewServeMux()
 	streaming := make(map[string]bool)
 	for _, r := range routes {
@@ -161,7 +170,7 @@ func start(t testing.TB, routes []guardtest.Route, opts []connect.ClientOption) 
 		}
 		mux.Handle("/"+r.Name, h)
 	}
-	srv := serve(t, mux)
+	srv := serve(t, mux, http2)
 	return func(ctx context.Context, q guardtest.Request) (guardtest.Answer, error) {
 		client := connect.NewClient[text, text](srv.Client(), srv.URL+"/"+q.Route, opts...)
 		req := connect.NewRequest(wrapperspb.String(""))
