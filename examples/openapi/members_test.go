@@ -63,7 +63,7 @@ func (s spec) required(all map[string]bool, name string, schema any) {
 // elsewhere are members that other hosts leave out.
 var elsewhere = []string{
 	"Key.environment", "Key.created_by", "NewKey.environment", "NewKey.created_by",
-	"Client.environment", "Client.createdBy", "Client.scopes",
+	"OAuthClient.environment", "OAuthClient.createdBy", "OAuthClient.scopes",
 }
 
 // loose returns the members of answers that are always there and that the document does
