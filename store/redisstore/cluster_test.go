@@ -168,6 +168,10 @@ func TestClusterConformance(t *testing.T) {
 			prefix: name,
 		}
 	}
+	if testing.Short() { // which leaves the records to TestConformance
+		storetest.TestLimits(t, func(t testing.TB) ratelimit.Store { return open(t) }, &storetest.Options[ratelimit.Store]{Second: another[ratelimit.Store]})
+		return
+	}
 	violations := storetest.CheckRecords(t, func(t testing.TB) keys.Store { return open(t) }, &storetest.Options[keys.Store]{Second: another[keys.Store], Race: race()})
 	for _, v := range violations {
 		if v.Clause != "concurrent-lists-are-one-moment" {

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/ratelimit"
 	"github.com/claviger-auth/claviger/scopes"
 	"github.com/claviger-auth/claviger/store"
 	"github.com/claviger-auth/claviger/store/sqlitestore"
@@ -168,11 +169,7 @@ func TestConformance(t *testing.T) {
 func TestConformanceInHostDatabase(t *testing.T) {
 	t.Parallel()
 	var o opened
-	opts := o.options()
-	if testing.Short() {
-		opts = &storetest.Options[store.Store]{Race: time.Millisecond}
-	}
-	storetest.Test(t, func(t testing.TB) store.Store {
+	open := func(t testing.TB) store.Store {
 		path := file(t)
 		db := database(t, strings.Replace(hostDSN(path), "&_txlock=immediate", "", 1))
 		db.SetMaxOpenConns(1)
@@ -186,7 +183,12 @@ func TestConformanceInHostDatabase(t *testing.T) {
 		}
 		o.paths.Store(s, path)
 		return s
-	}, opts)
+	}
+	if testing.Short() { // which leaves the records to TestConformance
+		storetest.TestLimits(t, func(t testing.TB) ratelimit.Store { return open(t) }, nil)
+		return
+	}
+	storetest.Test(t, open, o.options())
 }
 
 func TestRecordsOutliveTheStore(t *testing.T) {

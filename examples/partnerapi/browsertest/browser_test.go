@@ -228,12 +228,15 @@ var views = []struct {
 
 // look looks at a page as it is now: with axe, for content that is wider than the
 // screen, and with a camera if somebody wants to see it. The pages of a tab take turns
-// with the views. With CLAVIGER_LONG in the environment, or the camera, each is seen in
-// all of them.
+// with the views, and a short test looks at the first alone. With CLAVIGER_LONG in the
+// environment, or the camera, each is seen in all views.
 func (p *tab) look(name string) {
 	p.t.Helper()
 	audit := axe(p.t)
 	seen := views
+	if testing.Short() && p.looks > 0 {
+		return
+	}
 	if os.Getenv("CLAVIGER_LONG") == "" && os.Getenv("SCREENSHOTS") == "" {
 		seen = views[p.looks%len(views):][:1]
 		p.looks++
