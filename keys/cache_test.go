@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -263,6 +265,76 @@ func TestRunIsPatient(t *testing.T) {
 		}
 		if failed := cache.Stats().Failed; s.polls < 30 || s.polls > 41 || failed < 30 || s.lease != 0 {
 			t.Errorf("%d polls, %d failures, announced %v", s.polls, failed, s.lease)
+		}
+	})
+}
+
+// shaky is a quiet store whose polls fail while it is down.
+type shaky struct {
+	quiet
+	down atomic.Bool
+}
+
+func (s *shaky) Poll(ctx context.Context, id string, at keys.Position) (keys.Changes, error) {
+	if s.down.Load() {
+		return keys.Changes{}, errDown
+	}
+	return s.quiet.Poll(ctx, id, at)
+}
+
+// TestRecordsOutlastALapse takes the feed of changes down for longer than the lease.
+// Checks read the store meanwhile, and the cache has all its records afterwards.
+func TestRecordsOutlastALapse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		s := &shaky{quiet: quiet{Store: env.faults}}
+		_, verifier := env.on(inUse(t, s, nil), nil)
+		key, other := env.create(keys.Spec{}), env.create(keys.Spec{})
+		for _, step := range []struct {
+			name string
+			down bool
+			key  keys.Issued
+			want int
+		}{{"at first", false, key, 1}, {"in the lapse", true, other, 5}, {"afterwards", false, key, 0}} {
+			s.down.Store(step.down)
+			time.Sleep(3 * time.Second) // on the test's own clock
+			before := env.faults.Calls(storetest.Get)
+			for range 5 {
+				if _, err := verifier.Verify(t.Context(), step.key.Text.Reveal()); err != nil {
+					t.Error(err)
+				}
+			}
+			if n := env.faults.Calls(storetest.Get) - before; n != step.want {
+				t.Errorf("%s: %d reads, want %d", step.name, n, step.want)
+			}
+		}
+	})
+}
+
+// TestUpgradesReachTheCache checks a key whose digest is to be another one, until the
+// cache has the new one. After that the store is asked no more.
+func TestUpgradesReachTheCache(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		pepper := keys.Pepper{Name: "p", Key: keys.NewSecret(strings.Repeat("p", 32))}
+		_, verifier := env.on(inUse(t, &quiet{Store: env.faults}, nil), &keys.Options{Peppers: []keys.Pepper{pepper}})
+		key := env.create(keys.Spec{})
+		verify := func(times int) (calls int) {
+			before := env.faults.Calls(storetest.Get) + env.faults.Calls(storetest.Update)
+			for range times {
+				if _, err := verifier.Verify(t.Context(), key.Text.Reveal()); err != nil {
+					t.Error(err)
+				}
+			}
+			return env.faults.Calls(storetest.Get) + env.faults.Calls(storetest.Update) - before
+		}
+		if n := verify(2); n < 2 {
+			t.Errorf("%d calls of the store: no digest was moved", n)
+		}
+		if n := verify(3); n != 0 {
+			t.Errorf("%d calls of the store, want none", n)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package pgstore_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -105,6 +106,13 @@ func TestStandby(t *testing.T) {
 	s := openOn(t, pool, "claviger", nil)
 	m := manager(t, s)
 	issued := create(t, m, keys.Spec{})
+	if err := s.Announce(t.Context(), "cache", time.Second); err != nil {
+		t.Fatal(err)
+	}
+	position, err := s.Poll(t.Context(), "cache", "")
+	if err != nil {
+		t.Fatal(err)
+	}
 	signal := filepath.Join(server.Dir, "data", "standby.signal")
 	server.Stop()
 	if err := os.WriteFile(signal, nil, 0o666); err != nil {
@@ -137,6 +145,16 @@ func TestStandby(t *testing.T) {
 		fails(t, "Verify", err, keys.ErrUnavailable)
 	}
 	refusesWrites(t, s, issued.Record)
+	// A cache learns nothing here, and so does nobody who would wait for caches.
+	if c, err := s.Poll(t.Context(), "cache", position.Next); err == nil {
+		t.Errorf("a poll of a standby: %+v", c)
+	}
+	if lease, err := s.LongestLease(t.Context()); err == nil {
+		t.Errorf("the longest lease on a standby: %v", lease)
+	}
+	if err := s.Announce(t.Context(), "cache", time.Second); err == nil {
+		t.Error("a standby takes announcements")
+	}
 
 	if !value[bool](t, pool, `SELECT pg_promote()`) {
 		t.Fatal("the standby is not promoted")
@@ -146,6 +164,12 @@ func TestStandby(t *testing.T) {
 	}
 	if _, err := m.Verifier().Verify(t.Context(), issued.Text.Reveal()); err != nil {
 		t.Errorf("Verify after the promotion: %v", err)
+	}
+	if _, err := s.Poll(t.Context(), "cache", position.Next); !errors.Is(err, keys.ErrNotAnnounced) {
+		t.Errorf("a poll after the promotion: %v", err)
+	}
+	if lease, err := s.LongestLease(t.Context()); lease != keys.MaxLease || err != nil {
+		t.Errorf("the longest lease after the promotion: %v, %v", lease, err)
 	}
 }
 
