@@ -27,7 +27,8 @@ const (
 //		storetest.BenchmarkRecords(b, func(t testing.TB) keys.Store { return open(t) })
 //	}
 //
-// The benchmark op=family gets a token and its client. Those of uses are left out if the store is no [keys.UseStore].
+// The benchmark op=family gets a token and its client. The benchmarks of uses are left
+// out if the store is no [keys.UseStore].
 func BenchmarkRecords(b *testing.B, open func(t testing.TB) keys.Store) {
 	b.Helper()
 	s := newSample(b, open(b))
@@ -50,8 +51,8 @@ type sample struct {
 	keys, tokens []string
 }
 
-// newSample fills a store. The organizations take turns, so that neighbours in
-// the order of insertion are none in a list.
+// newSample fills a store. It inserts records of the organizations in turn, so that
+// records which are inserted one after the other are not neighbours in a list.
 func newSample(b *testing.B, store keys.Store) *sample {
 	b.Helper()
 	s := &sample{Store: store}

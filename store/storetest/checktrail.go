@@ -10,17 +10,17 @@ import (
 )
 
 // CheckTrail fails a test unless the trail of an organization is sound, and has one
-// entry for each version of each of its keys and clients. It is for stores all of
-// whose changes were made with a trail and none of whose entries were cut, such as
-// after a process was killed.
+// entry for each version of each of its keys and clients. It can be used, for example,
+// after a process was killed. All changes must have been made with a trail, and no
+// entries cut.
 func CheckTrail(t testing.TB, s keys.Store, org string) {
 	t.Helper()
 	m, err := keys.NewManager(s, &keys.Options{Trail: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A database may still carry out what a process sent before it was killed. Then
-	// records and entries that are read one after the other differ, for a moment.
+	// A database may still carry out what a process sent before it was killed. Records
+	// and entries, which are read one after the other, may then differ for a moment.
 	for try := 1; ; try++ {
 		err = checkTrail(t.Context(), m, org)
 		if err == nil || try == 5 {

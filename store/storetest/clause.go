@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// timeLimit is how long a check may take. It is far more than one needs: a check
-// that takes longer waits for something that does not come.
+// timeLimit is how long a check may take. A check needs far less: one that takes longer
+// waits for something that does not happen.
 const timeLimit = 30 * time.Second
 
 // A Clause is one rule of a contract.
@@ -28,10 +28,10 @@ type Clause struct {
 	// broken, or was not judged itself, this one is not judged.
 	Needs []string
 
-	// Optional names what the clause is about, if stores need not have it: an
-	// interface, such as keys.UseStore, or a field of Options. Stores that do
-	// not have it are not judged. It is empty for the clauses that every store
-	// has to keep.
+	// Optional names the interface that the clause is about, such as
+	// keys.UseStore, or the field of Options that it needs. Stores without the
+	// interface are not judged by the clause, nor are any without the field. It
+	// is empty for clauses that every store has to keep.
 	Optional string
 }
 
@@ -42,7 +42,7 @@ type Violation struct {
 	Detail string // what was called, what came of it, and what should have
 }
 
-// Error returns all that a store's author needs to know, on several lines.
+// Error returns the clause, its explanation and what was found, on several lines.
 func (v *Violation) Error() string {
 	return fmt.Sprintf("storetest: the store breaks %s\n\ncontract: %s\n\nfound: %s\n", v.Clause, v.Doc, v.Detail)
 }
@@ -61,7 +61,7 @@ func (c *clause[S]) applies(s S) bool { return c.is == nil || c.is(s) }
 // possible reports whether a store can be judged by the clause.
 func (c *clause[S]) possible(opts *Options[S]) bool { return c.given == nil || c.given(opts) }
 
-// public returns what others may know of clauses.
+// public returns the exported parts of clauses.
 func public[S any](clauses []clause[S]) []Clause {
 	out := make([]Clause, len(clauses))
 	for i, c := range clauses {
@@ -77,8 +77,8 @@ func rule[S any](name, doc string, check func(*probe, S), needs ...string) claus
 }
 
 // judge returns nil if s, which is fresh, keeps the clause. The check runs in a
-// goroutine of its own, so that one that never ends can be left alone. The
-// functions of opts run in the goroutine of the test, which may fail in them.
+// goroutine of its own, so that judge can return even if the check never ends. The
+// functions of opts run in the goroutine of the test, so that they may end the test.
 func (c *clause[S]) judge(t testing.TB, s S, opts *Options[S]) *Violation {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -100,7 +100,7 @@ func (c *clause[S]) judge(t testing.TB, s S, opts *Options[S]) *Violation {
 			call()
 		case <-timer.C:
 			where := running(<-id)
-			cancel() // what heeds its context ends now
+			cancel() // calls that heed their context end now
 			select {
 			case <-result:
 			case <-time.After(time.Second):
@@ -125,7 +125,7 @@ func (c *clause[S]) run(p *probe, s S) (v *Violation) {
 	return nil
 }
 
-// A verdict remembers the clauses that later ones cannot build on.
+// A verdict has the names of the clauses that were broken or not judged.
 type verdict map[string]bool
 
 // missing returns the needs of c that were broken or not judged.

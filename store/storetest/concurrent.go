@@ -10,8 +10,8 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// How many callers race, and how often at least, however slow the store is. They
-// go on until the race is over: see [Options.Race].
+// How many callers race, and how many rounds each makes at least, however slow the
+// store is. They go on until the time of [Options.Race] is over.
 const (
 	racers = 8
 	races  = 10
@@ -63,9 +63,10 @@ func (p *probe) going() func() bool {
 	}
 }
 
-// pause leaves the processor to others. It sleeps, since a goroutine that spins would
-// stop the clock of a test in a bubble of package synctest; and it yields, since
-// goroutines that wake up all the time are run before those that wait for their turn.
+// pause leaves the processor to others. It sleeps (own clock, for no time to speak of),
+// since a goroutine that spins would stop the clock of a test in a bubble of package
+// synctest. It also yields, since goroutines that wake up all the time are run before
+// those that wait for their turn.
 func pause() {
 	time.Sleep(time.Nanosecond)
 	runtime.Gosched()
@@ -96,8 +97,9 @@ type contest struct {
 
 func concurrentInsert(p *probe, s keys.Store) { p.insertAll(s) }
 
-// insertAll has racers insert the same IDs, one after the other, by the stores in
-// turn. It fails unless each ID is won once, and is the winner's then.
+// insertAll has racers insert the same IDs, one after the other, through the stores in
+// turn. It fails unless exactly one caller inserts each ID, and the record is that
+// caller's.
 func (p *probe) insertAll(stores ...keys.Store) {
 	const most = 1 << 16
 	contests := make([]contest, most)

@@ -20,8 +20,8 @@ var crowdClauses = []clause[keys.Store]{
 		sweepFindsAll, concurrent, sweepFollows, "sweep-keeps-the-limit"),
 }
 
-// A crowd has more records than what stores take for all, such as a thousand. A
-// store that is so slow that it takes longer than crowdTime has a smaller one.
+// A crowd has more records than caps that stores may have, such as a thousand. It is
+// smaller if the store is so slow that inserting it takes longer than crowdTime.
 const (
 	crowdSize = 1100
 	crowdTime = 5 * time.Second

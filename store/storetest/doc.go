@@ -15,19 +15,18 @@
 // [TestRecords] and [TestLimits] are for stores that keep one half. With
 // [BenchmarkRecords] stores can be compared.
 //
-// The rules of the contracts are cut into clauses ([Records], [Limits]). Each
+// The rules of the contracts are divided into clauses ([Records], [Limits]). Each
 // clause is a subtest with its own name, such as insert-never-overwrites, and
 // gets a store of its own. A failure says what the contract wants, why, and what
-// the store did instead. A clause that makes no sense after another one failed is
-// skipped. So one defect is reported once, under the name of the rule that it
-// breaks. The clauses of [keys.UseStore], [keys.CountStore], [keys.OrgStore],
-// [keys.TrailStore], [keys.BatchStore] and [keys.Feed] are judged if the store has their
-// methods.
+// the store did instead. If a clause builds on one that has failed, it is skipped. So
+// one defect is reported once, under the name of the rule that it breaks. The clauses
+// of [keys.UseStore], [keys.CountStore], [keys.OrgStore], [keys.TrailStore],
+// [keys.BatchStore] and [keys.Feed] are judged if the store has their methods.
 //
 // [Options] tell the kit more. With Second it opens another handle on the same
 // data, as a second process would, and finds caches and locks that belong to one
-// process. With Break it takes the database down, and sees whether the store
-// fails as it should, in time, and comes back:
+// process. With Break it takes the database down, and checks that the store fails as
+// it should and in time, and works again afterwards:
 //
 //	&storetest.Options[store.Store]{
 //		Second: func(t testing.TB, s store.Store) store.Store { return mystore.New(connect(t, s)) },
@@ -37,19 +36,19 @@
 // # Concurrency and time
 //
 // In some clauses several callers do the same thing for 150 ms ([Options.Race])
-// and count what went well: a lost update is found even if its window is a few
-// nanoseconds. Others record what callers did at random, and ask whether any
-// order of the calls explains all answers. A race can still hide in one run and
-// show in the next. Run the tests with the race detector too.
+// and count how often it went well: a lost update is found even if its window is a few
+// nanoseconds. Others record what callers did at random, and check whether any
+// order of the calls explains all answers. A race may still go unnoticed in one run and
+// be found in the next. Run the tests with the race detector too.
 //
 // A clause that takes more than 30 seconds fails, and shows where its calls
-// wait. In a slow store some clauses do with fewer records.
+// wait. With a slow store some clauses use fewer records.
 //
-// The kit cannot see what a store does between the methods. These are for
-// tests of the author's own: what survives a power cut; what a Sweep costs with a
-// million records; that a record with a higher format number is refused (see
-// [keys.RecordFormat]); and what becomes of a feed and its announcements when the
-// database loses some of its past, by a crash, a failover or a restore.
+// The kit only calls the methods of a store. Authors need tests of their own for what
+// it cannot see: what survives a power cut; what a Sweep costs with a million records;
+// that a record with a higher format number is refused (see [keys.RecordFormat]); and
+// what becomes of a feed and its announcements when the database loses recent writes,
+// by a crash, a failover or a restore.
 //
 // [CheckRecords] and [CheckLimits] return the violations instead of failing. The kit
 // itself is tested with them, on some three hundred stores that are broken on
@@ -58,9 +57,9 @@
 // # For hosts
 //
 // [Faults] wraps a store and makes chosen calls fail, hang, lose their answers
-// or lie, so that a host can see what its service does then. The host hands it to
-// its manager and its limiter in place of the store, and a test says what goes wrong.
-// These are the faults, and what the library makes of them:
+// or return damaged records, so that a host can see what its service does then. The
+// host gives it to its manager and its limiter in place of the store, and a test says
+// what goes wrong. These are the faults, and what they lead to:
 //
 //	Fail(Get, Always, err)        a database that is down: requests are answered 503
 //	Fail(Take, Always, err)       limits that are down: the process goes by buckets of its own,

@@ -112,16 +112,17 @@ func endedSweep(p *probe, s keys.Store) {
 	p.same(p.get(s, r.ID), r, "a dead token after a Sweep whose context had ended")
 }
 
-// A cut is a write whose context ended, and the record before and after it.
+// A cut is a write whose context ended while it ran, with the record before it and
+// the record that it writes.
 type cut struct {
 	call      string
 	err       error
 	was, next keys.Record // was is the zero Record for an Insert
 }
 
-// endsDuringWrites lets contexts end at about any moment of the time that writes
-// take. Each write is of a record of its own, since a database may carry it out a
-// while after its caller was cut off.
+// endsDuringWrites lets contexts end at many moments of the time that writes take.
+// Each write has a record of its own, since a database may carry out a write a while
+// after the call has returned.
 func endsDuringWrites(p *probe, s keys.Store) {
 	const moments = 24
 	var was [moments]keys.Record

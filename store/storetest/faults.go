@@ -12,14 +12,13 @@ import (
 // Always is a number of calls that never runs out.
 const Always = -1
 
-// Faults is a store that passes calls on to another one, counts them, and makes
-// those go wrong that a test chooses. So a host can see what its service does
-// when a database is down, slow, or takes a write whose answer is lost.
+// Faults is a store that passes calls on to another store, counts them, and makes
+// calls go wrong that a test chooses. So a host can see what its service does if a
+// database is down or slow, or if the answer to a write is lost.
 //
-// Each method has its own faults. A call waits first if the method is blocked;
-// then it fails if it is to fail, and is passed on otherwise; then its answer is
-// lost or corrupted if it is to be. A Faults is safe for concurrent use. It is
-// made by [NewFaults].
+// Each method has its own faults. A call of a method that is blocked waits first. Then
+// it fails, or is passed on. Then its answer may be lost or corrupted. A Faults is
+// safe for concurrent use. It is made by [NewFaults].
 //
 // A Faults has the methods of the optional interfaces, whether or not the other store
 // has them, but for [keys.BatchStore], so that an import inserts each row by itself, and
@@ -104,9 +103,9 @@ func (f *Faults) Fail(m Method, n int, err error) {
 	f.set(m, n, err, func(s *state) *fault { return &s.fail })
 }
 
-// Lose makes the next n calls of m that do not fail otherwise fail with err
-// after the store has done what they asked for: a write is done, and the caller
-// cannot know. [Always] and 0 are as for [Faults.Fail].
+// Lose makes the next n calls of m fail with err after the store has done what they
+// asked for. So a write is done, and the caller cannot know. Calls that [Faults.Fail]
+// makes fail do not count. [Always] and 0 are as for Fail.
 func (f *Faults) Lose(m Method, n int, err error) {
 	f.set(m, n, err, func(s *state) *fault { return &s.lose })
 }
@@ -120,11 +119,11 @@ func (f *Faults) set(m Method, n int, err error, which func(*state) *fault) {
 	*which(&f.states[m]) = fault{left: n, err: err}
 }
 
-// Corrupt makes the next n calls of m, which is [Get] or [List], return records
-// that change has been called on: with another ID, without a digest, of another
-// organization. What is stored stays as it is. Calls that find nothing count
-// too. Get calls change on the record and then on its parent, if it has one.
-// Corrupt panics for other methods. [Always] and 0 are as for [Faults.Fail].
+// Corrupt makes the next n calls of m, which is [Get] or [List], call change on the
+// records that they return, for example to give them another ID or organization, or
+// no digest. The stored records stay as they are. Calls that find nothing count too.
+// Get calls change on the record and then on its parent, if it has one. Corrupt panics
+// for other methods. [Always] and 0 are as for [Faults.Fail].
 func (f *Faults) Corrupt(m Method, n int, change func(*keys.Record)) {
 	if m != Get && m != List {
 		panic(fmt.Sprintf("storetest: Corrupt of %v, which returns no records", m))
@@ -134,11 +133,11 @@ func (f *Faults) Corrupt(m Method, n int, change func(*keys.Record)) {
 	f.states[m].corrupt = fault{left: n, change: change}
 }
 
-// Block makes calls of m wait until release is called, or until their contexts
-// end, with whose error they then fail. Calls that have begun already are not
-// held up. It is for tests of time limits, which need not wait for real in a
-// bubble of package testing/synctest. If m is blocked several times, calls wait
-// for the last release. Calling one release again does no harm.
+// Block makes calls of m wait until release is called. If a call's context ends before
+// that, the call fails with the error of the context. Calls that have begun already
+// are not held up. Block is for tests of time limits; in a bubble of package
+// testing/synctest these take no real time. If m is blocked several times, calls wait
+// for the last release. Calling one release again does nothing.
 func (f *Faults) Block(m Method) (release func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -168,7 +167,7 @@ func (s *state) open() {
 	s.gate, s.blocks = nil, 0
 }
 
-// Heal ends all faults, and calls that wait go on. The counts stay.
+// Heal ends all faults, and lets calls that wait go on. The counts stay.
 func (f *Faults) Heal() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

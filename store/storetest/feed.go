@@ -25,24 +25,24 @@ func feedRule(name, doc string, check func(*probe, feedStore), needs ...string) 
 var feedClauses = []clause[keys.Store]{
 	feedRule(announces,
 		"LongestLease returns the longest lease of all announcements, to the millisecond, as soon as Announce has returned, and "+
-			"0 if there are none. Whoever revokes waits for so long: if it is too short, caches accept what is revoked.",
+			"0 if there are none. Whoever revokes waits for that time: if it is too short, caches accept what is revoked.",
 		feedAnnounces),
 	feedRule(withdraws,
 		"Withdraw removes the announcements that it names, and no others. IDs that are not there are passed over.",
 		feedWithdraws, announces),
 	feedRule(needsAnnouncement,
 		"Poll fails with an error that wraps ErrNotAnnounced unless the announcement with that very ID is there. Otherwise a cache goes "+
-			"on of which nobody knows that it has to be waited for.",
+			"on being used although nobody waits for it.",
 		feedNeedsAnnouncement, withdraws),
 	feedRule(firstPoll,
-		"A Poll after the empty position says All: what the cache has may be of any age.",
+		"A Poll after the empty position says All: the records of the cache may be of any age.",
 		feedFirstPoll, needsAnnouncement),
 	feedRule(namesChanges,
 		"Poll names every record that an Update changed or revoked, or that Sweep removed, since the position. A swept ID "+
 			"may come again. Nothing need be said of records that were inserted.",
 		feedNamesChanges, firstPoll, writesAll, sweeps),
 	feedRule("feed-names-bytes",
-		"The IDs that Poll names are those of the records, byte by byte. What is cut, folded or joined names another record.",
+		"The IDs that Poll names are those of the records, byte by byte. An ID that is cut, folded or joined names another record.",
 		feedNamesBytes, namesChanges, idBytes),
 	feedRule("feed-serves-many",
 		"Each cache has a position of its own, and polls from an older one name the changes again. A feed that tells "+
@@ -56,12 +56,12 @@ var feedClauses = []clause[keys.Store]{
 		"A Poll after a position that is none of the store's says All. It may be from before a restore, or of another database.",
 		feedUnknownPositions, namesChanges),
 	feedRule(forgets,
-		"If changes after the position are not kept any more, Poll says All. Names without those that were "+
-			"forgotten look complete.",
+		"If changes after the position are not kept any more, Poll says All. A list of IDs without those that were "+
+			"forgotten looks complete.",
 		feedForgets, namesChanges, concurrent),
 	feedRule(marksIdle,
-		"MarkIdle marks the announcements that were last written longer ago than the time, and returns their IDs, and leaves the others "+
-			"alone. A cache that is in use announces itself again and again.",
+		"MarkIdle marks the announcements that were last written longer ago than the given time, returns their IDs, and does not mark "+
+			"others. A cache that is in use announces itself again and again.",
 		feedMarksIdle, announces, needsAnnouncement),
 	feedRule(marksStay,
 		"For an announcement that is marked, Announce and Poll fail with an error that wraps ErrNotAnnounced, and the mark "+
@@ -113,8 +113,8 @@ func secondFeedRule(name, doc string, check func(p *probe, s, second feedStore),
 	return c
 }
 
-// lostMoments is for how long a server that was just started may say that
-// announcements were lost, and a while more.
+// lostMoments is for how long a server that was just started may report lost
+// announcements, and some time more.
 const lostMoments = keys.MaxLease + keys.MaxLease/5 + 10*time.Second
 
 func (p *probe) announce(s feedStore, id string, lease time.Duration) {
@@ -320,8 +320,8 @@ func feedUnknownPositions(p *probe, s feedStore) {
 	}
 }
 
-// forgotten is how many changes a feed may keep at most without being caught by the
-// clause if it keeps no more and does not say so.
+// forgotten is how many changes the clause makes: it finds feeds that keep fewer and do
+// not say so.
 const forgotten = 1100
 
 func feedForgets(p *probe, s feedStore) {

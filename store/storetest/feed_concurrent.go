@@ -10,7 +10,7 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// changelog is what writers have changed: records whose last write has returned.
+// A changelog has the IDs of records whose last write has returned.
 type changelog struct {
 	mu  sync.Mutex
 	ids []string
@@ -29,10 +29,10 @@ func (l *changelog) from(n int) []string {
 	return l.ids[n:len(l.ids):len(l.ids)]
 }
 
-// pollWhileWriting has racers change records by the stores in turn, each record
-// once, while one polls by the first store. It fails unless each change that had
-// returned when a poll began is named by that or one before it. A poll that names a
-// record before it is changed does not count.
+// pollWhileWriting has racers change records through the stores in turn, each record
+// once, while one of them polls through the first store. It fails unless each change
+// that had returned when a poll began is named by that poll or an earlier one. A poll
+// that named the record before it was changed does not count.
 func (p *probe) pollWhileWriting(stores ...feedStore) {
 	id, at := p.started(stores[0], "a")
 	var log changelog
@@ -75,7 +75,7 @@ func (p *probe) changeMany(s feedStore, racer int, log *changelog) {
 				p.failf("Sweep, while others wrote, failed: %v", err)
 			} else if removed == 1 {
 				_, _, err := s.Get(p.ctx, r.ID)
-				if errors.Is(err, keys.ErrNotFound) { // it was this one, or another caller's Sweep that removed it before
+				if errors.Is(err, keys.ErrNotFound) { // this Sweep removed it, or another caller's did before
 					log.add(r.ID)
 				}
 			}

@@ -24,7 +24,7 @@ var (
 	expires = time.Date(2124, time.July, 14, 3, 4, 5, 1e6, time.UTC)
 )
 
-// digest returns a digest of the default form; others for other names.
+// digest returns a digest of the default form, another one for each name.
 func digest(name string) keys.Digest {
 	sum := sha256.Sum256([]byte(name))
 	return mustDigest("$sha256$v=1$" + base64.RawStdEncoding.EncodeToString(sum[:]))
@@ -46,9 +46,9 @@ func digests() []keys.Digest {
 	}
 }
 
-// full returns a record with every field set that its kind may have, but
-// RevokedAt. It neither expires nor is revoked for a long time, but it is paused.
-// The organization is one of the clause's own.
+// full returns a record with every field set that its kind may have, except RevokedAt.
+// It does not expire for a long time. Keys and clients are paused. The organization is
+// one of the clause's own.
 func (p *probe) full(kind keys.Kind, name string) keys.Record {
 	r := keys.Record{
 		ID:                p.clause + "." + name,
@@ -81,14 +81,14 @@ func (p *probe) full(kind keys.Kind, name string) keys.Record {
 	return r
 }
 
-// sparse returns a live record with no field set that its kind can do without.
+// sparse returns a live record in which only fields are set that its kind must have.
 func (p *probe) sparse(kind keys.Kind, name string) keys.Record {
 	r := p.full(kind, name)
 	return keys.Record{ID: r.ID, Kind: kind, Org: r.Org, Parent: r.Parent, RateLimit: 1, Digest: r.Digest, CreatedAt: created, Version: 1}
 }
 
-// changed returns r with another value in every field that an update may
-// change, but RevokedAt.
+// changed returns r with another value in every field that an update may change, except
+// RevokedAt.
 func changed(r keys.Record) keys.Record {
 	r.Label += ", changed"
 	r.Scopes = scopes.MustParse("identity:read keys:manage")
@@ -121,8 +121,8 @@ func (p *probe) dead(kind keys.Kind) []keys.Record {
 }
 
 // longest returns a record of a kind in which every field that the kind may have
-// is as long or as large as Validate allows, RevokedAt included. The ID is made
-// longest by its end, so that it is another one for another name.
+// is as long or as large as Validate allows, RevokedAt included. The ID ends in the
+// name, so that each name has another ID.
 func (p *probe) longest(kind keys.Kind, name string) keys.Record {
 	id := p.clause + "." + name
 	id = strings.Repeat("\u20ac", (keys.MaxID-len(id))/3) + strings.Repeat("x", (keys.MaxID-len(id))%3) + id
@@ -159,8 +159,8 @@ func (p *probe) longest(kind keys.Kind, name string) keys.Record {
 	return r
 }
 
-// fill returns n bytes of text that begin with one text and are characters of
-// several bytes for the most part.
+// fill returns n bytes of text that begin with start. Most of the other characters have
+// several bytes.
 func fill(start string, n int) string {
 	n -= len(start)
 	return start + strings.Repeat("x", n%3) + strings.Repeat("\u20ac", n/3)

@@ -10,8 +10,8 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// An operation is one call about one ID, and what it says of the versions that
-// the ID's record had. Version 0 is that there is no record.
+// An operation is one call about one ID, and what it shows about the versions of the
+// ID's record. Version 0 means that there is no record.
 type operation struct {
 	began, ended int64  // on a clock that ticks for each call and each return
 	text         string // what was called and what came of it
@@ -28,32 +28,33 @@ type operation struct {
 // anyVersion bounds nothing.
 const anyVersion = math.MaxInt64
 
-// inserted is an Insert that went well, with the record that it stored.
+// inserted returns the operation of an Insert that stored r.
 func inserted(r keys.Record) operation { return operation{atMost: 0, atLeast: 1, wrote: &r} }
 
-// existed is an Insert that was refused since the ID was used before.
+// existed returns the operation of an Insert that was refused because the ID was used
+// before.
 func existed() operation { return operation{atMost: anyVersion, atLeast: 1} }
 
-// updated is an Update that went well, with the record as it is stored then.
+// updated returns the operation of an Update that stored r.
 func updated(r keys.Record) operation {
 	return operation{atMost: r.Version - 1, atLeast: r.Version, wrote: &r}
 }
 
-// conflicted is an Update of a version that was refused as out of date, of a
-// caller who had seen that version. So there must be a newer one.
+// conflicted returns the operation of an Update that was refused as out of date. Its
+// caller had seen the version, so there must be a newer one.
 func conflicted(version int64) operation {
 	return operation{atMost: anyVersion, atLeast: version + 1}
 }
 
-// found is a read that returned a record.
+// found returns the operation of a read that returned r.
 func found(r keys.Record) operation {
 	return operation{atMost: r.Version, atLeast: r.Version, saw: &r}
 }
 
-// missed is a read or an Update that found no record.
+// missed returns the operation of a read or an Update that found no record.
 func missed() operation { return operation{} }
 
-// A history is what was done about one ID, in any order.
+// A history has the operations on one ID, in any order.
 type history []operation
 
 // fault returns what is wrong with the history: that is, why there is no order
@@ -61,14 +62,15 @@ type history []operation
 // and its end, and in which a store that does one call after the other would
 // have given the same answers. It returns "" if there is such an order.
 //
-// In general that takes a search. Here it does not, since every write names the
-// version that it makes. So the writes have one order, and of each other call it
-// is known between which writes it came. There is an order of all calls exactly
-// if no call that comes before some write began after one had returned that comes
-// after the write: let each write take effect as early as it may, which is just
-// after it and all calls before it have begun. All calls after it still have to
-// return then, and writes keep their order, since more calls come before a later
-// one.
+// In general, finding such an order takes a search. Here it does not, since every
+// write names the version that it makes. So the order of the writes is known, and for
+// each other call it is known between which writes it must come. Call a pair of calls
+// reversed if one must come before some write, the other after it, and the first began
+// after the second had returned. There is an order of all calls exactly if no pair is
+// reversed. To see this, let each write take effect as early as possible: when it and
+// all calls that must come before it have begun. None of the calls that must come
+// after it has returned by then, and the writes keep their order, since a later write
+// has more calls before it.
 func (h history) fault() string {
 	writes := make(map[int64]operation)
 	newest := int64(0)
@@ -95,8 +97,8 @@ func (h history) fault() string {
 	return h.reversal()
 }
 
-// invention returns what an operation says that was never so, given all writes
-// and the newest version that they made.
+// invention returns what is wrong with an operation that shows a state which never
+// was, given all writes and the newest version that they made.
 func (op operation) invention(writes map[int64]operation, newest int64) string {
 	if op.saw != nil {
 		write, made := writes[op.saw.Version]
@@ -113,8 +115,8 @@ func (op operation) invention(writes map[int64]operation, newest int64) string {
 	return ""
 }
 
-// reversal returns how the history goes back in time, if it does: a call that
-// shows an older state than one that had returned before it began.
+// reversal returns which call shows an older state than another one that had returned
+// before it began, if there is such a call.
 func (h history) reversal() string {
 	ended := slices.SortedFunc(slices.Values(h), func(a, b operation) int { return cmp.Compare(a.ended, b.ended) })
 	began := slices.SortedFunc(slices.Values(h), func(a, b operation) int { return cmp.Compare(a.began, b.began) })

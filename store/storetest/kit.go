@@ -9,10 +9,9 @@ import (
 	"github.com/claviger-auth/claviger/store"
 )
 
-// Test checks both halves of a store, each clause in a subtest. It calls open
-// once for each subtest, and open returns a store that is empty, and that
-// nobody else uses; what has to be closed is closed by t.Cleanup. It fails
-// the test, with t.Fatal, if it cannot.
+// Test checks both halves of a store, each clause in a subtest. It calls open once
+// for each subtest. The function open returns an empty store that nobody else uses,
+// and closes it by t.Cleanup. If it cannot open one, it ends the test with t.Fatal.
 func Test(t *testing.T, open func(t testing.TB) store.Store, opts *Options[store.Store]) {
 	t.Helper()
 	records := func(s store.Store) keys.Store { return s }
@@ -29,15 +28,15 @@ func TestRecords(t *testing.T, open func(t testing.TB) keys.Store, opts *Options
 	test(t, recordClauses, open, opts)
 }
 
-// TestLimits is [Test] for the half that keeps buckets. Two subtests wait
-// for buckets to be filled again, or not to be, which takes two seconds.
+// TestLimits is [Test] for the half that keeps buckets. Some subtests wait until
+// quota comes back, or does not, which takes two seconds.
 func TestLimits(t *testing.T, open func(t testing.TB) ratelimit.Store, opts *Options[ratelimit.Store]) {
 	t.Helper()
 	test(t, allLimitClauses, open, opts)
 }
 
-// test runs a subtest for each clause, in their order. With -run some may be
-// left out; those count as kept.
+// test runs a subtest for each clause, in their order. Clauses that the flag -run leaves
+// out count as kept.
 func test[S any](t *testing.T, clauses []clause[S], open func(testing.TB) S, opts *Options[S]) {
 	t.Helper()
 	opts = orZero(opts)
@@ -75,9 +74,8 @@ func orZero[S any](opts *Options[S]) *Options[S] {
 // allLimitClauses are the clauses of [ratelimit.Store].
 var allLimitClauses = slices.Concat(limitClauses, secondLimitClauses)
 
-// Records returns the clauses of [keys.Store], and of the interfaces that a store
-// may have besides, in the order in which they are judged. Needs come before the
-// clauses that build on them.
+// Records returns the clauses of [keys.Store] and of the optional interfaces, in the
+// order in which they are judged. Clauses come after those that they build on.
 func Records() []Clause { return public(recordClauses) }
 
 // Limits returns the clauses of [ratelimit.Store], as [Records] does.

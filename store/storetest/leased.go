@@ -9,8 +9,8 @@ import (
 	"github.com/claviger-auth/claviger/ratelimit"
 )
 
-// leased returns l as [ratelimit.Leases] hands it to a store: with a shorter window,
-// and the same horizon.
+// leased returns l as [ratelimit.Leases] gives it to a store: with a shorter window, and
+// the same horizon.
 func (p *probe) leased(l ratelimit.Limit) ratelimit.Limit {
 	var got asked
 	leases, err := ratelimit.NewLeases(&got, nil)
@@ -20,7 +20,7 @@ func (p *probe) leased(l ratelimit.Limit) ratelimit.Limit {
 	return got.limit
 }
 
-// An asked store notes the limit that it is asked under.
+// An asked is a store that notes the limit that it is asked under.
 type asked struct{ limit ratelimit.Limit }
 
 var errAsked = errors.New("storetest: asked")

@@ -2,8 +2,8 @@ package storetest
 
 import "fmt"
 
-// A Method is one of the methods of a store: the six that every one has, and
-// those of optional interfaces.
+// A Method is one of the methods of a store: the six that every store has, and those
+// of optional interfaces.
 type Method uint8
 
 // The methods of [keys.Store], the one of [ratelimit.Store], and those of

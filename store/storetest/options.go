@@ -7,22 +7,22 @@ import (
 	"github.com/claviger-auth/claviger/store"
 )
 
-// Options are what the kit can be told of a store besides how it is opened. S is
-// the interface that the store is tested for. A nil *Options is the zero one.
+// Options tell the kit more about a store than how it is opened. S is the interface
+// that the store is tested for. A nil *Options is the zero Options.
 type Options[S any] struct {
 	// Second returns another store on the data of s, as a second process would
 	// have it: with connections and caches of its own. It closes what has to be
 	// closed by t.Cleanup. If nil, the clauses about two handles are skipped.
 	Second func(t testing.TB, s S) S
 
-	// Break makes the database of s fail: it is stopped, frozen or cut off. The
-	// function that it returns makes the database work again, with the data that
-	// it had. If nil, the clauses about a broken database are skipped.
+	// Break makes the database of s fail: it stops it, freezes it or cuts it off.
+	// The function that it returns makes the database work again, with the data
+	// that it had. If nil, the clauses about a broken database are skipped.
 	Break func(t testing.TB, s S) (mend func())
 
 	// Race is how long the callers of each clause about concurrency go on. If
-	// zero, 150 milliseconds, or 20 with go test -short. A store that is wrong
-	// only for some nanoseconds is caught by a longer race.
+	// zero, 150 milliseconds, or 20 with go test -short. A longer race finds more
+	// stores that are wrong only for some nanoseconds.
 	Race time.Duration
 }
 

@@ -13,8 +13,8 @@ type orgStore interface {
 	keys.OrgStore
 }
 
-// orgRule makes a clause of [keys.OrgStore]. A Faults has its method in any case;
-// what counts is the store within.
+// orgRule makes a clause of [keys.OrgStore]. A Faults always has its method; it is
+// judged only if the store within has it.
 func orgRule(name, doc string, check func(*probe, orgStore), needs ...string) clause[keys.Store] {
 	c := optional("keys.OrgStore", name, doc, check, needs...)
 	is := c.is

@@ -142,7 +142,7 @@ func (f *Faults) Count(ctx context.Context, org string, kind keys.Kind, now time
 	return n, nil
 }
 
-// countList is Count over a store that has List alone.
+// countList is Count for a store without that method. It calls List.
 func (f *Faults) countList(ctx context.Context, org string, kind keys.Kind, now time.Time, most int) (n int, err error) {
 	q := keys.Query{Org: org, Kind: kind, Limit: 1000, Live: true}
 	for n < most {

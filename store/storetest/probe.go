@@ -37,7 +37,7 @@ func (p *probe) call(f func()) {
 	}
 }
 
-// A failure is how a check ends at the first thing that is wrong.
+// A failure is the value with which a check panics at the first thing that is wrong.
 type failure struct{ detail string }
 
 func (p *probe) failf(format string, args ...any) {
@@ -61,7 +61,7 @@ func (p *probe) refused(err, want error, format string, args ...any) {
 	}
 }
 
-// unwrapped tells of an error that has the text of want and does not wrap it.
+// unwrapped returns a hint if err has the text of want, but does not wrap it.
 func unwrapped(err, want error) string {
 	if errors.Is(err, want) || !strings.Contains(err.Error(), want.Error()) {
 		return ""

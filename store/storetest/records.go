@@ -6,9 +6,8 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// recordClauses are the clauses of [keys.Store] and of the interfaces that it
-// may have besides. Each is also one place where a comment of those interfaces is
-// put in other words; the two must agree.
+// recordClauses are the clauses of [keys.Store] and of the optional interfaces. Each
+// says in other words what a comment of these interfaces says; the two must agree.
 var recordClauses = slices.Concat(
 	firstClauses,
 	freshClauses,
@@ -36,7 +35,7 @@ var recordClauses = slices.Concat(
 	breakClauses,
 )
 
-// firstClauses are what nearly all others build on.
+// firstClauses are the clauses that nearly all others build on.
 var firstClauses = []clause[keys.Store]{
 	rule(roundTrip,
 		"A record that was inserted comes back from Get with every field as it was: fields that are set, "+
@@ -49,8 +48,8 @@ var firstClauses = []clause[keys.Store]{
 		getNotFound),
 }
 
-// optional makes a clause of an interface that stores need not have. S is that
-// interface together with keys.Store, and of is what people call it.
+// optional makes a clause of an optional interface. S is that interface together with
+// keys.Store, and of is its name.
 func optional[S keys.Store](of, name, doc string, check func(*probe, S), needs ...string) clause[keys.Store] {
 	c := rule(name, doc, func(p *probe, s keys.Store) { check(p, s.(S)) }, needs...)
 	c.Optional = of

@@ -25,9 +25,9 @@ func secondRule[S any](name, doc string, check func(p *probe, s, second S), need
 
 var secondClauses = []clause[keys.Store]{
 	secondRule(secondFresh,
-		"What one handle on the data has written, every other one sees as soon as the call has returned: Get, List and the conditions of "+
-			"Update, also if it read the record, or missed it, before. A cache in the memory of each process breaks this: a "+
-			"revoked credential is accepted by the other nodes.",
+		"Every handle on the data sees what another one has written as soon as the call has returned. That holds for Get, List and the "+
+			"conditions of Update, also if the handle has read the record before, or has not found it. A cache in the memory of each "+
+			"process breaks this: a revoked credential is accepted by the other nodes.",
 		secondSeesWrites, listFresh, "list-live-sees-writes", seesInserts, parentFresh, compares),
 	secondRule("second-handle-one-wins",
 		"Of Inserts of one ID, and of Updates of one version, at the same time and through two handles, exactly one goes "+

@@ -11,7 +11,7 @@ import (
 var sweepClauses = []clause[keys.Store]{
 	rule(sweeps,
 		"Sweep removes tokens that were expired or revoked before the given time, and returns how many it removed. "+
-			"Without it, tables of tokens grow for ever.",
+			"Without it, tables of tokens grow forever.",
 		sweepRemoves, deadStay, longestKept, listsNothing, seesUpdates),
 	rule(sweepsDead,
 		"Sweep leaves tokens alone that are alive, that never expire, or that end at the given time or later. "+

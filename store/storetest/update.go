@@ -17,7 +17,7 @@ var updateClauses = []clause[keys.Store]{
 	rule(writesAll,
 		"Update writes every field but those that say where the record comes from: ID, Kind, Org, Parent, Environment, "+
 			"CreatedBy, Replaces and CreatedAt. "+
-			"A rotation whose new digest is not written leaves the old secret good for ever.",
+			"A rotation whose new digest is not written leaves the old secret good forever.",
 		updateWritesAllFields, seesUpdates),
 	rule(clears,
 		"Update writes fields that are empty in the new record too: scopes that are taken away, an "+

@@ -19,8 +19,8 @@ type useStore interface {
 	keys.UseStore
 }
 
-// useRule makes a clause of [keys.UseStore]. A Faults has its methods in any
-// case; what counts is the store within.
+// useRule makes a clause of [keys.UseStore]. A Faults always has its methods; it is
+// judged only if the store within has them.
 func useRule(name, doc string, check func(*probe, useStore), needs ...string) clause[keys.Store] {
 	c := optional("keys.UseStore", name, doc, check, needs...)
 	is := c.is

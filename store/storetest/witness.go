@@ -10,9 +10,9 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// Histories are recorded in rounds, each with few IDs that are new, so that
-// there are many races, first ones included. The numbers are such that a store
-// on a disk takes a few seconds.
+// Histories are recorded in rounds, each with a few new IDs, so that there are many
+// races, also for the first Insert. With these numbers a store on a disk takes a few
+// seconds.
 const (
 	rounds = 5
 	steps  = 20 // of each racer in each round

@@ -16,9 +16,9 @@ import (
 // postgresHow says how to get PostgreSQL.
 const postgresHow = "apt-get install postgresql, brew install postgresql, or the like"
 
-// Postgres starts a PostgreSQL server with an empty database, durable as
-// PostgreSQL is by default. Further settings, such as "max_connections=20", go
-// before those that are needed to be private.
+// Postgres starts a PostgreSQL server with an empty database. It is as durable as
+// PostgreSQL is by default. The settings, such as "max_connections=20", cannot override
+// those that make the server private.
 func Postgres(settings ...string) (*Server, error) {
 	postgres, err := find("postgres", postgresHow, "/usr/lib/postgresql/*/bin/postgres")
 	if err != nil {
@@ -84,7 +84,7 @@ func (s *Server) Standby() (*Server, error) {
 	return standby, nil
 }
 
-// Promote makes a standby a server that writes, and returns when it is one.
+// Promote makes a standby a primary, and returns when it accepts writes.
 func (s *Server) Promote() error {
 	program, err := find("pg_ctl", postgresHow, "/usr/lib/postgresql/*/bin/pg_ctl")
 	if err != nil {

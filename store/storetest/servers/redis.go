@@ -13,9 +13,9 @@ import (
 // redisHow says how to get Redis.
 const redisHow = "apt-get install redis-server, brew install redis, or the like"
 
-// Redis starts an empty Redis (or Valkey) server that keeps an append-only file,
-// synced at every write. Further settings are arguments of redis-server, such as
-// "--maxmemory", "2mb", and win over these.
+// Redis starts an empty Redis (or Valkey) server with an append-only file that is
+// synced at every write. The settings are further arguments of redis-server, such as
+// "--maxmemory", "2mb". They override the others.
 func Redis(settings ...string) (*Server, error) {
 	program, err := find("redis-server", redisHow)
 	if err != nil {

@@ -1,11 +1,11 @@
-// Package servers starts private database servers for tests: the PostgreSQL and
-// the Redis that are installed, on Unix sockets in a temporary folder, so that
+// Package servers starts private database servers for tests, with the PostgreSQL and
+// the Redis that are installed. They use Unix sockets in a temporary folder, so that
 // ports never clash and nothing is shared with other servers on the machine.
 //
-// A test binary starts one server and gives each test a schema or a key prefix
-// of its own. Tests of failures start their own, and [Server.Kill] it and
-// [Server.Start] it again. On Linux, servers end with the process that started
-// them, even if that is killed.
+// A test binary starts one server, and gives each test a schema or a key prefix of its
+// own. A test of failures starts a server of its own, ends it with [Server.Kill], and
+// starts it again with [Server.Start]. On Linux, servers end with the process that
+// started them, even if that is killed.
 package servers
 
 import (
@@ -24,9 +24,9 @@ import (
 // The error that wraps it says how to get them.
 var ErrNotInstalled = errors.New("servers: not installed")
 
-// Require ends a test whose server could not be started: it is skipped if the
-// server is not installed, with a message that says how to get it, and fails in
-// all other cases, and under CI in that one too.
+// Require ends a test whose server could not be started. If the server is not
+// installed, the test is skipped with a message that says how to get it, but fails if
+// the environment has CI. In all other cases it fails.
 func Require(t testing.TB, err error) {
 	t.Helper()
 	switch {
@@ -89,11 +89,11 @@ func (s *Server) Start() error {
 	}
 }
 
-// Kill ends the server as a crash does, and returns when it is gone.
+// Kill ends the server as a crash does, and returns when it has ended.
 func (s *Server) Kill() { s.signal(os.Kill) }
 
-// Stop ends the server in good order, without waiting for its clients, and
-// returns when it is gone.
+// Stop shuts the server down in an orderly way, without waiting for its clients, and
+// returns when it has ended.
 func (s *Server) Stop() { s.signal(os.Interrupt) }
 
 func (s *Server) signal(sig os.Signal) {
