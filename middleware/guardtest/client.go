@@ -68,7 +68,7 @@ func receive(from io.Reader, told func(text string)) (string, error) {
 	}
 }
 
-// codeIn returns the code of a refusal, or "" if a body is anything but one.
+// codeIn returns the code in the body of a refusal, or "" if the body has another form.
 func codeIn(body string) string {
 	var refusal struct {
 		Error       string `json:"error"`

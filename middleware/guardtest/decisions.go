@@ -42,8 +42,8 @@ func admits(s *suite) {
 	}
 }
 
-// refusesCredentials: who is not verified reaches no handler, and costs nobody
-// anything.
+// refusesCredentials: a request whose caller is not verified reaches no handler, and
+// takes from no quota.
 func refusesCredentials(s *suite) {
 	s.serve(s.route("me", nil))
 	good := s.key("acme", 10)
@@ -153,25 +153,25 @@ func refusesWithoutScope(s *suite) {
 	s.admitted("any", s.key("globex", 10, "admin"))
 }
 
-// checksInOrder: credential, network, limit, scope. Each refusal stands in front of
-// the next one.
+// checksInOrder: the order is credential, network, limit, scope. A request that fails
+// several checks gets the refusal of the first.
 func checksInOrder(s *suite) {
 	s.serve(s.route("write", nil, middleware.Need{All: []string{"write"}}))
 	bound := "Bearer " + s.Issue("acme", keys.Spec{RateLimit: 1, Networks: s.networks("198.51.100.0/24")}).Text.Reveal()
 	reader := s.key("acme", 1, "read")
-	s.refused(403, "insufficient_scope", "write", reader) // which pays for it
+	s.refused(403, "insufficient_scope", "write", reader) // and takes the one request that acme has
 	s.left("acme", 1, 0)
 	s.refused(429, "rate_limit_exceeded", "write", reader)                    // the limit before the scope
 	s.refused(403, "address_not_allowed", "write", bound)                     // the network before the limit
 	s.refused(401, "invalid_token", "write", bound[:len(bound)-1]+"!")        // the credential before the network
-	s.refused(400, "invalid_request", "write", reader, bound)                 // and that there is one before that
-	s.admitted("write", s.key("globex", 1, "write"))                          // which nobody else paid for
-	s.refused(429, "rate_limit_exceeded", "write", s.key("globex", 1))        // of another credential
+	s.refused(400, "invalid_request", "write", reader, bound)                 // that there is one credential before all
+	s.admitted("write", s.key("globex", 1, "write"))                          // another organization has its quota
+	s.refused(429, "rate_limit_exceeded", "write", s.key("globex", 1))        // all its keys share that
 	s.refused(401, "unauthorized", "write", "Basic "+reader[len("Bearer "):]) // another scheme
 }
 
-// refusesIfTheStoreFails: a store that cannot answer lets nobody in, and is never an
-// answer of 401.
+// refusesIfTheStoreFails: if the store cannot answer, nobody is let in, and the answer
+// is never 401.
 func refusesIfTheStoreFails(s *suite) {
 	s.serve(s.route("me", nil))
 	key := s.key("acme", 10)

@@ -1,10 +1,10 @@
-// Package guardtest is for tests: of services that are protected by a
-// [middleware.Guard], and of the adapters that put one into a framework.
+// Package guardtest helps to test services that are protected by a [middleware.Guard],
+// and adapters that put one into a framework.
 //
 // # For services
 //
 // [New] makes all that a service needs, in memory: a manager of keys, a limiter and
-// a guard, over a store that fails when a test wants it to.
+// a guard, over a store that can be made to fail.
 //
 //	host := guardtest.New(t, &keys.Options{Catalog: myCatalog}, nil)
 //	srv := httptest.NewServer(myService(host.Guard))
@@ -19,12 +19,12 @@
 //
 // # For adapters
 //
-// [Test] checks that a guard in a framework does what it does in net/http: that a
-// request goes through credential, network, limit and scope in this order; that what
-// is refused never reaches the handler; that answers have their status, challenge
-// and fields; that the handler finds the principal in its context; and that all of
-// this holds for handlers that panic, for streams and for clients that hang up. The
-// adapter's test says how a server is started:
+// [Test] checks that a guard in a framework does what it does in net/http. A request
+// goes through credential, network, limit and scope in this order. A refused request
+// never reaches the handler. Answers have the right status, challenge and fields. The
+// handler finds the principal in its context. All of this holds for handlers that
+// panic, for streams, and for clients that hang up. The adapter's test passes a function
+// that starts a server:
 //
 //	func TestAdapter(t *testing.T) {
 //		guardtest.Test(t, func(t testing.TB, routes []guardtest.Route) guardtest.Client {

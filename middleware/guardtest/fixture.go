@@ -28,7 +28,7 @@ var catalog = scopes.MustCatalog(
 	scopes.Scope{Name: "admin"},
 )
 
-// A suite is what one rule is checked with. Limits are by the hour, so that nothing
+// A suite has what one rule is checked with. Limits are by the hour, so that no quota
 // comes back while a check runs.
 type suite struct {
 	*Host
@@ -71,7 +71,7 @@ func newSuite(t testing.TB, start Start, opts *Options) *suite {
 
 func hourly(n int) (ratelimit.Limit, error) { return ratelimit.Per(n, time.Hour, n) }
 
-// A verifier lets a check do something before a credential is verified.
+// A verifier calls before, if it is set, before it verifies a credential.
 type verifier struct {
 	s *suite
 	middleware.Verifier
@@ -84,8 +84,8 @@ func (v verifier) VerifyAt(ctx context.Context, text string, now time.Time) (key
 	return v.Verifier.VerifyAt(ctx, text, now)
 }
 
-// route returns a route whose handler counts, and then does what handle does. If
-// that is nil, it sends the ID of the principal.
+// route returns a route whose handler counts its calls, and then calls handle. If handle
+// is nil, it sends the ID of the principal.
 func (s *suite) route(name string, handle func(ctx context.Context, send func(string) error) error, needs ...middleware.Need) Route {
 	if len(needs) == 0 {
 		needs = []middleware.Need{{}}
@@ -180,7 +180,8 @@ func (s *suite) quota(a Answer, limit, left int) {
 	}
 }
 
-// left fails unless an organization has so many requests left of a limit an hour.
+// left fails unless an organization has the wanted number of requests left, of a limit
+// an hour.
 func (s *suite) left(org string, limit, want int) {
 	s.Helper()
 	l, err := hourly(limit)

@@ -11,7 +11,8 @@ import (
 	"github.com/claviger-auth/claviger/store/storetest"
 )
 
-// A Host is what a service has of this library. It is safe for concurrent use.
+// A Host has the parts of this library that a service needs. It is safe for concurrent
+// use.
 type Host struct {
 	Faults  *storetest.Faults // the store of records and limits, in memory
 	Manager *keys.Manager
@@ -48,8 +49,8 @@ func newHost(t testing.TB, db store.Store, k *keys.Options, g *middleware.Option
 	return h
 }
 
-// Key makes a key for an organization with some scopes, and returns its text, as it
-// goes into an Authorization header behind "Bearer ".
+// Key makes a key for an organization with some scopes, and returns its text, which
+// stands after "Bearer " in an Authorization header.
 func (h *Host) Key(org string, scopes ...string) string {
 	h.t.Helper()
 	return h.Issue(org, keys.Spec{Scopes: scopes}).Text.Reveal()

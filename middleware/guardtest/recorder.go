@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A recorder is a test that may fail. What it has to clean up, the test around it
-// does.
+// A recorder is a test whose failure is recorded and not reported. Its clean-up
+// functions are those of the test around it.
 type recorder struct {
 	testing.TB
 	failed atomic.Bool

@@ -10,8 +10,8 @@ import (
 	"github.com/claviger-auth/claviger/middleware"
 )
 
-// chargesOnce: guards inside each other charge the dearest of them, and answer with
-// one set of fields.
+// chargesOnce: guards inside each other charge only the highest of their costs, and
+// answer with one set of fields.
 func chargesOnce(s *suite) {
 	s.serve(
 		s.route("twice", nil, middleware.Need{}, middleware.Need{All: []string{"read"}}),
@@ -37,8 +37,8 @@ func checksAgainInside(s *suite) {
 	s.quota(s.refused(429, "rate_limit_exceeded", "cost", key), 3, 1)
 }
 
-// keepsRequestsApart: requests at the same time have each their own principal, also
-// when the handler looks at it late.
+// keepsRequestsApart: each of several requests at the same time has its own principal,
+// also if its handler reads it late.
 func keepsRequestsApart(s *suite) {
 	const callers, rounds = 8, 8
 	var arrived sync.WaitGroup
@@ -71,8 +71,8 @@ func keepsRequestsApart(s *suite) {
 	done.Wait()
 }
 
-// survivesPanics: a handler that panics has been charged for, and the next request
-// is served. If it has answered before that, nothing is added to its answer.
+// survivesPanics: a request whose handler panics is charged for, and the next request is
+// served. If it has answered before that, nothing is added to its answer.
 func survivesPanics(s *suite) {
 	s.serve(
 		s.route("panic", func(context.Context, func(string) error) error { panic("on purpose") }),
@@ -161,8 +161,8 @@ func endsStreams(s *suite) {
 	s.wait(ended, "the end of the handler")
 }
 
-// refusesTheGone: a client that hangs up while its credential is looked at reaches
-// no handler, and that is no failure of the service.
+// refusesTheGone: if a client hangs up while its credential is checked, the handler does
+// not run, and that does not count as a failure of the service.
 func refusesTheGone(s *suite) {
 	if s.opts.Deaf {
 		return

@@ -15,10 +15,10 @@ type Route struct {
 	Needs  []middleware.Need // one for each guard around the handler, the outermost first
 	Stream bool              // the handler sends several texts, one after the other
 
-	// Handle is the handler. Its context is the one in which handlers of the
-	// framework find the principal. It sends texts with send, which passes each
-	// of them on to the client at once if Stream is set. It may panic, and the
-	// server must then go on.
+	// Handle is the handler. The test of an adapter calls it with the context in
+	// which handlers of the framework find the principal, and with a function
+	// that sends text to the client, at once if Stream is set. Handle may panic,
+	// and the server must then go on.
 	Handle func(ctx context.Context, send func(text string) error) error
 }
 
@@ -35,8 +35,8 @@ func (r *Route) Middleware() []func(http.Handler) http.Handler {
 	return all
 }
 
-// Handler returns the handler of the route for net/http, without a guard. Frameworks
-// with handlers of their own need one of their own in the test.
+// Handler returns the handler of the route for net/http, without a guard. The test of
+// a framework with another type of handlers has to write one that calls Handle.
 func (r *Route) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		flush := http.NewResponseController(w)
@@ -57,7 +57,7 @@ func (r *Route) Handler() http.Handler {
 type Start func(t testing.TB, routes []Route) Client
 
 // A Client makes one request and returns its answer. It is called from several
-// goroutines. The error says that there was no answer in full.
+// goroutines. If there is an error, the answer is not complete.
 type Client func(ctx context.Context, r Request) (Answer, error)
 
 // A Request is one call of a route.

@@ -8,13 +8,13 @@ import (
 	"github.com/claviger-auth/claviger/keys/httpjson"
 )
 
-// Options say how a server differs from one for HTTP. A nil *Options is the zero
+// Options say how a server differs from one of net/http. A nil *Options is the zero
 // Options.
 type Options struct {
 	// NotHTTP says that answers have no challenge and no Cache-Control.
 	NotHTTP bool
 
-	// WriteError is that of the guards, in [middleware.Options].
+	// WriteError is the WriteError of the guards: see [middleware.Options].
 	WriteError httpjson.ErrorWriter
 
 	// Deaf says that the framework does not notice when a client hangs up.
@@ -50,7 +50,7 @@ var clauses = []clause{
 	{"refuses-clients-that-have-gone", refusesTheGone},
 }
 
-// Test checks an adapter, each rule in a subtest with a server of its own.
+// Test checks an adapter. Each rule is a subtest with a server of its own.
 func Test(t *testing.T, start Start, opts *Options) {
 	t.Helper()
 	for _, c := range clauses {
@@ -61,8 +61,8 @@ func Test(t *testing.T, start Start, opts *Options) {
 	}
 }
 
-// Check is [Test] for adapters that are wrong: it returns the names of the rules that
-// they break, and does not fail the test.
+// Check is [Test] for adapters that are broken on purpose: it returns the names of the
+// rules that the adapter breaks, and does not fail the test.
 func Check(t testing.TB, start Start, opts *Options) (broken []string) {
 	t.Helper()
 	for _, c := range clauses {

@@ -1,6 +1,6 @@
-// Package otelguard reports to OpenTelemetry what becomes of requests, and how the
-// stores behind them do. It needs the API of OpenTelemetry alone; which exporter
-// there is, the host decides.
+// Package otelguard reports to OpenTelemetry what becomes of requests, and how long
+// calls of the stores take. It only needs the API of OpenTelemetry; the host chooses an
+// exporter.
 //
 //	t, err := otelguard.New(provider, nil) // a metric.MeterProvider
 //	manager, err := keys.NewManager(t.Records(db), &keys.Options{Hook: t.Event})
@@ -33,17 +33,16 @@
 //	claviger.uses.dropped         uses that were dropped for want of room
 //
 // The outcome of a request is "accepted", or the reason why it was refused, one of
-// the constants such as [keys.ReasonExpired]. The kind is "key", "token", "client", or
-// "none" if nobody is known. No attribute of a metric is a name, an ID or an address:
-// there are as few series as this page says.
+// the constants such as [keys.ReasonExpired]. The kind is "key", "token" or "client",
+// or "none" if the credential is not known. No attribute of a metric is a name, an ID or
+// an address, so the number of series is bounded.
 //
-// The file dashboard.json is a dashboard of these metrics for Grafana, over
-// Prometheus.
+// The file dashboard.json is a dashboard of these metrics for Grafana and Prometheus.
 //
 // # Spans
 //
-// The span of a request, which the instrumentation of the framework has begun, gets
-// the attributes claviger.outcome and claviger.kind, and if the credential is known
-// claviger.org and claviger.id, its public ID. With an error behind a refusal, it gets
-// that as an event. No secret is among them.
+// The instrumentation of the framework begins a span for each request. The span gets
+// the attributes claviger.outcome and claviger.kind. If the credential is known, it also
+// gets claviger.org and claviger.id, the public ID. If an error is behind a refusal, the
+// span gets it as an event. None of these holds a secret.
 package otelguard

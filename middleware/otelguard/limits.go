@@ -14,10 +14,10 @@ import (
 
 // Limits returns a store that passes calls on to s, and reports how long they take.
 //
-// A [*ratelimit.Memory] and a [*store.Memory] are returned as they are: they wait for
-// nothing. So are [*ratelimit.Leases], and a struct that embeds them, which a limiter knows
-// by their type. To measure the store behind leases, wrap that store, and make the
-// leases over the result.
+// A [*ratelimit.Memory] and a [*store.Memory] are returned as they are, since they wait
+// for nothing. [*ratelimit.Leases], and structs that embed it, are too, since a limiter
+// recognizes them by their type. To measure the store behind leases, wrap that store, and
+// make the leases over the result.
 func (t *Telemetry) Limits(s ratelimit.Store) ratelimit.Store {
 	switch s.(type) {
 	case nil, *ratelimit.Memory, *store.Memory, interface{ Stats() ratelimit.LeaseStats }:
@@ -38,14 +38,13 @@ func (s limits) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit,
 	return d, err
 }
 
-// called reports a call of a store. It may be one whose context has ended, which is no
-// reason not to count it.
+// called reports a call of a store. It counts calls whose context has ended too.
 func (t *Telemetry) called(ctx context.Context, call string, began time.Time, err error) {
 	t.duration.Record(ctx, time.Since(began).Seconds(), metric.WithAttributeSet(attribute.NewSet(
 		attribute.String("claviger.call", call), outcome(outcomeOfCall(err)))))
 }
 
-// answers are the errors by which stores answer. All others are failures.
+// answers are the errors that have an outcome of their own. All others are "error".
 var answers = []struct {
 	err  error
 	text string
@@ -63,7 +62,7 @@ var answers = []struct {
 	{context.DeadlineExceeded, "timeout"},
 }
 
-// outcomeOfCall returns what came of a call of a store.
+// outcomeOfCall returns the outcome of a call of a store, from its error.
 func outcomeOfCall(err error) string {
 	if err == nil {
 		return "ok"

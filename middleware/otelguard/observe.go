@@ -10,8 +10,8 @@ import (
 )
 
 // ObserveCache reports the figures of a cache whenever metrics are collected, until the
-// registration is taken back. A process reports one cache. The error is that of the
-// provider.
+// registration is unregistered. Call it for one cache in a process, since the figures
+// have no attribute that tells caches apart. The error is that of the provider.
 func (t *Telemetry) ObserveCache(c *keys.Cache) (metric.Registration, error) {
 	var errs [4]error
 	lookups, err := t.meter.Int64ObservableCounter("claviger.cache.lookups",
@@ -44,7 +44,7 @@ func (t *Telemetry) ObserveCache(c *keys.Cache) (metric.Registration, error) {
 }
 
 // ObserveLeases reports the figures of leases of quota, as [Telemetry.ObserveCache] does
-// of a cache.
+// for a cache.
 func (t *Telemetry) ObserveLeases(l *ratelimit.Leases) (metric.Registration, error) {
 	decisions, err := t.meter.Int64ObservableCounter("claviger.leases.decisions",
 		metric.WithUnit("{request}"), metric.WithDescription("Requests that were decided without a trip to the store of limits."))
@@ -62,7 +62,7 @@ func (t *Telemetry) ObserveLeases(l *ratelimit.Leases) (metric.Registration, err
 	}, decisions, trips)
 }
 
-// ObserveUses reports how many uses were dropped, as [Telemetry.ObserveCache] does of a
+// ObserveUses reports how many uses were dropped, as [Telemetry.ObserveCache] does for a
 // cache.
 func (t *Telemetry) ObserveUses(u *keys.Uses) (metric.Registration, error) {
 	dropped, err := t.meter.Int64ObservableCounter("claviger.uses.dropped",

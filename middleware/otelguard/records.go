@@ -9,13 +9,13 @@ import (
 )
 
 // Records returns a store that passes calls on to s, and reports how long they take and
-// what comes of them. It has the optional interfaces that s has, those of package keys
-// that this version knows, and no other methods of s.
+// their outcomes. It has those optional interfaces of package keys that s has, and no
+// other methods of s.
 //
-// A [*store.Memory] is returned as it is: a verifier reads it in place, in less time
-// than it takes to measure that. So is a [*keys.Cache], and a struct that embeds one,
-// which a manager knows by its type. To measure the store behind a cache, wrap that
-// store, and make the cache over the result.
+// A [*store.Memory] is returned as it is: reading it takes less time than measuring. A
+// [*keys.Cache], and a struct that embeds one, is too, since a manager recognizes it by
+// its type. To measure the store behind a cache, wrap that store, and make the cache
+// over the result.
 func (t *Telemetry) Records(s keys.Store) keys.Store {
 	switch s.(type) {
 	case nil, *store.Memory, interface{ Stats() keys.CacheStats }:

@@ -1,6 +1,6 @@
-// Gen writes join.go of package otelguard: a type for each set of optional interfaces
-// that a store can have. Go has no other way to say it, since whoever gets a store asks
-// its type what it can do.
+// Gen writes join.go of package otelguard. For each set of optional interfaces that a
+// store can have, it has a type with just these: package keys asks for them with type
+// assertions, which see the methods of the type.
 package main
 
 import (
