@@ -1,6 +1,6 @@
-// Package client shows what a Go service needs that calls an API with a guard in front:
-// nothing but golang.org/x/oauth2, and a transport that waits when it is told to, which
-// can be copied. The examples have a key, client credentials, and that transport.
+// Package client shows how a Go service calls an API behind a guard. It needs only
+// golang.org/x/oauth2, and the transport [Retry], which waits when the API says so and
+// which you can copy. The examples use a key, client credentials, and that transport.
 package client
 
 import (
@@ -10,23 +10,21 @@ import (
 	"time"
 )
 
-// Retry is an http.RoundTripper that sends a request again after an answer of 429, when
-// the time in Retry-After has passed. A guard says there when the quota will be enough,
-// and a request that it refused has reached no handler, so that every method can be sent
-// again. The zero value is ready, and safe for concurrent use.
+// Retry is an http.RoundTripper. After an answer of 429 it waits for the time in
+// Retry-After, and sends the request again. A guard computes that time exactly, and a
+// request that it refused has reached no handler, so requests of every method can be
+// sent again. The zero value is ready, and safe for concurrent use.
 type Retry struct {
 	// Next sends requests. If nil, http.DefaultTransport.
 	Next http.RoundTripper
 
-	// Most is how long a request may wait at a time. If Retry-After is more, or
-	// the request's deadline is before that, the answer is returned as it is. If
-	// zero, a minute.
+	// Most bounds one wait. If Retry-After is longer, or the request's deadline
+	// comes before its end, the answer of 429 is returned. If zero, a minute.
 	Most time.Duration
 }
 
 // RoundTrip implements http.RoundTripper. It waits no longer than the context of r
-// allows. A request with a body that cannot be had again, since GetBody is nil, is sent
-// once.
+// allows. A request with a body and without GetBody is sent once.
 func (t *Retry) RoundTrip(r *http.Request) (*http.Response, error) {
 	next, most := t.Next, t.Most
 	if next == nil {

@@ -1,11 +1,11 @@
-// Package customstore is a store of one's own: a folder of JSON files, one for
-// each record. It is meant to be read and copied. Records are durable, and belong
-// to one process; limits are in its memory. Package sqlstore is the example that
-// several processes share.
+// Package customstore is an example of a store of your own: a folder of JSON files, one
+// for each record. It is meant to be read and copied. Records are durable, and only one
+// process may use the folder; limits are in its memory. Package sqlstore is an example
+// of a store that several processes share.
 //
-// A store does not decide anything itself: Record.Validate, keys.Next and
-// Record.Sweepable do. What is left is to read, to write, and to keep others off
-// in between. The test of this package has storetest check the rest.
+// A store makes no decisions: Record.Validate, keys.Next and Record.Sweepable make
+// them. It only has to read and write, and to let nobody else write in between. The
+// test of this package checks that with package storetest.
 package customstore
 
 import (
@@ -31,7 +31,7 @@ type Dir struct {
 	ratelimit.Memory // limits: Take comes from here
 
 	path string
-	mu   sync.RWMutex // held to write
+	mu   sync.RWMutex // held by writers for reading and writing, by readers for reading
 }
 
 // Open returns a store over the folder at path, which it makes if need be.
@@ -117,15 +117,15 @@ func (d *Dir) Sweep(ctx context.Context, before time.Time, limit int) (int, erro
 	return len(dead), err
 }
 
-// file returns the name of a record's file. A hash of the ID is safe in every
-// file system: those that ignore case, and those that know forbidden names.
+// file returns the name of a record's file. It is a hash of the ID, since file systems
+// may ignore case or forbid some names.
 func (d *Dir) file(id string) string {
 	sum := sha256.Sum256([]byte(id))
 	return filepath.Join(d.path, hex.EncodeToString(sum[:])+".json")
 }
 
-// write writes a record. A new file takes the place of the old one, so that there
-// is never half a record, whenever the power fails.
+// write writes a record to a new file, which then replaces the old one. So there is
+// never half a record, even if the power fails.
 func (d *Dir) write(r keys.Record) error {
 	text, err := r.MarshalJSON()
 	if err != nil {
@@ -147,8 +147,8 @@ func (d *Dir) write(r keys.Record) error {
 	return errors.Join(os.Rename(f.Name(), d.file(r.ID)), dir.Sync(), dir.Close())
 }
 
-// read reads the record in a file. Text that is no record is an error that wraps
-// ErrCorrupt, and never ErrNotFound: the record was there once.
+// read reads the record in a file. If the text is not a record, the error wraps
+// ErrCorrupt, and not ErrNotFound: there was a record.
 func (d *Dir) read(name string) (r keys.Record, err error) {
 	text, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {

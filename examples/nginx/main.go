@@ -1,16 +1,15 @@
-// Nginx answers the auth_request of an nginx in front of services that know
-// nothing of credentials. Beside it are the settings, in nginx.conf. Whoever
-// connects to the socket is believed what address a client has, so it is in a
-// folder that nobody but this program and nginx, here of the group www-data, may
-// enter:
+// Nginx answers the auth_request of an nginx in front of services that know nothing
+// of credentials. The configuration of nginx is in nginx.conf. The program believes
+// whoever connects to its socket about the addresses of clients. So the socket is in a
+// folder that only this program and nginx, here of the group www-data, may enter:
 //
 //	install -d -m 2750 -g www-data /run/guard
 //	cp examples/nginx/nginx.conf /etc/nginx/conf.d/guard.conf && nginx -s reload
 //	go run ./examples/nginx -socket /run/guard/auth.sock
 //
-// auth_request knows three answers: 2xx, 401 and 403. Of all others it makes a
-// 500. So this program answers 403 in place of them, says in X-Guard-Status what
-// was meant, and nginx.conf turns it back.
+// auth_request knows three answers: 2xx, 401 and 403. It turns all others into a 500.
+// So this program answers 403 in place of them, and has the real status in the field
+// X-Guard-Status, with which nginx then answers.
 package main
 
 import (
@@ -76,8 +75,8 @@ func allow(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// refuse is an [httpjson.ErrorWriter]. Nginx drops the body of what it is
-// answered, so all that it needs is in fields.
+// refuse is an [httpjson.ErrorWriter]. Nginx ignores the body of the answer, so
+// everything is in fields.
 func refuse(w http.ResponseWriter, _ *http.Request, refusal httpjson.Refusal) {
 	w.Header().Set("X-Guard-Status", strconv.Itoa(refusal.Status))
 	w.Header().Set("X-Guard-Error", refusal.Code)

@@ -47,7 +47,7 @@ var catalog = scopes.MustCatalog(
 // keyFormat writes keys as vck_live_… and vck_test_….
 var keyFormat = keys.MustFormat("vck_", keys.Dotted, &keys.FormatOptions{Environments: []string{"live", "test"}})
 
-// An api is the whole host but for its listener.
+// An api is the host without its listener.
 type api struct {
 	issuer   string
 	base     string // the issuer without its path
@@ -111,8 +111,8 @@ func newAPI(s *stores, issuer string, proxies *middleware.Proxies, log *slog.Log
 		Path: "/v1/oauth", Realm: "partner", Address: proxies.Addr, Hook: hook, Logger: log,
 		// The routes of this API are not below the path of the issuer.
 		Resource: a.base,
-		// The MCP SDKs refuse metadata without this member. Nothing is there, and
-		// nobody asks: there are no response types.
+		// The MCP SDKs refuse metadata without this member. There is no such endpoint,
+		// and clients do not call it, since there are no response types.
 		Metadata: map[string]any{"authorization_endpoint": issuer + "/v1/oauth/authorize"},
 	})
 	if err != nil {
@@ -167,9 +167,9 @@ func healthz(w http.ResponseWriter, _ *http.Request) {
 	httpjson.Write(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// me tells callers who they are. A key that was rotated, or came of a rotation, is
-// shown when the other one was last used: the owner sees whether all have changed
-// over.
+// me tells callers who they are. For a key that has a successor or a predecessor, it
+// also tells when that was last used, so that the owner sees whether all callers have
+// changed over.
 func (a *api) me(w http.ResponseWriter, r *http.Request) {
 	access, _ := middleware.FromContext(r.Context())
 	p := access.Principal
@@ -214,8 +214,8 @@ func chain(w http.ResponseWriter, r *http.Request) {
 	httpjson.Write(w, http.StatusOK, map[string]string{"companyId": caller.Org})
 }
 
-// start runs what runs beside the requests, until stop is called: after the last
-// request, since stop has the last uses written once more.
+// start starts the jobs that run beside the requests. Stop ends them, and writes the
+// last uses once more, so call it after the last request.
 func (a *api) start(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var jobs sync.WaitGroup

@@ -7,10 +7,10 @@ import (
 	"github.com/claviger-auth/claviger/keys/leaks"
 )
 
-// acceptReports has the API accept GitHub's reports of keys and tokens that were found
-// in public, and revoke them. The file has GitHub's public keys, as GitHub serves them
-// at https://api.github.com/meta/public_keys/secret_scanning. It is read once: a host
-// that runs for months fetches them now and then.
+// acceptReports makes the API accept GitHub's reports of keys and tokens that were
+// found in public, and revoke these. The file has GitHub's public keys, as GitHub serves
+// them at https://api.github.com/meta/public_keys/secret_scanning. It is read once. A
+// host that runs for months should fetch them from time to time.
 //
 // The route is not in the OpenAPI document, since it is for GitHub alone.
 func (a *api) acceptReports(file string) error {

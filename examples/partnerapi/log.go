@@ -9,8 +9,8 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// An entry is what the log of a request learns from the checks further in. It
-// travels in the request's context, where the hook finds it.
+// An entry has what the log of a request learns from the guard. It is in the request's
+// context, where the guard's hook finds it.
 type entry struct{ org, id, reason string }
 
 type entryKey struct{}
@@ -34,9 +34,8 @@ func logHook(log *slog.Logger) keys.Hook {
 	}
 }
 
-// logRequests logs a line for each request. It names the route and not the path:
-// clients put secrets into paths by mistake, as into anything else that they
-// send.
+// logRequests logs a line for each request. It has the route and not the path, since
+// clients may put secrets into paths by mistake.
 func logRequests(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()

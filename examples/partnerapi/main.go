@@ -1,6 +1,6 @@
-// Partnerapi is a whole host: a partner API with keys, scopes, limits and
-// key management, as its users would meet it. Run it and paste the lines that
-// it prints.
+// Partnerapi is a complete host: a partner API with keys, scopes, limits, an OAuth
+// server, and the management of keys and clients. Run it and paste the commands that it
+// prints.
 package main
 
 import (
@@ -64,8 +64,7 @@ func parseFlags(args []string, stderr io.Writer) (c config, err error) {
 	return c, nil
 }
 
-// kindOf returns the kind of a store, which is known, without what may hold a
-// password.
+// kindOf returns the kind of the store that a flag names. The rest may hold a password.
 func kindOf(name string) string {
 	kind, _, _ := strings.Cut(name, ":")
 	return kind
@@ -91,8 +90,8 @@ func trusted(list string) (*middleware.Proxies, error) {
 	return middleware.NewProxies(networks, unixSocket)
 }
 
-// listen listens on an address, or on a Unix socket, which no process listens on
-// any more if it is there.
+// listen listens on an address or on a Unix socket. It removes a socket that an earlier
+// process has left, and fails if a process still listens on it.
 func listen(addr string) (net.Listener, error) {
 	path, ok := strings.CutPrefix(addr, "unix:")
 	if !ok {
@@ -109,7 +108,7 @@ func listen(addr string) (net.Listener, error) {
 	return net.Listen("unix", path)
 }
 
-// run serves until ctx ends, and then lets the requests finish that it has.
+// run serves until ctx ends, and then lets the running requests finish.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	c, err := parseFlags(args, stderr)
 	if err != nil {

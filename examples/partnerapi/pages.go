@@ -26,8 +26,8 @@ const (
 // maxFailures is how often an address may try to sign in within a minute.
 const maxFailures = 10
 
-// Pages are those of package keyspage, behind sessions of this host's own:
-// somebody signs in with a key, and a cookie stands for the key from then on.
+// pages has the pages of package keyspage, behind sessions of this host's own.
+// Somebody signs in with a key, and from then on a cookie stands for the key.
 type pages struct {
 	*keyspage.Handler
 	sessions *sessions
@@ -96,8 +96,8 @@ func (p *pages) signedIn(next http.Handler) http.Handler {
 	})
 }
 
-// refuseSession leads those to the form who are not signed in. What they send is
-// kept by the page that says so.
+// refuseSession redirects those who are not signed in to the form. If they have sent
+// something, the page that refuses it keeps that.
 func (p *pages) refuseSession(w http.ResponseWriter, r *http.Request, refusal httpjson.Refusal) {
 	if refusal.Status == http.StatusUnauthorized && r.Method == http.MethodGet {
 		w.Header().Del("WWW-Authenticate")

@@ -16,8 +16,8 @@ const (
 	maxSessions = 10_000
 )
 
-// Sessions are in the memory of the process, and end with it. Each stands for the
-// key that it was made with, and is good while that is.
+// sessions are kept in the memory of the process, and end with it. Each stands for the
+// key with which somebody signed in, and is good as long as the key is.
 type sessions struct {
 	manager *keys.Manager
 
@@ -60,7 +60,7 @@ func (s *sessions) start(p keys.Principal) (id string, ok bool) {
 }
 
 // VerifyAt makes sessions a [middleware.Verifier]: text is the ID of a session. The
-// key is looked at each time, so that revoking or pausing it ends its sessions.
+// key is checked each time, so that revoking or pausing it ends its sessions.
 func (s *sessions) VerifyAt(ctx context.Context, text string, now time.Time) (keys.Principal, error) {
 	s.mu.Lock()
 	found, ok := s.byID[text]

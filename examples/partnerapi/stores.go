@@ -19,7 +19,7 @@ import (
 	"github.com/claviger-auth/claviger/store/sqlitestore"
 )
 
-// stores are where the API keeps what it keeps.
+// stores has the stores of the API.
 type stores struct {
 	records      keys.Store
 	limits       ratelimit.Store
@@ -31,10 +31,10 @@ type stores struct {
 }
 
 // openStores opens the store that the flag -store names, and makes its tables
-// if need be. The flag -limits says where limits live: "local", "store",
-// "leased" for the store with leases, the URL of another store, or "" for what
-// suits the store. A cache above 0 is the lease of a cache of records. Errors do
-// not repeat what may hold a password.
+// if they are missing. The flag -limits says where limits are kept: "local", "store",
+// "leased" for the store with leases, the URL of another store, or "" for the default
+// of the store. If -cache is above 0, it is the lease of a cache of records. Errors do
+// not repeat text that may hold a password.
 func openStores(ctx context.Context, c config, log *slog.Logger) (*stores, error) {
 	s, err := openStore(ctx, c.store, false)
 	if err != nil {
@@ -156,10 +156,9 @@ func openPostgres(ctx context.Context, url string) (*stores, error) {
 	return &stores{records: s, limits: s, sweepBuckets: s.SweepBuckets, close: func() error { pool.Close(); return nil }}, nil
 }
 
-// openRedis opens a Redis or Valkey server. The time limits are short: a check
-// that takes longer is answered 503, and a limit that takes longer is decided
-// here. A server that keeps limits alone may forget them when it ends, and need
-// not tell how it is set up.
+// openRedis opens a Redis or Valkey server. The time limits are short: if a check takes
+// longer, the answer is 503, and if a limit takes longer, this process decides. A server
+// that only keeps limits may lose them when it ends, and need not tell its settings.
 func openRedis(ctx context.Context, url string, limitsAlone bool) (*stores, error) {
 	options, err := redis.ParseURL(url)
 	if err != nil {

@@ -22,8 +22,8 @@ const (
 	maxURL      = 2048
 )
 
-// A webhook is a subscription. Its secret signs deliveries; it is its own, so
-// revoking the key that made the subscription leaves it alone.
+// A webhook is a subscription. It has a secret of its own, which signs deliveries, so
+// it goes on when the key that made it is revoked.
 type webhook struct {
 	ID        string   `json:"id"`
 	URL       string   `json:"url"`
@@ -64,8 +64,8 @@ func (ws *webhooks) register(mux interface {
 	httpjson.Register(mux, nil, route("POST "+path, ws.create), route("GET "+path, ws.list), route("DELETE "+path+"/{id}", ws.delete))
 }
 
-// recheck returns nil if the caller may still do what the guard let it do: it may
-// have held its body back until it was revoked.
+// recheck returns nil if the caller still has the rights that the guard has checked.
+// It may have been revoked before it sent the body.
 func (ws *webhooks) recheck(r *http.Request, caller keys.Principal) error {
 	now, err := ws.manager.Recheck(r.Context(), caller)
 	if err == nil && !now.Scopes.Contains(webhooksManage) {
@@ -183,9 +183,9 @@ func validEvents(events []string) bool {
 	})
 }
 
-// publicURL reports whether deliveries to a URL leave over TLS for a host that
-// is not plainly on the inside. Whoever delivers must also look at the address
-// that the name resolves to at that moment.
+// publicURL reports whether deliveries to a URL go over TLS, and to a host that is not
+// obviously internal. Whoever delivers must also check the address that the name
+// resolves to at that moment.
 func publicURL(text string) bool {
 	u, err := url.Parse(text)
 	if err != nil || len(text) > maxURL || u.Scheme != "https" || u.User != nil || u.Fragment != "" || u.Opaque != "" {

@@ -1,5 +1,5 @@
-// Package policy holds rules of this repository that no other test sees: what
-// may import what, what stands at the top, and what is exported.
+// Package policy tests rules of this repository that no other test covers: what may
+// import what, what is in the root folder, and what is exported.
 package policy
 
 import (

@@ -1,6 +1,6 @@
 // Reverseproxy puts a guard in front of a service that knows nothing of
-// credentials. The service reads who calls it from two fields, and must not be
-// reachable in any other way.
+// credentials. The service reads from two fields who calls it, so clients must not be
+// able to reach it in another way.
 package main
 
 import (
@@ -69,8 +69,8 @@ func rewrite(r *httputil.ProxyRequest, service *url.URL) {
 	r.Out.Header.Set(credentialField, caller.ID)
 }
 
-// removeQuota removes what the service says about limits of its own. It would
-// stand beside what the guard says.
+// removeQuota removes what the service says about limits of its own, which would
+// stand beside the fields of the guard.
 func removeQuota(resp *http.Response) error {
 	resp.Header.Del("RateLimit")
 	resp.Header.Del("RateLimit-Policy")

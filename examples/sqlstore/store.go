@@ -1,10 +1,10 @@
 // Package sqlstore keeps records and limits in a SQL database that processes
-// share. It is meant to be read and copied. The statements are those of SQLite; for
-// another database, see to it that text is compared byte by byte, and that a
-// transaction which reads a row keeps others from writing it.
+// share. It is meant to be read and copied. The statements are written for SQLite. With
+// another database, make sure that text is compared byte by byte, and that no other
+// transaction can write a row which a transaction has read to update it.
 //
-// A record is one column, its JSON; the other columns are there for WHERE and
-// ORDER BY. What to write is decided by keys.Next and Limit.Take.
+// A record is one column, with its JSON. The other columns are for WHERE and ORDER BY.
+// The functions keys.Next and Limit.Take decide what is written.
 package sqlstore
 
 import (
@@ -31,8 +31,8 @@ CREATE TABLE IF NOT EXISTS buckets (bucket TEXT PRIMARY KEY, tat INTEGER NOT NUL
 // A Store is a store over a database. It is safe for concurrent use.
 type Store struct{ db *sql.DB }
 
-// New makes the tables, if need be. Transactions of db have to lock when they
-// begin: the driver's _txlock must be immediate.
+// New makes the tables if they are missing. Transactions of db must lock the database
+// when they begin: the driver's setting _txlock must be immediate.
 func New(ctx context.Context, db *sql.DB) (*Store, error) {
 	_, err := db.ExecContext(ctx, schema)
 	return &Store{db}, err
@@ -55,7 +55,7 @@ func (s *Store) Insert(ctx context.Context, r keys.Record) error {
 // Get returns a record and its parent.
 func (s *Store) Get(ctx context.Context, id string) (rec, parent keys.Record, err error) {
 	if !keys.PossibleID(id) {
-		return rec, parent, keys.ErrNotFound // text that a driver may stumble over
+		return rec, parent, keys.ErrNotFound // a driver may fail for such text
 	}
 	err = s.db.QueryRowContext(ctx, `SELECT r.record, p.record FROM records r
 		LEFT JOIN records p ON p.id = r.parent WHERE r.id = ?`, id).Scan(column{&rec}, column{&parent})
@@ -106,8 +106,8 @@ func (s *Store) List(ctx context.Context, q keys.Query) (page []keys.Record, err
 	return page, rows.Err()
 }
 
-// Sweep removes tokens that ended before a time. It is rounded up, since ends are
-// in whole milliseconds.
+// Sweep removes tokens that ended before a time. The time is rounded up, since tokens
+// end at whole milliseconds.
 func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
 	if limit < 1 {
 		return 0, &keys.InvalidError{Field: keys.FieldLimit, Reason: "is less than 1"}
@@ -116,8 +116,8 @@ func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (int, er
 		(SELECT id FROM records WHERE kind = 'token' AND ends < ? LIMIT ?)`, before.Add(time.Millisecond-1).UnixMilli(), limit)
 }
 
-// Take takes from a bucket. Processes on one machine share its clock; those on
-// several ask the database for the time.
+// Take takes from a bucket, by the clock of the machine, which all processes on it
+// share. For several machines, use the clock of the database.
 func (s *Store) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit, _ time.Time, n int) (d ratelimit.Decision, err error) {
 	err = s.locked(ctx, func(tx *sql.Tx) error {
 		var tat int64 // 0, which is a full bucket, if there is no row
@@ -167,13 +167,14 @@ func found(err error) error {
 	return err
 }
 
-// ends is the value of the column ends. NULL is never.
+// ends returns the value of the column ends. NULL stands for never.
 func ends(r keys.Record) sql.NullInt64 {
 	end := r.Ends()
 	return sql.NullInt64{Int64: end.UnixMilli(), Valid: !end.IsZero()}
 }
 
-// A column is a record as the column record has it. NULL is the zero Record.
+// A column writes a record to the column record, and reads it from there. NULL stands
+// for the zero Record.
 type column struct{ *keys.Record }
 
 func (c column) Value() (driver.Value, error) {

@@ -1,5 +1,5 @@
-// Chi is a service in chi whose routes need a key: chi takes the guard's middleware as it
-// is.
+// Chi is a service in chi whose routes need a key. Chi takes the middleware of a guard
+// without an adapter.
 package main
 
 import (
@@ -19,8 +19,8 @@ import (
 
 var catalog = scopes.MustCatalog(scopes.Scope{Name: "orders:read"}, scopes.Scope{Name: "admin"})
 
-// service returns the service behind a guard. A guard around a group and one around a
-// route inside charge a request once.
+// service returns the service behind a guard. One guard is around a group, and another
+// around each route in it; together they charge a request once.
 func service(guard *middleware.Guard) http.Handler {
 	r := chi.NewRouter()
 	r.Use(chimiddleware.Recoverer) // and CORS, in front of guards

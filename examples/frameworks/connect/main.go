@@ -1,8 +1,8 @@
 // Connect is a service of connect whose procedures need a key. Connect's handlers are
-// those of net/http, so a guard stands in front of them; but a client of connect takes a
-// plain 429 for "unavailable", and tries again at once. With a writer of errors of the
-// guard's Options, refusals are errors of the client's own protocol. A stream ends with
-// its credential.
+// handlers of net/http, so a guard can stand in front of them. But clients of connect
+// take a plain 429 for "unavailable", and try again at once. So the guard has an
+// Options.WriteError that writes refusals as errors of the client's protocol. A stream
+// ends with its credential.
 package main
 
 import (
@@ -46,7 +46,7 @@ func writeError(w http.ResponseWriter, r *http.Request, refusal httpjson.Refusal
 		httpjson.WriteJSON(w, r, refusal)
 		return
 	}
-	_ = rpc.Write(w, r, errorOf(refusal)) // which fails if the client has gone
+	_ = rpc.Write(w, r, errorOf(refusal)) // fails if the client has gone
 }
 
 // errorOf returns a refusal as an error of connect.

@@ -1,5 +1,5 @@
-// Echo is a service in echo whose routes need a key: echo takes the guard's middleware
-// as it is, with echo.WrapMiddleware.
+// Echo is a service in echo whose routes need a key. Echo takes the middleware of a
+// guard with echo.WrapMiddleware.
 package main
 
 import (

@@ -1,6 +1,7 @@
-// Prometheus is a service in echo that is traced and measured: what becomes of requests,
-// limits and credentials, and how the store does, is at /metrics for Prometheus, and in the
-// spans of requests. The dashboard for it is middleware/otelguard/dashboard.json.
+// Prometheus is a service in echo that is traced and measured. Prometheus finds at
+// /metrics what becomes of requests, limits and credentials, and how long calls of the
+// store take. The spans of requests have their outcomes too. The dashboard for it is
+// middleware/otelguard/dashboard.json.
 package main
 
 import (
@@ -26,7 +27,7 @@ import (
 
 var catalog = scopes.MustCatalog(scopes.Scope{Name: "orders:read"})
 
-// A service is one with its telemetry.
+// A service is an HTTP service with its manager of keys.
 type service struct {
 	http.Handler
 	manager *keys.Manager
