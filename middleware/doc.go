@@ -47,21 +47,21 @@
 //
 // # Answers that last
 //
-// A request is checked when it begins. An answer that lasts, such as a stream of
-// events, goes on when its credential is revoked, expires or is paused meanwhile, and
-// its quota is charged once. If it is not to outlive its credential, its handler checks
-// again with the request that it was given, before each event:
+// A request is checked once, when it begins. If the answer lasts, such as a stream of
+// events, it goes on when the credential is revoked, expires or is paused meanwhile. A
+// handler whose answer must not outlive the credential checks the request that it was
+// given again, before each event:
 //
 //	if _, err := guard.Check(r, need); err != nil {
-//		return // whoever calls again is told why
+//		return // the client calls again, and is told why
 //	}
 //
-// With a need that costs no more than that of the route, this takes nothing from the
-// quota, and the hook hears of it only if the credential is refused. While the store does
-// not answer, the check fails too. With RemoveCredential the request has no credential
-// any more: take it before, and call [Guard.CheckText] with [keys.AddressFromContext].
-// So it is with connect, whose handlers have no request of net/http; package grpcguard
-// ends streams by itself.
+// If the need costs no more than that of the route, this takes nothing from the quota,
+// and the hook is told only if the credential is refused. The check also fails while the
+// store does not answer. With RemoveCredential the handler's request has no credential:
+// keep it before the guard removes it, and call [Guard.CheckText] with the address of
+// [keys.AddressFromContext]. Handlers of connect do the same, since they have no request
+// of net/http. Package grpcguard ends streams by itself.
 //
 // # Addresses
 //

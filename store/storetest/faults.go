@@ -20,13 +20,13 @@ const Always = -1
 // it fails, or is passed on. Then its answer may be lost or corrupted. A Faults is
 // safe for concurrent use. It is made by [NewFaults].
 //
-// A Faults has the methods of the optional interfaces, whether or not the other store
-// has them, but for [keys.BatchStore], so that an import inserts each row by itself, and
-// [keys.Feed], for which there is [FeedFaults]. If the store keeps no uses, lists no
-// organizations or keeps no trail, the methods for it fail with an error that wraps
-// [errors.ErrUnsupported]. If it does not count, Count is made of calls of List, with
-// the faults and in the counts of [List] too: it does what a caller does who looks
-// for the method and does not find it.
+// A Faults has the methods of [keys.UseStore], [keys.CountStore], [keys.OrgStore] and
+// [keys.TrailStore], whether or not the other store has them. It is no
+// [keys.BatchStore], so an import inserts each row by itself. For [keys.Feed] there is
+// [FeedFaults]. If the other store keeps no uses, lists no organizations or keeps no
+// trail, the methods for these fail with an error that wraps [errors.ErrUnsupported].
+// If it does not count, Count calls List, as callers of a store without Count do. The
+// faults and the counts of [List] then apply too.
 type Faults struct {
 	store store.Store
 	uses  keys.UseStore   // the store, if it is one

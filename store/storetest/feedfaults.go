@@ -9,10 +9,10 @@ import (
 	"github.com/claviger-auth/claviger/store"
 )
 
-// FeedFaults are [Faults] of a store with a [keys.Feed], whose methods have faults
-// too. It is for what has a [keys.Cache], or shares its store with a process that has:
-// over a Faults alone there can be no cache, and a manager does not wait for those of
-// other processes. A FeedFaults is made by [NewFeedFaults].
+// FeedFaults is a [Faults] for a store with a [keys.Feed]. The methods of the feed have
+// faults too. Use it for a service with a [keys.Cache], or one that shares its store
+// with a process that has one: over a Faults there can be no cache, and a manager does
+// not wait for the caches of other processes. A FeedFaults is made by [NewFeedFaults].
 type FeedFaults struct {
 	*Faults
 	feed keys.Feed
