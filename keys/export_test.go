@@ -109,3 +109,10 @@ func NewCacheBy(store Store, opts *CacheOptions, clock func() (mono, wall int64)
 	}
 	return c, nil
 }
+
+// Counted returns how many entries r would write now.
+func (r *Refusals) Counted() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.tally.counts)
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -271,4 +272,105 @@ func (s *failingTrail) Get(ctx context.Context, id string) (rec, parent keys.Rec
 		return rec, parent, errDown
 	}
 	return s.Memory.Get(ctx, id)
+}
+
+// TestRefusalsThatAreLeftOut counts what can be in no trail, and what has a name that
+// is too long for one.
+func TestRefusalsThatAreLeftOut(t *testing.T) {
+	t.Parallel()
+	s := new(store.Memory)
+	r := newRefusals(t, s, nil)
+	m, err := keys.NewManager(s, &keys.Options{Format: partner, Catalog: catalog, Trail: true, Refusals: r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Hook(nil)(t.Context(), keys.Event{Type: keys.Refused, Org: "acme", Time: entryTime, Reason: keys.ReasonLimit}) // of nobody
+	long := keys.Principal{Org: "acme", ID: strings.Repeat("s", 300), RateLimit: 600}
+	if _, err := m.As(long).Create(t.Context(), keys.Spec{Scopes: []string{"keys:manage"}}); !errors.Is(err, keys.ErrBeyond) {
+		t.Fatal(err)
+	}
+	flush(t, r)
+	var actors []string
+	for e, err := range m.Entries(t.Context(), "acme", "", 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		actors = append(actors, e.Actor)
+	}
+	if len(actors) != 1 || actors[0] != ("host:" + long.ID)[:255] {
+		t.Errorf("entries by %q", actors)
+	}
+}
+
+// A gate is a trail whose entries wait until they are let through, and may fail then.
+type gate struct {
+	*store.Memory
+	open chan error
+}
+
+func (g *gate) AddEntry(ctx context.Context, e keys.Entry) error {
+	select {
+	case err := <-g.open:
+		if err != nil {
+			return err
+		}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return g.Memory.AddEntry(ctx, e)
+}
+
+// TestRefusalsWithoutRoom cannot write refusals, and has no room to keep them then: they
+// are dropped with their number, which stays. A store that is silent holds nobody up
+// for ever.
+func TestRefusalsWithoutRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{new(store.Memory), make(chan error)}
+		r := newRefusals(t, g, &keys.RefusalsOptions{Max: 1})
+		refuse := func(id string, times int) {
+			for range times {
+				r.Hook(nil)(t.Context(), keys.Event{Type: keys.Refused, Org: "acme", ID: id, Kind: keys.KindKey, Time: entryTime, Reason: keys.ReasonLimit})
+			}
+		}
+		refuse("key_1", 5)
+		done := make(chan error, 1)
+		go func() { done <- r.Flush(t.Context()) }()
+		synctest.Wait()
+		refuse("key_2", 1) // takes the room
+		down := errors.New("down")
+		g.open <- down
+		if err := <-done; !errors.Is(err, down) || r.Dropped() != 5 {
+			t.Errorf("%v, %d dropped", err, r.Dropped())
+		}
+		began := time.Now()
+		if err := r.Flush(t.Context()); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 5*time.Second || r.Dropped() != 5 {
+			t.Errorf("%v after %v, %d dropped", err, time.Since(began), r.Dropped())
+		}
+	})
+}
+
+// TestRefusalsWhileOthersWrite flushes while another one writes: what was counted before
+// is written when it returns.
+func TestRefusalsWhileOthersWrite(t *testing.T) {
+	t.Parallel()
+	g := &gate{new(store.Memory), make(chan error)}
+	m, r := newTrail(t, g), newRefusals(t, g, nil)
+	r.Hook(nil)(t.Context(), keys.Event{Type: keys.Refused, Org: "acme", ID: "key_1", Kind: keys.KindKey, Time: entryTime, Reason: keys.ReasonLimit})
+	first, second := make(chan error), make(chan int)
+	go func() { first <- r.Flush(t.Context()) }()
+	for r.Counted() > 0 {
+		runtime.Gosched()
+	}
+	go func() {
+		_ = r.Flush(t.Context()) // writes nothing itself
+		second <- len(trailOf(t, m, "acme", nil))
+	}()
+	for range 100 {
+		runtime.Gosched() // in which it returns, if it does not wait
+	}
+	g.open <- nil
+	if err, n := <-first, <-second; err != nil || n != 1 {
+		t.Errorf("%v; %d entries when the second one returned", err, n)
+	}
 }

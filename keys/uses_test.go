@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/store"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -283,5 +285,88 @@ func TestLastUsesWhileTheyAreWritten(t *testing.T) {
 	uses.Note("a", at)
 	if err := uses.Flush(t.Context()); err != nil || store.writes != 1 {
 		t.Errorf("%d writes, %v", store.writes, err)
+	}
+}
+
+// TestUsesOfTokens uses a token at a time that is not whole: the token was used, in
+// whole milliseconds also before that is written, and it is forgotten with the token.
+func TestUsesOfTokens(t *testing.T) {
+	t.Parallel()
+	s := new(store.Memory)
+	uses, err := keys.NewUses(s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := keys.NewManager(s, &keys.Options{Format: partner, Catalog: catalog, Uses: uses})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := m.Create(t.Context(), "acme", keys.Spec{Kind: keys.KindClient})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := m.IssueToken(t.Context(), client.Record, client.Record.Scopes, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := token.Record.CreatedAt.Add(time.Second)
+	if _, err := m.Verifier().VerifyAt(t.Context(), token.Text.Reveal(), at.Add(999)); err != nil {
+		t.Fatal(err)
+	}
+	last := func() map[string]time.Time {
+		t.Helper()
+		all, err := m.LastUses(t.Context(), token.Record.ID, client.Record.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	want := map[string]time.Time{token.Record.ID: at}
+	if diff := cmp.Diff(want, last()); diff != "" {
+		t.Errorf("before it is written: %s", diff)
+	}
+	if err := uses.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, last()); diff != "" {
+		t.Errorf("when it is written: %s", diff)
+	}
+	if n, err := m.Sweep(t.Context(), at.Add(time.Hour)); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	if got := last(); len(got) != 0 {
+		t.Errorf("of a token that is gone: %v", got)
+	}
+}
+
+// TestFlushesOneAfterAnother flushes while another one writes: what was noted before is
+// written when it returns.
+func TestFlushesOneAfterAnother(t *testing.T) {
+	t.Parallel()
+	writing, gate := make(chan struct{}), make(chan struct{})
+	s := &useStore{during: func() {
+		close(writing)
+		<-gate
+	}}
+	u, err := keys.NewUses(s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Note("x", time.Now())
+	first, second := make(chan error), make(chan int)
+	go func() { first <- u.Flush(t.Context()) }()
+	<-writing
+	go func() {
+		_ = u.Flush(t.Context()) // writes nothing itself
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		second <- s.writes
+	}()
+	for range 100 {
+		runtime.Gosched() // in which it returns, if it does not wait
+	}
+	close(gate)
+	if err, n := <-first, <-second; err != nil || n != 1 {
+		t.Errorf("%v; %d writes when the second one returned", err, n)
 	}
 }
