@@ -10,16 +10,16 @@ import (
 	"strings"
 )
 
-// ReadCSV reads rows from CSV (RFC 4180), whose first line has the names of the
-// columns: id, text, digest, covers, org, label, scopes, environment, rate_limit,
-// networks, metadata, token_lifetime, created_at, expires_at, revoked_at,
-// disabled_at and disabled, in any order. All are optional, and so is each value.
-// Scopes have spaces or commas between them, or are an array of JSON. A nil d has no
-// defaults.
+// ReadCSV reads rows from CSV (RFC 4180). The first line has the names of the columns,
+// in any order: id, text, digest, covers, org, label, scopes, environment, rate_limit,
+// networks, metadata, token_lifetime, created_at, expires_at, revoked_at, disabled_at
+// and disabled. Every column is optional, and every value may be empty. Scopes have
+// spaces or commas between them, or are a JSON array. A nil d stands for the zero
+// Defaults.
 //
-// The error says what is wrong with the first line. A row that cannot be read has
-// an error of its own. The iteration can be done once. If r fails, it ends with a
-// row whose error wraps that of r.
+// The error says what is wrong with the first line. A row that cannot be read has an
+// error of its own. The sequence can be iterated over once. If r fails, the sequence
+// ends with a row whose error wraps that of r.
 func ReadCSV(r io.Reader, p Preset, d *Defaults) (iter.Seq[Row], error) {
 	lines := csv.NewReader(r)
 	lines.ReuseRecord = true
@@ -28,7 +28,7 @@ func ReadCSV(r io.Reader, p Preset, d *Defaults) (iter.Seq[Row], error) {
 		return nil, fmt.Errorf("keysimport: the line with the names of the columns: %w", err)
 	}
 	names := slices.Clone(first)
-	names[0] = strings.TrimPrefix(names[0], "\ufeff") // which some programs write first
+	names[0] = strings.TrimPrefix(names[0], "\ufeff") // some programs begin a file with it
 	for i, name := range names {
 		names[i] = strings.ToLower(strings.TrimSpace(name))
 		if columns[names[i]] == nil {
@@ -48,7 +48,7 @@ func ReadCSV(r io.Reader, p Preset, d *Defaults) (iter.Seq[Row], error) {
 			var syntax *csv.ParseError
 			switch {
 			case errors.As(err, &syntax):
-				// Without the message, which could quote a part of the line.
+				// Without the text of err, which could quote a part of the line.
 				b.Line, b.Err = syntax.StartLine, errors.New("keysimport: not a line of CSV with as many values as there are columns")
 			case err != nil:
 				yield(Row{Err: fmt.Errorf("keysimport: reading: %w: %w", errRead, err)})
@@ -66,5 +66,5 @@ func ReadCSV(r io.Reader, p Preset, d *Defaults) (iter.Seq[Row], error) {
 	}, nil
 }
 
-// errRead marks the error of a reader, after which there is nothing to go on with.
+// errRead marks the error of a reader, after which no more rows can be read.
 var errRead = errors.New("the rest is missing")

@@ -15,14 +15,14 @@ import (
 // maxLine is the length in bytes of the longest line of JSON.
 const maxLine = 1 << 20
 
-// ReadJSONLines reads rows from lines of JSON, one object in each, with the members
-// that [ReadCSV] has as columns. Their values are strings, numbers and booleans;
-// scopes and networks may be arrays of strings, and metadata may be any object. What
-// is null says nothing. A nil d has no defaults.
+// ReadJSONLines reads rows from lines of JSON, one object in each. The members of an
+// object are the columns of [ReadCSV]. Values are strings, numbers and booleans; scopes
+// and networks may be arrays of strings, and metadata may be any object. A null counts
+// as an empty value. A nil d stands for the zero Defaults.
 //
-// A row that cannot be read has an error of its own. Empty lines are passed over.
-// The iteration can be done once. If r fails, or a line has more than a million
-// bytes, it ends with a row that says so.
+// A row that cannot be read has an error of its own. Empty lines are skipped. The
+// sequence can be iterated over once. If r fails, or a line has more than a million
+// bytes, the sequence ends with a row that has the error.
 func ReadJSONLines(r io.Reader, p Preset, d *Defaults) iter.Seq[Row] {
 	return func(yield func(Row) bool) {
 		lines := bufio.NewScanner(r)
@@ -46,8 +46,8 @@ func ReadJSONLines(r io.Reader, p Preset, d *Defaults) iter.Seq[Row] {
 
 var errJSON = errors.New("keysimport: not an object in JSON")
 
-// readJSON reads the members of an object. A member that is there twice counts as
-// an error, and so does one that is not known.
+// readJSON reads the members of an object. A member that is there twice is an error,
+// and so is an unknown one.
 func (b *builder) readJSON(line []byte) {
 	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.UseNumber()
@@ -84,7 +84,7 @@ func (b *builder) readJSON(line []byte) {
 	}
 }
 
-// textOf returns a member's value as CSV would have it.
+// textOf returns the value of a member as the text that a CSV file would have.
 func textOf(name string, value json.RawMessage) (string, error) {
 	var v any
 	dec := json.NewDecoder(bytes.NewReader(value))

@@ -12,13 +12,13 @@ type Preset struct {
 	Name  string // "sanctum"
 	Title string // "Laravel Sanctum"
 	Kind  keys.Kind
-	// Covers is the part of a credential that the system hashes. If empty, each
-	// row says it, in a column of that name.
+	// Covers is the part of a credential that the system hashes. If empty, the
+	// column covers of each row says it.
 	Covers keys.Part
 
-	prefix    string // of IDs, if the host chooses none and texts begin with none
-	separator string // of keys; empty if there is no ID in them
-	dotted    bool   // whether texts have the form of keys.FormatOptions.AllowForeign
+	prefix    string // of IDs, if the host names none; texts then have no prefix
+	separator string // of the ID and the secret in a key; empty if keys have no ID
+	dotted    bool   // texts have the form of keys.FormatOptions.AllowForeign
 }
 
 var presets = []Preset{
@@ -38,7 +38,7 @@ var presets = []Preset{
 // Presets returns all presets in a new slice.
 func Presets() []Preset { return slices.Clone(presets) }
 
-// Lookup returns the preset with a name.
+// Lookup returns the preset with the given name, and whether there is one.
 func Lookup(name string) (Preset, bool) {
 	i := slices.IndexFunc(presets, func(p Preset) bool { return p.Name == name })
 	if i < 0 {
@@ -48,11 +48,11 @@ func Lookup(name string) (Preset, bool) {
 }
 
 // Format returns the form of the system's keys, for keys.Options.OtherFormats. The
-// prefix is what they begin with, such as "acme_". If it is empty, they begin with
-// nothing in particular, and the IDs of their records begin with the preset's name
-// or a short form of it. The error says that the prefix is no good, or that the
-// preset needs one, or is one of clients: for those a host needs a
-// keys.Options.ClientFormat with keys.FormatOptions.AllowForeign.
+// prefix is what all keys begin with, such as "acme_". If it is empty, keys have no
+// common prefix, and the IDs of their records begin with the preset's name or a short
+// form of it. The error says that the prefix is not valid, that the preset needs one, or
+// that it is a preset of clients. For clients a host needs a keys.Options.ClientFormat
+// with keys.FormatOptions.AllowForeign.
 func (p Preset) Format(prefix string) (*keys.Format, error) {
 	switch {
 	case p.Kind != keys.KindKey:

@@ -13,23 +13,23 @@ import (
 
 // A Row is one credential in a file.
 type Row struct {
-	Line    int    // of the file, where it begins; the first is 1
-	Name    string // what the other system calls it; empty if nothing in the file says
+	Line    int    // the line of the file on which the row begins; the first is 1
+	Name    string // the ID that the other system uses; empty if the file has none
 	Foreign keys.Foreign
-	Err     error // why it cannot be read; nil if it can
+	Err     error // why the row cannot be read; nil if it can
 }
 
-// Defaults are what rows have that say nothing of it.
+// Defaults are the values for rows that have none of their own.
 type Defaults struct {
 	Org       string
 	Scopes    []string
 	CreatedBy string // as in keys.Spec
-	// Format is the form of the keys, as [Preset.Format] returns it, which must
-	// also be in the options of the manager. It is nil for clients.
+	// Format is the form of the keys, as [Preset.Format] returns it. It must also be
+	// in the options of the manager. It is nil for clients.
 	Format *keys.Format
 }
 
-// columns are what a row can have.
+// columns are the columns that a row can have, with functions that set their values.
 var columns = map[string]func(b *builder, value string) error{
 	"id":             func(b *builder, v string) error { b.Name = v; return nil },
 	"text":           func(b *builder, v string) error { b.Foreign.Text = keys.NewSecret(v); return nil },
@@ -50,7 +50,7 @@ var columns = map[string]func(b *builder, value string) error{
 	"disabled":       (*builder).disabled,
 }
 
-// A builder is a Row as it is read, column by column.
+// A builder makes a Row, column by column.
 type builder struct {
 	Row
 	preset Preset
@@ -70,7 +70,7 @@ func newBuilder(line int, p Preset, d *Defaults) *builder {
 	return b
 }
 
-// set stores the value of a column. Empty values say nothing.
+// set sets the value of a column. It ignores empty values.
 func (b *builder) set(column, value string) {
 	set := columns[column]
 	if value == "" || b.Err != nil {
@@ -179,8 +179,8 @@ func (b *builder) tokenLifetime(text string) error {
 	return nil
 }
 
-// disabled pauses the credential from now on, for systems that do not know since
-// when it is so.
+// disabled pauses the credential from now on, for systems that do not say since when it
+// is paused.
 func (b *builder) disabled(text string) error {
 	off, err := strconv.ParseBool(text)
 	if err != nil {
@@ -192,11 +192,12 @@ func (b *builder) disabled(text string) error {
 	return nil
 }
 
-// layouts are how databases write times, besides numbers.
+// layouts are the layouts in which databases write times, besides numbers.
 var layouts = []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999Z07", "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999", time.DateOnly}
 
-// parseTime reads a time: RFC 3339, what databases write, where no zone is UTC, and
-// Unix time in seconds, or in milliseconds from 100,000,000,000 on.
+// parseTime reads a time in one of the layouts, or as Unix time. A time without a zone
+// is in UTC. Unix time is in seconds, or in milliseconds if it is 100,000,000,000 or
+// more.
 func parseTime(t *time.Time, text string) error {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		if *t = time.Unix(n, 0); n >= 100_000_000_000 {

@@ -10,22 +10,22 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// What became of a row, or would become of it.
+// Outcomes of a row. In a dry run they say what would become of it.
 const (
-	Added   = "added"   // it is in the store now
-	Existed = "existed" // it was there before, and was left as it is
-	Refused = "refused" // it is not in the store, for the reason that is given
+	Added   = "added"   // the credential is in the store now
+	Existed = "existed" // the credential was in the store before, and is left as it is
+	Refused = "refused" // the credential is not in the store, see Verdict.Reason
 )
 
 // A Verdict says what became of a row. It has no secrets.
 type Verdict struct {
 	Line    int    `json:"line"`           // of the file
-	Name    string `json:"name,omitempty"` // what the other system calls it
+	Name    string `json:"name,omitempty"` // the ID that the other system uses
 	ID      string `json:"id,omitempty"`   // the public ID of its record
 	Outcome string `json:"outcome"`        // Added, Existed or Refused
 	Reason  string `json:"reason,omitempty"`
-	// Digest is by what the secret is checked until its first use, such as
-	// "plain sha256", and empty for a row that was refused.
+	// Digest is the algorithm of the digest that is in the store, such as "plain
+	// sha256". It is empty for a row that was refused.
 	Digest string `json:"digest,omitempty"`
 }
 
@@ -39,42 +39,41 @@ type Summary struct {
 
 // Options are the settings of [Run].
 type Options struct {
-	// DryRun writes nothing. Verdicts say what would become of each row: two
-	// rows with one ID in a file, however, are both said to be added.
+	// DryRun writes nothing. Verdicts say what would become of each row. If a file
+	// has two rows with the same ID, both verdicts say Added.
 	DryRun bool
 
-	// Batch is how many rows are written together, and Workers how many batches
-	// at once. If zero, 500 and 8.
+	// Batch is how many rows are written together. Workers is how many batches are
+	// written at once. If zero, 500 and 8.
 	Batch, Workers int
 
-	// Verdict is called for each row, in the order of the file. An error of it
-	// ends the import. If nil, verdicts are dropped.
+	// Verdict is called for each row, in the order of the file. Its error ends the
+	// import. If nil, verdicts are dropped.
 	Verdict func(v Verdict) error
 
-	// Progress is called after each batch, with what was done so far. If nil,
-	// nobody is told.
+	// Progress, if not nil, is called after each batch with the counts so far.
 	Progress func(s Summary)
 }
 
-// Defaults of the Options.
+// Default values of the Options.
 const (
 	defaultBatch   = 500
 	defaultWorkers = 8
 )
 
-// How often a batch is tried while the store fails, and how long Run waits in
-// between at first; it waits twice as long each time.
+// A batch is tried several times while the store fails. The first wait between two tries
+// is pause, and each wait is twice as long as the one before it.
 const (
 	tries = 6
 	pause = 100 * time.Millisecond
 )
 
-// Run imports rows, and returns how many of which kind there were, also beside an
-// error. Rows that are refused are no error. The error is that of ctx, that of the
-// store when it has failed several times in a row, which wraps
-// [keys.ErrUnavailable], that of the reader behind the rows, or that of
-// Options.Verdict. Then the import can be begun again. A nil opts is the zero
-// Options.
+// Run imports rows, and returns the number of rows with each outcome, even with an
+// error. Rows that are refused are no error. A nil opts is the zero Options.
+//
+// Run fails if ctx ends, if the reader of the rows fails, or if Options.Verdict returns
+// an error. It also fails if the store keeps failing; then the error wraps
+// [keys.ErrUnavailable]. In all these cases the import can be started again.
 func Run(ctx context.Context, m *keys.Manager, rows iter.Seq[Row], opts *Options) (Summary, error) {
 	r := run{manager: m, opts: Options{}}
 	if opts != nil {
@@ -91,8 +90,8 @@ func Run(ctx context.Context, m *keys.Manager, rows iter.Seq[Row], opts *Options
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	// Batches are queued in their order. The one in front is waited for; the
-	// others are under way.
+	// The queue has the batches in their order. Run waits for the first one while the
+	// others are written.
 	queue := make(chan *batch, r.opts.Workers-1)
 	go r.read(ctx, rows, queue)
 	for b := range queue {
@@ -115,12 +114,12 @@ type run struct {
 	sum     Summary
 }
 
-// A batch is rows that are written together.
+// A batch has rows that are written together.
 type batch struct {
 	rows []Row
-	out  []keys.Imported // of those of the rows that could be read
-	err  error           // with which the import ends
-	done chan struct{}
+	out  []keys.Imported // the results for the rows that could be read
+	err  error           // if not nil, the import ends with it
+	done chan struct{}   // closed when the batch is written
 }
 
 // read makes batches of the rows, starts them and puts them into the queue.
@@ -201,10 +200,10 @@ func failure(out []keys.Imported) error {
 	return nil
 }
 
-// report counts the rows of a batch and tells of them.
+// report counts the rows of a batch, and calls Verdict and Progress.
 func (r *run) report(ctx context.Context, b *batch) error {
 	if failed := failure(b.out); failed != nil {
-		if ctx.Err() != nil { // which is why
+		if ctx.Err() != nil { // the store failed because the caller has gone
 			return context.Cause(ctx)
 		}
 		return fmt.Errorf("keysimport: rows from line %d on are not all written: %w", b.rows[0].Line, failed)
