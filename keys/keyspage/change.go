@@ -59,9 +59,9 @@ func (h *Handler) writeEdit(w http.ResponseWriter, r *http.Request, s *section, 
 	}
 	switch {
 	case rec.Expired(t.now):
-		f.KeepsEnd = t.T("It has expired. Make another one in its place.")
+		f.KeepsEnd = t.T("It has expired. Create another one in its place.")
 	case rec.ReplacedBy != "":
-		f.KeepsEnd = t.T("It was replaced by another key, and so its end cannot be changed.")
+		f.KeepsEnd = t.T("Its end cannot be changed, since it was replaced by another key.")
 	}
 	asIs := t.T("As it is: never")
 	if c.Expires.Set {
@@ -143,7 +143,7 @@ func (h *Handler) writeConflict(w http.ResponseWriter, r *http.Request, s *secti
 		return err
 	}
 	t := h.texts(r.Context())
-	problems := []problem{{"", t.T("Somebody else, or you in another tab, changed it in the meantime. Nothing of what you see here was saved. Where it differs now, that is said beside the field; save again to overwrite it.")}}
+	problems := []problem{{"", t.T("Somebody else, or you in another tab, changed it in the meantime. Nothing that you see here was saved. Beside each field that differs you see its present value. Save again to overwrite it.")}}
 	c, _ := readChange(t, values)
 	c = difference(&rec, c, h.manager.Catalog().Always())
 	now := valuesOf(&rec)

@@ -105,7 +105,7 @@ func testUnsettled(t *testing.T) {
 	values := h.get(anna, at+"/edit").fields()
 	values.Set("label", "changed")
 	p := h.post(anna, at+"/edit", values)
-	p.wants(t, 503, "It is not known whether what you asked for was done.")
+	p.wants(t, 503, "It is not known whether your request was carried out.")
 	s.err = nil
 	h.post(anna, at+"/edit", p.fields()).leads(t, at) // it was
 	s.err = errors.New("connection reset")

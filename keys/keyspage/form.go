@@ -165,7 +165,7 @@ func readChange(t texts, values url.Values) (c keys.Change, problems []problem) 
 	if text := strings.TrimSpace(values.Get(fieldLimit)); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > keys.MaxRateLimit {
-			note(fieldLimit, t.T("Write a whole number from 1 on."))
+			note(fieldLimit, t.T("Enter a whole number, 1 or more."))
 		}
 		limit = n
 	}
@@ -173,12 +173,12 @@ func readChange(t texts, values url.Values) (c keys.Change, problems []problem) 
 	if networks, err := keys.NetworksFromStrings(lines(values.Get(fieldNetworks))...); err == nil {
 		c.Networks = &networks
 	} else {
-		note(fieldNetworks, t.T("Write one network or address on each line, such as 203.0.113.0/24, and at most 100 of them."))
+		note(fieldNetworks, t.T("Enter one network or address on each line, such as 203.0.113.0/24, and at most 100."))
 	}
 	if metadata, ok := compact(values.Get(fieldMetadata)); ok {
 		c.Metadata = &metadata
 	} else {
-		note(fieldMetadata, t.T("Write a JSON object of at most 4,096 bytes, such as {\"team\": \"billing\"}."))
+		note(fieldMetadata, t.T("Enter a JSON object of at most 4,096 bytes, such as {\"team\": \"billing\"}."))
 	}
 	lifetime, wrong := readLifetime(t, values)
 	if wrong != nil {

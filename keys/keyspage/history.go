@@ -162,10 +162,10 @@ var reasons = map[string]string{
 	keys.ReasonNetwork:      n("The address was outside of its networks."),
 	keys.ReasonLimit:        n("It was over its limit."),
 	keys.ReasonScope:        n("It lacked a scope."),
-	keys.ReasonBeyond:       n("It took more than whoever asked for it had."),
-	keys.ReasonCallerEnded:  n("What it was asked for with had ended."),
+	keys.ReasonBeyond:       n("The caller did not have all that it needed."),
+	keys.ReasonCallerEnded:  n("The credential of the caller had ended."),
 	keys.ReasonLimitReached: n("The organization had as many as it may have."),
-	keys.ReasonTakenBack:    n("This took back what somebody did who lost the right to it in that moment."),
+	keys.ReasonTakenBack:    n("This took an earlier change back: whoever made it lost the right to it at that moment."),
 }
 
 // changes are the names of fields that can change.

@@ -95,7 +95,7 @@ func TestHistory(t *testing.T) {
 		"Revoked host:anna 192.0.2.7",
 		"Rotated: End Replaced by changed host:anna 192.0.2.7",
 		`<i>: <u>, Name "><img> Replaced by key_unknown <script>alert(1)</script> Unknown`,
-		`Refused 12 times It took more than whoever asked for it had. <b>"ops"</b> Unknown`,
+		`Refused 12 times The caller did not have all that it needed. <b>"ops"</b> Unknown`,
 		"Refused once Its secret was wrong. Unknown 2001:db8::1",
 		"Resumed host:anna 192.0.2.7",
 		"Paused host:anna 192.0.2.7",
@@ -272,7 +272,7 @@ func TestHistoryOrgs(t *testing.T) {
 // TestHistoryBounds has more entries than are shown, and than are looked at.
 func TestHistoryBounds(t *testing.T) {
 	t.Parallel()
-	const older, part = "These are the latest entries.", "Only the latest part"
+	const older, part = "These are the latest entries.", "Only the latest entries"
 	for _, tt := range []struct {
 		name         string
 		about, after int // entries about the key, and then about others
@@ -315,7 +315,7 @@ func TestHistoryBounds(t *testing.T) {
 					t.Errorf("want the note %q: %s", tt.notes, p.text())
 				}
 			}
-			if strings.Contains(p.text(), "Nothing is noted about it.") != (tt.rows == 0 && tt.notes == "") {
+			if strings.Contains(p.text(), "There are no entries about it.") != (tt.rows == 0 && tt.notes == "") {
 				t.Errorf("%d rows: %s", tt.rows, p.text())
 			}
 			if calls := h.faults.Calls(storetest.Entries); calls != tt.calls {

@@ -82,12 +82,12 @@ func TestKeyLife(t *testing.T) {
 	h.get(anna, path+"?done=changed").wants(t, 200, "The key was changed.", "in 7 days")
 
 	h.post(anna, path+"/pause", nil).leads(t, path+"?done=paused")
-	h.get(anna, path+"?done=paused").wants(t, 200, "The key is paused.", "Let it work again")
+	h.get(anna, path+"?done=paused").wants(t, 200, "The key is paused.", "Resume")
 	h.get(anna, path+"/rotate").wants(t, 409, "It is paused.")
 	h.post(anna, path+"/resume", nil).leads(t, path+"?done=resumed")
 
 	rotate := h.get(anna, path+"/rotate")
-	rotate.wants(t, 200, "The old key works on", "just now")
+	rotate.wants(t, 200, "How long the old key keeps working", "just now")
 	values = rotate.fields()
 	turned := h.post(anna, path+"/rotate", values)
 	turned.wants(t, 201, "Your new key", "Replaces", "CI of billing")
@@ -103,7 +103,7 @@ func TestKeyLife(t *testing.T) {
 	h.get(anna, "/manage/keys/"+next.ID).wants(t, 200, "Before", "This key", "A key was used after it had been replaced.")
 
 	end := h.get(anna, path+"/revoke")
-	end.wants(t, 200, "This cannot be undone", "It has made nothing that still works.")
+	end.wants(t, 200, "This cannot be undone", "Nothing that it has made still works.")
 	h.post(anna, path+"/revoke", end.fields()).leads(t, path)
 	h.get(anna, path).wants(t, 200, "Revoked")
 	if _, err := h.manager.Verifier().Verify(t.Context(), text); err != keys.ErrRevoked {

@@ -61,7 +61,7 @@ func TestListPages(t *testing.T) {
 	}
 	seen := make(map[string]bool)
 	pages := 0
-	next := regexp.MustCompile(`<a class="kp-button" href="([^"]*)" rel="next">|<a href="([^"]*)">Show those after them`)
+	next := regexp.MustCompile(`<a class="kp-button" href="([^"]*)" rel="next">|<a href="([^"]*)">Show the next ones`)
 	for path := "/manage/keys"; path != ""; pages++ {
 		p := h.get(anna, path)
 		p.wants(t, 200, "Your organization has more keys.")

@@ -14,12 +14,12 @@ func isNotFound(err error) bool { return errors.Is(err, keys.ErrNotFound) }
 
 // invalids say what is wrong with a value, by the field of a [keys.InvalidError].
 var invalids = map[string]problem{
-	keys.FieldLabel:       {fieldLabel, n("Write at most 256 characters of text.")},
+	keys.FieldLabel:       {fieldLabel, n("Enter at most 256 characters of text.")},
 	keys.FieldScopes:      {fieldScopes, n("Choose fewer scopes.")},
-	keys.FieldRateLimit:   {fieldLimit, n("Write a whole number from 1 on.")},
+	keys.FieldRateLimit:   {fieldLimit, n("Enter a whole number, 1 or more.")},
 	keys.FieldEnvironment: {fieldEnvironment, n("Choose one of these.")},
-	keys.FieldNetworks:    {fieldNetworks, n("Write one network or address on each line, such as 203.0.113.0/24, and at most 100 of them.")},
-	keys.FieldMetadata:    {fieldMetadata, n("Write a JSON object of at most 4,096 bytes, such as {\"team\": \"billing\"}.")},
+	keys.FieldNetworks:    {fieldNetworks, n("Enter one network or address on each line, such as 203.0.113.0/24, and at most 100.")},
+	keys.FieldMetadata:    {fieldMetadata, n("Enter a JSON object of at most 4,096 bytes, such as {\"team\": \"billing\"}.")},
 	keys.FieldLifetime:    {fieldExpires, n("Choose one of these.")},
 	keys.FieldTime:        {fieldUntil, n("Choose a day from today on, within the next ten years.")},
 	keys.FieldOverlap:     {fieldOverlap, n("Choose one of these.")},
@@ -30,9 +30,9 @@ var invalids = map[string]problem{
 var beyonds = map[string]problem{
 	keys.FieldScopes:      {fieldScopes, n("You do not have all of these scopes yourself.")},
 	keys.FieldRateLimit:   {fieldLimit, n("This is more than your own limit.")},
-	keys.FieldEnvironment: {fieldEnvironment, n("You may use your own environment alone.")},
-	keys.FieldNetworks:    {fieldNetworks, n("These are not within the networks that you are confined to.")},
-	keys.FieldLifetime:    {fieldExpires, n("This is longer than you may give.")},
+	keys.FieldEnvironment: {fieldEnvironment, n("You can only use your own environment.")},
+	keys.FieldNetworks:    {fieldNetworks, n("You can only use networks within your own.")},
+	keys.FieldLifetime:    {fieldExpires, n("Your own credential ends earlier.")},
 }
 
 // states say why something cannot be done to a credential now. Most of them can
@@ -42,11 +42,11 @@ var states = []struct {
 	text string
 }{
 	{keys.ErrRevoked, n("It was revoked in the meantime.")},
-	{keys.ErrExpired, n("It has expired. Make another one in its place.")},
-	{keys.ErrPaused, n("It is paused. Let it work again first.")},
-	{keys.ErrReplaced, n("It was replaced by another key, and so its end cannot be changed.")},
+	{keys.ErrExpired, n("It has expired. Create another one in its place.")},
+	{keys.ErrPaused, n("It is paused. Resume it first.")},
+	{keys.ErrReplaced, n("Its end cannot be changed, since it was replaced by another key.")},
 	{keys.ErrConflict, n("It was changed in the meantime. Look at it again.")},
-	{keys.ErrLimitReached, n("Your organization has as many as it may have. End one that is not needed any more.")},
+	{keys.ErrLimitReached, n("Your organization has as many as it may have. End one that is no longer needed.")},
 }
 
 // fieldNames are the names of fields that a problem can be with.

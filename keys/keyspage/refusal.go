@@ -25,21 +25,21 @@ type field struct{ Name, Value string }
 
 // refusals are the titles and texts for codes of refusals.
 var refusals = map[string][2]string{
-	"unauthorized":            {n("You are not signed in"), n("Sign in to see and change what your organization has.")},
-	"invalid_token":           {n("You are not signed in any more"), n("Your session has ended, or what you signed in with has. Nothing was done.")},
-	"insufficient_scope":      {n("You may not do this"), n("This takes more than you have yourself. Ask somebody who has all of it.")},
-	"address_not_allowed":     {n("You may not do this from here"), n("Your address is outside of the networks that you are confined to.")},
+	"unauthorized":            {n("You are not signed in"), n("Sign in to see and manage the keys and clients of your organization.")},
+	"invalid_token":           {n("You are not signed in any more"), n("Your session, or the credential that you signed in with, has ended. Nothing was done.")},
+	"insufficient_scope":      {n("You may not do this"), n("This needs rights that you do not have. Ask somebody who has them.")},
+	"address_not_allowed":     {n("You may not do this from here"), n("Your address is outside of your networks.")},
 	"not_found":               {n("There is nothing here"), n("It may have been removed, or it belongs to somebody else.")},
-	"method_not_allowed":      {n("This cannot be done here"), n("The page has other forms than the one that was sent.")},
-	"payload_too_large":       {n("This is too much"), n("The form is longer than it may be.")},
-	"rate_limit_exceeded":     {n("This was too fast"), n("Too many requests came from you within a minute. Wait a moment, and try again.")},
-	"temporarily_unavailable": {n("The service does not answer"), n("It is not known whether what you asked for was done. Look, or try again in a moment.")},
+	"method_not_allowed":      {n("This cannot be done here"), n("This page does not take the form that was sent.")},
+	"payload_too_large":       {n("This is too much"), n("The form is too long.")},
+	"rate_limit_exceeded":     {n("Too many requests"), n("You have sent too many requests. Wait a moment, and try again.")},
+	"temporarily_unavailable": {n("The service does not answer"), n("It is not known whether your request was carried out. Check, or try again in a moment.")},
 	"cross_origin":            {n("This came from another site"), n("The form was not sent by this page, and nothing was done. If you did not mean to do anything here, close this page.")},
-	"limit_reached":           {n("There are too many"), n("Your organization has as many as it may have. End one that is not needed any more.")},
+	"limit_reached":           {n("Too many keys or clients"), n("Your organization has as many as it may have. End one that is no longer needed.")},
 }
 
 // other are the title and the text for other codes.
-var other = [2]string{n("This cannot be done"), n("The request was not what this page takes. Go back, and try again.")}
+var other = [2]string{n("This cannot be done"), n("This page does not understand the request. Go back and try again.")}
 
 // WriteError is an [httpjson.ErrorWriter] that answers with a page. It is for what
 // stands around the pages, such as the guard of a host's own sessions. If the

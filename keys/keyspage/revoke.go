@@ -108,7 +108,7 @@ func (h *Handler) revoke(s *section) action {
 		}
 		if errors.Is(err, keys.ErrBeyond) {
 			t := h.texts(r.Context())
-			text := t.T("You lack scopes that this takes, and nothing was ended. Ask somebody who has them.")
+			text := t.T("You do not have all the scopes that this needs. Nothing was ended. Ask somebody who has them.")
 			return h.writeEnding(w, r, s, p, http.StatusForbidden, values, []problem{{"", text}})
 		}
 		if err != nil {

@@ -64,7 +64,7 @@ func (h *Handler) writeRotation(w http.ResponseWriter, r *http.Request, s *secti
 	if s.kind == keys.KindClient {
 		f.Overlaps = f.Overlaps[:len(f.Overlaps)-1] // the last one is for keys, which have records of their own
 	}
-	f.Ends = append([]option{{untilAsIs, t.T("After as long as the old one had"), values.Get(fieldExpires) == untilAsIs}},
+	f.Ends = append([]option{{untilAsIs, t.T("After the same time as the old one"), values.Get(fieldExpires) == untilAsIs}},
 		options(t, lifetimes, values.Get(fieldExpires))...)
 	f.Ends = append(f.Ends, option{untilDate, t.T("On a day that I choose"), values.Get(fieldExpires) == untilDate},
 		option{untilNever, t.T("Never"), values.Get(fieldExpires) == untilNever})
@@ -114,7 +114,7 @@ func (h *Handler) rotate(s *section) action {
 			return err
 		}
 		if errors.Is(err, keys.ErrBeyond) { // this takes all that the old one has
-			why, status = problem{"", t.T("It has more than you have yourself. Ask somebody who has all of it.")}, http.StatusForbidden
+			why, status = problem{"", t.T("It has rights that you do not have. Ask somebody who has them.")}, http.StatusForbidden
 		}
 		return h.writeRotation(w, r, s, p, status, &rec, values, []problem{why})
 	}

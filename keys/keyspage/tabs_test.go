@@ -97,7 +97,7 @@ func TestRevokeFamily(t *testing.T) {
 		t.Errorf("the form has %v", values)
 	}
 	values.Set("family", "1")
-	h.post(clerk, at+"/revoke", values).wants(t, 403, "nothing was ended")
+	h.post(clerk, at+"/revoke", values).wants(t, 403, "Nothing was ended")
 	if h.record(root.Record.ID).RevokedAt != root.Record.RevokedAt {
 		t.Error("the root was ended")
 	}
@@ -148,7 +148,7 @@ func TestOldScopes(t *testing.T) {
 	}
 	at := "/manage/keys/" + rec.ID
 	p := h.get(clerk, at+"/edit")
-	p.wants(t, 200, "It is not granted any more", "You do not have it yourself.")
+	p.wants(t, 200, "It is no longer granted", "You do not have it yourself.")
 	values := p.fields()
 	values.Set("label", "new")
 	h.post(clerk, at+"/edit", values).leads(t, at+"?done=changed")

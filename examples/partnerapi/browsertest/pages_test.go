@@ -89,7 +89,7 @@ func TestKeys(t *testing.T) {
 	if h.me(t, key) != 401 {
 		t.Error("a paused key works")
 	}
-	p.click("Let it work again", 200)
+	p.click("Resume", 200)
 	p.has("main", "The key works again.", "Active")
 
 	p.click("Rotate key", 200)
@@ -101,7 +101,7 @@ func TestKeys(t *testing.T) {
 	if h.me(t, key) != 200 || h.me(t, next) != 200 {
 		t.Error("one of the keys does not work during the overlap")
 	}
-	p.click("I have kept it", 200)
+	p.click("I have saved it", 200)
 	p.has(".kp-rotation", "Before", "This key", "A key was used after it had been replaced.", "in 7 days")
 	p.look("rotation")
 	p.has(".kp-history", "Made", "in the place of Export, every night", "bootstrap", "127.0.0.1")
@@ -117,7 +117,7 @@ func TestKeys(t *testing.T) {
 	p.visit(successor)
 
 	p.click("Revoke", 200)
-	p.has("main", "This cannot be undone", "It has made nothing that still works.")
+	p.has("main", "This cannot be undone", "Nothing that it has made still works.")
 	p.click("Revoke key", 200)
 	p.has("main", "Revoked")
 	p.look("revoked")
@@ -153,7 +153,7 @@ func TestClients(t *testing.T) {
 		t.Error("the token is no good")
 	}
 	h.create(t, token, `{"label":"made by the client"}`)
-	p.click("I have kept it", 200)
+	p.click("I have saved it", 200)
 	p.look("client")
 	p.click("New secret", 200)
 	p.click("New secret", 200)
@@ -161,7 +161,7 @@ func TestClients(t *testing.T) {
 	if second := p.secret(); second == secret || h.token(t, id, second) == "" || h.token(t, id, secret) == "" {
 		t.Error("one of the secrets does not work during the overlap")
 	}
-	p.click("I have kept it", 200)
+	p.click("I have saved it", 200)
 	p.click("Clients", 200)
 	p.has("caption", "1 client")
 	p.look("clients")

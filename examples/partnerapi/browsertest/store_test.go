@@ -55,11 +55,11 @@ func TestStore(t *testing.T) {
 	p.look("slow-store")
 	p.click("Send it again", 201)
 	p.has("main", "typed before")
-	p.click("I have kept it", 200)
+	p.click("I have saved it", 200)
 
 	faults.Fail(storetest.Update, storetest.Always, errors.New("down"))
 	p.click("Pause", 503)
-	p.has("main", "It is not known whether what you asked for was done.")
+	p.has("main", "It is not known whether your request was carried out.")
 	faults.Heal()
 	p.click("Send it again", 200)
 	p.has("main", "The key is paused.")
