@@ -18,8 +18,8 @@ import (
 //go:embed assets
 var assetFiles embed.FS
 
-// An asset is a file that pages load. Its name has a hash of its content, so that
-// a browser can keep it forever.
+// An asset is a file that pages load. Its name has a hash of its content, so a browser
+// can cache it forever.
 type asset struct {
 	name, contentType, etag string
 	content                 []byte

@@ -34,7 +34,7 @@ func (h *Handler) editForm(s *section) action {
 	}
 }
 
-// valuesOf returns the fields of a form that change nothing.
+// valuesOf returns the fields of a form that would change nothing.
 func valuesOf(rec *keys.Record) url.Values {
 	values := url.Values{
 		fieldLabel: {rec.Label}, fieldScopes: rec.Scopes.Names(), fieldNetworks: {strings.Join(rec.Networks.Strings(), "\n")},
@@ -115,7 +115,7 @@ func (h *Handler) edit(s *section) action {
 	}
 }
 
-// difference returns what a change would change of a record.
+// difference returns c without the fields that are as they are in rec.
 func difference(rec *keys.Record, c keys.Change, always scopes.Set) keys.Change {
 	if *c.Label == rec.Label {
 		c.Label = nil
@@ -135,8 +135,8 @@ func difference(rec *keys.Record, c keys.Change, always scopes.Set) keys.Change 
 	return c
 }
 
-// writeConflict shows what was typed beside what the credential is now, since
-// somebody else has changed it. Sent once more, the form overwrites that.
+// writeConflict shows what was typed beside what the credential is now, after somebody
+// else has changed it. If the form is sent again, it overwrites that.
 func (h *Handler) writeConflict(w http.ResponseWriter, r *http.Request, s *section, p keys.Principal, id string, values url.Values) error {
 	rec, err := h.changeable(r.Context(), s, p.Org, id)
 	if err != nil {
@@ -166,7 +166,7 @@ func (h *Handler) writeConflict(w http.ResponseWriter, r *http.Request, s *secti
 	return nil
 }
 
-// pause pauses a credential, or lets it work again.
+// pause pauses a credential, or resumes it.
 func (h *Handler) pause(s *section, disabled bool) action {
 	done := map[bool]string{true: "paused", false: "resumed"}[disabled]
 	return func(w http.ResponseWriter, r *http.Request, p keys.Principal) error {

@@ -64,7 +64,7 @@ func (h *Handler) create(s *section) action {
 	}
 }
 
-// readSpec reads what a new credential is like.
+// readSpec reads the Spec of a new credential from a form.
 func readSpec(t texts, s *section, values url.Values) (keys.Spec, []problem) {
 	c, problems := readChange(t, values)
 	if problems != nil {
@@ -80,8 +80,8 @@ func readSpec(t texts, s *section, values url.Values) (keys.Spec, []problem) {
 	return spec, nil
 }
 
-// spend makes sure that a form whose answer shows a secret is carried out once. It
-// reports whether the request was answered, since the form was carried out before.
+// spend makes sure that a form whose answer shows a secret is carried out once. If the
+// form was sent before or is too old, spend answers the request and returns true.
 func (h *Handler) spend(w http.ResponseWriter, r *http.Request, s *section, org string, values url.Values) (done bool, err error) {
 	state, err := h.once.use(r.Context(), org, values.Get(fieldOnce))
 	switch {
@@ -105,7 +105,7 @@ func (h *Handler) spend(w http.ResponseWriter, r *http.Request, s *section, org 
 	return true, nil
 }
 
-// issued is what the answer shows that has a secret in it.
+// issued is what the page with a new secret shows.
 type issued struct {
 	credential
 	Text    string // the key, or the secret of the client
@@ -113,15 +113,14 @@ type issued struct {
 	Old     credential // the key before this one, if it was rotated
 }
 
-// writeIssued answers with a new secret. It is the one place where the package
-// reveals one.
+// writeIssued answers with a new secret. No other code of the package reveals one.
 func (h *Handler) writeIssued(w http.ResponseWriter, r *http.Request, s *section, made keys.Issued, rotated bool) {
 	t := h.texts(r.Context())
 	i := issued{credential: h.credential(t, s, made.Record, nil, nil), Text: made.Text.Reveal(), Rotated: rotated}
 	if made.Record.Replaces != "" {
 		old, err := h.manager.Get(r.Context(), made.Record.Org, s.kind, made.Record.Replaces)
 		if err != nil {
-			h.log(r, err) // the new key is good all the same
+			h.log(r, err) // and go on, since the new key is good
 		} else {
 			i.Old = h.credential(t, s, old, nil, nil)
 		}
@@ -134,8 +133,8 @@ func (h *Handler) writeIssued(w http.ResponseWriter, r *http.Request, s *section
 	h.write(w, r, status, view{texts: t, Section: s, Title: t.T(s.Issued), Template: "issued", Content: &i})
 }
 
-// settled returns nil for the error of a rotation whose secret is good all the
-// same, and logs it.
+// settled logs the error of a rotation whose secret is good although the change is not
+// yet seen everywhere, and returns nil. It returns other errors as they are.
 func (h *Handler) settled(r *http.Request, made keys.Issued, err error) error {
 	if errors.Is(err, keys.ErrUnsettled) && made.Text.Len() > 0 {
 		h.log(r, err)

@@ -15,7 +15,7 @@ type credential struct {
 	*section
 	Record      keys.Record
 	URL         string
-	ListURL     string // that of the section
+	ListURL     string // the URL of the section's list
 	Name        string // the label, or the ID if there is none
 	State       state
 	Scopes      []scope
@@ -33,26 +33,26 @@ type credential struct {
 // as text.
 type state struct{ Class, Text string }
 
-// A scope is a scope with what it permits.
+// A scope is a scope with its description.
 type scope struct {
 	Name, Description string
-	Always            bool // everything has it
+	Always            bool // every credential has it
 	Gone              bool // it is not in the catalog
 }
 
-// A link leads to a credential, or to nothing if URL is empty.
+// A link leads to a credential. If URL is empty, it is plain text.
 type link struct{ Text, URL string }
 
-// EditURL, RotateURL, PauseURL, ResumeURL and RevokeURL return those of the pages
-// and forms that do something to the credential.
+// EditURL, RotateURL, PauseURL, ResumeURL and RevokeURL return the URLs of the pages and
+// forms that change the credential.
 func (c *credential) EditURL() string   { return c.URL + "/edit" }
 func (c *credential) RotateURL() string { return c.URL + "/rotate" }
 func (c *credential) PauseURL() string  { return c.URL + "/pause" }
 func (c *credential) ResumeURL() string { return c.URL + "/resume" }
 func (c *credential) RevokeURL() string { return c.URL + "/revoke" }
 
-// Lead returns the scope that a list shows of the credential: the first that not
-// everything has, if there is one.
+// Lead returns the scope that a list shows of the credential: the first one that is not
+// always granted, or else the first one.
 func (c *credential) Lead() string {
 	for _, s := range c.Scopes {
 		if !s.Always {
@@ -99,7 +99,7 @@ func (t texts) state(s *section, rec *keys.Record) state {
 	return state{classOn, t.T("Active")}
 }
 
-// scopesOf returns scopes with what they permit.
+// scopesOf returns scopes with their descriptions.
 func (h *Handler) scopesOf(set scopes.Set) []scope {
 	known := make(map[string]scopes.Scope)
 	for _, s := range h.manager.Catalog().Scopes() {
@@ -113,8 +113,8 @@ func (h *Handler) scopesOf(set scopes.Set) []scope {
 	return all
 }
 
-// credential returns a record as pages show it, given the last uses, and the names
-// of credentials that are known already.
+// credential returns a record as pages show it, given the last uses by ID, and the
+// labels of other credentials by ID.
 func (h *Handler) credential(t texts, s *section, rec keys.Record, uses map[string]time.Time, names map[string]string) credential {
 	c := credential{
 		section: s, Record: rec, URL: h.at(s, rec.ID), ListURL: h.at(s), Name: rec.Label, State: t.state(s, &rec), Scopes: h.scopesOf(rec.Scopes),
@@ -131,8 +131,8 @@ func (h *Handler) credential(t texts, s *section, rec keys.Record, uses map[stri
 	return c
 }
 
-// link returns a link to the credential with an ID, which may be the name of an
-// actor that is none.
+// link returns a link to the credential with an ID. If the ID is the name of an actor,
+// the link has no URL.
 func (h *Handler) link(id string, names map[string]string) link {
 	l := link{Text: id}
 	if name := names[id]; name != "" {
@@ -158,14 +158,14 @@ type one struct {
 	Networks  []string
 	Metadata  string
 	Rotation  []partner // the keys before and after this one, and itself between
-	StillUsed bool      // the key was used after it was replaced
-	Done      string    // what was done just now
-	Itself    bool      // the reader is signed in with it
+	StillUsed bool      // a replaced key was used after its successor was made
+	Done      string    // what the form before this page has done
+	Itself    bool      // the reader is signed in with the credential
 	History   *history  // nil without a trail
 }
 
-// dones are what the page about a credential can say was done, by the value of the
-// query parameter done.
+// done returns the text that says what was done, for the value of the query parameter
+// done. It returns "" for unknown values.
 func (s *section) done(name string) string {
 	switch name {
 	case "changed":
@@ -199,7 +199,7 @@ func (h *Handler) show(s *section) action {
 	}
 }
 
-// one reads what belongs to a credential.
+// one reads what the page about a credential shows.
 func (h *Handler) one(ctx context.Context, t texts, s *section, rec keys.Record) (o one, err error) {
 	var around []keys.Record // the keys before and after this one
 	names := map[string]string{}
@@ -234,7 +234,7 @@ func (h *Handler) one(ctx context.Context, t texts, s *section, rec keys.Record)
 	return o, nil
 }
 
-// rotation notes the keys before and after the one that is shown, in their order.
+// rotation sets Rotation and StillUsed, given the keys before and after this one.
 func (o *one) rotation(h *Handler, t texts, around []keys.Record, uses map[string]time.Time, names map[string]string) {
 	if len(around) == 0 {
 		return

@@ -43,9 +43,8 @@ var fields = []string{
 	fieldOverlap, fieldFamily, fieldOnce, fieldVersion,
 }
 
-// readForm returns the fields of a form, which may have those with the given names
-// alone. The error is a [*httpjson.Refusal]. The query of the URL counts for
-// nothing.
+// readForm returns the fields of a form. The form may only have fields with the given
+// names. The error is a [*httpjson.Refusal]. The query of the URL is ignored.
 func readForm(w http.ResponseWriter, r *http.Request, names ...string) (url.Values, error) {
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/x-www-form-urlencoded" && r.ContentLength != 0 {
 		return nil, &httpjson.Refusal{Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type", Description: "the body is not a form"}
@@ -68,7 +67,7 @@ func readForm(w http.ResponseWriter, r *http.Request, names ...string) (url.Valu
 
 var malformed = &httpjson.Refusal{Status: http.StatusBadRequest, Code: "invalid_request", Description: "the form is malformed"}
 
-// An option is one of several values of a field.
+// An option is one of the values that a field offers.
 type option struct {
 	Value, Text string
 	Selected    bool
@@ -79,13 +78,13 @@ const (
 	maxLifetime = 10 * 365 * day // as in package keyshttp
 )
 
-// A span is a time that a form offers.
+// A span is a duration that a form offers.
 type span struct {
 	value, text string
 	length      time.Duration
 }
 
-// lifetimes are the ends that forms offer.
+// lifetimes are the lifetimes that forms offer.
 var lifetimes = []span{
 	{"7d", n("In 7 days"), 7 * day},
 	{"30d", n("In 30 days"), 30 * day},
@@ -93,15 +92,15 @@ var lifetimes = []span{
 	{"365d", n("In a year"), 365 * day},
 }
 
-// Values of fieldExpires that are no spans.
+// Other values of fieldExpires.
 const (
 	untilDate   = "date"  // the day in fieldUntil
-	untilNever  = "never" // as it says
-	untilAsIs   = ""      // no change, or for a rotation the lifetime of the old key
+	untilNever  = "never" // no end
+	untilAsIs   = ""      // no change; in a rotation, the lifetime of the old key
 	defaultLife = "90d"
 )
 
-// overlaps are the times that forms offer for the old secret.
+// overlaps are the overlaps that forms offer.
 var overlaps = []span{
 	{"0", n("Not at all"), 0},
 	{"1h", n("For an hour"), time.Hour},
@@ -130,7 +129,8 @@ func spanOf(spans []span, value string) (time.Duration, bool) {
 	return 0, false
 }
 
-// readLifetime reads how long something is good: nil if that stays as it is.
+// readLifetime reads how long a credential is good. The result is nil if that stays as
+// it is.
 func readLifetime(t texts, values url.Values) (*time.Duration, *problem) {
 	value := values.Get(fieldExpires)
 	switch value {
@@ -140,9 +140,9 @@ func readLifetime(t texts, values url.Values) (*time.Duration, *problem) {
 		return new(keys.Forever), nil
 	case untilDate:
 		date, err := time.Parse(time.DateOnly, values.Get(fieldUntil))
-		// The end is in the middle of the day's last minute, since a lifetime counts
-		// from when the key is made, which is a moment after now, or up to a
-		// millisecond before, since records have no shorter times.
+		// The end is in the middle of the day's last minute. A lifetime counts from the
+		// making of the key, which is a moment after now, or up to a millisecond before
+		// it, since times in records are in whole milliseconds.
 		if d := date.AddDate(0, 0, 1).Add(-30 * time.Second).Sub(t.now).Truncate(time.Millisecond); err == nil && d > 0 && d <= maxLifetime {
 			return &d, nil
 		}
@@ -154,8 +154,8 @@ func readLifetime(t texts, values url.Values) (*time.Duration, *problem) {
 	return nil, &problem{fieldExpires, t.T("Choose one of these.")}
 }
 
-// readChange reads the fields that are the same for a new credential and for one
-// that is changed.
+// readChange reads the fields that a form for a new credential and a form for a change
+// have in common.
 func readChange(t texts, values url.Values) (c keys.Change, problems []problem) {
 	note := func(field, text string) { problems = append(problems, problem{field, text}) }
 	c.Label = new(strings.TrimSpace(values.Get(fieldLabel)))
@@ -198,8 +198,8 @@ func lines(text string) (all []string) {
 	return all
 }
 
-// compact returns a JSON object without the spaces between its parts, and "" for
-// an empty one.
+// compact returns a JSON object without the spaces between its parts, or "" for an empty
+// object. It reports false if text is not an object, or is too long.
 func compact(text string) (string, bool) {
 	var b bytes.Buffer
 	text = strings.TrimSpace(text)
@@ -221,8 +221,8 @@ func indented(metadata string) string {
 	return b.String()
 }
 
-// isObject reports whether metadata is none or a JSON object, which a form can
-// change. The host may keep text of another kind there.
+// isObject reports whether metadata is empty or a JSON object. A form can only change
+// such metadata. The host may keep other text there.
 func isObject(metadata string) bool {
 	return metadata == "" || strings.HasPrefix(metadata, "{") && json.Valid([]byte(metadata))
 }
@@ -234,8 +234,8 @@ type choice struct {
 	Lacking bool // the reader does not hold it
 }
 
-// choices returns the scopes that a form offers: those of the catalog that can be
-// granted, and what the credential has besides.
+// choices returns the scopes that a form offers: those that can be granted, and those
+// that the credential has.
 func (h *Handler) choices(p keys.Principal, held scopes.Set, checked []string) (all []choice) {
 	catalog := h.manager.Catalog()
 	for _, s := range h.scopesOf(catalog.Grantable().Union(held)) {
@@ -259,22 +259,23 @@ type form struct {
 	Expires       []option
 	CallerEnds    moment // when the lasting credential of the reader ends, if it is known
 	CallerLimit   int
-	Network       string // those of the reader
-	HasMetadata   bool   // a form can have it
-	KeepsEnd      string // why the end cannot be changed
+	Network       string // the networks of the reader
+	HasMetadata   bool   // the form has a field for metadata
+	KeepsEnd      string // why the end cannot be changed; empty if it can
 	Once, Version string
 }
 
 // New reports whether the form is for a new credential.
 func (f *form) New() bool { return f.credential == nil }
 
-// Credential returns what is changed, or nil.
+// Credential returns the credential that the form is for, or nil for a new one.
 func (f *form) Credential() *credential { return f.credential }
 
 // Problem returns what is wrong with a field, or "".
 func (f *form) Problem(field string) string { return problemWith(f.Problems, field) }
 
-// More reports whether the fields are shown that most forms leave alone.
+// More reports whether the fields that few people need are shown at once, since one of
+// them has a value or a problem.
 func (f *form) More() bool {
 	for _, field := range []string{fieldLimit, fieldNetworks, fieldMetadata} {
 		if f.Values.Get(field) != "" || f.Problem(field) != "" {
@@ -284,11 +285,11 @@ func (f *form) More() bool {
 	return false
 }
 
-// A problem is why a form was not carried out, about a field or about the form as a
-// whole if that is empty.
+// A problem says why a form was not carried out. It is about one field, or about the
+// whole form if Field is empty.
 type problem struct{ Field, Text string }
 
-// ID returns that of the element to mend.
+// ID returns the ID of the field's element.
 func (p problem) ID() string { return p.Field }
 
 func problemWith(problems []problem, field string) string {

@@ -11,12 +11,11 @@ import (
 	"github.com/claviger-auth/claviger/ratelimit"
 )
 
-// A Handler has the pages on which an organization manages its keys and clients.
-// They act for the principal that the request's context carries (see
-// [keys.FromContext]). A request without a principal, or with one that has no
-// organization, is answered 401. Whether the principal may manage credentials at
-// all is not checked here. A Handler is made by [NewHandler], and is safe for
-// concurrent use.
+// A Handler serves the pages on which an organization manages its keys and clients. It
+// acts for the principal in the request's context (see [keys.FromContext]). A request
+// without a principal, or whose principal has no organization, is answered 401. A Handler
+// does not check whether the principal may manage credentials at all. Handlers are made
+// by [NewHandler], and are safe for concurrent use.
 type Handler struct {
 	manager *keys.Manager
 	opts    Options
@@ -70,14 +69,15 @@ func NewHandler(m *keys.Manager, opts *Options) (*Handler, error) {
 	return h, err
 }
 
-// Register registers the pages with mux, which is a [http.ServeMux] or takes the
-// same patterns, behind protect: what puts the principal into the context of a
-// request, and decides whether it may manage credentials. What protect lets
-// through without a principal is answered 401, and keeps what was typed into a
-// form; [Handler.WriteError] does the same for protect.
+// Register registers the pages with mux, which is a [http.ServeMux] or takes the same
+// patterns. The pages are behind protect. It puts the principal into the context of a
+// request, and decides whether the principal may manage credentials. If protect lets a
+// request through without a principal, the answer is 401, with a page that keeps what was
+// typed into a form. If protect refuses requests itself, it should answer with
+// [Handler.WriteError], which does the same.
 //
-// The stylesheet and the script are not behind protect. Requests that a browser
-// sends on behalf of another site are refused before protect is asked, as by
+// The stylesheet, the script and the icon are not behind protect. Requests that another
+// site makes a browser send are refused before protect is called, see
 // [http.CrossOriginProtection].
 //
 // Register panics if protect is nil, or as [http.ServeMux.Handle] does.
@@ -120,11 +120,11 @@ func (h *Handler) Register(mux interface {
 	mux.Handle(path+"/", httpjson.NotFound(h.WriteError))
 }
 
-// An action answers a request of a principal, or returns why it does not.
+// An action answers a request of a principal.
 type action = httpjson.Action
 
-// log logs an error that is the service's, unless the client has gone: then it is
-// not known whose it is.
+// log logs a failure of the service. It logs nothing if the client has gone, since then
+// the client may have caused the error.
 func (h *Handler) log(r *http.Request, err error) {
 	if httpjson.ClientGone(r.Context()) {
 		return
@@ -134,13 +134,13 @@ func (h *Handler) log(r *http.Request, err error) {
 		slog.String("route", r.Pattern), slog.Any("principal", p), slog.Any("error", err))
 }
 
-// home leads to the list of keys.
+// home redirects to the list of keys.
 func (h *Handler) home(w http.ResponseWriter, r *http.Request, _ keys.Principal) error {
 	h.redirect(w, r, h.opts.Path+"/"+sections[0].path)
 	return nil
 }
 
-// find leads from an ID to the page about the credential, of whatever kind.
+// find redirects to the page about the credential with an ID, whatever its kind.
 func (h *Handler) find(w http.ResponseWriter, r *http.Request, p keys.Principal) error {
 	rec, err := h.manager.Get(r.Context(), p.Org, "", r.PathValue("id"))
 	if err != nil {
@@ -155,7 +155,7 @@ func (h *Handler) find(w http.ResponseWriter, r *http.Request, p keys.Principal)
 	return keys.ErrNotFound
 }
 
-// redirect leads to another page, which a browser asks for with GET.
+// redirect answers with a redirection to another page, which browsers follow with GET.
 func (h *Handler) redirect(w http.ResponseWriter, r *http.Request, to string) {
 	setHeader(w.Header())
 	http.Redirect(w, r, to, http.StatusSeeOther)

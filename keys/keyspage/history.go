@@ -11,18 +11,18 @@ import (
 )
 
 const (
-	historyRows   = 50              // entries that are shown
-	historyDepth  = 5000            // entries that are looked at for them, from the end of the organization's trail
-	historyWindow = 1000            // of them at once
-	historyTime   = 2 * time.Second // for all of that
+	historyRows   = 50              // how many entries are shown
+	historyDepth  = 5000            // how many entries of the organization are searched for them, the newest ones
+	historyWindow = 1000            // how many entries are read at once
+	historyTime   = 2 * time.Second // how long all of that may take
 )
 
 // A history is what the page about a credential shows of the trail.
 type history struct {
-	Failed bool // it could not be read; nothing else is set then
+	Failed bool // the trail could not be read; nothing else is set then
 	Rows   []historyRow
-	More   bool // Rows are as many as are shown, and there may be older entries
-	Part   bool // only the latest part of the trail was looked at, and there may be older entries
+	More   bool // there may be older entries, since as many were found as are shown
+	Part   bool // there may be older entries, since only the newest ones were searched
 }
 
 // A historyRow is an entry as pages show it.
@@ -30,15 +30,15 @@ type historyRow struct {
 	Time    moment
 	What    string
 	Fields  []string // the names of what changed
-	Why     string   // a refusal, or something that was taken back
+	Why     string   // why something was refused or taken back
 	Before  link     // the key that this one replaces
 	After   link     // its successor
 	Who     link
 	Address string
 }
 
-// history returns what the trail has about a credential, or nil if the manager keeps
-// none. What cannot be read is logged: the page is shown all the same.
+// history returns what the trail has about a credential, or nil if the manager keeps no
+// trail. If the trail cannot be read, it logs the error, and the page is still shown.
 func (h *Handler) history(r *http.Request, t texts, s *section, rec *keys.Record) *history {
 	if !h.manager.KeepsTrail() {
 		return nil
@@ -65,8 +65,8 @@ func (h *Handler) history(r *http.Request, t texts, s *section, rec *keys.Record
 }
 
 // entriesAbout returns the newest entries about a credential, the latest first, and
-// whether there may be older ones. An organization with several chains has an equal
-// part of each looked at that is not empty.
+// whether there may be older ones. If the trail has several chains, an equal part of each
+// one that is not empty is searched.
 func (h *Handler) entriesAbout(ctx context.Context, rec *keys.Record) (found []keys.Entry, older bool, err error) {
 	chains, err := h.manager.Chains(ctx, rec.Org)
 	if err != nil {
@@ -83,8 +83,8 @@ func (h *Handler) entriesAbout(ctx context.Context, rec *keys.Record) (found []k
 	return found, older, nil
 }
 
-// entriesIn is entriesAbout for one chain, of which so many positions are looked at.
-// Positions have no gap, so a chain can be read in windows from its end.
+// entriesIn is entriesAbout for one chain. It searches the last depth positions.
+// Positions have no gaps, so a chain can be read in windows from its end.
 func (h *Handler) entriesIn(ctx context.Context, c keys.Chain, rec *keys.Record, depth int64) (found []keys.Entry, older bool, err error) {
 	end := c.Last.Seq
 	least := max(c.Cut.Seq, end-depth)
@@ -108,8 +108,8 @@ func (h *Handler) entriesIn(ctx context.Context, c keys.Chain, rec *keys.Record,
 	return found, end > c.Cut.Seq, nil
 }
 
-// merged merges the entries of two chains, the latest first. Those of one chain stay
-// in their order, whatever the clocks said.
+// merged merges the entries of two chains, the latest first. Entries of one chain stay
+// in their order, even if clocks differed.
 func merged(a, b []keys.Entry) []keys.Entry {
 	if len(a) == 0 {
 		return b
@@ -125,8 +125,8 @@ func merged(a, b []keys.Entry) []keys.Entry {
 	return append(append(all, a...), b...)
 }
 
-// linksIn returns links for the names and IDs in entries. Those of the organization's
-// credentials lead to them, with their labels.
+// linksIn returns links for the actors and the other keys in entries. A link to a
+// credential of the organization has its label and its URL.
 func (h *Handler) linksIn(ctx context.Context, org string, entries []keys.Entry) (map[string]link, error) {
 	links := map[string]link{"": {}}
 	for i := range entries {
@@ -147,7 +147,7 @@ func (h *Handler) linksIn(ctx context.Context, org string, entries []keys.Entry)
 	return links, nil
 }
 
-// actions are what was done, but for what the section of a kind has a word for.
+// actions are the texts for actions, except for those with a text in section.
 var actions = map[keys.Action]string{
 	keys.ActionCreated: n("Made"), keys.ActionChanged: n("Changed"), keys.ActionPaused: n("Paused"),
 	keys.ActionResumed: n("Resumed"), keys.ActionRotated: n("Rotated"),
@@ -175,14 +175,15 @@ var changes = map[string]string{
 	"previous": n("Old secret"), "expires_at": n("End"), "revoked_at": n("Revoked"), "disabled_at": n("Paused"),
 }
 
-// implied are the fields whose change an action says already.
+// implied are the fields whose change goes without saying for an action.
 var implied = map[keys.Action]string{
 	keys.ActionPaused: "disabled_at", keys.ActionResumed: "disabled_at",
 	keys.ActionRotated: "replaced_by digest previous", keys.ActionRevoked: "revoked_at",
 }
 
-// historyRow returns an entry as pages show it. Of what others have written into the
-// database, texts that the pages have no words for are shown as they are.
+// historyRow returns an entry as pages show it. Actions, reasons and fields without a
+// text of the pages, as others may have written them into the database, are shown as they
+// are.
 func (t texts) historyRow(s *section, e *keys.Entry, links map[string]link) historyRow {
 	row := historyRow{Time: t.moment(e.Time), What: string(e.Action), Why: e.Reason, Who: links[e.Actor], Address: e.AddressText()}
 	switch {

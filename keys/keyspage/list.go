@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	windowSize = 1000 // records that are searched and ordered together
-	pageSize   = 50   // of them on one page
-	maxSearch  = 200  // bytes of a search
-	maxWord    = 40   // bytes of a word in it that are looked at closer, see searchable
+	windowSize = 1000 // how many records are searched and sorted together
+	pageSize   = 50   // how many of them one page shows
+	maxSearch  = 200  // how long a search may be, in bytes
+	maxWord    = 40   // how long a word of a search may be before searchable cuts it, in bytes
 )
 
 // A listing is what a list shows.
@@ -59,10 +59,10 @@ func readListQuery(values url.Values) listQuery {
 	return q
 }
 
-// searchable returns a search without what may be a secret: somebody who wants to
-// know whose key it is that leaked looks for all of it, and the text goes into a
-// URL. Of a long word it keeps what stands before the first dot, which is the ID of
-// a key, or as much as the ID of a token has.
+// searchable returns a search without what may be a secret. Somebody who wants to know
+// whose key has leaked may search for the whole key, and the search goes into a URL. Of a
+// long word, searchable keeps what stands before the first dot, which is the ID of a key.
+// Of a long word without a dot it keeps as much as the ID of a token has.
 func searchable(text string) string {
 	words := strings.Fields(strings.ToValidUTF8(text, ""))
 	for i, word := range words {
@@ -137,8 +137,8 @@ func boolInt(b bool) int {
 	return 0
 }
 
-// search leads to the list with what is searched for. The form is sent with POST
-// so that the URL has what searchable leaves, and nothing else.
+// search redirects to the list with the result of a search. The form is sent with POST,
+// so that only what searchable keeps goes into a URL.
 func (h *Handler) search(s *section) action {
 	return func(w http.ResponseWriter, r *http.Request, _ keys.Principal) error {
 		values, err := readForm(w, r, "q", "order", "revoked")
@@ -205,8 +205,8 @@ func (h *Handler) listing(ctx context.Context, t texts, s *section, org string, 
 	return l, nil
 }
 
-// window reads as many records as are searched and ordered together. It returns
-// their labels by ID, and the ID of the last one if there are more.
+// window reads as many records as are searched and sorted together. It also returns
+// their labels by ID, and the ID of the last one if there are more records.
 func (h *Handler) window(ctx context.Context, q keys.Query) (records []keys.Record, names map[string]string, next string, err error) {
 	names = make(map[string]string)
 	for rec, err := range h.manager.List(ctx, q) {

@@ -11,12 +11,12 @@ import (
 	"github.com/claviger-auth/claviger/ratelimit"
 )
 
-// Forms whose answer shows a secret are good once: the browser sends them again
-// when the answer is reloaded. Each has a random mark, which is spent when the form
-// is carried out. It is spent for twice as long as a form is good.
+// A form whose answer shows a secret can be carried out once: a browser sends it again
+// when the answer is reloaded. Each form has a random mark, which is spent when the form
+// is carried out. The mark stays spent for twice as long as the form can be sent.
 const (
 	formLife = 12 * time.Hour
-	clocks   = 5 * time.Minute // that the clocks of two processes may differ
+	clocks   = 5 * time.Minute // how much the clocks of two processes may differ
 )
 
 var oncePerForm = ratelimit.MustPer(1, 2*formLife, 1)
@@ -27,7 +27,7 @@ type once struct{ limiter *ratelimit.Limiter }
 // mark returns a mark for a new form.
 func (once) mark() string { return rand.Text() + "-" + strconv.FormatInt(time.Now().Unix(), 36) }
 
-// A used is why a form is not carried out.
+// A used says whether a form is carried out, or why not.
 type used int
 
 const (

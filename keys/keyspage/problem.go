@@ -12,7 +12,7 @@ import (
 
 func isNotFound(err error) bool { return errors.Is(err, keys.ErrNotFound) }
 
-// invalids say what is wrong with a value, by the field of a [keys.InvalidError].
+// invalids are the problems for the fields of a [keys.InvalidError].
 var invalids = map[string]problem{
 	keys.FieldLabel:       {fieldLabel, n("Enter at most 256 characters of text.")},
 	keys.FieldScopes:      {fieldScopes, n("Choose fewer scopes.")},
@@ -25,8 +25,7 @@ var invalids = map[string]problem{
 	keys.FieldOverlap:     {fieldOverlap, n("Choose one of these.")},
 }
 
-// beyonds say what the reader has too little of, by the field of a
-// [keys.BeyondError].
+// beyonds are the problems for the fields of a [keys.BeyondError].
 var beyonds = map[string]problem{
 	keys.FieldScopes:      {fieldScopes, n("You do not have all of these scopes yourself.")},
 	keys.FieldRateLimit:   {fieldLimit, n("This is more than your own limit.")},
@@ -35,8 +34,7 @@ var beyonds = map[string]problem{
 	keys.FieldLifetime:    {fieldExpires, n("Your own credential ends earlier.")},
 }
 
-// states say why something cannot be done to a credential now. Most of them can
-// stand by themselves too.
+// states say why something cannot be done to a credential now.
 var states = []struct {
 	err  error
 	text string
@@ -49,18 +47,18 @@ var states = []struct {
 	{keys.ErrLimitReached, n("Your organization has as many as it may have. End one that is no longer needed.")},
 }
 
-// fieldNames are the names of fields that a problem can be with.
+// fieldNames are the names of the fields that can have a problem.
 var fieldNames = map[string]string{
 	fieldLabel: n("Name"), fieldScopes: n("Scopes"), fieldEnvironment: n("Environment"), fieldExpires: n("Expires"), fieldUntil: n("Last day, in UTC"),
 	fieldLimit: n("Requests a minute"), fieldNetworks: n("Networks"), fieldMetadata: n("Metadata"), fieldOverlap: n("Overlap"),
 }
 
-// FieldName returns the name of the field that a problem is with.
+// FieldName returns the name of the field that has a problem.
 func (t texts) FieldName(p problem) string { return t.T(fieldNames[p.Field]) }
 
-// problemOf returns what is wrong with a form whose action failed, and the status
-// of the answer. It reports false for errors that are not about the form: those of
-// the store, and those of the reader's own standing.
+// problemOf returns what is wrong with a form whose action failed, and the status of the
+// answer. It reports false for errors that are not about the form: the store failed, or
+// the reader's own credential has ended.
 func (t texts) problemOf(err error) (p problem, status int, ok bool) {
 	status = httpjson.RefusalOf(err).Status
 	var grant *scopes.GrantError

@@ -13,10 +13,10 @@ import (
 type refused struct {
 	Status      int
 	Title, Text string
-	Back        string // URL of where to go on; empty for nowhere
-	Retry       string // URL to ask for once more; empty if there is no page that may be there later
-	SignIn      string // URL of where to sign in; empty for nowhere
-	Action      string // URL to send Fields to once more; empty if there is no form
+	Back        string // URL of the page to go back to; may be empty
+	Retry       string // URL of the page that may be available later; may be empty
+	SignIn      string // URL of the page to sign in; may be empty
+	Action      string // URL to which Fields can be sent again; empty if there is no form
 	Fields      []field
 }
 
@@ -41,11 +41,10 @@ var refusals = map[string][2]string{
 // other are the title and the text for other codes.
 var other = [2]string{n("This cannot be done"), n("This page does not understand the request. Go back and try again.")}
 
-// WriteError is an [httpjson.ErrorWriter] that answers with a page. It is for what
-// stands around the pages, such as the guard of a host's own sessions. If the
-// request is a form of these pages that was not carried out because its sender is
-// not signed in any more, came too fast, or because the service failed, the page
-// has a button to send the same form again.
+// WriteError is an [httpjson.ErrorWriter] that answers with a page. It is for middleware
+// around the pages, such as a host's own sessions. If the request is a form of the pages,
+// and its sender is no longer signed in, has sent too many requests, or the service has
+// failed, the page has a button that sends the form again.
 func (h *Handler) WriteError(w http.ResponseWriter, r *http.Request, refusal httpjson.Refusal) {
 	if refusal.Status == httpjson.StatusClientGone {
 		w.WriteHeader(refusal.Status)
@@ -86,7 +85,7 @@ func (h *Handler) WriteError(w http.ResponseWriter, r *http.Request, refusal htt
 	h.write(w, r, refusal.Status, view{texts: t, Section: h.sectionIn(r), Title: ref.Title, Template: "refused", Content: &ref})
 }
 
-// refuseOrigin refuses what another site made a browser send.
+// refuseOrigin refuses a request that another site made a browser send.
 func (h *Handler) refuseOrigin(w http.ResponseWriter, r *http.Request) {
 	httpjson.Refuse(w, r, h.WriteError, httpjson.Refusal{
 		Status: http.StatusForbidden, Code: "cross_origin", Description: "the request comes from another site",
@@ -116,8 +115,8 @@ func (h *Handler) sectionIn(r *http.Request) *section {
 	return nil
 }
 
-// backFrom returns where to go on after a refusal: to the credential that the path
-// of r is about, or to the list.
+// backFrom returns the page to go back to after a refusal: that of the credential in the
+// path of r, or the list.
 func (h *Handler) backFrom(r *http.Request) string {
 	s := h.sectionIn(r)
 	if s == nil {

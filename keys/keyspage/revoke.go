@@ -10,24 +10,24 @@ import (
 )
 
 const (
-	maxTokens   = 1000 // of the organization that are looked at to count those of a client
-	maxListed   = 100  // descendants that are named
+	maxTokens   = 1000 // how many tokens of the organization are read to count those of a client
+	maxListed   = 100  // how many descendants are named
 	familyToo   = "1"
 	familyAlone = ""
 )
 
-// An ending is what the page shows that asks before something ends.
+// An ending is what the page shows that asks before a credential is revoked.
 type ending struct {
 	credential
 	Action      string
 	Problems    []problem
-	Descendants []credential // the first maxListed that would end too if the reader says so
-	Count       int          // of all descendants
-	Tokens      int          // of a client that are live, as far as they were counted
-	TokensMore  bool         // there may be more of them
+	Descendants []credential // the first maxListed of those that can be revoked too
+	Count       int          // the number of all descendants
+	Tokens      int          // the number of live tokens of a client, as far as they were counted
+	TokensMore  bool         // the client may have more tokens
 	UsesKept    bool
-	Family      bool // what the reader has chosen
-	Itself      bool
+	Family      bool // the reader has chosen to revoke the descendants too
+	Itself      bool // the reader is signed in with the credential
 }
 
 // revokeForm asks before a credential is revoked, and names what depends on it.
@@ -69,8 +69,8 @@ func (h *Handler) writeEnding(w http.ResponseWriter, r *http.Request, s *section
 	return nil
 }
 
-// liveTokens counts the tokens of a client that are good, among the first ones of
-// its organization.
+// liveTokens counts the good tokens of a client among the first maxTokens of its
+// organization. It also reports whether there may be more.
 func (h *Handler) liveTokens(ctx context.Context, t texts, client *keys.Record) (count int, more bool, err error) {
 	if client.Kind != keys.KindClient {
 		return 0, false, nil
@@ -90,7 +90,7 @@ func (h *Handler) liveTokens(ctx context.Context, t texts, client *keys.Record) 
 	return count, false, nil
 }
 
-// revoke revokes a credential, and what descends from it if the reader says so.
+// revoke revokes a credential, and also its descendants if the reader has chosen that.
 func (h *Handler) revoke(s *section) action {
 	return func(w http.ResponseWriter, r *http.Request, p keys.Principal) error {
 		values, err := readForm(w, r, fieldFamily)

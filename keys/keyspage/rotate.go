@@ -9,7 +9,7 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// A rotation is what the page shows on which a key or a secret is replaced.
+// A rotation is what the page shows that replaces a key or a secret.
 type rotation struct {
 	credential
 	Action         string
@@ -39,7 +39,7 @@ func (h *Handler) rotatable(ctx context.Context, t texts, s *section, org, id st
 	return rec, nil
 }
 
-// rotateForm shows the form for a new key in the place of one, or for a new secret.
+// rotateForm shows the form that replaces a key or a client's secret.
 func (h *Handler) rotateForm(s *section) action {
 	return func(w http.ResponseWriter, r *http.Request, p keys.Principal) error {
 		rec, err := h.rotatable(r.Context(), h.texts(r.Context()), s, p.Org, r.PathValue("id"))
@@ -62,7 +62,7 @@ func (h *Handler) writeRotation(w http.ResponseWriter, r *http.Request, s *secti
 		Once: h.once.mark(), Revision: versionText(rec),
 	}
 	if s.kind == keys.KindClient {
-		f.Overlaps = f.Overlaps[:len(f.Overlaps)-1] // the last one is for keys, which have records of their own
+		f.Overlaps = f.Overlaps[:len(f.Overlaps)-1] // a client's old secret cannot stay good without an end
 	}
 	f.Ends = append([]option{{untilAsIs, t.T("After the same time as the old one"), values.Get(fieldExpires) == untilAsIs}},
 		options(t, lifetimes, values.Get(fieldExpires))...)
@@ -72,8 +72,7 @@ func (h *Handler) writeRotation(w http.ResponseWriter, r *http.Request, s *secti
 	return nil
 }
 
-// rotate makes a new key in the place of one, or a new secret of a client, and
-// shows it in the answer, once.
+// rotate replaces a key or a client's secret, and shows the new one in the answer, once.
 func (h *Handler) rotate(s *section) action {
 	return func(w http.ResponseWriter, r *http.Request, p keys.Principal) error {
 		values, err := readForm(w, r, fieldOverlap, fieldExpires, fieldUntil, fieldOnce, fieldVersion)
@@ -86,8 +85,8 @@ func (h *Handler) rotate(s *section) action {
 		}
 		t := h.texts(r.Context())
 		how, wrong := readRotation(t, s, values)
-		// The mark first: after a reload the version is another one, which would
-		// be told as somebody else's change.
+		// The mark is checked before the version. After a reload both are out of date,
+		// and the page must not say that somebody else has changed the record.
 		if wrong == nil {
 			if done, err := h.spend(w, r, s, p.Org, values); done || err != nil {
 				return err
@@ -113,7 +112,7 @@ func (h *Handler) rotate(s *section) action {
 		if !ok {
 			return err
 		}
-		if errors.Is(err, keys.ErrBeyond) { // this takes all that the old one has
+		if errors.Is(err, keys.ErrBeyond) { // a rotation needs all that the old credential has
 			why, status = problem{"", t.T("It has rights that you do not have. Ask somebody who has them.")}, http.StatusForbidden
 		}
 		return h.writeRotation(w, r, s, p, status, &rec, values, []problem{why})

@@ -7,24 +7,24 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// A section is the part of the pages that is about one kind of credential, with
-// the texts in which kinds differ.
+// A section is the pages about one kind of credential, with the texts that differ from
+// kind to kind.
 type section struct {
 	kind keys.Kind
-	path string // below that of the handler
+	path string // relative to the path of the handler
 
 	Plural, Intro, New, Empty, None, One, Many string
-	More                                       string // a list is not complete
-	Made, Issued, IssuedHint, Secret           string // a new one, and what is shown once
+	More                                       string // says that a list is not complete
+	Made, Issued, IssuedHint, Secret           string // on the pages that make a credential
 	ShowEnded                                  string
 	Edit, Rotate, RotateHint, Overlap          string
-	End, Ending, Ended, EndHint                string // to revoke
-	Alone, Family, Itself                      string // what ends
-	Sent                                       string // a form was sent twice
-	Paused, Resumed, Changed                   string // what was done
+	End, Ending, Ended, EndHint                string // on the page that revokes
+	Alone, Family, Itself                      string // on the page that revokes: what ends
+	Sent                                       string // says that a form was sent twice
+	Paused, Resumed, Changed                   string // say what was done
 }
 
-// Section returns s, for templates in which a field hides one of s.
+// Section returns s, for templates in which another field hides a field of s.
 func (s *section) Section() *section { return s }
 
 // IsKey reports whether the section is that of keys.
@@ -77,13 +77,12 @@ func sectionOf(kind keys.Kind) *section {
 	return nil
 }
 
-// newURL and searchURL return those of forms. They are not below that of the list,
-// where IDs are.
+// newURL and searchURL return the URLs of forms. They are not below the URL of the list,
+// where the pages of IDs are.
 func (h *Handler) newURL(s *section) string    { return h.opts.Path + "/new/" + s.path }
 func (h *Handler) searchURL(s *section) string { return h.opts.Path + "/search/" + s.path }
 
-// at returns the path of the list of a section, or with parts that of a page below
-// it.
+// at returns the path of a section's list, or of the page below it that parts name.
 func (h *Handler) at(s *section, parts ...string) string {
 	all := []string{h.opts.Path, s.path}
 	for _, part := range parts {

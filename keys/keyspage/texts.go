@@ -10,17 +10,16 @@ import (
 //go:embed texts.txt
 var allTexts string
 
-// Texts returns every text of the pages in English, in a new slice: what
-// [Options.Text] is called with. Those with verbs of package fmt get arguments.
-// Three are not for people as they are: "en" is the language of the texts,
-// "2 Jan 2006, 15:04 MST" the layout of a time (see [time.Time.Format]), and
-// "2 Jan 2006" that of a day.
+// Texts returns every English text of the pages, in a new slice. [Options.Text] is called
+// with these texts. A text with verbs of package fmt comes with arguments. Two texts have
+// a meaning of their own: "en" stands for the language of the texts, and
+// "2 Jan 2006, 15:04 MST" for the layout of a time (see [time.Time.Format]).
 func Texts() []string { return strings.Split(strings.TrimSpace(allTexts), "\n") }
 
 // n marks a text that is in Texts and goes through T later.
 func n(text string) string { return text }
 
-// texts speak to one reader, at one time.
+// texts translates texts for one request.
 type texts struct {
 	ctx  context.Context
 	text func(ctx context.Context, format string, args ...any) string
@@ -38,8 +37,8 @@ func (t texts) T(format string, args ...any) string { return t.text(t.ctx, forma
 type moment struct {
 	Set  bool
 	ISO  string // for the attribute datetime
-	Text string // the time itself
-	Ago  string // how far from now
+	Text string // the time in the layout of the reader
+	Ago  string // how long ago, or how far ahead
 	Past bool
 	Soon bool // within a week from now
 }
@@ -64,7 +63,7 @@ func (t texts) relative(at time.Time) string {
 	}
 	choose := func(d, unit time.Duration, onePast, past, oneAhead, future string) string {
 		if ahead {
-			d += unit / 2 // what was given a month has a month just after that
+			d += unit / 2 // rounded, so that a key made for a month has a month left a moment later
 		}
 		n := int(d / unit)
 		switch {

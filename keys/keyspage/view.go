@@ -15,7 +15,7 @@ var templateFiles embed.FS
 
 var templates = template.Must(template.ParseFS(templateFiles, "templates/*.html"))
 
-// A view is what a page shows, and by which template.
+// A view is what a page shows, and the template that shows it.
 type view struct {
 	texts
 	Section  *section // nil if the page belongs to none
@@ -24,14 +24,14 @@ type view struct {
 	Content  any
 }
 
-// policy is the content security policy of pages: they load what their own origin
-// has, and nothing else; no page of another site shows them in a frame.
+// policy is the content security policy of pages: they load only from their own origin,
+// and no site shows them in a frame.
 const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// setHeader sets the fields that all pages have. The referrer policy is not
-// no-referrer: with that, browsers send the origin "null" with forms, and over
-// plain HTTP a form could not be told from that of another site any more.
+// setHeader sets the header fields that all pages have. The referrer policy is not
+// no-referrer. With that policy, browsers would send the origin "null" with forms, so
+// that over plain HTTP a form could not be told from that of another site.
 func setHeader(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", policy)
@@ -52,11 +52,11 @@ func (h *Handler) write(w http.ResponseWriter, r *http.Request, status int, v vi
 	h.writePage(w, r, status, v.texts, v.Section, v.Title, template.HTML(b.String()))
 }
 
-// WritePage answers with a page of the host in the layout of the others, such as
-// one to sign in, and with their fields in the header. The title is text. The body
-// stands in the main element; the package's stylesheet knows its headings,
-// paragraphs, forms, labels, fields and buttons. A page has no script but the
-// package's own.
+// WritePage answers with a page of the host, such as one to sign in, in the layout and
+// with the header fields of the other pages. The title is text. The body goes into the
+// main element; the package's stylesheet has rules for headings, paragraphs, forms,
+// labels, fields and buttons in it. Because of the content security policy, the page can
+// only run scripts of its own origin, and none that stand in the page itself.
 func (h *Handler) WritePage(w http.ResponseWriter, r *http.Request, status int, title string, body template.HTML) {
 	h.writePage(w, r, status, h.texts(r.Context()), nil, title, body)
 }
@@ -99,7 +99,7 @@ type tab struct {
 	Current   bool
 }
 
-// writeFailure answers when no page can be written.
+// writeFailure answers 500 if a page cannot be written.
 func (h *Handler) writeFailure(w http.ResponseWriter, r *http.Request, err error) {
 	h.log(r, err)
 	setHeader(w.Header())
