@@ -144,10 +144,10 @@ func (m *Manager) putAll(ctx context.Context, done []Imported) {
 	}
 }
 
-// writeBatch makes one transaction of what f writes. With a trail, one of them goes on at
-// a time: those who add to one chain take turns until they commit, so transactions
-// would wait for each other while their time runs out, or for ever, until the database
-// ends one of them.
+// writeBatch makes one transaction of what f writes. With a trail, one such transaction
+// runs at a time. A transaction that adds to a chain keeps all others out of the chain
+// until it commits. So several would wait for each other until they time out, or
+// deadlock until the database ends one of them.
 func (m *Manager) writeBatch(ctx context.Context, f func(ctx context.Context) error) error {
 	if m.trail {
 		select {

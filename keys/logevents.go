@@ -26,15 +26,15 @@ func LogEvents(logger *slog.Logger) Hook {
 	return (&eventLog{logger: logger}).log
 }
 
-// LogErrors returns a function that logs errors to logger, at level Error and with
-// the given message. It is for what is told of a failure for each request, or several
-// times a second, while a store is down: [CacheOptions].OnError, the hook of a
-// limiter, and the like.
+// LogErrors returns a function that logs errors to logger, at level Error and with the
+// given message. It is for functions that are called many times a second while a store
+// is down, such as [CacheOptions].OnError and the hook of a limiter.
 //
-// The first error is logged. Of those that follow within ten seconds only the number
-// is, as "count" in the line of the next one after that time.
+// The first error is logged. Those that follow within ten seconds are counted, and the
+// next error after that time logs their number as "count".
 //
-// Each call returns a function that counts by itself. It is safe for concurrent use.
+// Each call returns a function with a count of its own. The function is safe for
+// concurrent use.
 func LogErrors(logger *slog.Logger, message string) func(err error) {
 	o := new(outage)
 	return func(err error) {
@@ -105,7 +105,7 @@ func (l *eventLog) write(ctx context.Context, level slog.Level, e Event, count i
 	l.logger.LogAttrs(ctx, level, "credential "+e.Type.String(), attrs...)
 }
 
-// An outage counts what failed because the store did not answer.
+// An outage counts failures of a store that does not answer.
 type outage struct {
 	count atomic.Int64 // since the last line
 

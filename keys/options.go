@@ -39,8 +39,8 @@ type Options struct {
 	// keys of another system or of an earlier Format. New keys are never made in
 	// them. A text that Format does not take belongs to the first of them that
 	// takes it. So strict formats come first, and last those that take nearly
-	// everything: Bare ones without a Separator. It is an error if one without a
-	// Separator takes all that a later one would.
+	// everything: Bare ones without a Separator. It is an error if a format without
+	// a Separator takes all texts of a later format.
 	OtherFormats []*Format
 
 	// TokenFormat is the text form of access tokens, with the layout [Dotted]

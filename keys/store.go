@@ -132,7 +132,7 @@ func (q *Query) selects(r *Record) bool {
 // nothing of a record, its version included.
 type UseStore interface {
 	// NoteUses notes, for each ID, that the credential was used at a time between
-	// 1970 and 9999. Less than a millisecond is cut off. The later of two times
+	// 1970 and 9999. Parts of a millisecond are cut off. The later of two times
 	// stays, whatever the order in which they are noted. IDs that no record has
 	// are ignored.
 	NoteUses(ctx context.Context, uses map[string]time.Time) error
