@@ -44,7 +44,7 @@ const (
 
 // takeWhenTold takes from one bucket and says how often it was admitted.
 func takeWhenTold(path string, in *bufio.Scanner, out io.Writer) error {
-	s, err := sqlitestore.Open(path, nil)
+	s, err := sqlitestore.Open(path, patient())
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func TestTakeOverProcesses(t *testing.T) {
 func TestTakeOutlivesTheStore(t *testing.T) {
 	t.Parallel()
 	path := file(t)
-	first, err := sqlitestore.Open(path, nil)
+	first, err := sqlitestore.Open(path, patient())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -134,7 +134,7 @@ func TestChangesAreTrimmed(t *testing.T) {
 func TestEpoch(t *testing.T) {
 	t.Parallel()
 	epoch := func(path string) string {
-		s, err := sqlitestore.Open(path, nil)
+		s, err := sqlitestore.Open(path, patient())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -112,7 +112,7 @@ func TestCloseLeavesNoGoroutine(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "records.db")
 	synctest.Test(t, func(t *testing.T) {
-		s, err := sqlitestore.Open(path, nil)
+		s, err := sqlitestore.Open(path, patient())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -73,7 +73,7 @@ func (h *history) made() (sure, more int) {
 // checkFile opens a file after a kill and holds it against all histories.
 func checkFile(t *testing.T, path string, all []*history) {
 	t.Helper()
-	s, err := sqlitestore.Open(path, nil)
+	s, err := sqlitestore.Open(path, patient())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,7 +57,7 @@ type step struct {
 
 // workUntilKilled makes, rotates and revokes credentials, in random order.
 func workUntilKilled(path string, _ *bufio.Scanner, out io.Writer) error {
-	s, err := sqlitestore.Open(path, nil)
+	s, err := sqlitestore.Open(path, patient())
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func workAndStop(path string, in *bufio.Scanner, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s, err := sqlitestore.Open(path, nil)
+	s, err := sqlitestore.Open(path, patient())
 	if err != nil {
 		return err
 	}

@@ -99,7 +99,7 @@ func openWhenTold(path string, in *bufio.Scanner, out io.Writer) error {
 	if !in.Scan() {
 		return in.Err()
 	}
-	s, err := sqlitestore.Open(path, nil)
+	s, err := sqlitestore.Open(path, patient())
 	if err != nil {
 		fmt.Fprintln(out, err)
 		return nil
@@ -159,7 +159,7 @@ type request struct {
 }
 
 func checkAndRevoke(path string, in *bufio.Scanner, out io.Writer) error {
-	s, err := sqlitestore.Open(path, nil)
+	s, err := sqlitestore.Open(path, patient())
 	if err != nil {
 		return err
 	}
@@ -250,7 +250,7 @@ const (
 // changeLabels adds to the label of one record, many times, by reading and then
 // writing it.
 func changeLabels(path string, in *bufio.Scanner, out io.Writer) error {
-	s, err := sqlitestore.Open(path, nil)
+	s, err := sqlitestore.Open(path, patient())
 	if err != nil {
 		return err
 	}

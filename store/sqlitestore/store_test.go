@@ -31,6 +31,9 @@ var never = start.AddDate(100, 0, 0)
 // patience bounds what must happen, and may take long on a machine that is busy.
 const patience = time.Minute
 
+// patient are the options of a store that waits so long for others that write.
+func patient() *sqlitestore.Options { return &sqlitestore.Options{BusyTimeout: patience} }
+
 // file returns the name of a file that is not there yet.
 func file(t testing.TB) string { return filepath.Join(t.TempDir(), "records.db") }
 
@@ -38,7 +41,7 @@ func file(t testing.TB) string { return filepath.Join(t.TempDir(), "records.db")
 // closed when the test ends.
 func open(t testing.TB, path string) *sqlitestore.Store {
 	t.Helper()
-	return openWith(t, path, nil)
+	return openWith(t, path, patient())
 }
 
 func openWith(t testing.TB, path string, opts *sqlitestore.Options) *sqlitestore.Store {

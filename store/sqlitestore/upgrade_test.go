@@ -155,7 +155,7 @@ func TestUpgradeInUse(t *testing.T) {
 	}
 	working.Wait()
 	begun := time.Now()
-	s, err := sqlitestore.Open(path, nil)
+	s, err := sqlitestore.Open(path, patient())
 	took := time.Since(begun)
 	if err != nil {
 		t.Fatal(err)
