@@ -268,7 +268,7 @@ func TestClusterMoves(t *testing.T) {
 	p := prefix()
 	const id = "moving"
 	plain := open(t, client, redisstore.Options{Prefix: p, Timeout: 10 * time.Second})
-	waiting := open(t, client, redisstore.Options{Prefix: p, Timeout: 300 * time.Millisecond, Replicas: 1})
+	waiting := open(t, client, redisstore.Options{Prefix: p, Timeout: time.Second, Replicas: 1})
 	name := redisstore.RecordKey(p, id)
 	slot, err := client.ClusterKeySlot(t.Context(), name).Result()
 	must(t, err)

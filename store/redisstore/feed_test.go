@@ -339,7 +339,7 @@ func TestReplicatedAnnouncements(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	pair := replicated(t)
-	s := open(t, pair.client, redisstore.Options{Replicas: 1, Timeout: 300 * time.Millisecond})
+	s := open(t, pair.client, redisstore.Options{Replicas: 1, Timeout: time.Second})
 	recovers(t, "Announce", func() error { return s.Announce(ctx, cacheID, time.Second) })
 	pair.link.stall()
 	wants(t, "Announce", s.Announce(ctx, "another", time.Second), redisstore.ErrReplicas)
