@@ -72,7 +72,7 @@ func startProcess(t *testing.T, args ...string) *process {
 	case p.url = <-serving:
 	case <-p.done:
 		t.Fatalf("%q: ended at once: %v", args, p.tail())
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("%q: does not serve", args)
 	}
 	return p
@@ -114,7 +114,7 @@ func (p *process) stop() map[string]int {
 	}
 	select {
 	case <-p.done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		p.t.Error("a process does not stop")
 	}
 	p.mu.Lock()
@@ -125,7 +125,7 @@ func (p *process) stop() map[string]int {
 // client has a connection for each of many requests at once, and gives up on a
 // process that stands still.
 var client = &http.Client{
-	Timeout:   8 * time.Second,
+	Timeout:   30 * time.Second,
 	Transport: &http.Transport{MaxIdleConnsPerHost: 256},
 }
 
