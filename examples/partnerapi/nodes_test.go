@@ -313,11 +313,21 @@ func (f *fleet) end(count int, begin func()) {
 	workers.Wait()
 }
 
-// nodeStores are the stores that several processes can share.
-var nodeStores = []struct {
+// A nodeStore is a store that several processes can share.
+type nodeStore struct {
 	name string
 	open func(t *testing.T) (dsn string, server *servers.Server)
-}{
+}
+
+// someStores are the first of nodeStores in a short run, and else all.
+func someStores() []nodeStore {
+	if testing.Short() {
+		return nodeStores[:1]
+	}
+	return nodeStores
+}
+
+var nodeStores = []nodeStore{
 	{"sqlite", func(t *testing.T) (string, *servers.Server) {
 		return "sqlite:" + filepath.Join(t.TempDir(), "claviger.db"), nil
 	}},
@@ -424,7 +434,7 @@ func (f *fleet) recover() error {
 // the store for them.
 func TestNodesTrips(t *testing.T) {
 	t.Parallel()
-	for _, tt := range nodeStores {
+	for _, tt := range someStores() {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			dsn, _ := tt.open(t)

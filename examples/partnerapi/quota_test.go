@@ -44,7 +44,7 @@ func over(all []admission, l ratelimit.Limit) (worst int) {
 func TestNodesQuota(t *testing.T) {
 	t.Parallel()
 	const perMinute = 12_000
-	for _, tt := range nodeStores {
+	for _, tt := range someStores() {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			dsn, _ := tt.open(t)
