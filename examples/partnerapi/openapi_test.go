@@ -86,6 +86,48 @@ func TestOpenAPIRoutes(t *testing.T) {
 	}
 }
 
+// TestOpenAPIForGenerators holds what generators of clients need besides a document that
+// is valid.
+func TestOpenAPIForGenerators(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	var document map[string]any
+	if err := json.Unmarshal([]byte(e.do("GET", "/openapi.json", "", "").text), &document); err != nil {
+		t.Fatal(err)
+	}
+	// What oapi-codegen writes around the schemas has names too, and with a schema of
+	// such a name its code does not compile.
+	taken := []string{
+		"Client", "NewClient", "ClientOption", "ClientInterface", "ClientWithResponses", "ClientWithResponsesInterface",
+		"NewClientWithResponses", "HttpRequestDoer", "RequestEditorFn", "ServerInterface",
+	}
+	schemas := document["components"].(map[string]any)["schemas"].(map[string]any)
+	for _, name := range taken {
+		if schemas[name] != nil {
+			t.Errorf("the schema %s has the name of something else in generated code", name)
+		}
+	}
+	// For openapi-typescript an object without members has none, unless it says that
+	// it may have any.
+	var walk func(at string, v any)
+	walk = func(at string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			if v["type"] == "object" && v["properties"] == nil && v["additionalProperties"] == nil {
+				t.Errorf("%s: an object whose members are not named", at)
+			}
+			for name, value := range v {
+				walk(at+"/"+name, value)
+			}
+		case []any:
+			for _, value := range v {
+				walk(at, value)
+			}
+		}
+	}
+	walk("", document)
+}
+
 // TestOpenAPIStatuses has the API answer each operation with each status that the
 // document names.
 func TestOpenAPIStatuses(t *testing.T) {
