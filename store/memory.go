@@ -48,6 +48,9 @@ var (
 	_ keys.TrailStore = (*Memory)(nil)
 )
 
+// errLimit reports a limit of records, organizations or entries that is too small.
+var errLimit = &keys.InvalidError{Field: keys.FieldLimit, Reason: "is less than 1"}
+
 // An owner names the records that one call of List can return.
 type owner struct {
 	org  string
@@ -254,7 +257,7 @@ func (m *Memory) Sweep(ctx context.Context, before time.Time, limit int) (int, e
 		return 0, err
 	}
 	if limit < 1 {
-		return 0, &keys.InvalidError{Field: keys.FieldLimit, Reason: "is less than 1"}
+		return 0, errLimit
 	}
 	n := 0
 	first := m.swept.Load()
@@ -321,7 +324,7 @@ func (m *Memory) Orgs(ctx context.Context, after string, limit int) ([]string, e
 		return nil, err
 	}
 	if limit < 1 {
-		return nil, &keys.InvalidError{Field: keys.FieldLimit, Reason: "is less than 1"}
+		return nil, errLimit
 	}
 	var orgs []string
 	m.indexesMu.RLock()

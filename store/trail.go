@@ -111,7 +111,7 @@ func (m *Memory) Entries(ctx context.Context, org, chain string, after int64, li
 		return nil, err
 	}
 	if limit < 1 {
-		return nil, &keys.InvalidError{Field: keys.FieldLimit, Reason: "is less than 1"}
+		return nil, errLimit
 	}
 	t := m.trails.of(org)
 	if t == nil || chain != "" {

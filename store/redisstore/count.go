@@ -48,7 +48,7 @@ func (s *Store) Orgs(ctx context.Context, after string, limit int) ([]string, er
 		return nil, err
 	}
 	if limit < 1 {
-		return nil, &keys.InvalidError{Field: keys.FieldLimit, Reason: "is less than 1"}
+		return nil, errLimit
 	}
 	ctx, cancel := s.bound(ctx)
 	defer cancel()

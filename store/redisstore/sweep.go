@@ -14,12 +14,14 @@ import (
 // which the server does nothing else.
 const sweepSize = 250
 
-// Sweep removes tokens, as [keys.Store] says. It works in steps, and returns
-// how many tokens it removed beside an error too. Each token is removed in full
-// or not at all. Several processes may sweep at once; they share the work.
+var errLimit = &keys.InvalidError{Field: keys.FieldLimit, Reason: "is less than 1"}
+
+// Sweep removes tokens, as [keys.Store] says. It works in steps. With an error it also
+// returns how many tokens it has removed. Each token is removed in full or not at all.
+// Several processes may sweep at once; they share the work.
 func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
 	if limit < 1 {
-		return 0, &keys.InvalidError{Field: keys.FieldLimit, Reason: "is less than 1"}
+		return 0, errLimit
 	}
 	bound := ceil(before)
 	for n := 0; ; {

@@ -206,7 +206,7 @@ func (s *Store) Entries(ctx context.Context, org, chain string, after int64, lim
 		return nil, err
 	}
 	if limit < 1 {
-		return nil, &keys.InvalidError{Field: keys.FieldLimit, Reason: "is less than 1"}
+		return nil, errLimit
 	}
 	home, ok := parseShard(chain)
 	if !ok || after == math.MaxInt64 {

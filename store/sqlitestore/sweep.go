@@ -20,6 +20,8 @@ const (
 	maxPause = 20 * time.Millisecond
 )
 
+var errLimit = &keys.InvalidError{Field: keys.FieldLimit, Reason: "is less than 1"}
+
 // Sweep removes dead tokens and their last uses, as [keys.Store] says, beginning with
 // those that have been dead for longest. It reads no other records.
 //
@@ -45,7 +47,7 @@ func (s *Store) inSteps(ctx context.Context, limit int, remove func(step int) (i
 		return 0, err
 	}
 	if limit < 1 {
-		return 0, &keys.InvalidError{Field: keys.FieldLimit, Reason: "is less than 1"}
+		return 0, errLimit
 	}
 	for {
 		step := min(limit-removed, sweepStep)

@@ -105,7 +105,7 @@ func (s *Store) Entries(ctx context.Context, org, chain string, after int64, lim
 		return nil, err
 	}
 	if limit < 1 {
-		return nil, &keys.InvalidError{Field: keys.FieldLimit, Reason: "is less than 1"}
+		return nil, errLimit
 	}
 	if chain != "" || !keys.PossibleID(org) {
 		return nil, nil
