@@ -126,7 +126,7 @@ func TestFromContext(t *testing.T) {
 	}
 }
 
-// A host's session inside of a guard takes its place, and the other way round.
+// A principal of the host's replaces that of a guard around it, and the other way round.
 func TestTheInnermostPrincipalCounts(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)
@@ -178,15 +178,15 @@ func TestCheckText(t *testing.T) {
 				t.Errorf("%s: %+v", tt.name, a)
 			}
 		}
-		// What was let in has paid, and the refusal for the scope, but not that for
-		// the network: 1 + 3 + 1 + 3.
+		// Requests that were let in have paid, and the one without the scope, but not
+		// the one from another network: 1 + 3 + 1 + 3.
 		if a, err := env.guard.CheckText(t.Context(), text, netip.Addr{}, middleware.Need{}); err != nil || a.Quota.Remaining != 100-8-1 {
 			t.Errorf("%d left, %v", a.Quota.Remaining, err)
 		}
 	})
 }
 
-// TestNetworks asks by which address a request is judged.
+// TestNetworks checks which address of a request is compared with the networks.
 func TestNetworks(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, &middleware.Options{Proxies: newProxies(t, false, "10.0.0.0/8")})

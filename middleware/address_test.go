@@ -11,8 +11,8 @@ import (
 	"github.com/claviger-auth/claviger/middleware"
 )
 
-// What a guard lets through has the address of the request in its context, as
-// the guard's proxies say, and so has what a hook hears of a refusal.
+// The context of a request that was let in has the address of the request, as the
+// guard's proxies say. So has the context in which the hook is told of a refusal.
 func TestAddressInContext(t *testing.T) {
 	t.Parallel()
 	var refused netip.Addr
@@ -52,7 +52,7 @@ func TestAddressInContext(t *testing.T) {
 	if got := e.guard.Addr(r); got != want {
 		t.Errorf("the guard says %v, want %v", got, want)
 	}
-	// An Access hides no address.
+	// A context with an Access still has the address of the outer context.
 	outer := keys.NewAddressContext(t.Context(), want)
 	if got := keys.AddressFromContext(middleware.NewContext(outer, middleware.Access{})); got != want {
 		t.Errorf("with the zero Access the context has %v", got)

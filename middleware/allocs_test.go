@@ -20,7 +20,7 @@ func TestAdmittedSize(t *testing.T) {
 	}
 }
 
-// The race detector keeps calls from being inlined that then allocate, so that
+// With the race detector fewer calls are inlined, and those that are not allocate. So
 // the counts are only exact without it.
 func TestAllocations(t *testing.T) {
 	with, without := newPlainEnv(t, nil), newPlainEnv(t, &middleware.Options{OmitQuota: true})

@@ -12,8 +12,7 @@ import (
 	"github.com/claviger-auth/claviger/store"
 )
 
-// writer is a response writer that keeps its header map between requests, as
-// little of a server as can be.
+// writer is a minimal response writer. It keeps its header map between requests.
 type writer struct{ h http.Header }
 
 func (w *writer) Header() http.Header         { return w.h }
@@ -75,8 +74,8 @@ func newPlainEnv(tb testing.TB, opts *middleware.Options) *plainEnv {
 	return e
 }
 
-// wrongSecret returns a key with the given ID and a well-formed secret that is
-// not its own. It reads the checksum off a format with that ID as its prefix.
+// wrongSecret returns a key with the given ID and a well-formed secret of another key.
+// It gets the checksum from a format that has the ID as its prefix.
 func wrongSecret(tb testing.TB, id string) string {
 	tb.Helper()
 	format := keys.MustFormat("key_", keys.Dotted, nil)

@@ -17,8 +17,8 @@ import (
 	"github.com/claviger-auth/claviger/store/storetest"
 )
 
-// TestEvents goes through everything that can become of a request: it is told
-// once, with the right reason, and with what is known.
+// TestEvents has a request for each outcome. The hook is told of each request once,
+// with the right reason and all that is known.
 func TestEvents(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)
@@ -122,8 +122,8 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// The same guard says once that it lets a request in, and each guard says that it
-// does not.
+// A guard tells the hook once that it lets a request in, even if it is around the
+// handler twice. Each guard tells of its refusals.
 func TestEventsOfGuardsInsideGuards(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)
@@ -201,7 +201,7 @@ func TestHookSeesTheContext(t *testing.T) {
 	}
 }
 
-// ErrClientGone wraps what is behind it, and so does the refusal.
+// ErrClientGone wraps the error behind it, and so does the refusal.
 func TestClientGone(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

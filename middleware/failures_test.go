@@ -65,7 +65,7 @@ func TestFailures(t *testing.T) {
 	})
 }
 
-// What has nothing to do with guessing does not count.
+// Refusals that have nothing to do with guessing do not count.
 func TestWhatIsNoFailure(t *testing.T) {
 	t.Parallel()
 	for name, err := range map[string]error{

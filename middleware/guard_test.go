@@ -176,7 +176,7 @@ func TestExpired(t *testing.T) {
 	})
 }
 
-// TestSameBytes compares whole answers that nobody may tell apart.
+// TestSameBytes compares whole answers that must be the same for clients.
 func TestSameBytes(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)
@@ -305,8 +305,8 @@ func TestLimit(t *testing.T) {
 	})
 }
 
-// TestRetryAfterIsTrue holds slow limits to the second: too early by one it is
-// still refused, and at the time it is not.
+// TestRetryAfterIsTrue checks Retry-After of slow limits to the second: one second
+// earlier the request is still refused, and at the time it is not.
 func TestRetryAfterIsTrue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -62,8 +62,8 @@ func TestManageBuckets(t *testing.T) {
 	})
 }
 
-// Whoever floods with a leaked key cannot keep its owner from revoking it, with
-// another key of the organization or with the same one.
+// Whoever floods the API with a leaked key cannot keep its owner from revoking it, be
+// it with another key of the organization or with the same one.
 func TestFloodLeavesManagementAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

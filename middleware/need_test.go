@@ -13,7 +13,7 @@ import (
 	"github.com/claviger-auth/claviger/ratelimit"
 )
 
-// TestNeeds goes through all needs by all ways to ask for them.
+// TestNeeds checks each need in each way in which it can be asked for.
 func TestNeeds(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)
@@ -99,7 +99,7 @@ func TestRoutesPanic(t *testing.T) {
 	panics("a negative cost", func() { g.Need(middleware.Need{All: []string{"a"}, Cost: -1}) })
 }
 
-// A rule is not changed by whoever owns the lists that it was made of.
+// A rule does not change if the lists that it was made of do.
 func TestNeedIsCopied(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)

@@ -97,7 +97,7 @@ func with(t *testing.T, e *env, l *ratelimit.Limiter, err error) *middleware.Gua
 	return g
 }
 
-// What the inner guard did not look up anew, it has from the outer one.
+// If the inner guard charges nothing, its decision on the quota is that of the outer one.
 func TestInnerGuardKnowsTheQuota(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -145,7 +145,7 @@ func TestInnerGuardChecksAgain(t *testing.T) {
 	}
 }
 
-// What the inner guard charges on top can be too much.
+// The additional cost of the inner guard can be more than what is left.
 func TestInnerGuardIsOverTheLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -206,7 +206,7 @@ func TestNewContext(t *testing.T) {
 		if err != nil || b.Quota.Remaining != 94 {
 			t.Errorf("%+v, %v", b.Quota, err)
 		}
-		// An Access that nobody made is no harm, and paid for nothing.
+		// The zero Access does no harm, and pays for nothing.
 		r = r.WithContext(middleware.NewContext(r.Context(), middleware.Access{}))
 		if _, err := env.guard.Check(r, middleware.Need{}); err != nil {
 			t.Error(err)

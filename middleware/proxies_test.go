@@ -26,7 +26,7 @@ func newProxies(tb testing.TB, unixSocket bool, networks ...string) *middleware.
 	return p
 }
 
-// trusted are networks of proxies, some in odd clothes.
+// trusted are networks of proxies, some of them written in unusual ways.
 var trusted = []string{"10.1.2.3/8", "2001:db8:f::/48", "::ffff:172.16.0.0/108"}
 
 // hop returns a request with a peer and lines of X-Forwarded-For.
@@ -158,7 +158,7 @@ func TestProxiesOnAUnixSocket(t *testing.T) {
 	}
 }
 
-// TestProxiesOnARealUnixSocket has a real server say what it knows.
+// TestProxiesOnARealUnixSocket asks for addresses behind a real server on a Unix socket.
 func TestProxiesOnARealUnixSocket(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "s")

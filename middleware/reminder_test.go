@@ -25,7 +25,7 @@ func (e *env) reminded() (events []keys.Event) {
 }
 
 // TestReplacedKeyIsWatched uses a key after it was rotated, until its end and after
-// it. However loud its user is, the hook is told once a minute.
+// it. However often it is used, the hook is told once a minute.
 func TestReplacedKeyIsWatched(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

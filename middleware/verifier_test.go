@@ -95,7 +95,7 @@ func TestAnyOfCopiesItsList(t *testing.T) {
 	}
 }
 
-// A picky is a Verifier that has the methods of another one, and a say of its own.
+// A picky is a Verifier that embeds another one, and has a VerifyAt of its own.
 type picky struct{ *keys.Verifier }
 
 func (picky) VerifyAt(context.Context, string, time.Time) (keys.Principal, error) {
@@ -140,8 +140,8 @@ func TestVerifierSaysWhatWasReplaced(t *testing.T) {
 	}
 }
 
-// TestVerifiersOfHosts gives a guard what a verifier should not say, or says in
-// other words.
+// TestVerifiersOfHosts gives a guard answers that a verifier should not give, and errors
+// that wrap those of package keys.
 func TestVerifiersOfHosts(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)

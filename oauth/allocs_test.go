@@ -4,9 +4,9 @@ package oauth_test
 
 import "testing"
 
-// How often the endpoints allocate, exactly: a change in either direction is for
-// somebody to look at. The race detector makes sync.Pool forget things at random,
-// so that the counts are only exact without it.
+// TestEndpointAllocations checks the exact number of allocations of the endpoints, so that
+// changes in either direction are noticed. The race detector makes sync.Pool drop
+// objects at random, so the counts are only exact without it.
 func TestEndpointAllocations(t *testing.T) {
 	x := newExchanges(t)
 	for _, tt := range []struct {

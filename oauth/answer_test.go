@@ -17,9 +17,9 @@ func (k *keeper) Write(p []byte) (int, error) {
 	return k.ResponseRecorder.Write(p)
 }
 
-// The memory of an answer serves again, for the answer to somebody else. Nothing
-// of the token in it is left by then. The test is not parallel, as it looks at
-// memory that another one may be given.
+// The memory of an answer is used again for answers to others. Nothing of the token is
+// left in it then. The test is not parallel, since it looks at memory that another test
+// may be given.
 func TestAnswersAreCleared(t *testing.T) {
 	e := newEnv(t, nil)
 	id, secret := e.register("webhooks:manage")

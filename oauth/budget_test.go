@@ -28,9 +28,9 @@ func (e *env) ask(addr, id, secret string) answer {
 
 var wrongSecret = strings.Repeat("0", 64)
 
-// TestAddressIsThrottled has one address guess at many clients: it gets as many
-// failures as it may have, and neither a client behind the same address that
-// worked before nor anybody elsewhere is kept out.
+// TestAddressIsThrottled has one address guess the secrets of many clients. It may fail
+// as often as the limit says. A client behind the same address that succeeded before is
+// not kept out, nor is anybody elsewhere.
 func TestAddressIsThrottled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -116,7 +116,7 @@ func TestSuccessesAreForgotten(t *testing.T) {
 			time.Sleep(50 * time.Minute) // on the test's own clock
 			fill()
 		}
-		// A secret that is not right any more exempts nobody.
+		// A secret that has become wrong exempts nobody.
 		if got := e.ask("192.0.2.3:1", id, secret); got.status != 200 {
 			t.Fatalf("%d %s", got.status, got.text)
 		}
@@ -375,8 +375,8 @@ func TestMediaTypeLabels(t *testing.T) {
 	}
 }
 
-// TestHangUps has clients hang up while the store is asked: the store has not
-// failed, and nothing says so.
+// TestHangUps has clients hang up while the store is asked. That is not reported as a
+// failure of the store.
 func TestHangUps(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -555,7 +555,8 @@ func TestRegisterClientsNeedsProtection(t *testing.T) {
 	newEnv(t, nil).handler.RegisterClients(http.NewServeMux(), nil)
 }
 
-// TestBodiesTakeNoMemoryOnTheirWord announces long bodies that never come.
+// TestBodiesTakeNoMemoryOnTheirWord announces long bodies that do not come, which must
+// not take memory.
 func TestBodiesTakeNoMemoryOnTheirWord(t *testing.T) {
 	e := newEnv(t, nil)
 	const runs = 100

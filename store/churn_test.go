@@ -16,8 +16,9 @@ import (
 	"github.com/claviger-auth/claviger/store"
 )
 
-// Everything at once, for the race detector. Each goroutine has tokens of its
-// own, whose state it therefore knows, while all share tables and lists.
+// TestMemoryConcurrentChurn does everything at once, for the race detector. Each
+// goroutine has tokens of its own, so it knows their state, while all share tables and
+// lists.
 func TestMemoryConcurrentChurn(t *testing.T) {
 	t.Parallel()
 	m := new(store.Memory)
@@ -145,8 +146,8 @@ func TestMemorySweepRacesUpdate(t *testing.T) {
 	t.Logf("%d of 20000 tokens were saved", saved)
 }
 
-// The memory of tokens that are gone goes back, tables included, however many
-// there were one after another.
+// The memory of tokens that were swept is freed, that of tables too, however many there
+// were one after another.
 func TestMemoryGivesBack(t *testing.T) {
 	const n = 20_000
 	heap := func() int64 {

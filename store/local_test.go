@@ -60,8 +60,8 @@ func (d *denying) Get(ctx context.Context, id string) (rec, parent keys.Record, 
 	return rec, parent, err
 }
 
-// Of a store that embeds a Memory the view is the Memory's, which whoever asks can
-// tell.
+// The view of a struct that embeds a Memory is the Memory's, and the first result of
+// Local says so.
 func TestMemoryLocalOfOthers(t *testing.T) {
 	t.Parallel()
 	d := new(denying)

@@ -100,7 +100,7 @@ func TestMemoryLimitsAllocateNothing(t *testing.T) {
 	}
 }
 
-// A model is what a Memory is meant to be, without any cleverness.
+// A model does what a Memory does, in the simplest way.
 type model map[string]keys.Record
 
 func (m model) list(q keys.Query) []keys.Record {

@@ -51,8 +51,8 @@ var limitImpls = []limitImpl{
 	}},
 }
 
-// remoteIP does what httprate.KeyByIP does, which is marked as deprecated lest
-// it be used behind proxies.
+// remoteIP does what httprate.KeyByIP does. That is marked as deprecated, so that nobody
+// uses it behind proxies.
 func remoteIP(r *http.Request) (string, error) {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	return httprate.CanonicalizeIP(host), err

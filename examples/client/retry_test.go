@@ -99,7 +99,7 @@ func TestRetryHeedsTheContext(t *testing.T) {
 	})
 }
 
-// What is no number of seconds is not waited for.
+// If Retry-After is not a number of seconds, the client does not wait.
 func TestRetryAfterThatIsNone(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "soon", "-1", "Wed, 21 Oct 2026 07:28:00 GMT"} {

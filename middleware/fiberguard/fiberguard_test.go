@@ -188,8 +188,8 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// An app can leave the names of fields as they came, which is no way around a guard,
-// nor for a credential past it.
+// An app can be set up to leave the names of fields as they came. That is no way around a
+// guard, and RemoveCredential still removes the credential.
 func TestNamesAsTheyCome(t *testing.T) {
 	t.Parallel()
 	host := guardtest.New(t, nil, &middleware.Options{RemoveCredential: true})
@@ -253,7 +253,7 @@ func TestProxies(t *testing.T) {
 	}
 }
 
-// Middleware that neither answers nor hands on is no way in.
+// Middleware that neither answers nor calls the next handler lets nobody in.
 func TestSilentMiddleware(t *testing.T) {
 	t.Parallel()
 	app := fiber.New()

@@ -54,7 +54,7 @@ func invoke(ctx context.Context, conn *grpc.ClientConn, name, key string, opts .
 	return resp.Value, err
 }
 
-// What the table does not know is open to nobody, whatever the credential.
+// A method without a rule is open to nobody, whatever the credential.
 func TestTable(t *testing.T) {
 	t.Parallel()
 	host := guardtest.New(t, options, nil)
@@ -191,8 +191,8 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// What is told where: in the header of a call that is let in, once, and in the trailer
-// of one that is not.
+// The fields about the quota are once in the header of a call that is let in, and in the
+// trailer of one that is refused.
 func TestMetadata(t *testing.T) {
 	t.Parallel()
 	host := guardtest.New(t, options, nil)
@@ -327,8 +327,8 @@ func TestGuardOptions(t *testing.T) {
 	}
 }
 
-// What is let in has the address of the caller in its context, as the proxies of the
-// guard say, and so the trail has it.
+// The context of a call that is let in has the address of the caller, as the proxies of
+// the guard say, and so the trail has it too.
 func TestAddress(t *testing.T) {
 	t.Parallel()
 	proxies, err := middleware.NewProxies([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, false)

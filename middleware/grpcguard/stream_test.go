@@ -209,7 +209,7 @@ func TestGoodStreamsGoOn(t *testing.T) {
 	}
 }
 
-// What else can end a stream, and what cannot.
+// Other reasons for which a stream ends, and some for which it does not.
 func TestWhatEndsStreams(t *testing.T) {
 	t.Parallel()
 	down := errors.New("down")

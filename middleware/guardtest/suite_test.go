@@ -62,7 +62,7 @@ func check(w http.ResponseWriter, r *http.Request, route *guardtest.Route) (_ *h
 	return r, true
 }
 
-// What is right by hand passes, and each mistake breaks the rules that are about it.
+// An adapter that is right passes, and each mistake breaks the rules that are about it.
 func TestMistakesAreFound(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -77,7 +77,7 @@ func TestOptionalInterfaces(t *testing.T) {
 	}
 }
 
-// Each set of them has a type.
+// Each set of optional interfaces has a type.
 func TestSets(t *testing.T) {
 	t.Parallel()
 	for set := range 1 << len(names) {
@@ -117,7 +117,7 @@ type noBatch struct{}
 
 func (noBatch) Batch(ctx context.Context, f func(context.Context) error) error { return f(ctx) }
 
-// An interface of package keys that this package does not know would be hidden.
+// This package knows each optional interface of package keys. Others would be hidden.
 func TestNoInterfaceIsForgotten(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("../../keys/*.go")
@@ -147,7 +147,7 @@ func TestNoInterfaceIsForgotten(t *testing.T) {
 	}
 }
 
-// What is fast because of its type stays what it is.
+// Stores that are fast because of their type are returned as they are.
 func TestFastStoresAreLeftAlone(t *testing.T) {
 	o, r := newTelemetry(t, nil)
 	m := new(store.Memory)

@@ -132,8 +132,8 @@ func TestSpans(t *testing.T) {
 	r.all()
 }
 
-// What a host makes up of reasons and kinds makes no series of its own, and clients at
-// the token endpoint have no limit of an organization.
+// Reasons and kinds that a host makes up get no series of their own. Clients at the token
+// endpoint do not count as decisions on a limit.
 func TestSeriesAreFew(t *testing.T) {
 	t.Parallel()
 	o, r := newTelemetry(t, nil)
@@ -158,7 +158,7 @@ func TestSeriesAreFew(t *testing.T) {
 	}
 }
 
-// A limiter without its store tells.
+// A limiter reports decisions that it makes without its store.
 func TestLimiterFailure(t *testing.T) {
 	t.Parallel()
 	o, r := newTelemetry(t, nil)

@@ -42,7 +42,7 @@ func TestCheckVersion(t *testing.T) {
 	}
 }
 
-// TestCheckWithOneConnection has Check make do with less than it would like.
+// TestCheckWithOneConnection calls Check where it cannot have two connections.
 func TestCheckWithOneConnection(t *testing.T) {
 	t.Parallel()
 	s := open(t, nil)

@@ -83,7 +83,7 @@ func TestFeedOfTransactions(t *testing.T) {
 	}
 }
 
-// TestLostFeed takes away what a crash, a failover or a restore takes away.
+// TestLostFeed removes what a crash, a failover or a restore removes.
 func TestLostFeed(t *testing.T) {
 	t.Parallel()
 	name := schema(t)

@@ -11,9 +11,8 @@ import (
 	"github.com/claviger-auth/claviger/store/sqlitestore"
 )
 
-// A trail that somebody has edited is told by verify, with the first entry that is
-// wrong, and by its exit status. A checkpoint that was kept shows what the database
-// alone cannot.
+// verify reports a trail that somebody has edited, by the first entry that is wrong and
+// by its exit status. A checkpoint that was kept shows what the database alone cannot.
 func TestAuditFinds(t *testing.T) {
 	for _, tt := range []struct {
 		name, edit string

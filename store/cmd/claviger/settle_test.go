@@ -11,8 +11,8 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// TestSettles has a process with a cache, and a command that takes something away:
-// when the command has ended, the cache must not let it pass any more.
+// TestSettles has a process with a cache, and a command that takes a right away. When the
+// command has ended, the cache must not accept the credential with that right any more.
 func TestSettles(t *testing.T) {
 	onStores(t, func(t *testing.T, h *host) {
 		h.must(exitDone, "migrate")

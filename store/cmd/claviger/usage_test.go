@@ -64,8 +64,8 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// TestNoHostNoSecrets has commands that make or check credentials, and no word of
-// how the host is set up.
+// TestNoHostNoSecrets runs commands that make or check credentials without a
+// configuration.
 func TestNeedsConfiguration(t *testing.T) {
 	t.Parallel()
 	h := sqliteHost(t)
@@ -95,7 +95,7 @@ func TestNeedsConfiguration(t *testing.T) {
 	}
 }
 
-// TestArgumentsAreNotRepeated has what is secret in places where it does not belong.
+// TestArgumentsAreNotRepeated has secrets in places where they do not belong.
 func TestArgumentsAreNotRepeated(t *testing.T) {
 	t.Parallel()
 	h := sqliteHost(t)
