@@ -13,7 +13,7 @@ import (
 	"github.com/claviger-auth/claviger/store/storetest"
 )
 
-// A hung is a manager over a store of which a method hangs.
+// A hung is a manager over a store with a method that hangs.
 type hung struct {
 	*env
 	actor            keys.Actor

@@ -20,14 +20,14 @@ func chainOf(n int) []keys.Entry {
 	return entries
 }
 
-// again links entries anew from one of them on, as somebody does who knows how.
+// again computes the links of some entries anew, as somebody does who knows how.
 func again(entries []keys.Entry, from, to int) {
 	for i := from; i < to; i++ {
 		entries[i] = entries[i].Follow(entries[i-1].Link())
 	}
 }
 
-// Whatever was done to a chain is found, at the entry that it was done to first.
+// Every change of a chain is found, at the first entry that was changed.
 func TestVerifyChain(t *testing.T) {
 	t.Parallel()
 	errRead := errors.New("reading failed")
@@ -94,7 +94,7 @@ func TestVerifyChain(t *testing.T) {
 			}
 		})
 	}
-	// From a place on, with what comes before it gone or there.
+	// Entries are verified from a link on, whether those before it are there or not.
 	entries := chainOf(10)
 	from := entries[3].Link()
 	if last, err := keys.VerifyChain("acme", "", from, entriesOf(entries[4:]...), from, entries[1].Link()); err != nil || last != entries[9].Link() {

@@ -33,8 +33,8 @@ func fullEntry() keys.Entry {
 // compareEntries compares entries field by field.
 var compareEntries = cmpopts.EquateComparable(netip.Addr{})
 
-// The encoding is put together here a second time, by the words of the
-// documentation, and the hash that results never changes.
+// The encoding is written here a second time, after its documentation. The hash of
+// fullEntry never changes.
 func TestEntryHash(t *testing.T) {
 	t.Parallel()
 	e := fullEntry()
@@ -69,7 +69,7 @@ func TestEntryHash(t *testing.T) {
 	}
 }
 
-// Each field is in the hash: what differs in one has another hash.
+// Entries that differ in one field, whichever it is, have different hashes.
 func TestEntryHashCoversAll(t *testing.T) {
 	t.Parallel()
 	full := fullEntry()
@@ -99,7 +99,7 @@ func TestEntryHashCoversAll(t *testing.T) {
 	}
 }
 
-// An entry is the same after it was written as JSON. Fields that are zero are left
+// An entry that was written as JSON is read as it was. Fields that are zero are left
 // out.
 func TestEntryJSON(t *testing.T) {
 	t.Parallel()

@@ -69,7 +69,7 @@ func newEnv(t *testing.T, opts *keys.Options) *env {
 	return e
 }
 
-// A watched is a store whose writes a test can do something at.
+// A watched is a store with which a test can act during and after a write.
 type watched struct {
 	keys.Store
 	env *env
@@ -111,8 +111,8 @@ func (e *env) records() map[string]keys.Record {
 	return found
 }
 
-// unchanged fails unless the records are what they were, but for their versions
-// and for the one that is named, and what is new is revoked.
+// unchanged checks that all records are as they were, except for their versions and
+// for the record with the ID but, and that new records are revoked.
 func (e *env) unchanged(before map[string]keys.Record, but string) {
 	e.t.Helper()
 	for id, rec := range e.records() {

@@ -116,8 +116,8 @@ func TestChangesThatChangeNothing(t *testing.T) {
 	})
 }
 
-// TestRotateKeepsEachField rotates a record of which every field is set, so that a
-// field that is new is tried too.
+// TestRotateKeepsEachField rotates a record with every field set. A new field is tried
+// without a change of the test.
 func TestRotateKeepsEachField(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -145,8 +145,8 @@ func TestRotateKeepsEachField(t *testing.T) {
 	})
 }
 
-// TestRotateKeepsTheEnvironmentOfTheID rotates a key of whose environment only its
-// ID knows.
+// TestRotateKeepsTheEnvironmentOfTheID rotates a key whose environment is only in its
+// ID.
 func TestRotateKeepsTheEnvironmentOfTheID(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)

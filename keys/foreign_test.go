@@ -12,8 +12,7 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// Formats of other systems. Those that take more stand behind those that take
-// less.
+// Formats of other systems. Those that take fewer texts come first.
 var (
 	betterauth = keys.MustForeignFormat("acme_live_", nil)
 	seam       = keys.MustForeignFormat("acme_", &keys.ForeignOptions{Separator: "_"})

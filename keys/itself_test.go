@@ -23,8 +23,7 @@ func itself(t *testing.T, env *env, token bool) (p keys.Principal, kind keys.Kin
 	return p, keys.KindKey
 }
 
-// TestActorsEndThemselves has callers do what their own credentials do not
-// outlive.
+// TestActorsEndThemselves has callers make changes that end their own credentials.
 func TestActorsEndThemselves(t *testing.T) {
 	t.Parallel()
 	for _, token := range []bool{false, true} {

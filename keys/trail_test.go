@@ -63,8 +63,8 @@ func trailOf(t *testing.T, m *keys.Manager, org string, names map[string]string)
 	return lines
 }
 
-// Each change has an entry, with who made it and from where; what changes nothing
-// has none, nor has a token.
+// Each change has an entry that says who made it and from where. Calls that change
+// nothing have no entry, and tokens have none.
 func TestTrail(t *testing.T) {
 	t.Parallel()
 	m := newTrail(t, new(store.Memory))

@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestCleanUp has the caller go away when something was written that is to be
-// taken back then: the caller's context has ended, and it is done all the same.
+// TestCleanUp ends the caller's context when something was written that must be taken
+// back. It is taken back although the context has ended.
 func TestCleanUp(t *testing.T) {
 	t.Parallel()
 	wide := []string{"keys:manage", "webhooks:manage"}

@@ -194,7 +194,7 @@ func TestCountIsBounded(t *testing.T) {
 	}
 }
 
-// lost is a store whose list of organizations never goes on.
+// lost is a store that returns the same organization again and again.
 type lost struct{ keys.Store }
 
 func (lost) Orgs(context.Context, string, int) ([]string, error) { return []string{"a", "a"}, nil }
