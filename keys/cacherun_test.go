@@ -250,9 +250,9 @@ func TestLeaseEnds(t *testing.T) {
 			}
 		}
 		check(0)
-		time.Sleep(keys.DefaultLease - 1) // on the test's own clock
+		time.Sleep(keys.DefaultLease - time.Nanosecond) // on the test's own clock
 		check(0)
-		time.Sleep(1) // on the test's own clock
+		time.Sleep(time.Nanosecond) // on the test's own clock
 		check(1)
 	})
 }
