@@ -363,3 +363,19 @@ func TestEnvironmentsOfActors(t *testing.T) {
 		t.Errorf("a format without environments: %v", got)
 	}
 }
+
+// TestActorsGiveWhatIsThere has a caller make a client of all that it has, with a scope
+// among it that is in no catalog any more, and give a key no end that had none before.
+func TestActorsGiveWhatIsThere(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	anna := keys.Principal{Org: "acme", ID: "anna", Scopes: scopes.MustParse("gone:read identity:read keys:manage"), RateLimit: 600}
+	made, err := env.manager.As(anna).Create(t.Context(), keys.Spec{Kind: keys.KindClient})
+	if err != nil || made.Record.Scopes != scopes.MustParse("identity:read keys:manage") {
+		t.Errorf("%q, %v", made.Record.Scopes, err)
+	}
+	rec, err := env.manager.As(anna).Change(t.Context(), keys.KindClient, made.Record.ID, keys.Change{Lifetime: new(keys.Forever)})
+	if err != nil || !rec.ExpiresAt.IsZero() {
+		t.Errorf("ends at %v, %v", rec.ExpiresAt, err)
+	}
+}

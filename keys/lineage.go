@@ -139,9 +139,7 @@ func (l *lineage) below(ctx context.Context, id string) (below bool, err error) 
 		}
 	}
 	for _, id := range line {
-		if l.inside[id] = below; err != nil {
-			delete(l.inside, id)
-		}
+		l.inside[id] = below
 	}
 	return below, err
 }

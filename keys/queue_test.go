@@ -242,7 +242,7 @@ func TestConflictsEnd(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			env.after = func(string) { cancel() }
-			if err := op.do(ctx); keys.Reason(err) != keys.ReasonCanceled {
+			if err := op.do(ctx); keys.Reason(err) != keys.ReasonCanceled || !errors.Is(err, keys.ErrUnavailable) {
 				t.Errorf("%s for a caller who has gone: %v", op.name, err)
 			}
 		}

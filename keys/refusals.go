@@ -208,7 +208,7 @@ func (a Actor) refused(ctx context.Context, id string, err error) {
 
 // note counts refusals. It waits for no store.
 func (r *Refusals) note(n refusal, f refused) {
-	if n.org != "" && !possibleOrg(n.org) || !storable(n.id) || len(n.id) > MaxID || !keepable(f.first) {
+	if n.org != "" && !possibleOrg(n.org) || len(n.id) > MaxID {
 		return // a session of the host with a name that no entry can have
 	}
 	n.actor = possibleActor(n.actor)

@@ -371,3 +371,28 @@ func TestRevokeAllPassesOver(t *testing.T) {
 		}
 	})
 }
+
+// TestRevokeAllTells ends all credentials of an organization: the host is told of each.
+func TestRevokeAllTells(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	env.create(keys.Spec{})
+	createClient(t, env, keys.Spec{})
+	env.types() // of what was made
+	if n, err := env.manager.RevokeAll(t.Context(), "acme"); n != 2 || err != nil {
+		t.Fatal(n, err)
+	}
+	if told := env.types(); len(told) != 2 || told[0] != keys.Revoked || told[1] != keys.Revoked {
+		t.Errorf("told %v", told)
+	}
+}
+
+// TestChangeOfALaterVersion changes a record in a version that it does not have yet.
+func TestChangeOfALaterVersion(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	id := env.create(keys.Spec{}).Record.ID
+	if _, err := env.manager.Change(t.Context(), "acme", keys.KindKey, id, keys.Change{Version: 2, Label: new("x")}); err != keys.ErrConflict {
+		t.Error(err)
+	}
+}

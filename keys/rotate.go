@@ -190,9 +190,7 @@ func (m *Manager) rotateOnce(ctx context.Context, org, id string, r *rotation) (
 	}
 	ended := old
 	ended.ReplacedBy = issued.Record.ID
-	if r.Overlap != Forever {
-		ended.ExpiresAt = earlier(old.ExpiresAt, endAfter(now, r.Overlap))
-	}
+	ended.ExpiresAt = earlier(old.ExpiresAt, endAfter(now, r.Overlap))
 	if err := m.replace(ctx, &old, &ended, &issued.Record, r); err != nil {
 		return done, err
 	}

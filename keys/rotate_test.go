@@ -81,6 +81,10 @@ func TestRotateRefuses(t *testing.T) {
 	if _, err := env.manager.Rotate(t.Context(), "acme", over, keys.Rotation{}); err != nil {
 		t.Fatal(err)
 	}
+	paused := env.create(keys.Spec{}).Record.ID
+	if _, err := env.manager.Change(t.Context(), "acme", keys.KindKey, paused, keys.Change{Disabled: new(true)}); err != nil {
+		t.Fatal(err)
+	}
 	clientRec, tokenRec, _, _ := pair(t, env)
 	inserts := env.faults.Calls(storetest.Insert)
 	for name, tt := range map[string]struct {
@@ -90,6 +94,7 @@ func TestRotateRefuses(t *testing.T) {
 	}{
 		"a revoked key":      {revoked, keys.Forever, keys.ErrRevoked},
 		"an expired key":     {over, keys.Forever, keys.ErrExpired},
+		"a paused key":       {paused, keys.Forever, keys.ErrPaused},
 		"a client":           {clientRec.ID, keys.Forever, keys.ErrNotFound},
 		"a token":            {tokenRec.ID, keys.Forever, keys.ErrNotFound},
 		"an unknown key":     {"vck_live_x", keys.Forever, keys.ErrNotFound},
@@ -257,6 +262,9 @@ func TestRotateSecretRefuses(t *testing.T) {
 	over := goodRecord(t, keys.KindClient)
 	over.ID, over.ExpiresAt = "cc_0000000000000000", over.CreatedAt
 	env.insert(over)
+	paused := goodRecord(t, keys.KindClient)
+	paused.ID, paused.DisabledAt = "cc_0000000000000001", paused.CreatedAt
+	env.insert(paused)
 	key := env.create(keys.Spec{}).Record.ID
 	updates := env.faults.Calls(storetest.Update)
 	for name, tt := range map[string]struct {
@@ -266,6 +274,7 @@ func TestRotateSecretRefuses(t *testing.T) {
 	}{
 		"a revoked client":      {"acme", revoked, 0, keys.ErrRevoked},
 		"an expired client":     {"acme", over.ID, 0, keys.ErrExpired},
+		"a paused client":       {"acme", paused.ID, 0, keys.ErrPaused},
 		"a key":                 {"acme", key, 0, keys.ErrNotFound},
 		"an unknown client":     {"acme", "cc_x", 0, keys.ErrNotFound},
 		"a client of another's": {"globex", live.Record.ID, 0, keys.ErrNotFound},
@@ -307,4 +316,78 @@ func TestRotateSecretThatWasDone(t *testing.T) {
 			t.Errorf("the %s secret: %v", name, err)
 		}
 	}
+}
+
+// TestRotateLosesToAnother has another process rotate the key in the moment in which a
+// rotation is written and fails: what that one made is taken back.
+func TestRotateLosesToAnother(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	old := env.create(keys.Spec{}).Record.ID
+	var other keys.Issued
+	down := errors.New("down")
+	env.during = func(string) { // the successor is inserted
+		env.during = func(string) { // the old key is about to be written
+			var err error
+			if other, err = env.host.Rotate(t.Context(), "acme", old, keys.Rotation{Overlap: keys.Forever}); err != nil {
+				t.Error(err)
+			}
+			env.faults.Fail(storetest.Update, 1, down)
+		}
+	}
+	if _, err := env.manager.Rotate(t.Context(), "acme", old, keys.Rotation{Overlap: keys.Forever}); !errors.Is(err, down) {
+		t.Errorf("%v", err)
+	}
+	records := env.records()
+	if len(records) != 3 || records[old].ReplacedBy != other.Record.ID {
+		t.Fatalf("%v", records)
+	}
+	for id, rec := range records {
+		if rec.Revoked() != (id != old && id != other.Record.ID) {
+			t.Errorf("%s: revoked %v", id, rec.Revoked())
+		}
+	}
+}
+
+// TestRotateItselfThoughTheAnswerIsLost rotates the caller's own key, whose store does
+// that and says that it failed.
+func TestRotateItselfThoughTheAnswerIsLost(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	p := caller(t, env, admin)
+	env.faults.Lose(storetest.Update, 1, errors.New("connection reset"))
+	issued, err := env.manager.As(p).Rotate(t.Context(), p.ID, keys.Rotation{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := env.verify(issued.Text.Reveal()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRotationsQueue rotates a key twice at once: the second one makes nothing before
+// the first one is done.
+func TestRotationsQueue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		id := env.create(keys.Spec{}).Record.ID
+		before := env.faults.Calls(storetest.Insert)
+		release := env.faults.Block(storetest.Insert)
+		done := make(chan error, 2)
+		for range 2 {
+			go func() {
+				_, err := env.manager.Rotate(t.Context(), "acme", id, keys.Rotation{Overlap: keys.Forever})
+				done <- err
+			}()
+		}
+		synctest.Wait()
+		if n := env.faults.Calls(storetest.Insert) - before; n != 1 {
+			t.Errorf("%d keys are being made", n)
+		}
+		release()
+		if err := errors.Join(<-done, <-done); err != nil {
+			t.Error(err)
+		}
+	})
 }

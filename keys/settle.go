@@ -90,7 +90,7 @@ func (m *Manager) everywhere(ctx context.Context, err error) error {
 // waits as long as for the longest possible lease.
 func (m *Manager) everywhereForOnce(ctx context.Context, err error) error {
 	err = m.everywhere(ctx, err)
-	if errors.Is(err, ErrUnsettled) && ctx.Err() == nil {
+	if errors.Is(err, ErrUnsettled) {
 		return settleFor(ctx, settleTime(MaxLease))
 	}
 	return err

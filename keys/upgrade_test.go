@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/store/storetest"
@@ -180,5 +182,77 @@ func TestUpgradeFailureIsNoRefusal(t *testing.T) {
 	}
 	if len(events) != 1 || events[0].Type != keys.Changed || events[0].Err == nil {
 		t.Errorf("events %+v", events)
+	}
+}
+
+// TestUnreadableDigest presents the secret before the last to a client whose present
+// digest cannot be read: nobody knows whether that is good.
+func TestUnreadableDigest(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	client := createClient(t, env, keys.Spec{})
+	issued, err := env.manager.RotateSecret(t.Context(), "acme", client.Record.ID, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := issued.Record
+	rec.Digest = mustDigest(t, "$hmac-sha256$v=1,k=lost$"+strings.Repeat("A", 43))
+	if err := env.store.Update(t.Context(), rec); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := env.verifier.VerifyClient(t.Context(), rec.ID, client.Text.Reveal(), now()); !errors.Is(err, keys.ErrCorrupt) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestUpgradeOnce checks a key whose digest is outdated by way of a cache, twice: it is
+// written once.
+func TestUpgradeOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		text := env.create(keys.Spec{}).Text.Reveal()
+		_, verifier := env.on(inUse(t, &quiet{Store: env.faults}, nil), &keys.Options{
+			Format: partner, Peppers: []keys.Pepper{{Name: "p", Key: keys.NewSecret(strings.Repeat("p", 32))}},
+		})
+		for range 2 {
+			if _, err := verifier.Verify(t.Context(), text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := env.faults.Calls(storetest.Update); n != 1 {
+			t.Errorf("%d writes", n)
+		}
+	})
+}
+
+// TestUpgradeForWhoHasGone has the client go before its digest is written: that is no
+// failure.
+func TestUpgradeForWhoHasGone(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	text := env.create(keys.Spec{}).Text.Reveal()
+	var events []keys.Event
+	_, verifier := env.over(&keys.Options{
+		Format: partner, Peppers: []keys.Pepper{{Name: "p", Key: keys.NewSecret(strings.Repeat("p", 32))}},
+		Hook: func(_ context.Context, e keys.Event) { events = append(events, e) },
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	env.faults.Corrupt(storetest.Get, 1, func(*keys.Record) { cancel() })
+	if _, err := verifier.Verify(ctx, text); err != nil || len(events) > 0 {
+		t.Errorf("%v, events %+v", err, events)
+	}
+}
+
+// TestRevokedAndExpired checks a key that was revoked, and whose time is over too.
+func TestRevokedAndExpired(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	issued := env.create(keys.Spec{Lifetime: time.Hour})
+	if err := env.manager.Revoke(t.Context(), "acme", keys.KindKey, issued.Record.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := env.verifier.VerifyAt(t.Context(), issued.Text.Reveal(), now().Add(2*time.Hour)); err != keys.ErrRevoked {
+		t.Error(err)
 	}
 }

@@ -233,7 +233,7 @@ func (v *Verifier) lookUp(ctx context.Context, id string, buf, parentBuf *Record
 // readCached is lookUp for a store with a cache in front.
 func (v *Verifier) readCached(ctx context.Context, id string) (rec, parent *Record, err error) {
 	if rec, parent, err = v.cache.lookUp(ctx, id); err != nil {
-		return nil, nil, unknown(ctx, answer(ctx, err))
+		return nil, nil, unknown(ctx, err)
 	}
 	return rec, parent, plausible(ctx, rec, id)
 }
