@@ -276,3 +276,49 @@ func TestLeasesOutage(t *testing.T) {
 		}
 	})
 }
+
+// A lease ends to the nanosecond, and what is refused without the store is counted.
+func TestLeasesEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShared()
+		leases := newLeases(t, s, nil)
+		l := ratelimit.MustPerMinute(6000)
+		for range 3 {
+			mustTake(t, leases, l, 1)
+		}
+		before, n := s.asked()
+		if n != 2 {
+			t.Fatalf("asked for %d", n)
+		}
+		time.Sleep(time.Second * 10 / 12) // on the test's own clock
+		mustTake(t, leases, l, 1)
+		if calls, _ := s.asked(); calls != before+1 {
+			t.Errorf("%d calls, want %d: a lease that has ended was used", calls, before+1)
+		}
+		few := ratelimit.MustPerMinute(60)
+		other := newLeases(t, newShared(), nil)
+		mustTake(t, other, few, 59)
+		for range 5 {
+			if d := mustTake(t, other, few, 1); d.Allowed {
+				t.Errorf("%+v", d)
+			}
+		}
+		if got := other.Stats(); got.Refused != 5 || got.Trips != 1 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// The list of spaces is the caller's own.
+func TestLeasesCopyTheirSpaces(t *testing.T) {
+	t.Parallel()
+	s := newShared()
+	direct := []string{"org"}
+	leases := newLeases(t, s, &ratelimit.LeasesOptions{Direct: direct})
+	direct[0] = "manage"
+	l := ratelimit.MustPerMinute(600)
+	if mustTake(t, leases, l, 1); s.limit != l {
+		t.Errorf("the store was asked under %+v", s.limit)
+	}
+}

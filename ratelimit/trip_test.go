@@ -268,3 +268,42 @@ func TestLeasesOverBadStore(t *testing.T) {
 		t.Errorf("%+v, %v; want an error", d, err)
 	}
 }
+
+// A store that gives out requests without counting them is found out too.
+func TestLeasesOverStoreThatForgets(t *testing.T) {
+	t.Parallel()
+	s := storeFunc(func(_ context.Context, _ ratelimit.Bucket, l ratelimit.Limit, _ time.Time, n int) (ratelimit.Decision, error) {
+		return ratelimit.Decision{Allowed: true, Limit: l, Remaining: l.Burst() - n}, nil
+	})
+	if d, err := newLeases(t, s, nil).Take(t.Context(), acme, ratelimit.MustPerMinute(600), epoch, 1); d != (ratelimit.Decision{}) || err == nil {
+		t.Errorf("%+v, %v; want an error", d, err)
+	}
+}
+
+// A mistake of one caller is not the fault of those who wait for the same bucket.
+func TestLeasesMistakesOfOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		inner := newShared()
+		gate := make(chan struct{})
+		leases := newLeases(t, storeFunc(func(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+			<-gate
+			if n == 7 {
+				return ratelimit.Decision{}, ratelimit.ErrCost
+			}
+			return inner.Take(ctx, b, l, now, n)
+		}), nil)
+		errs := make(chan error, 2)
+		for _, n := range []int{7, 1} {
+			go func() {
+				_, err := leases.Take(t.Context(), acme, ratelimit.MustPerMinute(600), time.Now(), n)
+				errs <- err
+			}()
+			synctest.Wait() // so that the second one waits
+		}
+		close(gate)
+		if first, second := <-errs, <-errs; first != ratelimit.ErrCost || second != nil {
+			t.Errorf("%v and %v", first, second)
+		}
+	})
+}
