@@ -31,9 +31,9 @@ type Feed interface {
 	// Announce writes down that a cache with the given ID may use records for the
 	// time of a lease, in whole milliseconds, without asking again. It returns
 	// when the announcement is as durable as a record, and LongestLease on every
-	// node sees it. If the ID is announced already, Announce notes that the cache
-	// is still in use. If that announcement is marked, it fails with an error that
-	// wraps ErrNotAnnounced; it never removes a mark.
+	// node sees it. If the ID is announced already, Announce notes the lease anew,
+	// and that the cache is still in use. If that announcement is marked, it fails
+	// with an error that wraps ErrNotAnnounced; it never removes a mark.
 	Announce(ctx context.Context, id string, lease time.Duration) error
 
 	// Withdraw removes announcements, marked or not. IDs without an announcement
@@ -41,9 +41,10 @@ type Feed interface {
 	Withdraw(ctx context.Context, ids ...string) error
 
 	// MarkIdle marks the announcements that were last written longer ago than the
-	// given time, and returns their IDs. It returns when the marks are as durable
-	// as records. It does no harm if an announcement is marked by mistake, as
-	// after a jump of the clock: the cache announces itself anew.
+	// given time. It returns their IDs, and those of announcements that were marked
+	// before: whoever marked them may be gone. It returns when the marks are as
+	// durable as records. It does no harm if an announcement is marked by mistake,
+	// as after a jump of the clock: the cache announces itself anew.
 	MarkIdle(ctx context.Context, idle time.Duration) (ids []string, err error)
 
 	// Poll returns the IDs of records that were updated or removed after a
@@ -67,7 +68,9 @@ type Feed interface {
 }
 
 // A Position is a place in a [Feed]: text that only the store can read. The
-// empty Position is before all changes.
+// empty Position is before all changes. The number of a change is not enough for a
+// Position, since the same numbers come again after a restore. So a store adds a random
+// value, which it draws anew whenever changes may have been lost.
 type Position string
 
 // Changes are the answer of [Feed.Poll].

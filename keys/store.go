@@ -43,7 +43,7 @@ import (
 // three IDs. A store that keeps columns keeps [Record.FormatNumber] as one more
 // of them, and refuses to read a record with a number above [RecordFormat], with
 // an error that wraps ErrCorrupt. A store that keeps a record as one text uses
-// its JSON, which does that by itself.
+// its JSON, which does that by itself, in a column that holds 140,000 bytes.
 //
 // # Rules for all methods
 //
@@ -134,11 +134,11 @@ type UseStore interface {
 	// NoteUses notes, for each ID, that the credential was used at a time between
 	// 1970 and 9999. Parts of a millisecond are cut off. The later of two times
 	// stays, whatever the order in which they are noted. IDs that no record has
-	// are ignored.
+	// are ignored. When Sweep removes a token, it removes the token's use too.
 	NoteUses(ctx context.Context, uses map[string]time.Time) error
 
 	// LastUses returns when the credentials with the given IDs were last used.
-	// IDs without a noted use are absent.
+	// IDs without a noted use are absent. The caller may change the map.
 	LastUses(ctx context.Context, ids []string) (map[string]time.Time, error)
 }
 
@@ -167,9 +167,10 @@ type BatchStore interface {
 	// calls only Insert with that context, one call at a time. What these calls
 	// write is in the store when Batch returns nil, and nobody sees it before. If
 	// Batch returns an error, that of f or one of the database, nothing was
-	// written. Insert returns the same errors as outside of a batch; after
-	// ErrExists and ErrInvalid the batch goes on. If the database undid what f did,
-	// as it does to end a deadlock, Batch may call f again.
+	// written. Insert returns the same errors as outside of a batch. After
+	// ErrExists and ErrInvalid the batch goes on; after another error f returns.
+	// If the database undid what f did, as it does to end a deadlock, Batch may
+	// call f again.
 	Batch(ctx context.Context, f func(ctx context.Context) error) error
 }
 

@@ -17,7 +17,8 @@ import (
 // the same transaction as the record: either both are written or neither is. If the
 // context has no entry for the record, the store writes none. If it cannot write the
 // entry, the call fails, and the record is as it was. The store sets the position, the
-// chain and the hashes of an entry, see [Entry.Follow].
+// chain and the hashes of an entry, see [Entry.Follow]. A store that keeps an entry as
+// one text can use its JSON, which holds all of it.
 //
 // If somebody has changed an entry in the database so that it cannot be read, the
 // store returns what it can read of the entry, with the zero Hash, and all other
@@ -34,15 +35,16 @@ type TrailStore interface {
 	Chains(ctx context.Context, org string) ([]Chain, error)
 
 	// Entries returns the entries of a chain whose positions come after the given
-	// one, in ascending order. It returns at most limit entries; limit is at least
-	// 1. A chain that the organization does not have has no entries.
+	// one, in ascending order. It returns at most limit entries. A chain that the
+	// organization does not have has no entries. If limit is below 1, the error
+	// wraps ErrInvalid.
 	Entries(ctx context.Context, org, chain string, after int64, limit int) ([]Entry, error)
 
 	// CutEntries removes the entries of a chain up to and including the one at a
 	// position, and notes its link as Cut, in one transaction. The last entry may
 	// be cut too. It is no error if the position was cut before. If no entry has
-	// the position, CutEntries changes nothing and returns an error that wraps
-	// ErrNotFound.
+	// or had the position, as one below 1, CutEntries changes nothing and returns
+	// an error that wraps ErrNotFound.
 	CutEntries(ctx context.Context, org, chain string, upTo int64) error
 }
 
