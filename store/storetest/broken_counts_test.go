@@ -75,6 +75,7 @@ var countDefects = []*defect{
 	{"organizations are counted without regard to case", "count-isolates-organizations", counting(lives, func(r keys.Record, org string, kind keys.Kind) bool {
 		return strings.EqualFold(r.Org, org) && r.Kind == kind
 	})},
+	{"all kinds are counted", "count-isolates-organizations", counting(lives, func(r keys.Record, org string, _ keys.Kind) bool { return r.Org == org })},
 	{"organizations are counted without spaces", "count-isolates-organizations", counting(lives, func(r keys.Record, org string, kind keys.Kind) bool {
 		return strings.TrimRight(r.Org, " ") == org && r.Kind == kind
 	})},
@@ -97,6 +98,9 @@ var countDefects = []*defect{
 	})},
 	{"organizations of the living", "orgs-are-listed", listing(func(b *broken, after string, limit int, _ []string) []string {
 		return b.orgsOf(func(r keys.Record) bool { return !isDead(r) }, after, limit)
+	})},
+	{"organizations with what is not revoked", "orgs-are-listed", listing(func(b *broken, after string, limit int, _ []string) []string {
+		return b.orgsOf(func(r keys.Record) bool { return !r.Revoked() }, after, limit)
 	})},
 	{"organizations that are gone", "orgs-are-listed", listing(func(b *broken, after string, limit int, _ []string) []string {
 		return b.orgsOf(func(keys.Record) bool { return true }, after, limit)

@@ -1,6 +1,8 @@
 package storetest_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"time"
 	_ "time/tzdata"
@@ -35,6 +37,12 @@ var extremeDefects = []*defect{
 		}
 	})},
 	{"metadata in 4,000 bytes", "longest-values-are-kept", altered(func(r *keys.Record) { r.Metadata = r.Metadata[:min(4000, len(r.Metadata))] })},
+	{"JSON in 65,535 bytes", "longest-values-are-kept", broken{insert: func(b *broken, ctx context.Context, r keys.Record) error {
+		if text, err := r.MarshalJSON(); err == nil && len(text) > 65_535 {
+			return errors.New("data too long for column 'record'")
+		}
+		return b.Memory.Insert(ctx, r)
+	}}},
 	{"makers in 250 bytes", "text-is-kept", altered(func(r *keys.Record) { r.CreatedBy = r.CreatedBy[:min(250, len(r.CreatedBy))] })},
 	{"environments in 8 bytes", "longest-values-are-kept", altered(func(r *keys.Record) { r.Environment = r.Environment[:min(8, len(r.Environment))] })},
 	{"versions below 2 to the 62nd", "numbers-are-kept", altered(func(r *keys.Record) { r.Version = min(r.Version, 1<<62) })},

@@ -38,6 +38,12 @@ var listDefects = []*defect{
 	{"organizations by prefix", "list-isolates-organizations", merged(func(r keys.Record, q keys.Query) bool {
 		return r.Kind == q.Kind && strings.HasPrefix(r.Org, q.Org+":")
 	})},
+	{"organization, kind and ID are one text", "list-isolates-organizations", merged(func(r keys.Record, q keys.Query) bool {
+		return strings.HasPrefix(r.Org+string(r.Kind)+r.ID, q.Org+string(q.Kind))
+	})},
+	{"a slash between organization, kind and ID", "list-isolates-organizations", merged(func(r keys.Record, q keys.Query) bool {
+		return strings.HasPrefix(r.Org+"/"+string(r.Kind)+"/"+r.ID, q.Org+"/"+string(q.Kind)+"/")
+	})},
 	{"list shows tokens among keys", "list-isolates-kinds", merged(func(r keys.Record, q keys.Query) bool {
 		return r.Org == q.Org && (r.Kind == q.Kind || r.Kind == keys.KindToken && q.Kind == keys.KindKey)
 	})},

@@ -8,6 +8,7 @@ import (
 	"math"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -161,6 +162,9 @@ var singleDefects = []*defect{
 		},
 	}},
 	{"IDs without regard to case", "ids-are-case-sensitive", folded(strings.ToLower)},
+	{"IDs under a collation that has no weights for new characters", "ids-are-case-sensitive", folded(func(id string) string {
+		return strings.Map(func(c rune) rune { return min(unicode.ToLower(c), utf8.RuneError) }, id)
+	})},
 	{"IDs without trailing spaces", "ids-are-bytes", folded(func(id string) string { return strings.TrimRight(id, " ") })},
 	{"IDs in one Unicode form", "ids-are-bytes", folded(func(id string) string { return strings.ReplaceAll(id, "\u00e9", "e\u0301") })},
 

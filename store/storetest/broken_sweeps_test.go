@@ -68,6 +68,14 @@ var sweepDefects = []*defect{
 		}
 		return true
 	})},
+	{"sweep goes by when tokens were revoked, if they were", "sweep-removes-dead-tokens", sweptOnlyIf(func(b *broken, before time.Time, _ int) bool {
+		for _, r := range b.sweepable(before, math.MaxInt) {
+			if r.Revoked() && !r.RevokedAt.Before(before) {
+				return false
+			}
+		}
+		return true
+	})},
 	{"sweep fails on long IDs", "sweep-removes-dead-tokens", sweptOnlyIf(func(b *broken, before time.Time, _ int) bool {
 		for _, r := range b.sweepable(before, math.MaxInt) {
 			if len(r.ID) > 250 {

@@ -26,7 +26,7 @@ var concurrencyClauses = []clause[keys.Store]{
 		"Of Inserts of one ID at the same time exactly one goes well. The others fail with an error that wraps ErrExists, "+
 			"and the record is the winner's. Looking first and inserting then breaks this.",
 		concurrentInsert, concurrent, neverOverwrite),
-	rule("concurrent-update-one-wins",
+	rule(oneUpdateWins,
 		"Of Updates of one version at the same time exactly one goes well. The others fail with an error that wraps "+
 			"ErrConflict, and the record is the winner's. Otherwise a change of the label can undo a revocation. "+
 			"Reading first and writing then breaks this, if the two are not one transaction with a lock.",
@@ -48,7 +48,7 @@ var concurrencyClauses = []clause[keys.Store]{
 		"Sweep looks at a token and removes it in one step. If an Update that gives the token a later end goes well, the token stays, and if "+
 			"the token is removed first, the Update fails with an error that wraps ErrNotFound. Of two Sweeps at once one removes "+
 			"the token and counts it. Reading which tokens are dead and deleting them then breaks this.",
-		concurrentSweep, concurrent, sweepFollows, "update-not-found"),
+		concurrentSweep, oneUpdateWins, sweepFollows, "update-not-found"),
 }
 
 // going returns a function for one racer that reports whether the race goes on. It

@@ -44,44 +44,51 @@ func (p *probe) counted(s countStore, org string, kind keys.Kind, now time.Time,
 
 func countTheLiving(p *probe, s countStore) {
 	for _, kind := range kinds {
-		p.counted(s, p.clause, kind, now, 0, "of nothing")
+		org := p.clause + " with " + string(kind) // alone, since other kinds are for another clause
+		p.counted(s, org, kind, now, 0, "of nothing")
 		at, late := p.sparse(kind, "expires then "+string(kind)), p.full(kind, "expires just after "+string(kind))
 		at.ExpiresAt, late.ExpiresAt = now, now.Add(time.Millisecond)
 		revokedLater := p.full(kind, "revoked later "+string(kind))
 		revokedLater.RevokedAt = expires
 		ends := p.sparse(kind, "ended in 1970 "+string(kind))
 		ends.ExpiresAt = epoch
-		p.insert(s, append(p.dead(kind), at, late, revokedLater, ends, p.full(kind, "full "+string(kind)), p.sparse(kind, "sparse "+string(kind)))...)
-		p.counted(s, p.clause, kind, now, 3, "of ten records of which three live")
-		p.counted(s, p.clause, kind, now.In(time.FixedZone("east", 14*3600)), 3, "in another zone")
-		p.counted(s, p.clause, kind, now.Add(500*time.Microsecond), 3, "half a millisecond later")
-		p.counted(s, p.clause, kind, now.Add(time.Millisecond), 2, "a millisecond later")
-		p.counted(s, p.clause, kind, expires.AddDate(1, 0, 0), 1, "when all that expire are over")
+		all := append(p.dead(kind), at, late, revokedLater, ends, p.full(kind, "full "+string(kind)), p.sparse(kind, "sparse "+string(kind)))
+		for i := range all {
+			all[i].Org = org
+		}
+		p.insert(s, all...)
+		p.counted(s, org, kind, now, 3, "of nine records of which three live")
+		p.counted(s, org, kind, now.In(time.FixedZone("east", 14*3600)), 3, "in another zone")
+		p.counted(s, org, kind, now.Add(500*time.Microsecond), 3, "half a millisecond later")
+		p.counted(s, org, kind, now.Add(time.Millisecond), 2, "a millisecond later")
+		p.counted(s, org, kind, expires.AddDate(1, 0, 0), 1, "when all that expire are over")
 	}
 }
 
 func countSeesWrites(p *probe, s countStore) {
 	for _, kind := range kinds {
-		r := p.full(kind, string(kind))
-		p.counted(s, p.clause, kind, now, 0, "before Insert")
-		p.insert(s, r, p.sparse(kind, "another "+string(kind)))
-		p.counted(s, p.clause, kind, now, 2, "after two Inserts")
+		org := p.clause + " with " + string(kind)
+		r, another := p.full(kind, string(kind)), p.sparse(kind, "another "+string(kind))
+		r.Org, another.Org = org, org
+		p.counted(s, org, kind, now, 0, "before Insert")
+		p.insert(s, r, another)
+		p.counted(s, org, kind, now, 2, "after two Inserts")
 		r.ExpiresAt = expired
 		r = p.updated(s, r)
-		p.counted(s, p.clause, kind, now, 1, "after an Update that gave one an end that is past")
+		p.counted(s, org, kind, now, 1, "after an Update that gave one an end that is past")
 		r.ExpiresAt = time.Time{}
 		r = p.updated(s, r)
-		p.counted(s, p.clause, kind, now, 2, "after an Update that took the end away")
+		p.counted(s, org, kind, now, 2, "after an Update that took the end away")
 		r = p.updated(s, changed(r))
-		p.counted(s, p.clause, kind, now, 2, "after an Update that paused one")
+		p.counted(s, org, kind, now, 2, "after an Update that paused one")
 		r.RevokedAt = revoked
 		r = p.updated(s, r)
-		p.counted(s, p.clause, kind, now, 1, "after an Update that revoked one")
+		p.counted(s, org, kind, now, 1, "after an Update that revoked one")
 		r = p.updated(s, changed(r))
-		p.counted(s, p.clause, kind, now, 1, "after another Update of the revoked one")
+		p.counted(s, org, kind, now, 1, "after another Update of the revoked one")
 		_, err := s.Sweep(p.ctx, now, 1000)
 		p.ok(err, "Sweep")
-		p.counted(s, p.clause, kind, now, 1, "after Sweep")
+		p.counted(s, org, kind, now, 1, "after Sweep")
 	}
 }
 

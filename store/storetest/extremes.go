@@ -12,7 +12,7 @@ var extremeClauses = []clause[keys.Store]{
 	rule(longestKept,
 		"Every field is kept at the longest and the largest value that Record.Validate allows, all of them in one record. The comment on "+
 			"keys.Store has a table of them. A column that is too narrow cuts, or makes an Insert fail that should go well.",
-		longestIsKept, notFound, "text-is-kept", "numbers-are-kept", "times-are-kept", "digests-are-kept"),
+		longestIsKept, notFound, textKept, "numbers-are-kept", "times-are-kept", "digests-are-kept"),
 	rule("update-writes-extreme-values",
 		"Update writes whatever Insert can write: text that is hostile or very long, large numbers, times of 1970 and of 9999, "+
 			"every form of digest.",
@@ -42,6 +42,9 @@ func longestIsKept(p *probe, s keys.Store) {
 		p.insert(s, r)
 		p.same(p.get(s, r.ID), r, "the "+string(kind)+" with the longest values")
 		p.absent(s, r.ID[:len(r.ID)-1])
+		r = p.escaped(kind, "escaped "+string(kind))
+		p.insert(s, r)
+		p.same(p.get(s, r.ID), r, "the "+string(kind)+" with the longest JSON")
 	}
 }
 

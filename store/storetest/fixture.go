@@ -159,6 +159,26 @@ func (p *probe) longest(kind keys.Kind, name string) keys.Record {
 	return r
 }
 
+// escaped returns longest with characters that JSON writes as six, where the field
+// may hold them: the JSON of no record is longer.
+func (p *probe) escaped(kind keys.Kind, name string) keys.Record {
+	r := p.longest(kind, name)
+	name = p.clause + "." + name
+	r.ID = name + strings.Repeat("\x01", keys.MaxID-len(name))
+	r.Label = strings.Repeat("<", keys.MaxLabel)
+	for _, text := range []*string{&r.Org, &r.Parent, &r.Metadata, &r.CreatedBy, &r.Replaces, &r.ReplacedBy} {
+		if *text != "" {
+			*text = (*text)[:1] + strings.Repeat("\x01", len(*text)-1) // with a beginning of its own
+		}
+	}
+	var names []string
+	for name := range strings.FieldsSeq(r.Scopes.String()) {
+		names = append(names, strings.ReplaceAll(name, "s", "<"))
+	}
+	r.Scopes = must(scopes.Of(names...))
+	return r
+}
+
 // fill returns n bytes of text that begin with start. Most of the other characters have
 // several bytes.
 func fill(start string, n int) string {

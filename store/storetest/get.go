@@ -12,14 +12,10 @@ var getClauses = []clause[keys.Store]{
 			"is not found. It comes from whoever sends a request; a store that hands it to the driver "+
 			"and fails makes a stranger's junk look like an outage.",
 		getHostileID, notFound, roundTrip),
-	rule("ids-are-case-sensitive",
-		"IDs that differ in case are different IDs, to Insert and to Get. Most databases can compare "+
-			"text without regard to case, and some do so unless told otherwise.",
-		idsAreCaseSensitive, seesInserts),
 	rule(idBytes,
 		"IDs are compared byte by byte: trailing spaces count, Unicode forms of one character differ, "+
 			"digits are not numbers. It takes a binary collation and a column of text.",
-		idsAreBytes, "ids-are-case-sensitive", "text-is-kept"),
+		idsAreBytes, caseSensitive, textKept),
 }
 
 func getNotFound(p *probe, s keys.Store) {

@@ -28,11 +28,15 @@ var insertClauses = []clause[keys.Store]{
 		"Numbers are kept whole up to the largest ones. A 32-bit column, or a script that computes in "+
 			"floating point, breaks this.",
 		numbersAreKept, roundTrip),
-	rule("text-is-kept",
+	rule(caseSensitive,
+		"IDs that differ in case are different IDs, to Insert and to Get. Most databases can compare "+
+			"text without regard to case, and some do so unless told otherwise.",
+		idsAreCaseSensitive, seesInserts),
+	rule(textKept,
 		"Text is kept byte for byte: quotes, wildcards, separators, spaces at the ends, control characters, "+
 			"any Unicode form, up to the longest. Text that is quoted, trimmed, normalized or cut is another "+
 			"credential, or another organization.",
-		textIsKept, roundTrip),
+		textIsKept, caseSensitive),
 	rule(neverOverwrite,
 		"Insert fails with an error that wraps ErrExists, and changes nothing, if the ID was ever used, by "+
 			"whatever organization and kind. Else one organization could take over another's credential.",

@@ -22,7 +22,7 @@ var listClauses = []clause[keys.Store]{
 	rule(isolatesOrgs,
 		"List returns nothing of another organization, be its name alike in all but case, spaces, "+
 			"wildcards or separators.",
-		listIsolatesOrganizations, lists, "text-is-kept"),
+		listIsolatesOrganizations, lists, textKept),
 	rule(isolatesKinds,
 		"List returns nothing of another kind. A list of keys does not show tokens.",
 		listIsolatesKinds, lists),
@@ -115,7 +115,7 @@ func listIncludesDead(p *probe, s keys.Store) {
 }
 
 func listIsolatesOrganizations(p *probe, s keys.Store) {
-	orgs := append(hostile(), "acme", "Acme", "ACME", "acme ", "acme_", "acmeX", "acme%", "acme:key", "ac", "acm\u00e9", "acme\u0301")
+	orgs := append(hostile(), "acme", "Acme", "ACME", "acme ", "acme_", "acmeX", "acme%", "acme:key", "acmekey", "acmekeykey", "acme/key", "acme|key", "acme key", "acme.key", "ac", "acm\u00e9", "acme\u0301")
 	var all []keys.Record
 	for i, org := range orgs {
 		r := p.full(keys.KindKey, fmt.Sprint(i))

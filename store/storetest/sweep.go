@@ -58,7 +58,9 @@ func sweepRemoves(p *probe, s keys.Store) {
 	late.ExpiresAt = now.Add(-time.Millisecond)
 	sparse := p.sparse(keys.KindToken, "sparse, and expired")
 	sparse.ExpiresAt = expired
-	dead = append(dead, late, sparse)
+	both := p.full(keys.KindToken, "expired, and to be revoked later")
+	both.ExpiresAt, both.RevokedAt = expired, now.Add(time.Hour)
+	dead = append(dead, late, sparse, both)
 	for _, text := range hostile() {
 		r := p.full(keys.KindToken, "")
 		r.ID, r.Parent, r.Label, r.ExpiresAt = text, text, text, expired

@@ -24,7 +24,7 @@ var historyClauses = []clause[keys.Store]{
 			"is what it would have if the calls had come one after the other. So nobody sees a write that is then "+
 			"refused, or an older version after a newer one, and no Update is lost or refused without cause.",
 		recordHistories, seesInserts, afterDeath, "revoked-records-can-be-updated",
-		"concurrent-insert-one-wins", "concurrent-update-one-wins", "concurrent-gets-are-whole", "concurrent-revoke-is-seen"),
+		"concurrent-insert-one-wins", oneUpdateWins, "concurrent-gets-are-whole", "concurrent-revoke-is-seen"),
 	rule("concurrent-parents-are-linearizable",
 		"Get, among Inserts and Updates of the record and of its parent, returns of each "+
 			"what was written before the call began, or meanwhile, and nothing that was refused.",
