@@ -3,6 +3,7 @@ package storetest_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 	"unicode/utf8"
 
@@ -58,7 +59,28 @@ func lastOwn(b *broken, ctx context.Context, ids []string) (map[string]time.Time
 
 // ownUses is a store with both.
 func ownUses(keep func(b *broken, id string) bool, later func(was, t time.Time) bool) broken {
-	return broken{noteUses: noteOwn(keep, later), lastUses: lastOwn}
+	return broken{noteUses: noteOwn(keep, later), lastUses: lastOwn, sweep: sweepOwn}
+}
+
+// sweepOwn is the Sweep that goes with noteOwn: uses go with their records.
+func sweepOwn(b *broken, ctx context.Context, before time.Time, limit int) (int, error) {
+	var dead []string
+	b.mu.Lock()
+	for id := range b.uses {
+		if r, err := b.one(context.Background(), id); err == nil && r.Sweepable(before) {
+			dead = append(dead, id)
+		}
+	}
+	b.mu.Unlock()
+	n, err := b.Memory.Sweep(ctx, before, limit)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, id := range dead {
+		if !there(b, id) {
+			delete(b.uses, id)
+		}
+	}
+	return n, err
 }
 
 // always keeps every ID, and lets the last call win.
@@ -136,6 +158,10 @@ var useDefects = []*defect{
 		},
 		get: getOverlaid,
 	}},
+	{"uses outlive their record", "uses-unknown-ids-passed-over", broken{
+		noteUses: noteOwn(there, time.Time.Before),
+		lastUses: lastOwn,
+	}},
 	{"uses are kept for every ID", "uses-unknown-ids-passed-over", ownUses(always, time.Time.Before)},
 	{"uses wait for their record", "uses-unknown-ids-passed-over", broken{
 		noteUses: noteOwn(always, time.Time.Before),
@@ -155,6 +181,12 @@ var useDefects = []*defect{
 		}
 		return b.Memory.NoteUses(ctx, uses)
 	})},
+	{"a parameter for each of 65,535", "uses-in-large-batches", broken{lastUses: func(b *broken, ctx context.Context, ids []string) (map[string]time.Time, error) {
+		if len(ids) > 65_535 {
+			return nil, errors.New("prepared statement contains too many placeholders")
+		}
+		return b.Memory.LastUses(ctx, ids)
+	}}},
 	{"answers of a thousand at most", "uses-in-large-batches", broken{lastUses: func(b *broken, ctx context.Context, ids []string) (map[string]time.Time, error) {
 		return b.Memory.LastUses(ctx, ids[:min(1000, len(ids))])
 	}}},
@@ -166,6 +198,20 @@ var useDefects = []*defect{
 		}
 		return b.Memory.NoteUses(ctx, uses)
 	})},
+	{"all answers are one map", "uses-round-trip", broken{lastUses: func(b *broken, ctx context.Context, ids []string) (map[string]time.Time, error) {
+		uses, err := b.Memory.LastUses(ctx, ids)
+		if err != nil {
+			return nil, err
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.uses == nil {
+			b.uses = make(map[string]time.Time)
+		}
+		clear(b.uses)
+		maps.Copy(b.uses, uses)
+		return b.uses, nil
+	}}},
 	{"a use writes back the record of the use before", "uses-change-no-record", broken{
 		noteUses: func(b *broken, ctx context.Context, uses map[string]time.Time) error {
 			for id := range uses {
@@ -189,11 +235,13 @@ var useDefects = []*defect{
 	{"an update replaces the row", "uses-survive-update", broken{
 		noteUses: noteOwn(there, time.Time.Before),
 		lastUses: lastOwn,
+		sweep:    sweepOwn,
 		update:   updateForgets(func(keys.Record) bool { return true }),
 	}},
 	{"uses of what is revoked are deleted", "uses-survive-update", broken{
 		noteUses: noteOwn(there, time.Time.Before),
 		lastUses: lastOwn,
+		sweep:    sweepOwn,
 		update:   updateForgets(func(r keys.Record) bool { return r.Revoked() }),
 	}},
 	{"uses are noted whatever the context", "uses-context-ended", batched(func(b *broken, ctx context.Context, uses map[string]time.Time) error {
@@ -222,6 +270,7 @@ var useDefects = []*defect{
 			return noteOwn(there, always)(b, ctx, newer)
 		},
 		lastUses: lastOwn,
+		sweep:    sweepOwn,
 	}},
 	{"batches lock each other out", "uses-concurrent", batched(func(b *broken, ctx context.Context, uses map[string]time.Time) error {
 		if !b.lock("all") {

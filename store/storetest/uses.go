@@ -34,7 +34,7 @@ func useRule(name, doc string, check func(*probe, useStore), needs ...string) cl
 var useClauses = []clause[keys.Store]{
 	useRule(usesRoundTrip,
 		"LastUses returns the times that NoteUses noted, as the same instants in whole milliseconds, for records of every "+
-			"kind, dead ones included. IDs that no use was noted for are absent, and do not come with a zero time.",
+			"kind, dead ones included. IDs that no use was noted for are absent, and do not come with a zero time. The map is the caller's.",
 		usesAreKept, roundTrip),
 	useRule("uses-later-wins",
 		"Of two times that are noted for an ID the later stays, be it noted first or last. Nodes note uses in "+
@@ -42,8 +42,8 @@ var useClauses = []clause[keys.Store]{
 		usesLaterWins, usesRoundTrip),
 	useRule(passesOver,
 		"IDs that no record has are passed over, hostile text included: the other uses of the batch are noted, "+
-			"no record appears, and nothing is kept for a record that comes later.",
-		usesOfUnknownIDs, usesRoundTrip, hostileID, idBytes),
+			"no record appears, and nothing is kept for a record that comes later. The use of a token that Sweep removed goes with it.",
+		usesOfUnknownIDs, usesRoundTrip, hostileID, idBytes, sweeps),
 	useRule("uses-in-large-batches",
 		"Batches are as large as the caller makes them. A store whose database limits the parameters of a "+
 			"statement, or the arguments of a script, cuts them up.",
@@ -128,16 +128,23 @@ func usesAreKept(p *probe, s useStore) {
 	p.lastUses(s, map[string]time.Time{ids[1]: want[ids[1]]}, "of one ID twice", ids[1], ids[1])
 	p.lastUses(s, nil, "of no IDs")
 	p.noteUses(s, nil)
+	mine, err := s.LastUses(p.ctx, ids[:1])
+	p.ok(err, "LastUses")
 	// The year is another one in these zones.
 	east, west := time.FixedZone("east", 14*3600), time.FixedZone("west", -12*3600)
-	first, late := p.full(keys.KindKey, "first"), p.full(keys.KindKey, "late")
-	p.insert(s, first, late)
-	ids = append(ids, first.ID, late.ID)
+	first, other, late := p.full(keys.KindKey, "first"), p.full(keys.KindKey, "other"), p.full(keys.KindKey, "late")
+	p.insert(s, first, other, late)
+	ids = append(ids, first.ID, other.ID, late.ID)
 	p.noteUses(s, map[string]time.Time{
-		ids[1]: used.AddDate(1, 0, 0).In(east), first.ID: time.Unix(0, 0).In(west), late.ID: last.In(east),
+		other.ID: used.AddDate(1, 0, 0).In(east), first.ID: time.Unix(0, 0).In(west), late.ID: last.In(east),
 	})
-	want[ids[1]], want[first.ID], want[late.ID] = used.AddDate(1, 0, 0), time.Unix(0, 0), last
+	want[other.ID], want[first.ID], want[late.ID] = used.AddDate(1, 0, 0), time.Unix(0, 0), last
 	p.lastUses(s, want, "after a NoteUses of nothing and one of times in other zones", ids...)
+	if len(mine) != 1 || !mine[ids[0]].Equal(last) {
+		p.failf("the map of LastUses of %s became %s when others were asked for", quote(ids[0]), quoteUses(mine))
+	}
+	clear(mine)
+	p.lastUses(s, want, "after the caller had emptied another answer", ids...)
 }
 
 func usesLaterWins(p *probe, s useStore) {
@@ -183,12 +190,23 @@ func usesOfUnknownIDs(p *probe, s useStore) {
 	p.lastUses(s, want, "after a record came whose ID was passed over before", ids...)
 	p.noteUse(s, late, used.Add(-time.Hour))
 	p.lastUse(s, late, used.Add(-time.Hour), "of the record that came late")
+
+	gone := p.sparse(keys.KindToken, "gone")
+	gone.ExpiresAt = expired
+	p.insert(s, gone)
+	p.noteUse(s, gone, used)
+	p.swept(s, now, 10, 1)
+	p.lastUses(s, want, "of a token that was swept, and another", gone.ID, r.ID)
+	p.insert(s, gone)
+	p.lastUses(s, want, "of a token that was swept and inserted again, and another", gone.ID, r.ID)
 }
 
-// crowd returns uses of very many IDs that no record has, always the same map.
+// crowd returns uses of very many IDs that no record has, always the same map. They
+// are more than the 65,535 parameters that a statement can have in most databases,
+// and fewer than [keys.DefaultMaxUses].
 var crowd = sync.OnceValue(func() map[string]time.Time {
 	uses := make(map[string]time.Time)
-	for i := range 20_000 {
+	for i := range 70_000 {
 		uses["nobody."+strconv.Itoa(i)] = used
 	}
 	return uses
