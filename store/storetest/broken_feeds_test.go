@@ -66,6 +66,15 @@ var feedDefects = []struct {
 		f.mu.Unlock()
 		return f.feedDB.Withdraw(ctx, ids...)
 	}}},
+	{"the lease of an announcement is that of the first", "feed-announces", alteration{announce: func(f *fed, ctx context.Context, id string, lease time.Duration) error {
+		f.mu.Lock()
+		a := f.announced[id]
+		f.mu.Unlock()
+		if a != nil {
+			lease = a.lease
+		}
+		return f.feedDB.Announce(ctx, id, lease)
+	}}},
 	{"anybody may poll", "feed-needs-an-announcement", passing(func(f *fed, id string) bool { return f.announced[id] == nil })},
 	{"whoever is announced in another case may poll", "feed-needs-an-announcement", passing(func(f *fed, id string) bool {
 		for other := range f.announced {
@@ -132,6 +141,16 @@ var feedDefects = []struct {
 	{"all are marked", "feed-marks-idle", alteration{markIdle: func(f *fed, ctx context.Context, idle time.Duration) ([]string, error) {
 		return f.feedDB.MarkIdle(ctx, min(idle, 0))
 	}}},
+	{"what was marked before is not told again", "feed-marks-idle", alteration{markIdle: func(f *fed, ctx context.Context, idle time.Duration) ([]string, error) {
+		before := make(map[string]bool)
+		f.mu.Lock()
+		for id, a := range f.announced {
+			before[id] = a.marked
+		}
+		f.mu.Unlock()
+		ids, err := f.feedDB.MarkIdle(ctx, idle)
+		return slices.DeleteFunc(ids, func(id string) bool { return before[id] }), err
+	}}},
 	{"an announcement is as old as the first", "feed-marks-idle", alteration{announce: func(f *fed, ctx context.Context, id string, lease time.Duration) error {
 		f.mu.Lock()
 		was := f.announced[id]
@@ -188,6 +207,7 @@ var feedDefects = []struct {
 		update: sequenced(false), poll: committed,
 	}},
 	{"changes are named and then committed", "feed-misses-nothing", alteration{update: early}},
+	{"changes are committed and then named", "feed-misses-nothing", alteration{update: late}},
 	{"the position is read after the changes", "feed-misses-nothing", alteration{
 		poll: func(f *fed, ctx context.Context, id string, after keys.Position) (keys.Changes, error) {
 			c, err := f.feedDB.Poll(ctx, id, after)

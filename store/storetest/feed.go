@@ -53,15 +53,17 @@ var feedClauses = []clause[keys.Store]{
 			"forgets its positions empties all caches, several times a second.",
 		feedKnowsPositions, namesChanges),
 	feedRule("feed-empties-at-unknown-positions",
-		"A Poll after a position that is none of the store's says All. It may be from before a restore, or of another database.",
+		"A Poll after a position that is none of the store's says All. It may be from before a restore, or of another database. A number "+
+			"that counts changes comes again there, so positions have a random value beside it.",
 		feedUnknownPositions, namesChanges),
 	feedRule(forgets,
 		"If changes after the position are not kept any more, Poll says All. A list of IDs without those that were "+
 			"forgotten looks complete.",
 		feedForgets, namesChanges, concurrent),
 	feedRule(marksIdle,
-		"MarkIdle marks the announcements that were last written longer ago than the given time, returns their IDs, and does not mark "+
-			"others. A cache that is in use announces itself again and again.",
+		"MarkIdle marks the announcements that were last written longer ago than the given time, returns their IDs, those that were marked "+
+			"before included, and does not mark others. A cache that is in use announces itself again and again. The process that marked "+
+			"others may have ended before it withdrew them; if nobody else does, all revocations wait for them.",
 		feedMarksIdle, announces, needsAnnouncement),
 	feedRule(marksStay,
 		"For an announcement that is marked, Announce and Poll fail with an error that wraps ErrNotAnnounced, and the mark "+
@@ -73,7 +75,8 @@ var feedClauses = []clause[keys.Store]{
 		feedEnded, marksIdle),
 	feedRule(missesNothing,
 		"Poll names each change that was committed when the call began, however many write at the same time. A "+
-			"sequence number misses changes that are numbered before others and committed after them.",
+			"sequence number misses changes that are numbered before others and committed after them. A change that is noted in "+
+			"a transaction of its own is missed if the process ends before that.",
 		func(p *probe, s feedStore) { p.pollWhileWriting(s, s) }, forgets, concurrent),
 	feedRule("feed-concurrent-marks-stay",
 		"Once MarkIdle has returned an ID, every Announce and Poll of it that starts later fails, however many announce "+
@@ -186,6 +189,8 @@ func feedAnnounces(p *probe, s feedStore) {
 	}
 	p.announce(s, p.cache("3"), 4322*time.Millisecond)
 	p.lease(s, longest, "after one was announced again")
+	p.announce(s, p.cache("0"), 4323*time.Millisecond)
+	p.lease(s, 4323*time.Millisecond, "after one was announced again for a longer time")
 }
 
 func feedWithdraws(p *probe, s feedStore) {
@@ -369,6 +374,11 @@ func feedMarksIdle(p *probe, s feedStore) {
 		}
 		p.poll(s, fresh, "")
 		p.announce(s, fresh, time.Second)
+		ids, err = s.MarkIdle(p.ctx, idle)
+		p.ok(err, "MarkIdle")
+		if !slices.Contains(ids, old) {
+			p.failf("MarkIdle, called again, returned %s, without %s, which was marked before and not withdrawn", quoteAll(ids), quote(old))
+		}
 		return
 	}
 }

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,23 +33,42 @@ func (l *changelog) from(n int) []string {
 // pollWhileWriting has racers change records through the stores in turn, each record
 // once, while one of them polls through the first store. It fails unless each change
 // that had returned when a poll began is named by that poll or an earlier one. A poll
-// that named the record before it was changed does not count.
+// that named the record before it was changed does not count. One more record is
+// changed all the time, and a poll has to name it as soon as Get sees the change.
 func (p *probe) pollWhileWriting(stores ...feedStore) {
 	id, at := p.started(stores[0], "a")
+	watched := p.sparse(keys.KindKey, "watched")
+	p.insert(stores[0], watched)
 	var log changelog
 	var writing atomic.Int64
 	writing.Store(racers - 1)
 	p.parallel(racers, func(i int) {
 		if i > 0 {
 			defer writing.Add(-1)
+		}
+		switch i {
+		case 0:
+		case 1:
+			for r, going := watched, p.going(); going(); pause() {
+				r = p.updated(stores[1%len(stores)], r)
+			}
+			return
+		default:
 			p.changeMany(stores[i%len(stores)], i, &log)
 			return
 		}
 		named := make(map[string]bool)
+		known := watched.Version // when the Poll before had returned
 		for seen, last := 0, false; !last; {
 			last = writing.Load() == 0
 			want := log.from(seen)
+			version := p.get(stores[0], watched.ID).Version
 			c := p.poll(stores[0], id, at)
+			if version > known && !c.All && !slices.Contains(c.IDs, watched.ID) {
+				p.failf("Poll did not name %s, of which Get had given version %d before the call, and version %d after the Poll before it",
+					quote(watched.ID), version, known)
+			}
+			known = p.get(stores[0], watched.ID).Version
 			for _, id := range c.IDs {
 				r, _, err := stores[0].Get(p.ctx, id)
 				named[id] = named[id] || err != nil || r.Version > 1
@@ -66,7 +86,7 @@ func (p *probe) pollWhileWriting(stores ...feedStore) {
 
 // changeMany inserts records, and changes or sweeps each of them once.
 func (p *probe) changeMany(s feedStore, racer int, log *changelog) {
-	for n, going := 0, p.going(); going(); n++ {
+	for n, going := 0, p.going(); going() || n < 3*races; n++ {
 		if n%8 == 7 {
 			r := p.sparse(keys.KindToken, fmt.Sprintf("%d-%d", racer, n))
 			r.ExpiresAt = expired

@@ -278,6 +278,16 @@ func early(f *fed, ctx context.Context, r keys.Record) error {
 	return f.Memory.Update(ctx, r)
 }
 
+// late is an Update whose change is in the feed some time after the record is written.
+func late(f *fed, ctx context.Context, r keys.Record) error {
+	err := f.Memory.Update(ctx, r)
+	if err == nil {
+		latency(3)
+		f.write(func() []string { return []string{r.ID} })
+	}
+	return err
+}
+
 // sequenced is an Update that draws a number, and is committed a while later, with or
 // without a lock of the process.
 func sequenced(locks bool) (update func(f *fed, ctx context.Context, r keys.Record) error) {

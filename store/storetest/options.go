@@ -15,9 +15,10 @@ type Options[S any] struct {
 	// closed by t.Cleanup. If nil, the clauses about two handles are skipped.
 	Second func(t testing.TB, s S) S
 
-	// Break makes the database of s fail: it stops it, freezes it or cuts it off.
-	// The function that it returns makes the database work again, with the data
-	// that it had. If nil, the clauses about a broken database are skipped.
+	// Break makes the database of s fail: it stops it, freezes it or cuts it off. A
+	// frozen one finds most, since calls then wait instead of failing at once. The
+	// function that it returns makes the database work again, with the data that
+	// it had. If nil, the clauses about a broken database are skipped.
 	Break func(t testing.TB, s S) (mend func())
 
 	// Race is how long the callers of each clause about concurrency go on. If
