@@ -228,6 +228,12 @@ var trailDefects = []*defect{
 		}
 		return err
 	}}},
+	{"an entry that cannot be written is passed over", "trail-and-record-are-one", broken{update: func(b *broken, ctx context.Context, r keys.Record) error {
+		if e := entryFor(ctx, r); e != nil && e.Validate() != nil {
+			ctx = without(ctx)
+		}
+		return b.Memory.Update(ctx, r)
+	}}},
 	{"the entry before the record", "trail-and-record-are-one", broken{update: func(b *broken, ctx context.Context, r keys.Record) error {
 		e := entryFor(ctx, r)
 		was, _, err := b.Memory.Get(ctx, r.ID)

@@ -62,8 +62,9 @@ var trailClauses = []clause[keys.Store]{
 			"ErrNotFound; one that was cut before is no error.",
 		trailIsCut, trailPages),
 	trailRule("trail-and-record-are-one",
-		"An entry is written in the transaction of its record: whoever sees the one sees the other too. A store that writes them one after the "+
-			"other has changes without a trail, or a trail of changes that were not made, when the process ends in between.",
+		"An entry is written in the transaction of its record: whoever sees the one sees the other too, and if the entry cannot be written, the "+
+			"call fails, and the record is as it was. A store that writes them one after the other has changes without a trail, or a trail of "+
+			"changes that were not made, when the process ends in between.",
 		trailAndRecord, trailPages, concurrent, "concurrent-revoke-is-seen", linearizable),
 	trailRule("trail-of-many-is-linked",
 		"Calls at the same time get positions one after another: no entry is lost, none is there twice, the chain is linked, and no call "+
@@ -424,6 +425,48 @@ func (p *probe) chainOf(s trailStore, org string) (found keys.Chain) {
 	return found
 }
 
+// entriesThatFail has Inserts and Updates write entries that [keys.Entry.Validate]
+// refuses. A store may write them or fail.
+func (p *probe) entriesThatFail(s trailStore) {
+	r := p.full(keys.KindKey, "changed")
+	p.insertWith(s, r, p.entry(r, 0))
+	entries := func() (n int) {
+		chains, err := s.Chains(p.ctx, r.Org)
+		p.ok(err, "Chains of %s", quote(r.Org))
+		for _, c := range chains {
+			n += len(p.entries(s, r.Org, c.Name, c.Cut.Seq, 1<<20))
+		}
+		return n
+	}
+	for i, spoil := range []func(*keys.Entry){
+		func(e *keys.Entry) { e.Reason = strings.Repeat("x", 1<<16) },
+		func(e *keys.Entry) { e.Fields = "label\x00" },
+		func(e *keys.Entry) { e.Actor = "\xff" },
+		func(e *keys.Entry) { e.Action = keys.Action(strings.Repeat("x", 17)) },
+	} {
+		made := p.full(keys.KindKey, fmt.Sprint("made ", i))
+		for _, next := range []keys.Record{made, changed(r)} {
+			e := p.entry(next, 1)
+			spoil(&e)
+			before := entries()
+			ctx := keys.NewEntryContext(p.ctx, e)
+			write, what := s.Insert, "Insert"
+			if next.ID == r.ID {
+				write, what = s.Update, "Update"
+			}
+			err := write(ctx, next)
+			got, _, absent := s.Get(p.ctx, next.ID)
+			written := absent == nil && (next.ID != r.ID || got.Version > r.Version)
+			if added := entries() > before; added != (err == nil) || written != (err == nil) {
+				p.failf("%s with an entry that is not valid: error %v, record written: %t, entry written: %t; want both or neither", what, err, written, added)
+			}
+			if next.ID == r.ID {
+				r = got
+			}
+		}
+	}
+}
+
 // trailAndRecord has one caller write, and others who look at the record and at the
 // trail in turn.
 func trailAndRecord(p *probe, s trailStore) {
@@ -468,6 +511,7 @@ func trailAndRecord(p *probe, s trailStore) {
 			pause()
 		}
 	})
+	p.entriesThatFail(s)
 }
 
 func concurrentEntries(p *probe, s trailStore) { p.entriesAtOnce(s) }
