@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -29,8 +30,14 @@ var batchClauses = []clause[keys.Store]{
 			"IDs are free.",
 		batchIsOne, batchInserts),
 	optional("keys.BatchStore", "batch-context-ended",
-		"Batch"+endedDoc+", and inserts nothing, be it that the context had ended before, or that it ends before f returns.",
+		"Batch"+endedDoc+", and inserts nothing, be it that the context had ended before, or that it ends before f returns. A call that waits for "+
+			"the end of a batch returns soon after its own context has ended.",
 		batchEnded, batchInserts),
+	optional("keys.BatchStore", "batch-concurrent",
+		"Of batches at the same time that insert the same IDs, in whatever order, each is done in full or not at all: what an Insert said in a "+
+			"batch that went well is so. A database that ends a deadlock undoes what a batch did so far; a store that passes over the "+
+			"error keeps a part of it, or says that all is there.",
+		concurrentBatches, "batch-is-one", "batch-context-ended", "concurrent-insert-one-wins"),
 }
 
 // inBatch inserts records in a batch.
@@ -93,6 +100,60 @@ func batchIsOne(p *probe, s batchStore) {
 	p.same(p.get(s, r.ID), r, "what Get returns after the batch")
 }
 
+// concurrentBatches has callers insert the same IDs in batches, half of them in the
+// opposite order.
+func concurrentBatches(p *probe, s batchStore) {
+	const callers, size = 2, 6
+	well := false
+	start := time.Now()
+	for n := 0; n < 3 || time.Since(start) < p.racing; n++ { // a database may take a second to find a deadlock
+		var won [callers]map[int]keys.Record // by the place of the ID
+		p.parallel(callers, func(i int) {
+			wins := make(map[int]keys.Record)
+			err := s.Batch(p.ctx, func(ctx context.Context) error {
+				clear(wins) // it may be called again
+				for place := range size {
+					k := place
+					if i%2 == 1 {
+						k = size - 1 - place
+					}
+					r := p.sparse(keys.KindKey, fmt.Sprint(n, " ", k))
+					r.Label = fmt.Sprint("caller ", i)
+					if err := s.Insert(ctx, r); err == nil {
+						wins[k] = r
+					} else if !errors.Is(err, keys.ErrExists) {
+						return err
+					}
+				}
+				return nil
+			})
+			if err == nil {
+				won[i] = wins
+			}
+		})
+		owners := make(map[int]keys.Record)
+		for _, wins := range won {
+			well = well || wins != nil
+			for k, r := range wins {
+				if other, twice := owners[k]; twice {
+					p.failf("Insert of %s went well in two batches at once, those of %s and %s", r, other.Label, r.Label)
+				}
+				owners[k] = r
+			}
+		}
+		for k := range size {
+			if r, won := owners[k]; won {
+				p.same(p.get(s, r.ID), r, "the record after batches at once, one of which inserted it and went well")
+			} else {
+				p.absent(s, p.sparse(keys.KindKey, fmt.Sprint(n, " ", k)).ID)
+			}
+		}
+	}
+	if !well {
+		p.failf("no batch went well, of %d at once in each round", callers)
+	}
+}
+
 func batchEnded(p *probe, s batchStore) {
 	r := p.full(keys.KindKey, "late")
 	p.ended("Batch", func(ctx context.Context) error {
@@ -109,6 +170,14 @@ func batchEnded(p *probe, s batchStore) {
 		p.failf("Batch went well although its context had ended before its function returned")
 	}
 	p.blamesNobody(err, "Batch whose context ended")
+	p.ok(s.Batch(p.ctx, func(context.Context) error {
+		short, cancel := context.WithTimeout(p.ctx, lockWait)
+		defer cancel()
+		if err := s.Insert(short, p.full(keys.KindKey, "meanwhile")); err != nil {
+			p.blamesNobody(err, "Insert, by another caller, whose context ended during a batch")
+		}
+		return nil
+	}), "Batch during which another caller inserts")
 	p.absent(s, r.ID)
 	p.inBatch(s, r)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -16,7 +17,16 @@ import (
 type batchedStore struct {
 	store.Memory
 	defect string
+	turn   chan struct{} // taken by the one batch that is under way
 }
+
+// undone is the defect of a store that takes a batch for written which meets another
+// one.
+const undone = "a batch that the database undid is no error"
+
+// waits is the defect of a store whose writes wait for a batch with no regard to
+// their contexts.
+const waits = "whoever waits for a batch waits for its end"
 
 // A pendingBatch has the records that were inserted in it.
 type pendingBatch struct{ records []keys.Record }
@@ -26,6 +36,13 @@ type pendingKey struct{}
 func (s *batchedStore) Insert(ctx context.Context, r keys.Record) error {
 	b, ok := ctx.Value(pendingKey{}).(*pendingBatch)
 	if !ok || s.defect == "each insert is by itself" {
+		if !ok && s.defect == waits {
+			select {
+			case s.turn <- struct{}{}:
+				defer func() { <-s.turn }()
+			case <-time.After(time.Minute):
+			}
+		}
 		return s.Memory.Insert(ctx, r)
 	}
 	if err := r.Validate(); err != nil && s.defect != "nothing is validated" {
@@ -45,6 +62,10 @@ func (s *batchedStore) Insert(ctx context.Context, r keys.Record) error {
 
 func (s *batchedStore) Batch(ctx context.Context, f func(ctx context.Context) error) error {
 	b := new(pendingBatch)
+	if s.defect != undone {
+		s.turn <- struct{}{}
+		defer func() { <-s.turn }()
+	}
 	err := ctx.Err()
 	if err == nil || s.defect == "contexts are passed over" {
 		err = f(context.WithValue(ctx, pendingKey{}, b))
@@ -58,11 +79,14 @@ func (s *batchedStore) Batch(ctx context.Context, f func(ctx context.Context) er
 	case err != nil && s.defect != "what fails is kept":
 		return err
 	}
+	latency(1)
 	if s.defect == "the last is forgotten" && len(b.records) > 1 {
 		b.records = b.records[:len(b.records)-1]
 	}
 	for _, r := range b.records {
-		if inserted := s.Memory.Insert(context.WithoutCancel(ctx), r); inserted != nil {
+		if inserted := s.Memory.Insert(context.WithoutCancel(ctx), r); inserted != nil && s.defect == undone {
+			return nil
+		} else if inserted != nil {
 			return inserted
 		}
 	}
@@ -83,13 +107,16 @@ func TestBatches(t *testing.T) {
 		"an error of the function is no error": {"batch-is-one", "batch-context-ended"},
 		"contexts are looked at first alone":   {"batch-context-ended"},
 		"contexts are passed over":             {"batch-context-ended"},
+		undone:                                 {"batch-concurrent"},
+		waits:                                  {"batch-context-ended"},
 	} {
 		t.Run(defect, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				violations := storetest.CheckRecords(t, func(testing.TB) keys.Store {
-					return &batchedStore{defect: defect}
+					return &batchedStore{defect: defect, turn: make(chan struct{}, 1)}
 				}, &storetest.Options[keys.Store]{Race: lap})
+				time.Sleep(time.Minute) // of the bubble, in which calls that waited too long return
 				if diff := cmp.Diff(clauses, names(violations)); diff != "" {
 					t.Errorf("clauses reported (-want +got):\n%s\n%v", diff, violations)
 				}

@@ -40,6 +40,7 @@ type node struct {
 	late       bool          // remembers what it read before another process updated it
 	updates    int           // of this process
 	bucketsOwn bool          // keeps buckets in the process
+	clockOwn   bool          // decides by the time that it is given
 	trailOwn   bool          // keeps entries in the process, unless it is the first
 	trail      store.Memory
 }
@@ -143,6 +144,9 @@ func (n *node) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit, 
 	if n.bucketsOwn {
 		return n.own.Take(ctx, b, l, now, cost)
 	}
+	if !n.clockOwn {
+		now = time.Now()
+	}
 	return n.trailDB.Take(ctx, b, l, now, cost)
 }
 
@@ -165,6 +169,7 @@ var handleDefects = []struct {
 	{"a slow read is remembered after another process wrote", "second-handle-revoke-is-seen", func(n *node) { n.remembers, n.late = true, true }},
 	{"each process has its trail", "second-handle-shares-the-trail", func(n *node) { n.trailOwn = true }},
 	{"each process has its buckets", "second-handle-shares-buckets", func(n *node) { n.bucketsOwn = true }},
+	{"each process has its clock", "second-handle-has-the-same-clock", func(n *node) { n.clockOwn = true }},
 }
 
 // nodes returns functions that open a store, and another process on its data.

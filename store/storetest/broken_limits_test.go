@@ -194,6 +194,8 @@ var limitDefects = []*defect{
 	{"next is what a request costs", "take-agrees-with-the-limit", decided(func(d *ratelimit.Decision, _ int) { d.NextAfter = d.Limit.Interval() })},
 	{"retry is in whole milliseconds", "take-agrees-with-the-limit", decided(func(d *ratelimit.Decision, _ int) { d.RetryAfter = d.RetryAfter.Truncate(time.Millisecond) })},
 	{"timestamps are rounded down to milliseconds", "take-keeps-nanoseconds", rounded(func(t time.Time) time.Time { return t.Truncate(time.Millisecond) })},
+	{"timestamps are rounded down to microseconds", "take-keeps-nanoseconds", rounded(func(t time.Time) time.Time { return t.Truncate(time.Microsecond) })},
+	{"timestamps are rounded up to microseconds", "take-keeps-nanoseconds", rounded(func(t time.Time) time.Time { return t.Add(time.Microsecond - 1).Truncate(time.Microsecond) })},
 	{"timestamps are rounded down to seconds", "take-keeps-nanoseconds", rounded(func(t time.Time) time.Time { return t.Truncate(time.Second) })},
 	{"timestamps are rounded up to milliseconds", "take-keeps-nanoseconds", rounded(func(t time.Time) time.Time { return t.Add(time.Millisecond - 1).Truncate(time.Millisecond) })},
 	{"timestamps are rounded to milliseconds", "take-keeps-nanoseconds", rounded(func(t time.Time) time.Time { return t.Round(time.Millisecond) })},

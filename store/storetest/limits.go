@@ -281,6 +281,29 @@ func takeKeepsNanoseconds(p *probe, s ratelimit.Store) {
 		p.failf("ResetAfter after %d requests, each of which costs %v, is %v, want %v or, for the %v that have passed, a little less",
 			takes, interval, d.ResetAfter, most, passed)
 	}
+	p.keepsFractions(s)
+}
+
+// keepsFractions finds timestamps that are rounded to microseconds in a database
+// whose clock counts in microseconds. From what two requests leave in a bucket
+// follows how much time passed between them. It is in whole microseconds there if
+// the timestamp is exact, and else has the fraction that the interval has, each time.
+// By a clock that counts in nanoseconds the fractions differ, and tell nothing.
+func (p *probe) keepsFractions(s ratelimit.Store) {
+	const (
+		pairs    = 20
+		interval = time.Hour + 333
+	)
+	l := ratelimit.MustPer(1, interval, 2)
+	for i := range pairs {
+		b := p.bucket(fmt.Sprint("pair ", i))
+		one, two := p.admitted(true, s, b, l, 1, "when full"), p.admitted(true, s, b, l, 1, "after one")
+		passed := one.ResetAfter + interval - two.ResetAfter
+		if (passed-interval)%time.Microsecond != 0 {
+			return
+		}
+	}
+	p.failf("a second request, which costs %v, moved ResetAfter by whole microseconds, in each of %d buckets: the timestamp is rounded", interval, pairs)
 }
 
 // takeRefused fails unless a call fails with an error that wraps want.

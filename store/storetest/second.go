@@ -32,7 +32,7 @@ var secondClauses = []clause[keys.Store]{
 	secondRule("second-handle-one-wins",
 		"Of Inserts of one ID, and of Updates of one version, at the same time and through two handles, exactly one goes "+
 			"well. A lock in the memory of each process breaks this; the database has to decide.",
-		secondOneWins, secondFresh, "concurrent-insert-one-wins", "concurrent-update-one-wins"),
+		secondOneWins, secondFresh, "concurrent-insert-one-wins", oneUpdateWins),
 	secondRule("second-handle-revoke-is-seen",
 		"Once an Update has returned, every Get that starts later, through another handle too, sees what it wrote, however "+
 			"many read the record meanwhile.",
@@ -119,6 +119,29 @@ var secondLimitClauses = []clause[ratelimit.Store]{
 		"Takes through two handles draw on the same buckets: one after the other, and at the same time, they admit the burst together. "+
 			"Buckets in the memory of each process give every node a quota of its own.",
 		secondSharesBuckets, "take-shares-between-limits", "concurrent-takes-admit-the-burst"),
+	secondRule("second-handle-has-the-same-clock",
+		"A store that processes share decides by its own clock, and ignores the time that it is given: the clocks of processes on different "+
+			"machines differ. Otherwise whoever has a clock that is ahead gives quota back.",
+		secondIgnoresNow, "second-handle-shares-buckets"),
+}
+
+func secondIgnoresNow(p *probe, a, b ratelimit.Store) {
+	bucket, l := p.bucket("a"), daily(2)
+	p.admitted(true, a, bucket, l, 2, "when full")
+	for i, ahead := range []time.Duration{36 * time.Hour, -36 * time.Hour} {
+		d, err := b.Take(p.ctx, bucket, l, time.Now().Add(ahead), 1)
+		p.ok(err, "Take")
+		if d.Allowed {
+			p.failf("Take of 1 from a bucket that is empty, with a time that is %v ahead: Allowed is true, want false", ahead)
+		}
+		late := p.bucket(fmt.Sprint("late ", i))
+		d, err = b.Take(p.ctx, late, l, time.Now().Add(ahead), 2)
+		p.ok(err, "Take")
+		if !d.Allowed {
+			p.failf("Take of 2 from a bucket that is full, with a time that is %v ahead: Allowed is false, want true", ahead)
+		}
+		p.admitted(false, a, late, l, 1, fmt.Sprintf("after all of it, which was taken with a time that is %v ahead,", ahead))
+	}
 }
 
 func secondSharesBuckets(p *probe, a, b ratelimit.Store) {
