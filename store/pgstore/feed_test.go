@@ -111,10 +111,43 @@ func TestLostFeed(t *testing.T) {
 	if lease, err := s.LongestLease(ctx); lease != time.Second || err != nil {
 		t.Errorf("some time later it is %v, %v", lease, err)
 	}
+	next, err := s.Poll(ctx, "one", first.Next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := s.Poll(ctx, "one", next.Next); err != nil || c.All {
+		t.Errorf("with the feed that there is now: %+v, %v", c, err)
+	}
+	execute(t, pool, "SELECT pg_current_xact_id()") // a transaction that the position does not know
 	execute(t, pool, "UPDATE feed SET horizon = pg_snapshot_xmax(pg_current_snapshot())")
-	c, err := s.Poll(ctx, "one", first.Next)
+	c, err := s.Poll(ctx, "one", next.Next)
 	if err != nil || !c.All {
 		t.Errorf("below the horizon: %+v, %v", c, err)
+	}
+}
+
+// TestRestartedFeed restarts a server in good order, which keeps its feed. A cache
+// begins anew all the same: it may be another server, made from a copy of the files.
+func TestRestartedFeed(t *testing.T) {
+	t.Parallel()
+	server := start(t)
+	pool := connectTo(t, server.DSN)
+	s := openOn(t, pool, "claviger", nil)
+	if err := s.Announce(t.Context(), "one", time.Second); err != nil {
+		t.Fatal(err)
+	}
+	first, err := s.Poll(t.Context(), "one", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := s.Poll(t.Context(), "one", first.Next); err != nil || c.All {
+		t.Errorf("before: %+v, %v", c, err)
+	}
+	server.Stop()
+	restart(t, server)
+	pool.Reset() // drops the connections that the old server had
+	if c, err := s.Poll(t.Context(), "one", first.Next); err != nil || !c.All {
+		t.Errorf("afterwards: %+v, %v", c, err)
 	}
 }
 
