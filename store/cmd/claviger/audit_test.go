@@ -114,3 +114,35 @@ func TestAuditRefuses(t *testing.T) {
 		}
 	}
 }
+
+// The newest entries are listed, as many as were asked for; those about a credential
+// are also the ones that name it as the other one. A secret is no ID.
+func TestAuditListsTheNewest(t *testing.T) {
+	p := newPlayground(t)
+	p.run(t, "claviger migrate")
+	p.run(t, "claviger keys create -org acme >key")
+	s, err := sqlitestore.Open(filepath.Join(p.dir, "claviger.db"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range int64(30) {
+		e := keys.Entry{Org: "acme", Time: time.Now().UTC().Truncate(time.Millisecond), Action: keys.ActionRefused, ID: "key_1", Other: "key_2", Count: n + 1}
+		if err := s.AddEntry(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"audit list acme -limit 2", "audit list acme -limit 2 -id key_1", "audit list acme -limit 2 -id key_2"} {
+		out := p.run(t, "claviger "+command+" -json")
+		lines := strings.Split(strings.TrimSpace(out), "\n")
+		if len(lines) != 2 || !strings.Contains(lines[0], `"count":29`) || !strings.Contains(lines[1], `"count":30`) {
+			t.Errorf("%s printed\n%s", command, out)
+		}
+	}
+	secret := strings.TrimSpace(readText(t, filepath.Join(p.dir, "key")))
+	if out := p.run(t, "claviger audit list acme -id "+secret); !strings.Contains(out, "(exit status 2)") || strings.Contains(out, secret) {
+		t.Errorf("a secret in place of an ID printed\n%s", out)
+	}
+}
