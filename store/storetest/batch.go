@@ -100,6 +100,35 @@ func batchIsOne(p *probe, s batchStore) {
 	p.same(p.get(s, r.ID), r, "what Get returns after the batch")
 }
 
+// insertDuringBatch has another caller insert during a batch. It may have to wait, but
+// not beyond its context. The batch ends after a while, so that nobody waits for ever.
+func (p *probe) insertDuringBatch(s batchStore) {
+	const patience = timeLimit / 2
+	late := false
+	returned := make(chan error, 1)
+	p.ok(s.Batch(p.ctx, func(context.Context) error {
+		go func() {
+			short, cancel := context.WithTimeout(p.ctx, lockWait)
+			defer cancel()
+			returned <- s.Insert(short, p.full(keys.KindKey, "meanwhile"))
+		}()
+		select {
+		case err := <-returned:
+			returned <- err
+		case <-time.After(patience):
+			late = true
+		}
+		return nil
+	}), "Batch during which another caller inserts")
+	err := <-returned
+	if late {
+		p.failf("Insert by another caller waited for a batch for %v, though its context had ended after %v", patience, lockWait)
+	}
+	if err != nil {
+		p.blamesNobody(err, "Insert, by another caller, whose context ended during a batch")
+	}
+}
+
 // concurrentBatches has callers insert the same IDs in batches, half of them in the
 // opposite order.
 func concurrentBatches(p *probe, s batchStore) {
@@ -170,14 +199,7 @@ func batchEnded(p *probe, s batchStore) {
 		p.failf("Batch went well although its context had ended before its function returned")
 	}
 	p.blamesNobody(err, "Batch whose context ended")
-	p.ok(s.Batch(p.ctx, func(context.Context) error {
-		short, cancel := context.WithTimeout(p.ctx, lockWait)
-		defer cancel()
-		if err := s.Insert(short, p.full(keys.KindKey, "meanwhile")); err != nil {
-			p.blamesNobody(err, "Insert, by another caller, whose context ended during a batch")
-		}
-		return nil
-	}), "Batch during which another caller inserts")
+	p.insertDuringBatch(s)
 	p.absent(s, r.ID)
 	p.inBatch(s, r)
 }
