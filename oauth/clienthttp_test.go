@@ -225,6 +225,9 @@ func TestOneClient(t *testing.T) {
 	if rotated.status != 200 || rotated.body["clientId"] != id || len(second) != 64 || rotated.header.Get("Cache-Control") != "no-store" {
 		t.Fatalf("%d %s", rotated.status, rotated.text)
 	}
+	if rec, err := env.manager.Find(t.Context(), id); err != nil || rec.PreviousExpiresAt.Sub(rec.CreatedAt) < 24*time.Hour {
+		t.Errorf("the old secret ends at %v, %v", rec.PreviousExpiresAt, err)
+	}
 	for _, s := range []string{secret, second} {
 		if _, err := env.grant(id, s, ""); err != nil {
 			t.Errorf("during the overlap: %v", err)
