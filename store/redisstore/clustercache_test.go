@@ -18,6 +18,9 @@ import (
 // revoked that two processes have in their caches, with a third of the records on each
 // node. No key is accepted once the call that revoked it has returned.
 func TestClusterNodeKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a cluster takes ten seconds to find that a node has gone")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	c, err := startCluster()

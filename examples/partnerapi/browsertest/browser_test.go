@@ -70,6 +70,14 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// atLength skips a test in a short run, which goes through the pages by TestKeys alone.
+func atLength(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a short run has TestKeys drive the browser, and nothing else")
+	}
+}
+
 // A tab is a page in the browser.
 type tab struct {
 	t     *testing.T

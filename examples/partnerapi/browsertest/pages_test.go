@@ -137,6 +137,7 @@ func TestKeys(t *testing.T) {
 
 // TestClients does the same to a client.
 func TestClients(t *testing.T) {
+	atLength(t)
 	t.Parallel()
 	h := start(t)
 	p := h.signIn(t, h.Key)
@@ -182,6 +183,7 @@ func TestClients(t *testing.T) {
 
 // TestList fills the list with keys in all states, and searches and orders it.
 func TestList(t *testing.T) {
+	atLength(t)
 	t.Parallel()
 	h := start(t)
 	anna, _ := h.create(t, h.Key, `{"label":"Anna’s laptop","scopes":["keys:manage","webhooks:manage"]}`)
@@ -233,6 +235,7 @@ func TestList(t *testing.T) {
 
 // TestSessionEnds fills in a form whose reader is signed out meanwhile.
 func TestSessionEnds(t *testing.T) {
+	atLength(t)
 	t.Parallel()
 	h := start(t)
 	key, id := h.create(t, h.Key, `{"label":"Anna","scopes":["keys:manage"]}`)
@@ -253,6 +256,7 @@ func TestSessionEnds(t *testing.T) {
 
 // TestTwoTabs changes a key in two tabs.
 func TestTwoTabs(t *testing.T) {
+	atLength(t)
 	t.Parallel()
 	h := start(t)
 	_, id := h.create(t, h.Key, `{"label":"before"}`)

@@ -44,6 +44,7 @@ func serve(t *testing.T, timeout time.Duration) (*storetest.Faults, *http.ServeM
 
 // TestStore uses the pages over a store that is slow, and over one that fails.
 func TestStore(t *testing.T) {
+	atLength(t)
 	t.Parallel()
 	faults, _, p := serve(t, 500*time.Millisecond)
 	p.visit("/manage/new/keys")
@@ -87,6 +88,7 @@ func TestStore(t *testing.T) {
 // TestTwoClicks clicks twice on the button that makes a key, while the store takes
 // its time.
 func TestTwoClicks(t *testing.T) {
+	atLength(t)
 	t.Parallel()
 	faults, mux, p := serve(t, patience)
 	clicked := make(chan bool)

@@ -30,6 +30,7 @@ func (p *tab) press(key, until string) {
 
 // TestKeyboard makes and revokes a key without a mouse.
 func TestKeyboard(t *testing.T) {
+	atLength(t)
 	t.Parallel()
 	h := start(t)
 	p := open(t, h.URL)
@@ -66,6 +67,7 @@ func TestKeyboard(t *testing.T) {
 
 // TestWithoutScript does what TestKeys does in a browser that runs no script.
 func TestWithoutScript(t *testing.T) {
+	atLength(t)
 	t.Parallel()
 	h := start(t)
 	p := open(t, h.URL)
@@ -110,6 +112,7 @@ func TestWithoutScript(t *testing.T) {
 // neither this machine nor behind TLS: they send no Sec-Fetch-Site there, and give
 // no clipboard.
 func TestPlainHTTP(t *testing.T) {
+	atLength(t)
 	t.Parallel()
 	h := start(t)
 	h.URL = strings.Replace(h.URL, "127.0.0.1", "plain.test", 1)
@@ -129,6 +132,7 @@ func TestPlainHTTP(t *testing.T) {
 
 // TestSecretIsTakenOut leaves a page with a secret, and comes back.
 func TestSecretIsTakenOut(t *testing.T) {
+	atLength(t)
 	t.Parallel()
 	h := start(t)
 	p := h.signIn(t, h.Key)
