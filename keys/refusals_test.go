@@ -234,14 +234,14 @@ func TestRefusalsRun(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- r.Run(ctx) }()
-		time.Sleep(keys.DefaultRefusalsInterval + time.Second)
+		time.Sleep(keys.DefaultRefusalsInterval + time.Second) // on the test's own clock
 		synctest.Wait()
 		if len(failed) != 1 || failed[0] != errDown {
 			t.Errorf("errors %v", failed)
 		}
 		refuse()
 		s.down.Store(false)
-		time.Sleep(keys.DefaultRefusalsInterval)
+		time.Sleep(keys.DefaultRefusalsInterval) // on the test's own clock
 		refuse()
 		cancel()
 		if err := <-done; err != nil {

@@ -60,21 +60,21 @@ func TestReplacedKeyIsWatched(t *testing.T) {
 		use(text, 204)
 		use(next.Text.Reveal(), 204)
 		want("at once", replaced)
-		time.Sleep(time.Minute - time.Millisecond)
+		time.Sleep(time.Minute - time.Millisecond) // on the test's own clock
 		use(text, 204)
 		want("within the minute")
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) // on the test's own clock
 		use(text, 204)
 		want("after a minute", replaced)
-		time.Sleep(4*time.Minute - time.Millisecond)
+		time.Sleep(4*time.Minute - time.Millisecond) // on the test's own clock
 		use(text, 204)
 		want("just before the end", replaced)
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) // on the test's own clock
 		use(text, 401)
 		want("just after the end", ended)
 		use(wrongSecret(t, old.Record.ID), 401)
 		want("a wrong secret")
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) // on the test's own clock
 		use(wrongSecret(t, old.Record.ID), 401)
 		want("a wrong secret later")
 		if err := env.manager.Revoke(t.Context(), "acme", keys.KindKey, old.Record.ID); err != nil {

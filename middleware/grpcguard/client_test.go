@@ -120,7 +120,7 @@ func TestTokensAreFetchedAnew(t *testing.T) {
 			if err != nil || md["authorization"] != "Bearer t" || fetched != want {
 				t.Errorf("%v, %v, fetched %d times, want %d", md, err, fetched, want)
 			}
-			time.Sleep(30 * time.Second)
+			time.Sleep(30 * time.Second) // on the test's own clock
 		}
 	})
 }

@@ -111,7 +111,7 @@ func TestRevokedStreamsEnd(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				w := watch(t, nil, h)
-				time.Sleep(90 * time.Second)
+				time.Sleep(90 * time.Second) // on the test's own clock
 				synctest.Wait()
 				select {
 				case err := <-w.handler:
@@ -119,7 +119,7 @@ func TestRevokedStreamsEnd(t *testing.T) {
 				default:
 				}
 				w.Revoke(w.key)
-				time.Sleep(time.Minute)
+				time.Sleep(time.Minute) // on the test's own clock
 				synctest.Wait()
 				if err := <-w.handler; name == "receives" && status.Code(err) != codes.Unauthenticated {
 					t.Errorf("the handler saw %v", err)
@@ -143,7 +143,7 @@ func TestNothingPassesAfterTheEnd(t *testing.T) {
 					t.Errorf("%v, want %v", err, cause)
 				}
 			}
-			time.Sleep(time.Second) // for what is on its way
+			time.Sleep(time.Second) // on the test's own clock
 			return nil
 		})
 		if err := w.client.SendMsg(wrapperspb.String("hello")); err != nil {
@@ -184,7 +184,7 @@ func TestGoodStreamsGoOn(t *testing.T) {
 					return status.Error(codes.DataLoss, "as the handler says")
 				})
 				before := w.Faults.Calls(storetest.Get)
-				time.Sleep(time.Hour + time.Second)
+				time.Sleep(time.Hour + time.Second) // on the test's own clock
 				if got := w.Faults.Calls(storetest.Get) - before; got != tt.checks {
 					t.Errorf("%d checks, want %d", got, tt.checks)
 				}
@@ -230,7 +230,7 @@ func TestWhatEndsStreams(t *testing.T) {
 		}, codes.Unavailable, "TEMPORARILY_UNAVAILABLE", 3 * time.Minute},
 		{"a revocation after a store was silent", func(w *watched) {
 			w.Faults.Fail(storetest.Get, 2, down)
-			time.Sleep(200 * time.Second)
+			time.Sleep(200 * time.Second) // on the test's own clock
 			w.Revoke(w.key)
 			w.Faults.Fail(storetest.Get, 2, down)
 		}, codes.Unauthenticated, "INVALID_TOKEN", 6 * time.Minute},
@@ -238,7 +238,7 @@ func TestWhatEndsStreams(t *testing.T) {
 			if d, err := w.Limiter.Take(w.t.Context(), "acme", ratelimit.MustPerMinute(10), 9); err != nil || !d.Allowed {
 				w.t.Fatal(d, err)
 			}
-			time.Sleep(630 * time.Second)
+			time.Sleep(630 * time.Second) // on the test's own clock
 			w.Revoke(w.key)
 		}, codes.Unauthenticated, "INVALID_TOKEN", 11 * time.Minute},
 	} {
@@ -265,7 +265,7 @@ func TestClientHangsUp(t *testing.T) {
 			t.Error(err)
 		}
 		before := w.Faults.Calls(storetest.Get)
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour) // on the test's own clock
 		if got := w.Faults.Calls(storetest.Get); got != before {
 			t.Errorf("%d checks after the end", got-before)
 		}

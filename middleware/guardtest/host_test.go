@@ -86,7 +86,7 @@ func TestHost(t *testing.T) {
 		few := host.Issue("globex", keys.Spec{Scopes: []string{"orders:read"}, RateLimit: 1})
 		expect(200, few.Text.Reveal())
 		expect(429, few.Text.Reveal())
-		time.Sleep(time.Minute) // in the bubble, on its clock
+		time.Sleep(time.Minute) // on the test's own clock
 		expect(200, few.Text.Reveal())
 		host.Revoke(few)
 		expect(401, few.Text.Reveal())

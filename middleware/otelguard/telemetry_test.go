@@ -265,7 +265,7 @@ func TestObserve(t *testing.T) {
 		limit := ratelimit.MustPerMinute(6000)
 		for i := range 100 {
 			if i%10 == 0 {
-				time.Sleep(10 * time.Millisecond)
+				time.Sleep(10 * time.Millisecond) // on the test's own clock
 			}
 			if _, err := leases.Take(t.Context(), ratelimit.Bucket{Space: "org", Name: "acme"}, limit, time.Now(), 1); err != nil {
 				t.Fatal(err)
@@ -288,7 +288,7 @@ func TestObserve(t *testing.T) {
 			t.Errorf("%s, %+v", diff, stats)
 		}
 		db.down.Store(new(errors.New("down")))
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // on the test's own clock
 		synctest.Wait()
 		if got := r.collect(t); got["claviger.feed.age"] != 1.1 || got["claviger.feed.failures"] != 4 {
 			t.Errorf("%v", got)

@@ -50,7 +50,7 @@ func TestExamples(t *testing.T) {
 			cryptotest.SetGlobalRandom(t, uint64(seed))
 			var got string
 			synctest.Test(t, func(t *testing.T) {
-				time.Sleep(time.Until(time.Date(2026, 1, 2, 9, 0, 0, 0, time.UTC)))
+				time.Sleep(time.Until(time.Date(2026, 1, 2, 9, 0, 0, 0, time.UTC))) // on the test's own clock
 				got = p.play(t, string(text))
 			})
 			if *update {
@@ -159,7 +159,7 @@ func (p *playground) play(t *testing.T, page string) string {
 		case ok:
 			output = true
 			out.WriteString(line)
-			time.Sleep(time.Minute)
+			time.Sleep(time.Minute) // on the test's own clock
 			for printed := range strings.Lines(p.run(t, strings.TrimSpace(command))) {
 				out.WriteString("        " + printed)
 			}
