@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -17,6 +18,13 @@ func TestREADME(t *testing.T) {
 	server, err := postgresServer()
 	servers.Require(t, err)
 	started[0].Store(true)
+	// A database of its own, since other tests look at one without tables.
+	before, settings, _ := strings.Cut(server.DSN, "?")
+	name := fmt.Sprintf("readme%d", hosts.Add(1))
+	if _, err := pool(t).Exec(t.Context(), "CREATE DATABASE "+name); err != nil {
+		t.Fatal(err)
+	}
+	url := before[:strings.LastIndex(before, "/")+1] + name + "?" + settings + "&password=" + password
 	readme, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +47,7 @@ func TestREADME(t *testing.T) {
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", script.String())
 	cmd.Dir = t.TempDir()
-	cmd.Env = append(os.Environ(), "CLAVIGER_STORE="+server.DSN+"&password="+password)
+	cmd.Env = append(os.Environ(), "CLAVIGER_STORE="+url)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
 		t.Errorf("%v", err)
