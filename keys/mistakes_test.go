@@ -92,7 +92,7 @@ var mistakes = []mistake{
 		{"change.go", "\tm.tell(ctx, Changed, &rec)\n\treturn rec, ", `
 	m.tell(ctx, Changed, &rec)
 	if mistake("announcements are read before the commit") {
-		time.Sleep(early)
+		time.Sleep(early) // on the test's own clock
 		return rec, failed
 	}
 	return rec, `},

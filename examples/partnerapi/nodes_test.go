@@ -416,7 +416,7 @@ func (f *fleet) endDuring(fault fault, count int) {
 
 // recover waits until all nodes accept again what is good, by their own clock.
 func (f *fleet) recover() error {
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) { // by the nodes' own clock
 		good := 0
 		for _, n := range f.nodes {
 			if f.use(n, &subject{text: f.admin, path: anyone}) == 200 {

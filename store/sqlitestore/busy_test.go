@@ -199,7 +199,7 @@ func TestBusyTimeoutIsSpentOnce(t *testing.T) {
 			var wg sync.WaitGroup
 			for i := range 4 {
 				wg.Go(func() {
-					time.Sleep(time.Duration(i) * timeout / 4)
+					time.Sleep(time.Duration(i) * timeout / 4) // SQLite waits by its own clock
 					begun := time.Now()
 					if err := s.Insert(t.Context(), record(t, keys.KindKey, fmt.Sprint(i))); !errors.Is(err, sqlitestore.ErrBusy) {
 						t.Errorf("%s: Insert: %v", name, err)

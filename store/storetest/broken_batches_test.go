@@ -116,7 +116,7 @@ func TestBatches(t *testing.T) {
 				violations := storetest.CheckRecords(t, func(testing.TB) keys.Store {
 					return &batchedStore{defect: defect, turn: make(chan struct{}, 1)}
 				}, &storetest.Options[keys.Store]{Race: lap})
-				time.Sleep(time.Minute) // of the bubble, in which calls that waited too long return
+				time.Sleep(time.Minute) // the bubble's own clock: calls that waited too long return
 				if diff := cmp.Diff(clauses, names(violations)); diff != "" {
 					t.Errorf("clauses reported (-want +got):\n%s\n%v", diff, violations)
 				}

@@ -265,4 +265,4 @@ func insertNoted(b *broken, ctx context.Context, r keys.Record) error {
 // latency lets every other goroutine of the test run until it waits too: the
 // tests run in bubbles of package synctest, where time stands still until then.
 // So the bad interleaving is not left to luck.
-func latency(d time.Duration) { time.Sleep(d) }
+func latency(d time.Duration) { time.Sleep(d) } // the bubble's own clock

@@ -65,7 +65,7 @@ func TestSettles(t *testing.T) {
 				if _, err := verifier.Verify(ctx, secret); err != nil {
 					t.Fatal(err)
 				}
-				time.Sleep(time.Millisecond)
+				time.Sleep(time.Millisecond) // the cache polls by its own clock
 			}
 			if _, err := verifier.Verify(ctx, secret); err != nil {
 				t.Fatal(err)

@@ -152,7 +152,7 @@ func TestTypedSecretIsNotShown(t *testing.T) {
 			_ = x.cmd.Process.Kill()
 			t.Fatal("the terminal shows what is typed")
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) // the program has its own clock
 	}
 	x.write(secret + "\n")
 	if code := x.end(); code != exitDone || !strings.Contains(x.out.String(), "good") {
