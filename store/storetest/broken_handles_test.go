@@ -38,7 +38,8 @@ type node struct {
 	listsOwn   bool          // remembers lists
 	lock       chan struct{} // keeps others of the process off, if it is there
 	late       bool          // remembers what it read before another process updated it
-	updates    int           // of this process
+	writing    int           // writes of this process that are under way
+	written    int           // and those that are done
 	bucketsOwn bool          // keeps buckets in the process
 	clockOwn   bool          // decides by the time that it is given
 	trailOwn   bool          // keeps entries in the process, unless it is the first
@@ -48,7 +49,7 @@ type node struct {
 func (n *node) Get(ctx context.Context, id string) (rec, parent keys.Record, err error) {
 	n.mu.Lock()
 	cached, known := n.records[id]
-	missing, updates := n.missing[id], n.updates
+	missing, written := n.missing[id], n.written
 	n.mu.Unlock()
 	switch {
 	case known && n.remembers && ctx.Err() == nil:
@@ -62,19 +63,19 @@ func (n *node) Get(ctx context.Context, id string) (rec, parent keys.Record, err
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if err == nil && rec.Parent == "" && updates == n.updates {
+	switch {
+	case n.writing > 0 || n.written != written: // perhaps it is older than that write
+	case err == nil && rec.Parent == "":
 		n.records[id] = rec
-	}
-	if errors.Is(err, keys.ErrNotFound) {
+	case errors.Is(err, keys.ErrNotFound):
 		n.missing[id] = true
 	}
 	return rec, parent, err
 }
 
 func (n *node) Insert(ctx context.Context, r keys.Record) error {
-	err := n.trailDB.Insert(ctx, r)
-	n.forget(r.ID)
-	return err
+	defer n.write()()
+	return n.trailDB.Insert(ctx, r)
 }
 
 func (n *node) Update(ctx context.Context, r keys.Record) error {
@@ -94,50 +95,59 @@ func (n *node) Update(ctx context.Context, r keys.Record) error {
 		}
 		return n.trailDB.Update(ctx, r)
 	}
+	defer n.write()()
 	err := n.trailDB.Update(ctx, r)
 	if n.late { // and else nobody tells the others
 		for _, other := range *n.all {
-			other.forget(r.ID)
+			other.forget()
 		}
 	}
-	n.forget(r.ID)
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.updates++
 	return err
 }
 
-func (n *node) forget(id string) {
+// write begins a write, and returns what ends it. What is read meanwhile is not
+// remembered, so that the process itself never sees what it replaced.
+func (n *node) write() (done func()) {
+	n.mu.Lock()
+	n.writing++
+	n.mu.Unlock()
+	n.forget()
+	return func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.writing--
+		n.written++
+	}
+}
+
+func (n *node) forget() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	delete(n.records, id)
-	delete(n.missing, id)
+	clear(n.records)
+	clear(n.missing)
 	clear(n.lists)
 }
 
 func (n *node) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
 	n.mu.Lock()
 	page, known := n.lists[q]
+	written := n.written
 	n.mu.Unlock()
 	if known && n.listsOwn && ctx.Err() == nil {
 		return append([]keys.Record{}, page...), nil
 	}
 	page, err := n.trailDB.List(ctx, q)
-	if err == nil {
-		n.mu.Lock()
-		defer n.mu.Unlock()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err == nil && n.writing == 0 && n.written == written {
 		n.lists[q] = append([]keys.Record{}, page...)
 	}
 	return page, err
 }
 
 func (n *node) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
-	swept, err := n.trailDB.Sweep(ctx, before, limit)
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	clear(n.records)
-	clear(n.lists)
-	return swept, err
+	defer n.write()()
+	return n.trailDB.Sweep(ctx, before, limit)
 }
 
 func (n *node) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit, now time.Time, cost int) (ratelimit.Decision, error) {
