@@ -281,18 +281,5 @@ func TestHijack(t *testing.T) {
 		return nil
 	})
 	addr := listen(t, app, "tcp", "127.0.0.1:0")
-	for _, tt := range []struct{ key, want string }{
-		{host.Key("acme"), "acme hello\n"},
-		{"junk", "HTTP/1.1 401 Unauthorized\r\n"},
-	} {
-		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", addr.String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer "+tt.key+"\r\n\r\nhello\n")
-		if got, err := bufio.NewReader(conn).ReadString('\n'); got != tt.want {
-			t.Errorf("%q, %v, want %q", got, err, tt.want)
-		}
-	}
+	guardtest.TestHijack(t, host, addr)
 }

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -105,18 +103,5 @@ func TestHijack(t *testing.T) {
 	}, echo.WrapMiddleware(host.Guard.Authenticated()))
 	srv := httptest.NewServer(e)
 	defer srv.Close()
-	for _, tt := range []struct{ key, want string }{
-		{host.Key("acme"), "acme hello\n"},
-		{"junk", "HTTP/1.1 401 Unauthorized\r\n"},
-	} {
-		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", srv.Listener.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer "+tt.key+"\r\n\r\nhello\n")
-		if got, err := bufio.NewReader(conn).ReadString('\n'); got != tt.want {
-			t.Errorf("%q, %v, want %q", got, err, tt.want)
-		}
-	}
+	guardtest.TestHijack(t, host, srv.Listener.Addr())
 }
