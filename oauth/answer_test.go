@@ -2,8 +2,12 @@ package oauth_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http/httptest"
 	"testing"
+
+	"github.com/claviger-auth/claviger/oauth"
+	"github.com/google/go-cmp/cmp"
 )
 
 // keeper is a ResponseWriter that keeps what it must not: the memory of a body.
@@ -43,6 +47,55 @@ func TestAnswersOfAllLengths(t *testing.T) {
 		short := e.form(revokePath, "token=x&client_id="+id+"&client_secret="+secret)
 		if long.status != 200 || long.body["token_type"] != "bearer" || short.text != "{}\n" {
 			t.Errorf("%q, %q", long.text, short.text)
+		}
+	}
+}
+
+// TestAnswersShareNoMemory writes to the fields of one answer, as a host's
+// middleware may, and looks at the next one.
+func TestAnswersShareNoMemory(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, nil)
+	id, secret := e.register()
+	for name, send := range map[string]func() answer{
+		"token":   func() answer { return e.ask("192.0.2.1:1", id, secret) },
+		"refusal": func() answer { return e.ask("192.0.2.1:1", "cc_0000000000000000", secret) },
+		"metadata": func() answer {
+			return e.serve(httptest.NewRequest("GET", "/.well-known/oauth-authorization-server", nil))
+		},
+		"list":     func() answer { return e.manage(caller, "GET", clientsPath, "") },
+		"deletion": func() answer { return e.manage(caller, "DELETE", clientsPath+"/"+id, "") },
+	} {
+		first := send()
+		want := first.header.Clone()
+		for _, values := range first.header {
+			_ = append(values, "public")
+		}
+		if diff := cmp.Diff(want, first.header); diff != "" {
+			t.Errorf("%s: a value added to one field is in another one: %s", name, diff)
+		}
+		for _, values := range first.header {
+			for i := range values {
+				values[i] = "public"
+			}
+		}
+		if second := send(); name != "deletion" && second.header.Get("Cache-Control") != want.Get("Cache-Control") {
+			t.Errorf("%s: %v, want %v", name, second.header, want)
+		}
+	}
+}
+
+// Answers are written without an encoder, so their text must not need one.
+func TestErrorsNeedNoEscapes(t *testing.T) {
+	t.Parallel()
+	for _, e := range []*oauth.Error{
+		oauth.ErrInvalidClient, oauth.ErrNoCredentials, oauth.ErrNoGrantType, oauth.ErrUnsupportedGrantType, oauth.ErrInvalidScope,
+		oauth.ErrTooManyTokens, oauth.ErrNotIssuedToClient, oauth.ErrNoToken,
+	} {
+		for _, text := range []string{e.Code, e.Description} {
+			if quoted, err := json.Marshal(text); err != nil || string(quoted) != `"`+text+`"` {
+				t.Errorf("%q is %s in JSON, %v", text, quoted, err)
+			}
 		}
 	}
 }

@@ -3,7 +3,6 @@ package oauth_test
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -17,10 +16,6 @@ import (
 	"github.com/claviger-auth/claviger/store/storetest"
 	"github.com/google/go-cmp/cmp"
 )
-
-const clientsPath = "/v1/oauth/clients"
-
-var clientSpec = oauth.ClientSpec{}
 
 func TestCreateClient(t *testing.T) {
 	t.Parallel()
@@ -303,40 +298,30 @@ func clientRoutes(env *env, id string) (routes [][2]string) {
 	return routes
 }
 
-// TestHeldBackBody sends requests whose bodies end only after their caller's key
-// was revoked.
-func TestHeldBackBody(t *testing.T) {
+// TestDeleteWithDescendants deletes a client together with what it made.
+func TestDeleteWithDescendants(t *testing.T) {
 	t.Parallel()
-	for name, suffix := range map[string]string{"create": "", "rotate": "/{id}/rotate"} {
-		env := newEnv(t, nil)
-		id, _ := env.register()
-		key, err := env.manager.Create(t.Context(), "acme", keys.Spec{Scopes: []string{"webhooks:manage"}})
+	for _, tt := range []struct {
+		query   string
+		status  int
+		revoked bool
+	}{{"", 204, false}, {"?descendants=false", 204, false}, {"?descendants=true", 204, true}, {"?descendants=1", 422, false}, {"?x=1", 400, false}} {
+		e := newEnv(t, nil)
+		id, secret := e.register()
+		p, err := e.manager.Verifier().Verify(t.Context(), e.token(id, secret))
 		if err != nil {
 			t.Fatal(err)
 		}
-		by := keys.Principal{Org: "acme", ID: key.Record.ID, Kind: keys.KindKey, Scopes: key.Record.Scopes, RateLimit: 600}
-		r := post(clientsPath+strings.Replace(suffix, "{id}", id, 1), jsonType, "")
-		r.Body, r.ContentLength = io.NopCloser(io.MultiReader(strings.NewReader("{"), readerFunc(func() {
-			if err := env.manager.Revoke(t.Context(), "acme", "", key.Record.ID); err != nil {
-				t.Error(err)
-			}
-		}), strings.NewReader("}"))), -1
-		if got := env.serve(r.WithContext(keys.NewContext(r.Context(), by))); got.status != 401 || got.body["error"] != "invalid_token" || got.body["clientSecret"] != nil {
-			t.Errorf("%s: %d %s", name, got.status, got.text)
+		child, err := e.manager.As(p).Create(t.Context(), keys.Spec{})
+		if err != nil {
+			t.Fatal(err)
 		}
-		n := 0
-		for rec, err := range env.server.Clients(t.Context(), "acme", "", 0) {
-			if n++; err != nil || rec.Version != 1 {
-				t.Errorf("%s: %v, %v", name, rec, err)
-			}
+		if got := e.manage(caller, "DELETE", clientsPath+"/"+id+tt.query, ""); got.status != tt.status {
+			t.Errorf("%s: %d %s", tt.query, got.status, got.text)
 		}
-		if n != 1 {
-			t.Errorf("%s: %d clients", name, n)
+		rec, err := e.manager.Find(t.Context(), child.Record.ID)
+		if err != nil || rec.Revoked() != tt.revoked {
+			t.Errorf("%s: revoked %t, %v", tt.query, rec.Revoked(), err)
 		}
 	}
 }
-
-// readerFunc is a reader of nothing that does something first.
-type readerFunc func()
-
-func (f readerFunc) Read([]byte) (int, error) { f(); return 0, io.EOF }

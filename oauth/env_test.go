@@ -3,6 +3,7 @@ package oauth_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -167,3 +168,57 @@ func (b *syncBuffer) String() string {
 	defer b.mu.Unlock()
 	return b.buf.String()
 }
+
+const (
+	tokenPath      = "/v1/oauth/token"
+	revokePath     = "/v1/oauth/revoke"
+	introspectPath = "/v1/oauth/introspect"
+)
+
+func basic(id, secret string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret))
+}
+
+// withBasic is post with an Authorization header for each line.
+func withBasic(path, body string, lines ...string) *http.Request {
+	r := post(path, formType, body)
+	for _, line := range lines {
+		r.Header.Add("Authorization", line)
+	}
+	return r
+}
+
+// checkError holds an error to RFC 6749 §5.2.
+func checkError(t *testing.T, got answer) {
+	t.Helper()
+	h := got.header
+	if h.Get("Content-Type") != "application/json" || h.Get("Cache-Control") != "no-store" || h.Get("Pragma") != "no-cache" {
+		t.Errorf("header %v", h)
+	}
+	challenges := h.Values("WWW-Authenticate")
+	if got.status == 401 != (len(challenges) == 1 && challenges[0] == `Basic realm="oauth"`) {
+		t.Errorf("status %d with the challenges %q", got.status, challenges)
+	}
+	for name, value := range got.body {
+		text, ok := value.(string)
+		if !ok || name != "error" && name != "error_description" {
+			t.Errorf("member %s: %v", name, value)
+		}
+		for _, c := range text {
+			if c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
+				t.Errorf("%s has the character %q", name, c)
+			}
+		}
+	}
+}
+
+// ask asks for a token from an address.
+func (e *env) ask(addr, id, secret string) answer {
+	r := post(tokenPath, formType, "grant_type=client_credentials&client_id="+id+"&client_secret="+secret)
+	r.RemoteAddr = addr
+	return e.serve(r)
+}
+
+var wrongSecret = strings.Repeat("0", 64)
+
+const clientsPath = "/v1/oauth/clients"

@@ -2,6 +2,7 @@ package oauth_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -127,37 +128,32 @@ func TestDiscoveryURLs(t *testing.T) {
 	}
 }
 
-func TestNewHandlerRefuses(t *testing.T) {
+// TestMetadataMembers adds members to the metadata of the server.
+func TestMetadataMembers(t *testing.T) {
 	t.Parallel()
-	server := newEnv(t, nil).server
-	const good = "https://auth.example.com"
-	for name, tt := range map[string]struct {
-		issuer string
-		opts   oauth.HandlerOptions
-	}{
-		"no issuer": {"", oauth.HandlerOptions{}}, "a path alone": {"/auth", oauth.HandlerOptions{}}, "another scheme": {"ftp://example.com", oauth.HandlerOptions{}},
-		"a query": {good + "?a", oauth.HandlerOptions{}}, "a fragment": {good + "#", oauth.HandlerOptions{}}, "a slash": {good + "/", oauth.HandlerOptions{}},
-		"a user": {"https://me@example.com", oauth.HandlerOptions{}}, "no host": {"https://", oauth.HandlerOptions{}}, "braces": {good + "/{id}", oauth.HandlerOptions{}},
-		"a relative path": {good, oauth.HandlerOptions{Path: "oauth"}}, "a path with a slash": {good, oauth.HandlerOptions{Path: "/oauth/"}},
-		"a path with braces": {good, oauth.HandlerOptions{Path: "/{x}"}}, "a realm with quotes": {good, oauth.HandlerOptions{Realm: `a"`}},
-		"a realm with a backslash": {good, oauth.HandlerOptions{Realm: `a\b`}}, "an empty query": {good, oauth.HandlerOptions{Resource: good + "?"}},
-		"a resource with a slash": {good, oauth.HandlerOptions{Resource: good + "/"}},
-		"no host but a port":      {"https://:443", oauth.HandlerOptions{}}, "two slashes": {good + "/a//b", oauth.HandlerOptions{}}, "two dots": {good + "/a/../b", oauth.HandlerOptions{}},
-		"one dot": {good + "/.", oauth.HandlerOptions{}}, "a letter to escape": {good + "/é", oauth.HandlerOptions{}}, "a space": {good + "/a b", oauth.HandlerOptions{}},
-		"a quote": {good + `/"`, oauth.HandlerOptions{}}, "a path with two slashes": {good, oauth.HandlerOptions{Path: "/a//b"}}, "a path with dots": {good, oauth.HandlerOptions{Path: "/../b"}},
-		"a path with a tab": {good, oauth.HandlerOptions{Path: "/a\tb"}}, "a path with half an escape": {good, oauth.HandlerOptions{Path: "/a%z"}},
-		"a path with a query": {good, oauth.HandlerOptions{Path: "/a?"}}, "a path with a letter to escape": {good, oauth.HandlerOptions{Path: "/é"}},
-		"a resource that is not clean": {good, oauth.HandlerOptions{Resource: good + "//v1"}},
-		"a bad resource":               {good, oauth.HandlerOptions{Resource: "x"}}, "negative failures": {good, oauth.HandlerOptions{Failures: -1}},
-	} {
-		if _, err := oauth.NewHandler(server, tt.issuer, &tt.opts); err == nil {
-			t.Errorf("%s: no error", name)
-		}
+	e := newEnv(t, nil)
+	h, err := oauth.NewHandler(e.server, "https://auth.example.com", &oauth.HandlerOptions{
+		Metadata: map[string]any{"authorization_endpoint": "https://auth.example.com/none", "issuer": "https://evil.example", "code_challenge_methods_supported": []string{}},
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := oauth.NewHandler(nil, good, nil); err == nil {
-		t.Error("no server: no error")
+	e.mux = http.NewServeMux()
+	h.Register(e.mux)
+	got := e.serve(httptest.NewRequest("GET", "/.well-known/oauth-authorization-server", nil))
+	if got.body["issuer"] != "https://auth.example.com" || got.body["authorization_endpoint"] != "https://auth.example.com/none" || len(got.body) != 12 {
+		t.Errorf("%s", got.text)
 	}
-	if _, err := oauth.NewHandler(server, good, nil); err != nil {
-		t.Errorf("no options: %v", err)
+	own := map[string]any{"issuer": "https://evil.example"}
+	if h, err = oauth.NewHandler(e.server, "https://auth.example.com", &oauth.HandlerOptions{Metadata: own}); err != nil {
+		t.Fatal(err)
+	}
+	e.mux = http.NewServeMux()
+	h.Register(e.mux)
+	if got := e.serve(httptest.NewRequest("GET", "/.well-known/oauth-authorization-server", nil)); got.body["issuer"] != "https://auth.example.com" || len(own) != 1 {
+		t.Errorf("a member that the server has alone: %s, and the host's own members %v", got.text, own)
+	}
+	if _, err := oauth.NewHandler(e.server, "https://auth.example.com", &oauth.HandlerOptions{Metadata: map[string]any{"x": func() {}}}); err == nil {
+		t.Error("a member that is no JSON: no error")
 	}
 }

@@ -1,153 +1,189 @@
 package oauth_test
 
 import (
-	"context"
 	"fmt"
-	"io"
+	"net/http"
 	"net/http/httptest"
-	"strings"
+	"net/netip"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
-	"unsafe"
 
-	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/oauth"
 	"github.com/claviger-auth/claviger/store/storetest"
 )
 
-// Attempts share locks and lists with those of other addresses, and nothing
-// else: with one failure each, all of them are checked at the same time.
-func TestAttemptsOfOthersDoNotWait(t *testing.T) {
+func TestFailuresAreThrottled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const addresses = 300
 		env := newEnv(t, nil)
 		id, secret := env.register()
-		h, err := oauth.NewHandler(env.server, "https://auth.example.com", &oauth.HandlerOptions{Failures: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		reads := env.faults.Calls(storetest.Get)
-		release := env.faults.Block(storetest.Get)
-		statuses := make(chan int, addresses)
-		for i := range addresses {
-			go func() {
-				r := post(tokenPath, formType, "grant_type=client_credentials&client_id="+id+"&client_secret="+secret)
-				r.RemoteAddr = fmt.Sprintf("192.0.%d.%d:1", i/100, i%100)
-				w := httptest.NewRecorder()
-				h.Token(w, r)
-				statuses <- w.Code
-			}()
-		}
-		synctest.Wait()
-		if n := env.faults.Calls(storetest.Get) - reads; n != addresses {
-			t.Errorf("the store is asked %d times at once, want %d", n, addresses)
-		}
-		release()
-		for range addresses {
-			if got := <-statuses; got != 200 {
-				t.Errorf("status %d", got)
+		otherID, otherSecret := env.register()
+		for range 30 { // successes cost nothing, and exempt one address alone
+			if got := env.ask("[2001:db8::7]:1", id, secret); got.status != 200 {
+				t.Fatalf("%d %s", got.status, got.text)
 			}
 		}
-	})
-}
-
-// Whoever has waited for another attempt is told how long to wait from now on, and
-// not from when it came.
-func TestTimePassesInTheQueue(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		env := newEnv(t, nil)
-		id, secret := env.register()
-		h, err := oauth.NewHandler(env.server, "https://auth.example.com", &oauth.HandlerOptions{Failures: 1})
-		if err != nil {
-			t.Fatal(err)
+		for i := range 10 {
+			if got := env.ask("[2001:db8::"+strconv.Itoa(i)+"]:1", id, wrongSecret); got.status != 401 {
+				t.Fatalf("failure %d: %d %s", i+1, got.status, got.text)
+			}
 		}
-		release := env.faults.Block(storetest.Get)
-		waits := make(chan string, 2)
+		reads := env.faults.Calls(storetest.Get)
+		time.Sleep(300 * time.Millisecond) // on the test's own clock; what is left is 6 s, rounded up
 		for _, s := range []string{wrongSecret, secret} {
-			go func() {
-				w := httptest.NewRecorder()
-				h.Token(w, post(tokenPath, formType, "grant_type=client_credentials&client_id="+id+"&client_secret="+s))
-				waits <- w.Header().Get("Retry-After")
-			}()
-			synctest.Wait() // so that the second one waits
+			got := env.ask("[2001:db8::1]:9", id, s)
+			if got.status != 429 || got.body["error"] != "temporarily_unavailable" || got.header.Get("Retry-After") != "6" {
+				t.Errorf("after ten failures: %d %v %s", got.status, got.header, got.text)
+			}
+			checkError(t, got)
 		}
-		time.Sleep(time.Second) // on the test's own clock
-		release()
-		if first, second := <-waits, <-waits; first != "" || second != "59" {
-			t.Errorf("%q and %q, want none and 59", first, second)
+		if env.faults.Calls(storetest.Get) != reads {
+			t.Error("a throttled request reads the store")
+		}
+		if got := env.ask("[2001:db8::1]:9", id, ""); got.status != 400 {
+			t.Errorf("without a secret: %d %s", got.status, got.text)
+		}
+		if got := env.ask("[2001:db8::7]:9", id, secret); got.status != 200 {
+			t.Errorf("the right secret from where it was right before: %d %s", got.status, got.text)
+		}
+		if got := env.ask("192.0.2.1:1", id, secret); got.status != 200 {
+			t.Errorf("the right secret from another address: %d %s", got.status, got.text)
+		}
+		if got := env.ask("[2001:db8::1]:1", otherID, otherSecret); got.status != 200 {
+			t.Errorf("another client from that address: %d %s", got.status, got.text)
+		}
+		time.Sleep(6 * time.Second) // the time in Retry-After, on the test's own clock
+		if got := env.ask("[2001:db8::1]:1", id, secret); got.status != 200 {
+			t.Errorf("after Retry-After: %d %s", got.status, got.text)
 		}
 	})
 }
 
-// A body is a request's body that knows the memory that it was read into first.
-type body struct {
-	io.Reader
-	memory []byte
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	if b.memory == nil {
-		b.memory = p
-	}
-	return b.Reader.Read(p)
-}
-
-func (b *body) Close() error { return nil }
-
-// An event that its receiver keeps does not keep the body of the request.
-func TestEventsShareNoMemoryWithRequests(t *testing.T) {
+// TestThrottleWithoutAddress has failures count together if the host cannot tell
+// addresses apart.
+func TestThrottleWithoutAddress(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)
-	var id string
+	id, _ := env.register()
 	h, err := oauth.NewHandler(env.server, "https://auth.example.com", &oauth.HandlerOptions{
-		Hook: func(_ context.Context, e keys.Event) { id = e.ID },
+		Failures: 2, Address: func(*http.Request) netip.Addr { return netip.Addr{} },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := "client_id=cc_0000000000000001&grant_type=client_credentials&client_secret=" + wrongSecret
-	b := &body{Reader: strings.NewReader(text)}
-	r := post(tokenPath, formType, text)
-	r.Body = b
-	h.Token(httptest.NewRecorder(), r)
-	at, from := uintptr(unsafe.Pointer(unsafe.StringData(id))), uintptr(unsafe.Pointer(unsafe.SliceData(b.memory)))
-	if id == "" || at >= from && at < from+uintptr(len(b.memory)) {
-		t.Errorf("ID %q is a part of the body", id)
+	for i, want := range []int{401, 401, 429} {
+		w := httptest.NewRecorder()
+		h.Token(w, post(tokenPath, formType, "grant_type=client_credentials&client_id="+id+"&client_secret=x"))
+		if w.Code != want {
+			t.Errorf("attempt %d: %d, want %d", i+1, w.Code, want)
+		}
 	}
 }
 
-// A client that has as many tokens as it may have is told when there is another
-// one, by its own life time of tokens if it has one.
-func TestTooManyTokens(t *testing.T) {
+// TestAddressIsThrottled has one address guess the secrets of many clients. It may fail
+// as often as the limit says. A client behind the same address that succeeded before is
+// not kept out, nor is anybody elsewhere.
+func TestAddressIsThrottled(t *testing.T) {
 	t.Parallel()
-	for name, tt := range map[string]struct {
-		lifetime time.Duration
-		wait     string // seconds: a tenth of the life time
-	}{
-		"the server's life time": {0, "360"},
-		"its own":                {100 * time.Second, "10"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				env := newEnv(t, &oauth.Options{MaxTokens: 20})
-				issued, err := env.server.Register(t.Context(), caller, oauth.ClientSpec{TokenLifetime: tt.lifetime})
-				if err != nil {
-					t.Fatal(err)
-				}
-				body := "grant_type=client_credentials&client_id=" + issued.Record.ID + "&client_secret=" + issued.Text.Reveal()
-				for range 10 {
-					if got := env.form(tokenPath, body); got.status != 200 {
-						t.Fatalf("%d %s", got.status, got.text)
-					}
-				}
-				if got := env.form(tokenPath, body); got.status != 429 || got.header.Get("Retry-After") != tt.wait || got.body["error"] != "temporarily_unavailable" {
-					t.Errorf("%d %v %s, want to wait %s s", got.status, got.header, got.text, tt.wait)
-				}
-			})
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, nil)
+		id, secret := e.register()
+		newID, newSecret := e.register()
+		if got := e.ask("192.0.2.1:1", id, secret); got.status != 200 {
+			t.Fatalf("%d %s", got.status, got.text)
+		}
+		reads := e.faults.Calls(storetest.Get)
+		for range 1000 { // what has no secret to be wrong is no failure
+			r := withBasic(tokenPath, "grant_type=client_credentials", "x")
+			r.RemoteAddr = "192.0.2.1:1"
+			if got := e.serve(r); got.status != 401 {
+				t.Fatalf("%d %s", got.status, got.text)
+			}
+		}
+		failed := 0
+		for i := range 1000 {
+			switch got := e.ask("192.0.2.1:1", fmt.Sprintf("cc_%016x", i), wrongSecret); got.status {
+			case 401:
+				failed++
+			case 429:
+			default:
+				t.Fatalf("%d %s", got.status, got.text)
+			}
+		}
+		if failed != oauth.DefaultAddressFailures || e.faults.Calls(storetest.Get)-reads != failed {
+			t.Errorf("%d failures, %d reads", failed, e.faults.Calls(storetest.Get)-reads)
+		}
+		for range 50 {
+			if got := e.ask("192.0.2.1:2", id, secret); got.status != 200 {
+				t.Fatalf("a client that worked before: %d %s", got.status, got.text)
+			}
+		}
+		if got := e.ask("192.0.2.1:2", newID, newSecret); got.status != 429 {
+			t.Errorf("a client that is new there: %d %s", got.status, got.text)
+		}
+		if got := e.ask("192.0.2.2:1", newID, newSecret); got.status != 200 {
+			t.Errorf("another address: %d %s", got.status, got.text)
+		}
+		time.Sleep(time.Minute) // on the test's own clock
+		if got := e.ask("192.0.2.1:2", newID, newSecret); got.status != 200 {
+			t.Errorf("a minute later: %d %s", got.status, got.text)
+		}
+	})
+}
+
+// TestSuccessesAreForgotten looks at how long a success exempts, and what ends it.
+func TestSuccessesAreForgotten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, nil)
+		id, secret := e.register()
+		fill := func() {
+			t.Helper()
+			for range oauth.DefaultFailures + 1 {
+				e.ask("192.0.2.1:1", id, wrongSecret)
+			}
+			if got := e.ask("192.0.2.1:1", id, wrongSecret); got.status != 429 {
+				t.Fatalf("%d %s", got.status, got.text)
+			}
+		}
+		if got := e.ask("192.0.2.1:1", id, secret); got.status != 200 {
+			t.Fatalf("%d %s", got.status, got.text)
+		}
+		time.Sleep(time.Hour - time.Second) // on the test's own clock
+		fill()
+		if got := e.ask("192.0.2.1:1", id, secret); got.status != 200 {
+			t.Errorf("within the hour: %d %s", got.status, got.text)
+		}
+		time.Sleep(time.Hour + time.Second) // on the test's own clock
+		fill()
+		if got := e.ask("192.0.2.1:1", id, secret); got.status != 429 {
+			t.Errorf("after an hour: %d %s", got.status, got.text)
+		}
+		// Each success begins the hour anew, if some of it has passed.
+		time.Sleep(time.Hour) // on the test's own clock
+		for i := range 3 {
+			if got := e.ask("192.0.2.1:1", id, secret); got.status != 200 {
+				t.Fatalf("success %d: %d %s", i+1, got.status, got.text)
+			}
+			time.Sleep(50 * time.Minute) // on the test's own clock
+			fill()
+		}
+		// A secret that has become wrong exempts nobody.
+		if got := e.ask("192.0.2.3:1", id, secret); got.status != 200 {
+			t.Fatalf("%d %s", got.status, got.text)
+		}
+		if err := e.server.Delete(t.Context(), caller, id); err != nil {
+			t.Fatal(err)
+		}
+		for i := range oauth.DefaultFailures {
+			if got := e.ask("192.0.2.3:1", id, secret); got.status != 401 {
+				t.Fatalf("failure %d: %d %s", i+1, got.status, got.text)
+			}
+		}
+		if got := e.ask("192.0.2.3:1", id, secret); got.status != 429 {
+			t.Errorf("a deleted client: %d %s", got.status, got.text)
+		}
+	})
 }
