@@ -2,6 +2,7 @@ package middleware_test
 
 import (
 	"context"
+	"encoding/json"
 	"hash/crc32"
 	"net/http"
 	"net/http/httptest"
@@ -148,4 +149,48 @@ func checksumOf(text string) string {
 		sum = string(digits[n%62]) + sum
 	}
 	return sum
+}
+
+// answer is what a client sees of a refusal.
+type answer struct {
+	Status      int
+	Challenge   string
+	Error       string
+	Description string
+}
+
+func answerOf(t *testing.T, w *httptest.ResponseRecorder) answer {
+	t.Helper()
+	var body struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
+		t.Fatalf("status %d, body %q: %v", w.Code, w.Body, err)
+	}
+	h := w.Header()
+	if h.Get("Content-Type") != "application/json" || h.Get("Cache-Control") != "no-store" {
+		t.Errorf("header %v", h)
+	}
+	if n := len(h.Values("WWW-Authenticate")); n > 1 {
+		t.Errorf("%d challenges", n)
+	}
+	return answer{w.Code, h.Get("WWW-Authenticate"), body.Error, body.Description}
+}
+
+// The answers of the table in the package comment.
+var (
+	unauthorized = answer{
+		401, `Bearer realm="api"`, "unauthorized",
+		"Send an API key or an access token as a Bearer credential in the Authorization header.",
+	}
+	invalidToken = tokenError("The credential is not valid.")
+	severalCreds = answer{
+		400, `Bearer realm="api", error="invalid_request", error_description="The request has more than one credential."`,
+		"invalid_request", "The request has more than one credential.",
+	}
+)
+
+func tokenError(description string) answer {
+	return answer{401, `Bearer realm="api", error="invalid_token", error_description="` + description + `"`, "invalid_token", description}
 }
