@@ -15,7 +15,7 @@ func changeCommand(kind keys.Kind) command {
 		name: "change", args: "ID", page: byID, brief: "change a " + noun(kind),
 		setup: func(fs *flag.FlagSet) action {
 			var names list
-			var life lifetime
+			var life positive
 			label := fs.String("label", "", "`text` for people")
 			fs.Var(&names, "scopes", "`names` of the scopes that it holds from now on, with commas between them")
 			rate := fs.Int("rate-limit", 0, "`requests` a minute; 0 for what the host's plan gives")

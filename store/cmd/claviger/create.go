@@ -20,11 +20,11 @@ func createCommand(kind keys.Kind) command {
 			fs.Var(scopes, "scopes", "`names` of the scopes to grant, with commas between them")
 			fs.IntVar(&spec.RateLimit, "rate-limit", 0, "`requests` a minute (default that of the host)")
 			fs.StringVar(&spec.Environment, "environment", "", "`name` of the environment (default the host's first)")
-			fs.Var((*lifetime)(&spec.Lifetime), "expires-in", "`time` from now until it ends, such as 90d (default forever)")
+			fs.Var((*positive)(&spec.Lifetime), "expires-in", "`time` from now until it ends, such as 90d (default forever)")
 			networks := fs.String("networks", "", "`networks` from which it may be used, with commas between them (default all)")
 			fs.StringVar(&spec.Metadata, "metadata", "", "`text` of the host's own; a JSON object if it uses package keyshttp")
 			if kind == keys.KindClient {
-				fs.Var((*lifetime)(&spec.TokenLifetime), "token-lifetime", "`time` that its tokens live (default the host's)")
+				fs.Var((*positive)(&spec.TokenLifetime), "token-lifetime", "`time` that its tokens live (default the host's)")
 			}
 			return func(ctx context.Context, s *session, _ []string) (err error) {
 				if *org == "" {

@@ -12,7 +12,10 @@ import (
 // A lifetime is the value of a flag: a time such as 90d, 36h or 15m, or forever.
 type lifetime time.Duration
 
-var errLifetime = errors.New("want a time such as 90d, 36h or 15m, or forever")
+var (
+	errLifetime = errors.New("want a time such as 90d, 36h or 15m, or forever")
+	errPositive = errors.New("want a time of more than 0, or forever")
+)
 
 func (l *lifetime) Set(text string) error {
 	if text == "forever" {
@@ -36,6 +39,22 @@ func (l *lifetime) Set(text string) error {
 }
 
 func (l *lifetime) String() string { return durationText(time.Duration(*l)) }
+
+// A positive is a lifetime other than 0. Elsewhere 0 stands for the default, which is
+// often forever, and whoever writes 0 does not mean that.
+type positive time.Duration
+
+func (p *positive) Set(text string) error {
+	if err := (*lifetime)(p).Set(text); err != nil {
+		return err
+	}
+	if *p == 0 {
+		return errPositive
+	}
+	return nil
+}
+
+func (p *positive) String() string { return (*lifetime)(p).String() }
 
 // durationText returns a time as Set reads it, and as people do.
 func durationText(d time.Duration) string {

@@ -15,7 +15,7 @@ func rotateCommand(kind keys.Kind) command {
 	return command{
 		name: "rotate", args: "ID", page: byID, brief: "give a " + noun(kind) + " a new secret, and print that once",
 		setup: func(fs *flag.FlagSet) action {
-			overlap, life := lifetime(-1), lifetime(0)
+			overlap, life := lifetime(-1), positive(0)
 			fs.Var(&overlap, "overlap", "`time` that the old secret stays good; 0 ends it at once (default for a key forever, until it is revoked; for a client 1d)")
 			if kind != keys.KindClient {
 				fs.Var(&life, "expires-in", "`time` from now until the new key ends (default as long as the old one had)")
