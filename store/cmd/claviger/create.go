@@ -4,6 +4,8 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"os/signal"
+	"syscall"
 
 	"github.com/claviger-auth/claviger/keys"
 )
@@ -62,6 +64,9 @@ func parseNetworks(text string) (keys.Networks, error) {
 // output, alone, for a file or a variable, and the rest to standard error. With -json
 // all of it is one object. No other function prints secrets.
 func (s *session) printSecret(issued keys.Issued, how string) error {
+	// If the reader of the output has gone, the program must go on and say so: nobody
+	// else knows that the credential is there.
+	signal.Ignore(syscall.SIGPIPE)
 	rec := issued.Record
 	secret := issued.Text.Reveal()
 	var err error

@@ -78,3 +78,24 @@ func TestProgram(t *testing.T) {
 		step(exitUsage, "", "show")
 	})
 }
+
+// TestReaderGone has a standard output whose reader has gone. The program does not end
+// at its first write, as other programs do, since nobody would know of the key.
+func TestReaderGone(t *testing.T) {
+	t.Parallel()
+	h := sqliteHost(t)
+	h.must(exitDone, "migrate")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	defer w.Close()
+	var errs bytes.Buffer
+	cmd := h.program("keys", "create", "-org", "acme", "-json")
+	cmd.Stdout, cmd.Stderr = w, &errs
+	_ = cmd.Run() // the exit code says it all
+	if code := cmd.ProcessState.ExitCode(); code != exitFailure || !strings.Contains(errs.String(), "its secret could not be written") {
+		t.Errorf("exit code %d, %s: %s", code, cmd.ProcessState, errs.String())
+	}
+}
