@@ -1,6 +1,7 @@
 package keysimport
 
 import (
+	"bufio"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -14,25 +15,24 @@ import (
 // in any order: id, text, digest, covers, org, label, scopes, environment, rate_limit,
 // networks, metadata, token_lifetime, created_at, expires_at, revoked_at, disabled_at
 // and disabled. Every column is optional, and every value may be empty. Scopes have
-// spaces or commas between them, or are a JSON array. A nil d stands for the zero
-// Defaults.
+// spaces or commas between them, or are a JSON array. The text is in UTF-8; a byte order
+// mark in front of it is ignored. A nil d stands for the zero Defaults.
 //
 // The error says what is wrong with the first line. A row that cannot be read has an
 // error of its own. The sequence can be iterated over once. If r fails, the sequence
 // ends with a row whose error wraps that of r.
 func ReadCSV(r io.Reader, p Preset, d *Defaults) (iter.Seq[Row], error) {
-	lines := csv.NewReader(r)
+	lines := csv.NewReader(withoutMark(r))
 	lines.ReuseRecord = true
 	first, err := lines.Read()
 	if err != nil {
 		return nil, fmt.Errorf("keysimport: the line with the names of the columns: %w", err)
 	}
 	names := slices.Clone(first)
-	names[0] = strings.TrimPrefix(names[0], "\ufeff") // some programs begin a file with it
 	for i, name := range names {
 		names[i] = strings.ToLower(strings.TrimSpace(name))
 		if columns[names[i]] == nil {
-			return nil, fmt.Errorf("keysimport: unknown column %q", name)
+			return nil, fmt.Errorf("keysimport: %s; the first line must have the names of the columns", unknownColumn(name, i+1))
 		}
 		if slices.Contains(names[:i], names[i]) {
 			return nil, fmt.Errorf("keysimport: column %q is there twice", name)
@@ -50,6 +50,9 @@ func ReadCSV(r io.Reader, p Preset, d *Defaults) (iter.Seq[Row], error) {
 			case errors.As(err, &syntax):
 				// Without the text of err, which could quote a part of the line.
 				b.Line, b.Err = syntax.StartLine, errors.New("keysimport: not a line of CSV with as many values as there are columns")
+				if syntax.Line > syntax.StartLine {
+					b.Err = fmt.Errorf("%w; by a quote it goes on to line %d", b.Err, syntax.Line)
+				}
 			case err != nil:
 				yield(Row{Err: fmt.Errorf("keysimport: reading: %w: %w", errRead, err)})
 				return
@@ -64,6 +67,28 @@ func ReadCSV(r io.Reader, p Preset, d *Defaults) (iter.Seq[Row], error) {
 			}
 		}
 	}, nil
+}
+
+// withoutMark returns a reader of what r has after the byte order mark of UTF-8, with
+// which some programs begin a file.
+func withoutMark(r io.Reader) io.Reader {
+	const mark = "\ufeff"
+	b := bufio.NewReader(r)
+	if start, _ := b.Peek(len(mark)); string(start) == mark { // a reader that fails does so again
+		_, _ = b.Discard(len(mark))
+	}
+	return b
+}
+
+// unknownColumn says that a column is unknown, which is the n-th of its line. It repeats
+// the name if that is short and has only letters and underscores. Other text may be a
+// secret, as in a file without a line of names.
+func unknownColumn(name string, n int) string {
+	odd := func(r rune) bool { return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '_' }
+	if len(name) > 20 || strings.ContainsFunc(name, odd) {
+		return fmt.Sprintf("unknown column, number %d of the line", n)
+	}
+	return fmt.Sprintf("unknown column %q", name)
 }
 
 // errRead marks the error of a reader, after which no more rows can be read.

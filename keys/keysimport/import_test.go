@@ -193,7 +193,7 @@ func TestVerdicts(t *testing.T) {
 	reasons := []string{
 		"", "scope", "column created_at: not a time", "column rate_limit: not a whole number", "column networks", "column disabled: neither true nor false",
 		"neither a text nor a digest", "no id", "id is not one", "library's own form", "organization", "not a line of CSV", "not a line of CSV",
-		"another credential has this ID", "rate limit", "the secret itself", "not a line of CSV",
+		"another credential has this ID", "rate limit", "the secret itself", "goes on to line 19",
 	}
 	check(t, verdicts, reasons)
 	for i, v := range verdicts {
@@ -203,14 +203,14 @@ func TestVerdicts(t *testing.T) {
 	}
 
 	lines := `{"id":"1","digest":"` + hash + `","org":"acme"}` + "\n\n" + strings.Join([]string{
-		`[]`, `{`, `{}x`, `"a"`, `{"id":{}}`, `{"id":"1","id":"2"}`, `{"ID":"1"}`, `{"scopes":[1]}`, `{"org":["a"]}`, `{"digest":"` + hash + `","org":"acme"}`, `{"id":null}`,
+		`[]`, `{`, `{}x`, `"a"`, `{"id":{}}`, `{"id":"1","id":"2"}`, `{"ID":"1"}`, `{"scopes":[1]}`, `{"org":["a"]}`, `{"digest":"` + hash + `","org":"acme"}`, `{"id":null}`, "{\"id\":\"\xe9\"}",
 	}, "\n")
 	_, verdicts = h.run(h.read("sanctum.jsonl", lines), keysimport.Options{})
 	check(t, verdicts, []string{
 		"", "not an object", "not an object", "not an object", "not an object", "column id: not a string", "not an object", `unknown column "ID"`,
-		"not an array of strings", "column org: not a string", "no id", "neither a text nor a digest",
+		"not an array of strings", "column org: not a string", "no id", "neither a text nor a digest", "not in UTF-8",
 	}[:len(verdicts)])
-	if verdicts[0].Outcome != keysimport.Existed || verdicts[1].Line != 3 || len(verdicts) != 12 {
+	if verdicts[0].Outcome != keysimport.Existed || verdicts[1].Line != 3 || len(verdicts) != 13 {
 		t.Errorf("%d verdicts: %+v", len(verdicts), verdicts[:2])
 	}
 }

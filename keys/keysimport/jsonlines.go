@@ -10,6 +10,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxLine is the length in bytes of the longest line of JSON.
@@ -18,14 +19,15 @@ const maxLine = 1 << 20
 // ReadJSONLines reads rows from lines of JSON, one object in each. The members of an
 // object are the columns of [ReadCSV]. Values are strings, numbers and booleans; scopes
 // and networks may be arrays of strings, and metadata may be any object. A null counts
-// as an empty value. A nil d stands for the zero Defaults.
+// as an empty value. The text is in UTF-8; a byte order mark in front of it is ignored.
+// A nil d stands for the zero Defaults.
 //
 // A row that cannot be read has an error of its own. Empty lines are skipped. The
 // sequence can be iterated over once. If r fails, or a line has more than a million
 // bytes, the sequence ends with a row that has the error.
 func ReadJSONLines(r io.Reader, p Preset, d *Defaults) iter.Seq[Row] {
 	return func(yield func(Row) bool) {
-		lines := bufio.NewScanner(r)
+		lines := bufio.NewScanner(withoutMark(r))
 		lines.Buffer(nil, maxLine)
 		for n := 1; lines.Scan(); n++ {
 			line := bytes.TrimSpace(lines.Bytes())
@@ -49,6 +51,10 @@ var errJSON = errors.New("keysimport: not an object in JSON")
 // readJSON reads the members of an object. A member that is there twice is an error,
 // and so is an unknown one.
 func (b *builder) readJSON(line []byte) {
+	if !utf8.Valid(line) { // package json would put other text in place of what it cannot read
+		b.Err = errors.New("keysimport: not in UTF-8")
+		return
+	}
 	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.UseNumber()
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
@@ -65,13 +71,13 @@ func (b *builder) readJSON(line []byte) {
 			return
 		}
 		seen = append(seen, name)
+		if columns[name] == nil {
+			b.Err = fmt.Errorf("keysimport: %s", unknownColumn(name, len(seen)))
+			return
+		}
 		text, err := textOf(name, value)
 		if err != nil {
 			b.Err = fmt.Errorf("keysimport: column %s: %w", name, err)
-			return
-		}
-		if columns[name] == nil {
-			b.Err = fmt.Errorf("keysimport: unknown column %q", name)
 			return
 		}
 		b.set(name, text)

@@ -70,15 +70,12 @@ func newBuilder(line int, p Preset, d *Defaults) *builder {
 	return b
 }
 
-// set sets the value of a column. It ignores empty values.
+// set sets the value of a column, which is one of columns. It ignores empty values.
 func (b *builder) set(column, value string) {
-	set := columns[column]
 	if value == "" || b.Err != nil {
 		return
 	}
-	if set == nil {
-		b.Err = fmt.Errorf("keysimport: unknown column %q", column)
-	} else if err := set(b, value); err != nil {
+	if err := columns[column](b, value); err != nil {
 		b.Err = fmt.Errorf("keysimport: column %s: %w", column, err)
 	}
 }

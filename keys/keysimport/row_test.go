@@ -87,7 +87,44 @@ func TestReadCSVRefuses(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	if _, err := keysimport.ReadCSV(strings.NewReader("\ufeffID, Text \n"), lookup(t, "sanctum"), nil); err != nil {
-		t.Errorf("names as programs write them: %v", err)
+}
+
+// TestFilesOfOtherPrograms reads files as spreadsheets and databases write them: with a
+// byte order mark in front, and with names and values in quotes.
+func TestFilesOfOtherPrograms(t *testing.T) {
+	t.Parallel()
+	for _, start := range []string{"", "\ufeff"} {
+		for _, names := range []string{"id,text", "ID, Text ", `"id","text"`} {
+			rows, err := keysimport.ReadCSV(strings.NewReader(start+names+"\r\n\r\n7,7|abc\r\n"), lookup(t, "sanctum"), nil)
+			if err != nil {
+				t.Fatalf("%q: %v", start+names, err)
+			}
+			for row := range rows {
+				if row.Err != nil || row.Name != "7" || row.Line != 3 {
+					t.Errorf("%q: %+v", start+names, row)
+				}
+			}
+		}
+		for row := range keysimport.ReadJSONLines(strings.NewReader(start+`{"id":"7","text":"7|abc"}`+"\r\n"), lookup(t, "sanctum"), nil) {
+			if row.Err != nil || row.Name != "7" {
+				t.Errorf("%q: %+v", start, row)
+			}
+		}
+	}
+}
+
+// TestNoLineOfNames reads a file whose first line is a row already. The error must not
+// repeat a key.
+func TestNoLineOfNames(t *testing.T) {
+	t.Parallel()
+	const key = "sk_live_Zt8cTn3vKq5xLr1yPb6wHd9f"
+	_, err := keysimport.ReadCSV(strings.NewReader(key+",acme\n"), lookup(t, "text"), nil)
+	if err == nil || strings.Contains(err.Error(), key) || !strings.Contains(err.Error(), "number 1 of the line") {
+		t.Errorf("CSV: %v", err)
+	}
+	for row := range keysimport.ReadJSONLines(strings.NewReader(`{"`+key+`":{}}`), lookup(t, "text"), nil) {
+		if row.Err == nil || strings.Contains(row.Err.Error(), key) {
+			t.Errorf("JSON: %v", row.Err)
+		}
 	}
 }
