@@ -199,17 +199,21 @@ func lines(text string) (all []string) {
 }
 
 // compact returns a JSON object without the spaces between its parts, or "" for an empty
-// object. It reports false if text is not an object, or is too long.
+// object. It reports false for what package keyshttp refuses too: text that is not an
+// object, or has half a surrogate pair.
 func compact(text string) (string, bool) {
-	var b bytes.Buffer
-	text = strings.TrimSpace(text)
-	if text == "" || text == "{}" {
+	if text = strings.TrimSpace(text); text == "" {
 		return "", true
 	}
-	if !strings.HasPrefix(text, "{") || json.Compact(&b, []byte(text)) != nil {
+	var object *json.RawMessage
+	body := []byte(`{"metadata":` + text + `}`)
+	if err := httpjson.ReadObject(body, httpjson.Optional("metadata", &object)); err != nil || object == nil {
 		return "", false
 	}
-	return b.String(), true
+	if string(*object) == "{}" {
+		return "", true
+	}
+	return string(*object), true
 }
 
 // indented returns a JSON object on several lines, and other text as it is.

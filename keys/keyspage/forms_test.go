@@ -67,6 +67,8 @@ func TestValues(t *testing.T) {
 		{"a limit of none", "limit", "0", "a whole number, 1 or more", 422},
 		{"a limit above one's own", "limit", "101", "more than your own limit", 422},
 		{"a list", "metadata", "[1]", "a JSON object", 422},
+		{"an object and more", "metadata", `{}, "label": "x"`, "a JSON object", 422},
+		{"half a surrogate pair", "metadata", `{"a":"\ud800"}`, "a JSON object", 422},
 		{"metadata", "metadata", `{"a":"` + strings.Repeat("b", 4100) + `"}`, "a JSON object", 422},
 		{"a scope of others", "scopes", "webhooks:manage", "You do not have all of these scopes", 403},
 		{"a reserved scope", "scopes", "leads:read", "These scopes cannot be granted: leads:read", 422},

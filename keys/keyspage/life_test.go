@@ -73,7 +73,7 @@ func TestKeyLife(t *testing.T) {
 	values["scopes"] = []string{"webhooks:manage", "keys:manage"}
 	values.Set("networks", "")
 	values.Set("limit", "")
-	values.Set("metadata", "")
+	values.Set("metadata", " { } ")
 	values.Set("expires", "7d")
 	h.post(anna, path+"/edit", values).leads(t, path+"?done=changed")
 	rec := h.record(p.ID)
