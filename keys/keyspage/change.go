@@ -117,7 +117,7 @@ func (h *Handler) edit(s *section) action {
 
 // difference returns c without the fields that are as they are in rec.
 func difference(rec *keys.Record, c keys.Change, always scopes.Set) keys.Change {
-	if *c.Label == rec.Label {
+	if *c.Label == oneLine(rec.Label) {
 		c.Label = nil
 	}
 	if set, err := scopes.Of(*c.Scopes...); err == nil && set.Union(always) == rec.Scopes.Union(always) {
@@ -133,6 +133,12 @@ func difference(rec *keys.Record, c keys.Change, always scopes.Set) keys.Change 
 		c.Metadata = nil
 	}
 	return c
+}
+
+// oneLine returns a label as a form sends it if nobody has changed it: browsers remove
+// line breaks, and readChange the spaces around it.
+func oneLine(label string) string {
+	return strings.TrimSpace(strings.NewReplacer("\r", "", "\n", "").Replace(label))
 }
 
 // writeConflict shows what was typed beside what the credential is now, after somebody

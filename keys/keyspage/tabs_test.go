@@ -82,6 +82,21 @@ func TestTwoTabs(t *testing.T) {
 	h.post(anna, at+"/edit", first).wants(t, 409, "It was revoked in the meantime.")
 }
 
+// TestUnchanged sends a form as browsers do if nobody has touched it. The label, which
+// came from elsewhere, has a form that no field of one line can have.
+func TestUnchanged(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	key := h.issue(keys.Spec{Label: " of two\r\nlines "}).Record
+	path := "/manage/keys/" + key.ID
+	values := h.get(anna, path+"/edit").fields()
+	values.Set("label", strings.NewReplacer("\r", "", "\n", "").Replace(values.Get("label")))
+	h.post(anna, path+"/edit", values).leads(t, path)
+	if h.record(key.ID) != key {
+		t.Errorf("changed to %+v", h.record(key.ID))
+	}
+}
+
 // TestRevokeFamily ends a key with what it made.
 func TestRevokeFamily(t *testing.T) {
 	t.Parallel()
