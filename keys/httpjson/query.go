@@ -2,6 +2,7 @@ package httpjson
 
 import (
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -61,28 +62,27 @@ func ReadPage(r *http.Request) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	for _, name := range []string{"limit", "cursor", "include"} {
-		if query.Has(name) && !page.set(name, query.Get(name)) {
-			return Page{}, invalidValue(name + " is not valid here")
+	if query.Has("limit") {
+		n, err := strconv.ParseUint(query.Get("limit"), 10, 16)
+		if err != nil || n < 1 || n > maxPage {
+			return Page{}, invalidValue(fmt.Sprintf("limit is not a number from 1 to %d", maxPage))
 		}
+		page.Limit = int(n)
+	}
+	if query.Has("cursor") {
+		after, ok := parseCursor(query.Get("cursor"))
+		if !ok {
+			return Page{}, invalidValue("cursor is not from an earlier list")
+		}
+		page.After = after
+	}
+	if query.Has("include") {
+		if query.Get("include") != "revoked" {
+			return Page{}, invalidValue("include is not revoked")
+		}
+		page.Live = false
 	}
 	return page, nil
-}
-
-// set sets a parameter and reports whether its value is a good one.
-func (p *Page) set(name, value string) (ok bool) {
-	switch name {
-	case "limit":
-		n, err := strconv.ParseUint(value, 10, 16)
-		p.Limit = int(n)
-		return err == nil && n >= 1 && n <= maxPage
-	case "cursor":
-		p.After, ok = parseCursor(value)
-		return ok
-	default:
-		p.Live = false
-		return value == "revoked"
-	}
 }
 
 // cursorVersion begins every cursor, so that a later release with other cursors can

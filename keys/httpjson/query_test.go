@@ -2,6 +2,7 @@ package httpjson_test
 
 import (
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -85,6 +86,21 @@ func TestReadPage(t *testing.T) {
 				t.Errorf("%+v with an error", got)
 			}
 		})
+	}
+}
+
+// A refusal says what the value of the parameter should have been.
+func TestReadPageSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	for query, want := range map[string]string{
+		"limit=0":     "limit is not a number from 1 to 200",
+		"cursor=x":    "cursor is not from an earlier list",
+		"include=all": "include is not revoked",
+	} {
+		var refusal *httpjson.Refusal
+		if _, err := httpjson.ReadPage(get(query)); !errors.As(err, &refusal) || refusal.Description != want {
+			t.Errorf("%s: %v, want %s", query, err, want)
+		}
 	}
 }
 

@@ -33,7 +33,7 @@ func TestService(t *testing.T) {
 		{"/orders", admin, 403, `{"error":"insufficient_scope","error_description":"The credential does not hold the scope that this request needs."}` + "\n"},
 		{"/admin/stats", admin, 200, "no stats\n"},
 		{"/v1/keys", reader, 403, `{"error":"insufficient_scope","error_description":"The credential does not hold the scope that this request needs."}` + "\n"},
-		{"/v1/keys?limit=0", manager, 422, `{"error":"invalid_value","error_description":"limit is not valid here"}` + "\n"},
+		{"/v1/keys?limit=0", manager, 422, `{"error":"invalid_value","error_description":"limit is not a number from 1 to 200"}` + "\n"},
 		{"/v1/keys/unknown", manager, 404, `{"error":"not_found","error_description":"there is no such resource"}` + "\n"},
 		{"/admin/stats", reader, 403, `{"error":"insufficient_scope","error_description":"The credential does not hold the scope that this request needs."}` + "\n"},
 	} {
