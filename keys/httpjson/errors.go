@@ -41,8 +41,12 @@ var beyond = map[string]string{
 //   - all others, those of stores among them, as 503 temporarily_unavailable.
 //
 // If an error wraps several of these, the first in this list counts. The error is in
-// the field Err of the result, and its text is in no other field.
+// the field Err of the result, and its text is in no other field. A [*Refusal] that
+// nothing wraps keeps its own Err.
 func RefusalOf(err error) Refusal {
+	if ready, ok := err.(*Refusal); ok {
+		return *ready
+	}
 	refusal := refusalOf(err)
 	refusal.Err = err
 	return refusal

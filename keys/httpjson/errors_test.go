@@ -70,10 +70,13 @@ func TestRefusalOf(t *testing.T) {
 					break
 				}
 				got := httpjson.RefusalOf(err)
-				if text := fmt.Sprintf("%d %s: %s", got.Status, got.Code, got.Description); text != tt.want || got.Err != err {
-					t.Errorf("%s, of %v; want %s, of %v", text, got.Err, tt.want, err)
+				if text := fmt.Sprintf("%d %s: %s", got.Status, got.Code, got.Description); text != tt.want {
+					t.Errorf("%s, want %s", text, tt.want)
 				}
 				want := httpjson.Refusal{Status: got.Status, Code: got.Code, Description: got.Description, Err: err}
+				if err == own {
+					want.Err = own.Err // and not own, whose text would then be there twice
+				}
 				switch tt.err {
 				case own:
 					want.Scope, want.RetryAfter, want.Grant = own.Scope, own.RetryAfter, own.Grant
@@ -114,7 +117,7 @@ func TestRefusalOfSeveral(t *testing.T) {
 		for _, later := range inOrder[i+1:] {
 			for _, err := range []error{errors.Join(first, later), errors.Join(later, first)} {
 				got := httpjson.RefusalOf(err)
-				got.Err = first
+				got.Err = want.Err
 				if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b error) bool { return a == b })); diff != "" {
 					t.Errorf("%v (-want +got):\n%s", err, diff)
 				}
