@@ -53,13 +53,8 @@ func (ws *webhooks) register(mux interface {
 	Handle(pattern string, handler http.Handler)
 }, path string, protect func(http.Handler) http.Handler,
 ) {
-	route := func(pattern string, do func(http.ResponseWriter, *http.Request, keys.Principal) error) httpjson.Route {
-		return httpjson.Route{Pattern: pattern, Handler: protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			caller, _ := keys.FromContext(r.Context())
-			if err := do(w, r, caller); err != nil {
-				httpjson.Refuse(w, r, nil, httpjson.RefusalOf(err))
-			}
-		}))}
+	route := func(pattern string, do httpjson.Action) httpjson.Route {
+		return httpjson.Route{Pattern: pattern, Handler: protect(httpjson.Manage(do, nil, nil))}
 	}
 	httpjson.Register(mux, nil, route("POST "+path, ws.create), route("GET "+path, ws.list), route("DELETE "+path+"/{id}", ws.delete))
 }
