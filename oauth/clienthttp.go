@@ -123,17 +123,11 @@ func (h *Handler) getClient(w http.ResponseWriter, r *http.Request, by keys.Prin
 	if err != nil {
 		return err
 	}
-	body := clientBody{
+	httpjson.Write(w, http.StatusOK, clientBody{
 		ClientID: rec.ID, CompanyID: rec.Org, Name: rec.Label, Scopes: rec.Scopes.Names(),
 		CreatedAt: httpjson.Timestamp(rec.CreatedAt), CreatedBy: rec.CreatedBy, Environment: rec.Environment,
-	}
-	if !rec.ExpiresAt.IsZero() {
-		body.ExpiresAt = httpjson.Timestamp(rec.ExpiresAt)
-	}
-	if rec.Disabled() {
-		body.DisabledAt = httpjson.Timestamp(rec.DisabledAt)
-	}
-	httpjson.Write(w, http.StatusOK, body)
+		ExpiresAt: httpjson.Timestamp(rec.ExpiresAt), DisabledAt: httpjson.Timestamp(rec.DisabledAt),
+	})
 	return nil
 }
 

@@ -187,7 +187,7 @@ func (a *api) me(w http.ResponseWriter, r *http.Request) {
 		ReplacedByLastUsed string `json:"replaced_by_last_used_at,omitempty"`
 	}{
 		Org: p.Org, KeyID: p.ID, Scopes: p.Scopes, RateLimit: p.RateLimit, Remaining: access.Quota.Remaining,
-		ExpiresAt: optional(p.ExpiresAt), Replaces: p.Replaces, ReplacedBy: p.ReplacedBy,
+		ExpiresAt: httpjson.Timestamp(p.ExpiresAt), Replaces: p.Replaces, ReplacedBy: p.ReplacedBy,
 	}
 	if p.Replaces != "" || p.ReplacedBy != "" {
 		uses, err := a.manager.LastUses(r.Context(), p.Replaces, p.ReplacedBy)
@@ -195,17 +195,9 @@ func (a *api) me(w http.ResponseWriter, r *http.Request) {
 			httpjson.Refuse(w, r, nil, httpjson.RefusalOf(err))
 			return
 		}
-		answer.ReplacesLastUsed, answer.ReplacedByLastUsed = optional(uses[p.Replaces]), optional(uses[p.ReplacedBy])
+		answer.ReplacesLastUsed, answer.ReplacedByLastUsed = httpjson.Timestamp(uses[p.Replaces]), httpjson.Timestamp(uses[p.ReplacedBy])
 	}
 	httpjson.Write(w, http.StatusOK, answer)
-}
-
-// optional returns a time as answers show it, or "" for never.
-func optional(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return httpjson.Timestamp(t)
 }
 
 // chain answers any credential with its organization.

@@ -6,13 +6,15 @@ import (
 	"time"
 )
 
-// TimeFormat is the layout of times in answers, for [time.Time.Format] of a
-// time in UTC: ISO 8601 with milliseconds, as in "2026-01-01T00:00:00.000Z".
-const TimeFormat = "2006-01-02T15:04:05.000Z"
-
-// Timestamp returns t in UTC and in the layout [TimeFormat]. Parts of a millisecond
-// are cut off.
-func Timestamp(t time.Time) string { return t.UTC().Format(TimeFormat) }
+// Timestamp returns a time as answers show it: ISO 8601 in UTC with milliseconds, as in
+// "2026-01-01T00:00:00.000Z". Parts of a millisecond are cut off. The zero time, which
+// stands for never, is "".
+func Timestamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+}
 
 // Write answers with a status and the JSON text of v. It sets Content-Type,
 // Cache-Control: no-store and X-Content-Type-Options: nosniff; other header fields

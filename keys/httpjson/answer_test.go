@@ -53,6 +53,7 @@ func TestTimestamp(t *testing.T) {
 	for want, at := range map[string]time.Time{
 		"2025-12-31T23:00:00.000Z": time.Date(2026, 1, 1, 1, 0, 0, 0, zone),
 		"2025-12-31T23:00:00.120Z": time.Date(2026, 1, 1, 1, 0, 0, 120_999_999, zone),
+		"":                         {}, // never
 	} {
 		if got := httpjson.Timestamp(at); got != want {
 			t.Errorf("%s, want %s", got, want)

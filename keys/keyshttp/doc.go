@@ -30,7 +30,7 @@
 //	 "replaces_last_used_at"?, "replaced_by_last_used_at"?}
 //
 // where expires_at is null if the key does not expire, and times are in the form of
-// [httpjson.TimeFormat]. Answers that show or list keys have the last uses, as far as
+// [httpjson.Timestamp]. Answers that show or list keys have the last uses, as far as
 // they are known: of the key, of the key that it replaces, and of the key that
 // replaces it. Answers that make a key begin with "key", the key itself, which is
 // never shown again.

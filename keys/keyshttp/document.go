@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/keys/httpjson"
@@ -49,7 +48,7 @@ func (h *Handler) document(ctx context.Context, rec keys.Record) (document, erro
 	}
 	d := document{
 		KeyID: rec.ID, Org: rec.Org, Label: rec.Label, Scopes: rec.Scopes, RateLimit: limit,
-		CreatedAt: httpjson.Timestamp(rec.CreatedAt), RevokedAt: optional(rec.RevokedAt), DisabledAt: optional(rec.DisabledAt),
+		CreatedAt: httpjson.Timestamp(rec.CreatedAt), RevokedAt: httpjson.Timestamp(rec.RevokedAt), DisabledAt: httpjson.Timestamp(rec.DisabledAt),
 		Environment: rec.Environment, CreatedBy: rec.CreatedBy, Replaces: rec.Replaces, ReplacedBy: rec.ReplacedBy,
 		Networks: rec.Networks.Strings(),
 	}
@@ -61,14 +60,6 @@ func (h *Handler) document(ctx context.Context, rec keys.Record) (document, erro
 		d.Metadata = text
 	}
 	return d, err
-}
-
-// optional returns a time as answers show it, or "" for never.
-func optional(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return httpjson.Timestamp(t)
 }
 
 // documents returns keys as answers show them, with their last uses and those of
@@ -93,8 +84,8 @@ func (h *Handler) documents(ctx context.Context, records []keys.Record) ([]docum
 		if docs[i], err = h.document(ctx, rec); err != nil {
 			return nil, err
 		}
-		docs[i].LastUsed = optional(uses[rec.ID])
-		docs[i].ReplacesLastUsed, docs[i].ReplacedByLastUsed = optional(uses[rec.Replaces]), optional(uses[rec.ReplacedBy])
+		docs[i].LastUsed = httpjson.Timestamp(uses[rec.ID])
+		docs[i].ReplacesLastUsed, docs[i].ReplacedByLastUsed = httpjson.Timestamp(uses[rec.Replaces]), httpjson.Timestamp(uses[rec.ReplacedBy])
 	}
 	return docs, nil
 }
