@@ -65,14 +65,8 @@ func (a *account) left(c *charge, now instant) (sum int64) {
 	return sum
 }
 
-// keep adds a lease. If there are two already, the older one is dropped, and what is
-// left of it is lost.
-func (a *account) keep(p lease) {
-	if a.leases[1].left > 0 {
-		a.leases[0] = a.leases[1]
-	}
-	a.leases[1] = p
-}
+// keep adds a lease. The older one of the two is dropped, and what is left of it is lost.
+func (a *account) keep(p lease) { a.leases[0], a.leases[1] = a.leases[1], p }
 
 // wait returns how long a request can be refused without asking the store. The
 // result is 0 or less if the store must be asked.
@@ -184,7 +178,7 @@ func (a *account) ask(c *charge, now instant, try int) int {
 // settle notes the store's decision on n requests, for which it was asked after the
 // instant asked. If it admitted them, c is paid for, and the rest is a new lease.
 func (a *account) settle(c *charge, n int, d Decision, asked, now instant) {
-	a.ahead = min(max(int64(d.ResetAfter), 0), c.limit.horizon())
+	a.ahead = int64(d.ResetAfter)
 	a.asked, a.answered, a.known = asked, now, true
 	if !d.Allowed {
 		return
@@ -195,8 +189,12 @@ func (a *account) settle(c *charge, n int, d Decision, asked, now instant) {
 	}
 }
 
+// busy reports whether a trip is under way or requests wait. Then the account must not
+// be dropped.
+func (a *account) busy() bool { return a.trip != nil || a.waiting > 0 }
+
 // idle reports whether an account can be dropped, since what it has is too old to be
 // of use.
 func (a *account) idle(now instant) bool {
-	return a.trip == nil && a.waiting == 0 && now.since(a.used) >= 2*leaseTerm
+	return !a.busy() && now.since(a.used) >= 2*leaseTerm
 }

@@ -1,7 +1,6 @@
 package ratelimit
 
 import (
-	"maps"
 	"sync"
 	"sync/atomic"
 )
@@ -22,7 +21,6 @@ type accounts struct {
 type accountShard struct {
 	mu      sync.Mutex
 	all     map[key]*account
-	most    int     // the largest number of accounts since all was made
 	tidied  instant // when idle accounts were last dropped
 	leased  uint64  // see LeaseStats
 	refused uint64
@@ -41,7 +39,6 @@ func (s *accountShard) open(k key) *account {
 		}
 		a = new(account)
 		s.all[k] = a
-		s.most = max(s.most, len(s.all))
 	}
 	return a
 }
@@ -49,7 +46,7 @@ func (s *accountShard) open(k key) *account {
 // close drops the account of k if the store never answered and nobody waits. So a
 // store that fails leaves no accounts behind.
 func (s *accountShard) close(k key, a *account) {
-	if !a.known && a.trip == nil && a.waiting == 0 && s.all[k] == a {
+	if !a.known && !a.busy() {
 		delete(s.all, k)
 	}
 }
@@ -66,15 +63,11 @@ func (a *accounts) tidy(now instant) {
 		return
 	}
 	s.tidied = now
-	for k, a := range s.all {
-		if a.idle(now) {
-			delete(s.all, k)
+	old := s.all
+	s.all = make(map[key]*account) // since a map does not give memory back
+	for k, a := range old {
+		if !a.idle(now) {
+			s.all[k] = a
 		}
-	}
-	// A map does not give memory back, so one that was much larger is replaced.
-	if len(s.all) < s.most/4 {
-		old := s.all
-		s.all, s.most = make(map[key]*account, len(old)), len(old)
-		maps.Copy(s.all, old)
 	}
 }

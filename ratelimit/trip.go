@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A trip is one call of the store, for which others may wait.
+// A trip is up to three calls of the store for one request, for which others may wait.
 type trip struct {
 	done chan struct{} // closed at the end
 	err  error         // for all who wait, if the store failed; valid after done
@@ -59,51 +59,46 @@ func (l *Leases) take(ctx context.Context, b Bucket, leased bool, limit Limit, n
 	return a, err
 }
 
-// takeThere decides a request by what is known. While that does not suffice, it goes
-// on a trip, or waits for one that is under way. A request makes three trips at most:
-// the third is for the request alone, and decides it.
-func (l *Leases) takeThere(ctx context.Context, b Bucket, s *accountShard, k key, c *charge, now time.Time) (answer, error) {
-	for try := 0; ; {
-		at := l.clock()
-		s.mu.Lock()
+// takeThere decides a request by what is known. If that does not suffice, it goes on a
+// trip, which decides the request, or waits for one that is under way.
+func (l *Leases) takeThere(ctx context.Context, b Bucket, s *accountShard, k key, c *charge, now time.Time) (got answer, err error) {
+	at := l.clock()
+	s.mu.Lock()
+	for {
 		a := s.open(k)
-		var d Decision
-		if s.decide(a, c, at, try > 0, &d) {
+		if s.decide(a, c, at, false, &got.Decision) {
 			s.mu.Unlock()
-			return answer{Decision: d}, nil
+			return got, nil
 		}
-		if t := a.trip; t != nil {
-			a.waiting += c.cost
+		t := a.trip
+		if t == nil {
+			t = &trip{done: make(chan struct{}), err: errPanic}
+			a.trip, a.used = t, at
 			s.mu.Unlock()
-			err := t.wait(ctx)
-			s.mu.Lock()
-			a.waiting -= c.cost
+			return l.travel(ctx, b, s, k, a, c, now)
+		}
+		a.waiting += c.cost
+		s.mu.Unlock()
+		err = t.wait(ctx)
+		at = l.clock()
+		s.mu.Lock() // until the next trip begins, so that it is for all others that wait
+		a.waiting -= c.cost
+		if err != nil {
 			s.close(k, a)
 			s.mu.Unlock()
-			if err != nil {
-				return answer{}, err
-			}
-			continue
+			return answer{}, err
 		}
-		n := a.ask(c, at, try)
-		t := &trip{done: make(chan struct{}), err: errPanic}
-		a.trip, a.used = t, at
-		s.mu.Unlock()
-
-		got, settled, err := l.travel(ctx, b, s, k, a, t, c, n, now)
-		if err != nil || settled {
-			return got, err
-		}
-		try++
 	}
 }
 
 // errPanic is returned to requests that wait for a trip on which the store panics.
 var errPanic = errors.New("ratelimit: the store panicked")
 
-// travel asks the store for n requests, on the trip t of the account a. It reports
-// true if that has decided the request.
-func (l *Leases) travel(ctx context.Context, b Bucket, s *accountShard, k key, a *account, t *trip, c *charge, n int, now time.Time) (got answer, settled bool, err error) {
+// travel goes on the trip of the account a. It asks the store for the request and for
+// those that wait, for as much as is left if that is too much, and for the request alone
+// if that is too much too.
+func (l *Leases) travel(ctx context.Context, b Bucket, s *accountShard, k key, a *account, c *charge, now time.Time) (got answer, err error) {
+	t := a.trip
 	defer func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -111,33 +106,42 @@ func (l *Leases) travel(ctx context.Context, b Bucket, s *accountShard, k key, a
 		close(t.done)
 		s.close(k, a)
 	}()
-	l.trips.Add(1)
-	asked := l.clock()
 	limit := c.limit.within(c.window)
-	d, err := l.store.Take(ctx, b, limit, now, n)
-	if err == nil && d.Allowed && (int64(d.ResetAfter) > c.window || int64(d.ResetAfter) < c.cost) {
-		err = errWindow
-	}
-	if t.err = err; err != nil {
-		if ctx.Err() != nil || mistake(err) {
-			t.err = nil // those who wait have not caused it, and try for themselves
+	for try := 0; ; try++ {
+		asked := l.clock()
+		s.mu.Lock()
+		n := a.ask(c, asked, try)
+		s.mu.Unlock()
+		l.trips.Add(1)
+		d, err := l.store.Take(ctx, b, limit, now, n)
+		if err == nil && d.Allowed && (int64(d.ResetAfter) > c.window || int64(d.ResetAfter) < c.cost) {
+			err = errWindow
 		}
-		return answer{}, false, err
+		if err != nil {
+			if t.err = err; ctx.Err() != nil || mistake(err) {
+				t.err = nil // those who wait have not caused it, and try for themselves
+			}
+			return answer{}, err
+		}
+		at := l.clock()
+		s.mu.Lock()
+		a.settle(c, n, d, asked, at)
+		settled := true
+		switch {
+		case d.Allowed:
+			got.Allowed, got.taken = true, int64(n)*c.limit.interval
+			a.fill(c, at, a.left(c, at), &got.Decision)
+		case n == c.n:
+			a.refuse(c, at, 1, a.left(c, at), &got.Decision)
+		default:
+			settled = s.decide(a, c, at, true, &got.Decision)
+		}
+		s.mu.Unlock()
+		if settled {
+			t.err = nil
+			return got, nil
+		}
 	}
-	at := l.clock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a.settle(c, n, d, asked, at)
-	switch {
-	case d.Allowed:
-		got.Allowed, got.taken = true, int64(n)*c.limit.interval
-		a.fill(c, at, a.left(c, at), &got.Decision)
-	case n == c.n:
-		a.refuse(c, at, 1, a.left(c, at), &got.Decision)
-	default:
-		return got, false, nil
-	}
-	return got, true, nil
 }
 
 // mistake reports whether an error of a store says that the caller made a mistake.
