@@ -33,7 +33,9 @@ func TestLeasesLeftovers(t *testing.T) {
 				mustTake(t, leases, l, 20)         // of them
 				time.Sleep(600 * time.Millisecond) // on the test's own clock
 				mustTake(t, leases, l, 40)         // more than are left
-				before, asked := s.asked()
+				_, asked := s.asked()
+				mustTake(t, leases, l, 500) // so many that none are taken in advance
+				before, n := s.asked()
 				time.Sleep(tt.wait) // on the test's own clock
 				got := -1
 				for calls := before; calls == before; calls, _ = s.asked() {
@@ -47,8 +49,8 @@ func TestLeasesLeftovers(t *testing.T) {
 				if tt.second {
 					want += asked - 40
 				}
-				if got != want || asked <= 40 {
-					t.Errorf("%d paid in advance, want %d; asked for %d", got, want, asked)
+				if got != want || asked <= 40 || n != 500 {
+					t.Errorf("%d paid in advance, want %d; asked for %d and %d", got, want, asked, n)
 				}
 			})
 		})
@@ -66,6 +68,7 @@ func TestLeasesWindows(t *testing.T) {
 		{"the same", ratelimit.MustPerMinute(6000), ratelimit.MustPerMinute(6000), true},
 		{"rounded", ratelimit.MustPerMinute(700_000), ratelimit.MustPerMinute(6000), true},
 		{"the other way round", ratelimit.MustPerMinute(6000), ratelimit.MustPerMinute(700_000), true},
+		{"sixty-one seconds", ratelimit.MustPer(100, time.Second, 6100), ratelimit.MustPerMinute(6000), true},
 		{"a longer window", ratelimit.MustPer(100, time.Second, 3000), ratelimit.MustPerMinute(6000), true},
 		{"a shorter window", ratelimit.MustPerMinute(6000), ratelimit.MustPer(100, time.Second, 3000), false},
 	}
@@ -230,5 +233,23 @@ func TestLeasesClocks(t *testing.T) {
 				t.Errorf("%d calls", calls)
 			}
 		})
+	}
+}
+
+// A request that read the clock just before the last answer is decided as of the answer.
+func TestLeasesClockBeforeTheAnswer(t *testing.T) {
+	t.Parallel()
+	s := newShared()
+	var at int64 = 1e18
+	leases, err := ratelimit.NewLeasesBy(s, nil, func() (int64, int64) { return at, at })
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := ratelimit.MustPerMinute(6000)
+	mustTake(t, leases, l, 5800)
+	at--
+	d := mustTake(t, leases, l, 100) // all that is left under the window of 59 seconds
+	if calls, _ := s.asked(); !d.Allowed || calls != 2 {
+		t.Errorf("%+v after %d calls", d, calls)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/claviger-auth/claviger/ratelimit"
@@ -142,4 +143,32 @@ func TestMemoryBound(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A Memory at its bound looks for full buckets only now and then, since a search takes
+// long.
+func TestMemorySeeksRoomNowAndThen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &ratelimit.Memory{MaxBuckets: 100}
+		l := ratelimit.MustPerMinute(60_000) // full again after a millisecond
+		start := time.Now()
+		all := names(103)
+		take := func(name string, after time.Duration, want int) {
+			t.Helper()
+			if _, err := m.Take(t.Context(), ratelimit.Bucket{Space: "org", Name: name}, l, start.Add(after), 1); err != nil {
+				t.Fatal(err)
+			}
+			if got := m.Len(); got != want {
+				t.Fatalf("%d buckets %v after the start, want %d", got, after, want)
+			}
+		}
+		for i, name := range all[:100] {
+			take(name, 0, i+1)
+		}
+		take(all[100], time.Second, 100)                  // looks for room, and finds none
+		take(all[101], time.Second+time.Millisecond, 100) // there is room now
+		take(all[102], time.Second+100*128*time.Microsecond-time.Nanosecond, 100)
+		take(all[102], time.Second+100*128*time.Microsecond, 1)
+	})
 }

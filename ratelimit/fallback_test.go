@@ -114,3 +114,25 @@ func TestFallbackOfFlappingStore(t *testing.T) {
 		})
 	}
 }
+
+// After the clock was set back, a bucket is empty as of now, and no longer, though the
+// store answered once more before it failed.
+func TestFallbackAfterTheClockWentBack(t *testing.T) {
+	t.Parallel()
+	s := newShared()
+	lim := newLimiter(t, s, nil)
+	l := ratelimit.MustPer(10, time.Second, 10)
+	take := func(now time.Time, n int) ratelimit.Decision {
+		d, err := lim.TakeAt(t.Context(), "acme", l, now, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	take(epoch.Add(time.Hour), 10)
+	take(epoch, 1)
+	s.fail(errDown)
+	if d := take(epoch, 1); d.Allowed || d.RetryAfter != 100*time.Millisecond {
+		t.Errorf("%+v", d)
+	}
+}
