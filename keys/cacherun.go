@@ -135,14 +135,11 @@ func (c *Cache) tidy(ctx context.Context, id string, idle *idleCaches) error {
 	err := c.call(ctx, func(ctx context.Context) error { return c.feed.Announce(ctx, id, c.opts.Lease) })
 	if len(idle.ids) > 0 && time.Since(idle.marked) > settleTime(MaxLease) { // at least, since this clock may stand still
 		err = errors.Join(err, c.withdraw(ctx, idle.ids...))
-		*idle = idleCaches{}
 	}
-	if len(idle.ids) == 0 {
-		err = errors.Join(err, c.call(ctx, func(ctx context.Context) (err error) {
-			idle.ids, err = c.feed.MarkIdle(ctx, idleAfter)
-			return err
-		}))
-		idle.marked = time.Now()
-	}
+	err = errors.Join(err, c.call(ctx, func(ctx context.Context) (err error) {
+		idle.ids, err = c.feed.MarkIdle(ctx, idleAfter)
+		return err
+	}))
+	idle.marked = time.Now()
 	return err
 }

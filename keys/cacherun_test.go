@@ -18,7 +18,7 @@ type asked struct {
 	announced, marks int
 	polls            []keys.Position
 	withdrawn        [][]string
-	idle             []string // what the first MarkIdle returns
+	idle             []string // what MarkIdle returns until something is withdrawn
 	poll             func(ctx context.Context) error
 	withdraw         func(ctx context.Context) error
 	announce         func() error
@@ -41,7 +41,7 @@ func (w *asked) Withdraw(ctx context.Context, ids ...string) error {
 }
 
 func (w *asked) MarkIdle(context.Context, time.Duration) ([]string, error) {
-	if w.marks++; w.marks > 1 {
+	if w.marks++; len(w.withdrawn) > 0 {
 		return nil, nil
 	}
 	return w.idle, nil
@@ -89,6 +89,44 @@ func TestRunPolls(t *testing.T) {
 		}
 		if len(w.withdrawn) != 2 || !slices.Equal(w.withdrawn[0], w.idle) || len(w.withdrawn[1]) != 1 {
 			t.Errorf("withdrawn: %q", w.withdrawn)
+		}
+	})
+}
+
+// TestRunAfterASleep has the machine sleep, while its monotonic clock stands still, just
+// after other caches were marked as idle. They are withdrawn only when they have had the
+// time to see the mark.
+func TestRunAfterASleep(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var slept, first time.Duration
+		w := &asked{Store: newEnv(t, nil).store, idle: []string{"a", "b"}}
+		w.poll = func(context.Context) error {
+			if n := len(w.polls); n == 10 || n == 12 {
+				slept += 61 * time.Second
+			}
+			return nil
+		}
+		w.withdraw = func(context.Context) error {
+			if len(w.withdrawn) == 1 {
+				first = time.Since(began)
+			}
+			return nil
+		}
+		cache, err := keys.NewCacheBy(w, nil, func() (mono, wall int64) {
+			return int64(time.Since(began)), int64(time.Since(began) + slept)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		if err := cache.Run(ctx); err != nil {
+			t.Error(err)
+		}
+		if w.marks < 2 || !slices.Equal(w.withdrawn[0], w.idle) || first < 6*time.Second {
+			t.Errorf("sought %d times; withdrawn: %q, after %v", w.marks, w.withdrawn, first)
 		}
 	})
 }
