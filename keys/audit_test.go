@@ -3,17 +3,29 @@ package keys_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/store"
 )
 
+// A cutting store notes up to where it was cut.
+type cutting struct {
+	*store.Memory
+	cuts []int64
+}
+
+func (s *cutting) CutEntries(ctx context.Context, org, chain string, upTo int64) error {
+	s.cuts = append(s.cuts, upTo)
+	return s.Memory.CutEntries(ctx, org, chain, upTo)
+}
+
 // A trail that was cut is verified from there on, and the checkpoints that a host
 // keeps show what the store cannot.
 func TestCutTrail(t *testing.T) {
 	t.Parallel()
-	s := new(store.Memory)
+	s := &cutting{Memory: new(store.Memory)}
 	m := newTrail(t, s)
 	ctx := t.Context()
 	grow := func(n int) {
@@ -37,7 +49,7 @@ func TestCutTrail(t *testing.T) {
 	}
 	grow(2)
 	first := verify(2)
-	grow(2500) // more than are cut in one transaction
+	grow(2500)
 	old := verify(2502, first, keys.Checkpoint{Org: "globex", Link: keys.Link{Seq: 9}})
 	grow(3)
 	for _, tt := range []struct {
@@ -61,6 +73,9 @@ func TestCutTrail(t *testing.T) {
 		if err := m.CutTrail(ctx, old); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if want := []int64{1000, 2000, 2502}; !slices.Equal(s.cuts, want) {
+		t.Errorf("cut up to %d, in a transaction each; want %d", s.cuts, want)
 	}
 	end := verify(2505, old, first)
 	verify(2505)

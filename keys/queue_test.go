@@ -128,6 +128,9 @@ func TestChangesAfterAnEnding(t *testing.T) {
 			}
 		})
 		synctest.Wait()
+		if n := env.faults.Calls(storetest.Update); n != 2 {
+			t.Errorf("%d writes; the change does not wait", n)
+		}
 		release()
 		wg.Wait()
 		noLines(t, env)
@@ -212,7 +215,20 @@ func TestConflictsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		env := newEnv(t, nil)
 		id := env.create(keys.Spec{}).Record.ID
-		env.faults.Fail(storetest.Update, storetest.Always, keys.ErrConflict)
+		p := caller(t, env, admin)
+		before := env.faults.Calls(storetest.Update)
+		env.after = func(string) { // once the change is written
+			env.faults.Fail(storetest.Update, storetest.Always, keys.ErrConflict)
+			if err := env.host.Revoke(t.Context(), "acme", "", p.ID); err != nil {
+				t.Error(err)
+			}
+		}
+		if _, err := env.manager.As(p).Change(t.Context(), "", id, keys.Change{Label: new("x")}); !errors.Is(err, keys.ErrConflict) {
+			t.Errorf("a change that is taken back: %v", err)
+		}
+		if tries := env.faults.Calls(storetest.Update) - before - 1; tries != 64 {
+			t.Errorf("a change is taken back in %d tries; want as many as of a revocation", tries)
+		}
 		for _, op := range []struct {
 			name  string
 			do    func(ctx context.Context) error

@@ -18,12 +18,15 @@ import (
 type settling struct {
 	quiet
 	asked func() // may be nil
-	err   error
+	err   error  // DeadlineExceeded is returned at the deadline
 }
 
 func (s *settling) LongestLease(ctx context.Context) (time.Duration, error) {
 	if s.asked != nil {
 		s.asked()
+	}
+	if s.err == context.DeadlineExceeded {
+		<-ctx.Done()
 	}
 	if s.err != nil {
 		return 0, s.err
@@ -216,6 +219,7 @@ func TestSettle(t *testing.T) {
 		{"the longest lease", keys.MaxLease, nil, false, 6 * second, nil},
 		{"not committed", second, keys.ErrUncommitted, false, 0, []error{keys.ErrUncommitted}},
 		{"a store that fails", second, errDown, false, 0, []error{keys.ErrUnsettled, keys.ErrUnavailable, errDown}},
+		{"a store that hangs", second, context.DeadlineExceeded, false, keys.DefaultTimeout, []error{keys.ErrUnsettled, keys.ErrUnavailable}},
 		{"a caller that is gone", second, nil, true, 0, []error{keys.ErrUnsettled, keys.ErrUnavailable, context.Canceled}},
 	}
 	for _, tt := range tests {

@@ -194,8 +194,10 @@ func TestTrailTakenBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.after = func() { // while the caller's call is under way
-		if err := m.Revoke(t.Context(), caller.Org, keys.KindKey, caller.ID); err != nil {
-			t.Error(err)
+		for _, id := range []string{caller.ID, other.Record.ID} {
+			if err := m.Revoke(t.Context(), caller.Org, keys.KindKey, id); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 	label := "new"
@@ -207,7 +209,8 @@ func TestTrailTakenBack(t *testing.T) {
 		`key OTHER created by ""`,
 		`key OTHER changed by "ADMIN" version 2 (label)`,
 		`key ADMIN revoked by "" version 2 (revoked_at)`,
-		`key OTHER changed by "ADMIN" version 3 (label) taken_back`,
+		`key OTHER revoked by "" version 3 (revoked_at)`,
+		`key OTHER changed by "ADMIN" version 4 (label) taken_back`,
 	}
 	if diff := cmp.Diff(want, trailOf(t, m, "acme", names)); diff != "" {
 		t.Errorf("trail (-want +got):\n%s", diff)

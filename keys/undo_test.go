@@ -246,6 +246,10 @@ func TestUndoLeavesOthersAlone(t *testing.T) {
 			want: func(before, _ keys.Record) keys.Record { before.Label = "theirs"; return before },
 		},
 		{
+			name: "the end of a pause, and another pause", target: keys.Spec{}, mine: keys.Change{Disabled: new(false)}, theirs: keys.Change{Disabled: new(true)}, alreadyPaused: true,
+			want: func(_, theirs keys.Record) keys.Record { return theirs },
+		},
+		{
 			name: "the end of a pause", target: keys.Spec{}, mine: keys.Change{Disabled: new(false)}, theirs: keys.Change{Label: new("theirs")}, alreadyPaused: true,
 			want: func(before, _ keys.Record) keys.Record { before.Label = "theirs"; return before },
 		},
@@ -259,6 +263,7 @@ func TestUndoLeavesOthersAlone(t *testing.T) {
 					if _, err := env.host.Change(t.Context(), "acme", "", id, keys.Change{Disabled: new(true)}); err != nil {
 						t.Fatal(err)
 					}
+					time.Sleep(time.Second) // on the test's own clock
 				}
 				before, theirs := env.records()[id], keys.Record{}
 				env.types()
