@@ -201,24 +201,33 @@ func TestHookSeesTheContext(t *testing.T) {
 	}
 }
 
-// ErrClientGone wraps the error behind it, and so does the refusal.
+// ErrClientGone wraps the error behind it, and so does the refusal. What the hook is
+// told is that the client has gone.
 func TestClientGone(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	down := fmt.Errorf("%w: x", keys.ErrUnavailable)
-	g, err := middleware.NewGuard(says(func() (keys.Principal, error) { cancel(); return keys.Principal{}, down }), nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := request("GET", "Bearer x").WithContext(ctx)
-	a, err := g.Check(r, middleware.Need{})
-	if !errors.Is(err, middleware.ErrClientGone) || !errors.Is(err, down) {
-		t.Errorf("%v", err)
-	}
-	w := httptest.NewRecorder()
-	g.Refuse(w, r, a, err)
-	if got := answerOf(t, w); got.Status != 499 || got.Error != "client_gone" || w.Header().Get("Retry-After") != "" {
-		t.Errorf("%+v %v", got, w.Header())
+	down := errors.New("down")
+	for name, verified := range map[string]error{"the verifier fails": fmt.Errorf("%w: %w", keys.ErrUnavailable, down), "the limiter fails": nil} {
+		env := newEnv(t, nil)
+		env.faults.Fail(storetest.Take, storetest.Always, down)
+		ctx, cancel := context.WithCancel(t.Context())
+		var reason string
+		g, err := middleware.NewGuard(says(func() (keys.Principal, error) {
+			cancel()
+			return keys.Principal{Org: "acme", RateLimit: 10}, verified
+		}), env.limiter, &middleware.Options{Hook: func(_ context.Context, e keys.Event) { reason = e.Reason }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := request("GET", "Bearer x").WithContext(ctx)
+		a, err := g.Check(r, middleware.Need{})
+		if !errors.Is(err, middleware.ErrClientGone) || !errors.Is(err, down) || reason != keys.ReasonCanceled {
+			t.Errorf("%s: %v, reason %q", name, err, reason)
+		}
+		w := httptest.NewRecorder()
+		g.Refuse(w, r, a, err)
+		if got := answerOf(t, w); got.Status != 499 || got.Error != "client_gone" || w.Header().Get("Retry-After") != "" {
+			t.Errorf("%s: %+v %v", name, got, w.Header())
+		}
 	}
 }
 
