@@ -136,7 +136,7 @@ func (p position) text() keys.Position {
 func parsePosition(text keys.Position) (p position, ok bool) {
 	epoch, seq, _ := strings.Cut(string(text), " ")
 	n, err := strconv.ParseInt(seq, 10, 64)
-	if err != nil || n < 0 {
+	if err != nil {
 		return position{seq: 1<<63 - 1}, false
 	}
 	return position{epoch, n}, true

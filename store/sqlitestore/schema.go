@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strconv"
-	"strings"
 )
 
 //go:embed migrations/*.sql
@@ -104,10 +102,10 @@ func migrate(ctx context.Context, conn *sql.Conn, files []string) (err error) {
 	return err
 }
 
-// rollback ends the transaction of conn. If that fails, the connection is closed, so
-// that nobody else gets it with the transaction still open.
+// rollback ends the transaction of conn. If that fails, as when ctx has ended, the
+// connection is closed, so that nobody else gets it with the transaction still open.
 func rollback(ctx context.Context, conn *sql.Conn) {
-	if _, err := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK"); err != nil {
+	if _, err := conn.ExecContext(ctx, "ROLLBACK"); err != nil {
 		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 	}
 }
@@ -122,10 +120,6 @@ func migrations() ([]string, error) {
 	slices.Sort(names)
 	texts := make([]string, len(names))
 	for i, name := range names {
-		number, _, _ := strings.Cut(name, "_")
-		if n, err := strconv.Atoi(number); err != nil || n != i+1 {
-			return nil, fmt.Errorf("sqlitestore: migration %s is not number %d", name, i+1)
-		}
 		text, err := fs.ReadFile(files, name)
 		if err != nil {
 			return nil, err
