@@ -2,8 +2,10 @@ package sqlitestore_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/store/sqlitestore"
@@ -73,6 +75,18 @@ func TestBatchFails(t *testing.T) {
 			if !errors.Is(err, context.Canceled) {
 				t.Errorf("a context that ended: %v", err)
 			}
+			ctx, cancel = context.WithCancel(t.Context())
+			err = s.Batch(ctx, func(ctx context.Context) error {
+				cancel()
+				var err error
+				for !errors.Is(err, sql.ErrTxDone) { // until package sql has undone the transaction
+					err = s.Insert(context.WithoutCancel(ctx), a)
+				}
+				return nil
+			})
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("a context that ended, and its transaction: %v", err)
+			}
 			if err := s.Batch(ctx, func(context.Context) error { t.Error("called"); return nil }); !errors.Is(err, context.Canceled) {
 				t.Errorf("a context that had ended: %v", err)
 			}
@@ -83,6 +97,21 @@ func TestBatchFails(t *testing.T) {
 				t.Errorf("afterwards: %v", err)
 			}
 		})
+	}
+}
+
+// TestBatchWaitsFirst has another process write all the time. As others cannot write
+// while a batch is made, it is not begun.
+func TestBatchWaitsFirst(t *testing.T) {
+	t.Parallel()
+	path := file(t)
+	s := open(t, path)
+	defer locked(t, path)()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	err := s.Batch(ctx, func(context.Context) error { t.Error("called"); return nil })
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
 	}
 }
 

@@ -11,6 +11,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/store/sqlitestore"
 )
@@ -211,6 +214,33 @@ func TestBusyTimeoutIsSpentOnce(t *testing.T) {
 			}
 			wg.Wait()
 		})
+	}
+}
+
+// TestBusyForAReason looks at an error in which SQLite says why it is busy: another
+// connection has written since the transaction has read.
+func TestBusyForAReason(t *testing.T) {
+	t.Parallel()
+	path := file(t)
+	open(t, path)
+	tx, err := database(t, strings.Replace(hostDSN(path), "&_txlock=immediate", "", 1)).BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	var n int
+	if err := tx.QueryRowContext(t.Context(), "SELECT count(*) FROM claviger_buckets").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	const write = "INSERT INTO claviger_buckets VALUES ('4:idle:a', 1)"
+	execute(t, database(t, hostDSN(path)), write)
+	_, err = tx.ExecContext(t.Context(), write)
+	var e *sqlite.Error
+	if !errors.As(err, &e) || e.Code() != sqlite3.SQLITE_BUSY_SNAPSHOT {
+		t.Fatal(err)
+	}
+	if !sqlitestore.IsBusy(err) {
+		t.Errorf("%v is taken for another failure", err)
 	}
 }
 

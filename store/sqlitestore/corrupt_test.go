@@ -32,6 +32,7 @@ func TestCorruptRows(t *testing.T) {
 		{"a negative limit", "rate_limit = -1"},
 		{"a negative token lifetime", "token_lifetime = -1"},
 		{"a token lifetime beyond all durations", "token_lifetime = 9223372036854775807"},
+		{"a token lifetime that overflows to none", "token_lifetime = 1 << 58"}, // a multiple of 2^64 nanoseconds
 		{"a token lifetime of a key", "token_lifetime = 1"},
 		{"a negative creation time", "created_at = -1"},
 		{"a negative expiry", "expires_at = -1"},
@@ -50,7 +51,7 @@ func TestCorruptRows(t *testing.T) {
 		{"a negative pause", "disabled_at = -1"},
 		{"NUL in the label", "label = 'a' || char(0) || 'b'"},
 		{"NUL in place of a field", "label = 'a' || char(0) || 'b', scopes = ''"},
-		{"NUL in place of all fields after the label", `label = concat_ws(char(0), 'a', 'keys:manage', 600, 0, digest, '', '', 1, '', '', 1)`},
+		{"NUL in place of all fields after the label", `label = concat_ws(char(0), 'a', 'keys:manage', 600, 0, '', '', '', '', '', '', digest, '', '', 1, '', '', '', 1)`},
 		{"a label that is not UTF-8", "label = CAST(x'61ff' AS TEXT)"},
 		{"an organization that is not UTF-8", "org = CAST(x'61ff' AS TEXT)"},
 	} {
@@ -93,7 +94,8 @@ func corruptAlone(err error) bool {
 	return errors.Is(err, keys.ErrCorrupt)
 }
 
-// TestCorruptParent fails its tokens: nobody knows whether it was revoked.
+// TestCorruptParent fails a token that cannot be read, and one whose client cannot:
+// nobody knows whether it was revoked.
 func TestCorruptParent(t *testing.T) {
 	t.Parallel()
 	path := file(t)
@@ -101,24 +103,34 @@ func TestCorruptParent(t *testing.T) {
 	client, token := record(t, keys.KindClient, "client"), record(t, keys.KindToken, "token")
 	token.Parent = client.ID
 	insert(t, s, client, token)
-	execute(t, database(t, hostDSN(path)), "UPDATE claviger_records SET digest = '' WHERE id = 'client'")
-	if r, _, err := s.Get(t.Context(), "token"); !corruptAlone(err) || r.ID != "" {
-		t.Errorf("Get: %v, %v", r, err)
+	db := database(t, hostDSN(path))
+	for _, id := range []string{token.ID, client.ID} {
+		execute(t, db, "UPDATE claviger_records SET label = char(0) WHERE id = ?", id)
+		if r, _, err := s.Get(t.Context(), token.ID); !corruptAlone(err) || r.ID != "" {
+			t.Errorf("Get, when %s is corrupt: %v, %v", id, r, err)
+		}
+		execute(t, db, "UPDATE claviger_records SET label = '' WHERE id = ?", id)
 	}
 }
 
-// TestStrictColumns holds the tables to the types of their columns.
+// TestStrictColumns holds the tables to the types of their columns, and the trail to
+// its positions.
 func TestStrictColumns(t *testing.T) {
 	t.Parallel()
 	path := file(t)
 	s := open(t, path)
 	insert(t, s, record(t, keys.KindKey, "key_1"))
 	db := database(t, hostDSN(path))
-	for _, set := range []string{
-		"expires_at = 'soon'", "expires_at = 1.5", "created_at = NULL", "version = NULL", "digest = NULL", "id = NULL", "label = x'00'",
+	entry := "INSERT INTO claviger_trail VALUES ('acme', %d, 0, '', '', '', 0, '', '', '', '', '', 0, x'', x'')"
+	execute(t, db, fmt.Sprintf(entry, 1))
+	for _, text := range []string{
+		"UPDATE claviger_records SET expires_at = 'soon'", "UPDATE claviger_records SET expires_at = 1.5",
+		"UPDATE claviger_records SET created_at = NULL", "UPDATE claviger_records SET version = NULL",
+		"UPDATE claviger_records SET digest = NULL", "UPDATE claviger_records SET id = NULL",
+		"UPDATE claviger_records SET label = x'00'", fmt.Sprintf(entry, 0),
 	} {
-		if _, err := db.ExecContext(t.Context(), "UPDATE claviger_records SET "+set); err == nil {
-			t.Errorf("%s: no error", set)
+		if _, err := db.ExecContext(t.Context(), text); err == nil {
+			t.Errorf("%s: no error", text)
 		}
 	}
 }

@@ -56,6 +56,31 @@ func TestReadsFewPages(t *testing.T) {
 	}
 }
 
+// TestSweepReadsBucketsOnce sweeps buckets in several steps, which do not begin at the
+// first bucket each time.
+func TestSweepReadsBucketsOnce(t *testing.T) {
+	t.Parallel()
+	const inUse, idle = 20_000, 60
+	db := database(t, hostDSN(file(t)))
+	db.SetMaxOpenConns(1)
+	if err := sqlitestore.Migrate(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	s, err := sqlitestore.New(t.Context(), db, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	execute(t, db, `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+		INSERT INTO claviger_buckets SELECT format('%08d', i), CASE WHEN i > ?2 THEN 0 ELSE 1 << 62 END FROM n`, inUse+idle, inUse)
+	before := pagesRead(t, db)
+	if n, err := s.SweepBuckets(t.Context(), 1000); n != idle || err != nil {
+		t.Errorf("swept %d, %v; want %d", n, err, idle)
+	}
+	if pages := pagesRead(t, db) - before; pages > 300 { // all buckets are on 120 pages
+		t.Errorf("read %d pages, want at most 300", pages)
+	}
+}
+
 // fill inserts so many records like r, of an organization that has none yet.
 func fill(t testing.TB, db *sql.DB, s *sqlitestore.Store, count int, r keys.Record) {
 	t.Helper()

@@ -28,6 +28,34 @@ func TestPositions(t *testing.T) {
 			t.Errorf("after %q, where %q is known: %+v, %v", bad, first.Next, c, err)
 		}
 	}
+	r := record(t, keys.KindKey, "key_1")
+	insert(t, s, r)
+	if err := s.Update(ctx, r); err != nil {
+		t.Fatal(err)
+	}
+	second, err := s.Poll(ctx, "one", first.Next)
+	if err != nil || second.All || len(second.IDs) != 1 {
+		t.Errorf("after one change: %+v, %v", second, err)
+	}
+	if c, err := s.Poll(ctx, "one", second.Next); err != nil || c.All || len(c.IDs) != 0 {
+		t.Errorf("after no more changes: %+v, %v", c, err)
+	}
+}
+
+// TestMarkedSince holds that an announcement is marked once.
+func TestMarkedSince(t *testing.T) {
+	t.Parallel()
+	path := file(t)
+	s, db := open(t, path), database(t, hostDSN(path))
+	execute(t, db, "INSERT INTO claviger_announcements (id, lease, announced_at, marked_at) VALUES ('old', 1, 1, NULL), ('marked', 1, 1, 2)")
+	if ids, err := s.MarkIdle(t.Context(), time.Hour); err != nil || len(ids) != 2 {
+		t.Errorf("%q, %v", ids, err)
+	}
+	var marked, since int64
+	err := db.QueryRowContext(t.Context(), "SELECT count(marked_at), min(marked_at) FROM claviger_announcements").Scan(&marked, &since)
+	if err != nil || marked != 2 || since != 2 {
+		t.Errorf("%d are marked, the first since %d, %v; want 2 since 2", marked, since, err)
+	}
 }
 
 // TestTrimmedFeed asks from a position whose successors are gone.
