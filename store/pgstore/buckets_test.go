@@ -230,6 +230,21 @@ func TestClockAfterWait(t *testing.T) {
 	}
 }
 
+// TestTakeIsMiscomputed has a trigger of somebody else's change what the server
+// computed. Nobody is admitted by that.
+func TestTakeIsMiscomputed(t *testing.T) {
+	t.Parallel()
+	name := schema(t)
+	s := openIn(t, name, nil)
+	execute(t, shared.pool, `CREATE FUNCTION `+name+`.spoil() RETURNS trigger LANGUAGE plpgsql AS
+		$$BEGIN NEW.tat = NEW.tat - 1; RETURN NEW; END$$;
+		CREATE TRIGGER spoil BEFORE INSERT ON `+name+`.buckets FOR EACH ROW EXECUTE FUNCTION `+name+`.spoil()`)
+	d, err := s.Take(t.Context(), bucket("a"), limit(t, 1, 5), now, 1)
+	if err == nil || d != (ratelimit.Decision{}) {
+		t.Errorf("Take: %+v, %v", d, err)
+	}
+}
+
 func TestTakeRefusesNames(t *testing.T) {
 	t.Parallel()
 	s := open(t, nil)

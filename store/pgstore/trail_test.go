@@ -77,7 +77,7 @@ func edits() []edit {
 	}
 	for column, values := range map[string]string{
 		"at": "0", "action": "'x'", "id": "'x' ''", "kind": "'client'", "version": "9", "fields": "'label'", "other": "'x'", "actor": "'eve' ''",
-		"address": "'192.0.2.2' 'x' '' '::ffff:192.0.2.1'", "reason": "'x'", "count": "1", "previous": `'\x01' sha256('x')`, "hash": "'' sha256('x')",
+		"address": "'192.0.2.2' 'x' '' '2001:DB8::1'", "reason": "'x'", "count": "1", "previous": `'\x01' sha256('x')`, "hash": "'' sha256('x')",
 	} {
 		for value := range strings.SplitSeq(values, " ") {
 			all = append(all, edit{
@@ -95,7 +95,7 @@ func TestTrailTampered(t *testing.T) {
 	const n = 24
 	name := schema(t)
 	m := trailed(t, openIn(t, name, nil))
-	ctx := keys.NewAddressContext(keys.NewContext(t.Context(), keys.Principal{ID: "cli:anna"}), netip.MustParseAddr("192.0.2.1"))
+	ctx := keys.NewAddressContext(keys.NewContext(t.Context(), keys.Principal{ID: "cli:anna"}), netip.MustParseAddr("2001:db8::1"))
 	for _, org := range []string{"acme", "globex"} {
 		for range n / 2 {
 			issued, err := m.Create(ctx, org, keys.Spec{})

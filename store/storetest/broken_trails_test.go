@@ -69,6 +69,18 @@ var trailDefects = []*defect{
 	{"entries in whole seconds", "trail-is-kept", retold(func(e *keys.Entry) { e.Time = e.Time.Truncate(1e9) })},
 	{"entries with a short actor", "trail-is-kept", retold(func(e *keys.Entry) { e.Actor = e.Actor[:min(len(e.Actor), 64)] })},
 	{"counts of 32 bits", "trail-is-kept", retold(func(e *keys.Entry) { e.Count = int64(int32(e.Count)) & 0x7fffffff })},
+	{"entries of the chain that they name", "trail-is-kept", broken{addEntry: func(b *broken, ctx context.Context, e keys.Entry) error {
+		if e.Chain != "" {
+			return nil // there is no such chain
+		}
+		return b.Memory.AddEntry(ctx, e)
+	}}},
+	{"pauses without an entry", "trail-is-kept", broken{update: func(b *broken, ctx context.Context, r keys.Record) error {
+		if e := entryFor(ctx, r); e != nil && e.Action == keys.ActionPaused {
+			ctx = without(ctx)
+		}
+		return b.Memory.Update(ctx, r)
+	}}},
 	{"updates without an entry", "trail-is-kept", broken{update: func(b *broken, ctx context.Context, r keys.Record) error {
 		return b.Memory.Update(without(ctx), r)
 	}}},

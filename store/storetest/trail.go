@@ -79,13 +79,24 @@ const (
 	trailPages = "trail-is-read-in-pages"
 )
 
+// actions are all that an entry can be about.
+var actions = []keys.Action{
+	keys.ActionCreated, keys.ActionChanged, keys.ActionPaused, keys.ActionResumed, keys.ActionRotated, keys.ActionRevoked, keys.ActionRefused,
+}
+
 // entry returns an entry about r with every field set that a store keeps.
 func (p *probe) entry(r keys.Record, n int) keys.Entry {
 	return keys.Entry{
-		Org: r.Org, Time: created.Add(time.Duration(n) * time.Millisecond), Action: keys.ActionChanged, ID: r.ID, Kind: r.Kind,
+		Org: r.Org, Time: created.Add(time.Duration(n) * time.Millisecond), Action: actions[n%len(actions)], ID: r.ID, Kind: r.Kind,
 		Version: int64(n) + 1, Fields: "label scopes", Other: "other of " + r.ID, Actor: "host:anna", Address: netip.MustParseAddr("2001:db8::7"),
 		Reason: keys.ReasonTakenBack, Count: int64(n),
 	}
+}
+
+// elsewhere returns e with a place in a chain. Stores do not heed that: they set it.
+func elsewhere(e keys.Entry) keys.Entry {
+	e.Chain, e.Seq, e.Previous, e.Hash = "another", 7, keys.ChainHash{1}, keys.ChainHash{2}
+	return e
 }
 
 // insertWith inserts r with an entry.
@@ -188,13 +199,13 @@ func trailIsKept(p *probe, s trailStore) {
 		p.sameTrail(s, r.Org, "after Update", want...)
 
 		next.RevokedAt, e = revoked, p.entry(r, i+100)
-		p.ok(s.Update(keys.NewEntryContext(p.ctx, e), next), "Update that revokes %s, with an entry in the context,", r)
+		p.ok(s.Update(keys.NewEntryContext(p.ctx, elsewhere(e)), next), "Update that revokes %s, with an entry in the context,", r)
 		want = append(want, e)
 		p.sameTrail(s, r.Org, "after an Update that revoked", want...)
 
 		e = p.entry(r, i+200)
 		e.Address = netip.MustParseAddr("192.0.2.1")
-		p.ok(s.AddEntry(p.ctx, e), "AddEntry")
+		p.ok(s.AddEntry(p.ctx, elsewhere(e)), "AddEntry of an entry with a place in a chain")
 		want = append(want, e)
 		p.sameTrail(s, r.Org, "after AddEntry", want...)
 	}
