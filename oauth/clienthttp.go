@@ -90,8 +90,12 @@ func writeSecret(w http.ResponseWriter, status int, body clientBody) {
 	httpjson.Write(w, status, body)
 }
 
-// listClients lists clients.
+// listClients lists clients. Those that were deleted are in no list, so there is no
+// parameter include.
 func (h *Handler) listClients(w http.ResponseWriter, r *http.Request, by keys.Principal) error {
+	if _, err := httpjson.ReadQuery(r, "limit", "cursor"); err != nil {
+		return err
+	}
 	page, err := httpjson.ReadPage(r)
 	if err != nil {
 		return err

@@ -168,7 +168,7 @@ func TestListClients(t *testing.T) {
 	if len(ids) != 0 {
 		t.Errorf("missing %v", ids)
 	}
-	for query, want := range map[string]int{"?limit=0": 422, "?limit=201": 422, "?limit=x": 422, "?cursor=x": 422, "?limit=1&limit=1": 400, "?other=1": 400} {
+	for query, want := range map[string]int{"?limit=0": 422, "?limit=201": 422, "?limit=x": 422, "?cursor=x": 422, "?limit=1&limit=1": 400, "?other=1": 400, "?include=revoked": 400} {
 		if got := env.manage(caller, "GET", clientsPath+query, ""); got.status != want {
 			t.Errorf("%s: %d %s", query, got.status, got.text)
 		}

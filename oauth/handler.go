@@ -211,8 +211,8 @@ func (h *Handler) Register(mux mux) {
 //
 // The body of a rotation is {"overlap"?: seconds}: how long the old secret stays
 // good. The default is a day, and 0 ends it at once. A list is {"clients":
-// [{"clientId", "name"?, "createdAt"}], "next_cursor"?}, and takes the query of
-// [httpjson.ReadPage]. One client is
+// [{"clientId", "name"?, "createdAt"}], "next_cursor"?}. Its query may have limit and
+// cursor, as [httpjson.ReadPage] says, but not include. One client is
 //
 //	{"clientId", "companyId", "name"?, "scopes", "createdAt", "createdBy"?,
 //	 "environment"?, "expiresAt"?, "disabledAt"?}
