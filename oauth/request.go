@@ -138,26 +138,27 @@ func credentials(r *http.Request, p *params) (id string, secret keys.Secret, err
 	return basicID, keys.NewSecret(basicSecret), nil
 }
 
-// maxBasic bounds the credentials in a field after base64 decoding, in bytes: 128
-// characters, each of which may be escaped as three (RFC 6749 §2.3.1).
-const maxBasic = 3 * 128
+// maxBasic bounds the credentials in a field after base64 decoding, in bytes. That is
+// the longest ID and the longest secret of another system's client, with each character
+// escaped as three (RFC 6749 §2.3.1).
+const maxBasic = 3*keys.MaxID + 1 + 3*keys.MaxLen
 
 // parseBasic reads the field of the scheme Basic (RFC 7617), whose ID and secret
 // are encoded as the values of a form (RFC 6749 §2.3.1). Many clients do not encode
 // them. That makes no difference, since the IDs and secrets of this library have no
 // character that would be escaped.
 func parseBasic(field string) (id, secret string, ok bool) {
-	var decoded [maxBasic]byte
+	var buf [256]byte // enough for the clients of this library
 	scheme, encoded, _ := strings.Cut(field, " ")
 	encoded = strings.TrimLeft(encoded, " ")
 	if !strings.EqualFold(scheme, "basic") || len(scheme) != len("basic") || base64.StdEncoding.DecodedLen(len(encoded)) > maxBasic {
 		return "", "", false
 	}
-	n, err := base64.StdEncoding.Decode(decoded[:], []byte(encoded))
+	decoded, err := base64.StdEncoding.AppendDecode(buf[:0], []byte(encoded))
 	if err != nil {
 		return "", "", false
 	}
-	id, secret, ok = strings.Cut(string(decoded[:n]), ":")
+	id, secret, ok = strings.Cut(string(decoded), ":")
 	if !ok {
 		return "", "", false
 	}

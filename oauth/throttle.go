@@ -58,7 +58,7 @@ type bucket struct {
 // address, and that of the client at the address. All text that cannot be an ID
 // shares one bucket, so that made-up IDs do not fill the memory.
 func (t *throttle) bucketsOf(client string, addr netip.Addr) [2]bucket {
-	if len(client) > 64 || !scopes.Valid(client) {
+	if len(client) > keys.MaxID || !scopes.Valid(client) {
 		client = "malformed"
 	}
 	name := ratelimit.AddressName(addr)
