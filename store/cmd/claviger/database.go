@@ -44,5 +44,5 @@ func openDatabase(ctx context.Context, url string, c *config, timeout time.Durat
 	case "redis", "rediss", "unix":
 		return newRedis(url, c, timeout)
 	}
-	return nil, usageError("the store is of an unknown kind; want sqlite:FILE, postgres://… or redis://…")
+	return nil, usageError("the URL of the store is of an unknown kind; want sqlite:FILE, postgres://USER@HOST/DATABASE or redis://HOST:6379")
 }

@@ -29,7 +29,7 @@ type postgres struct {
 func newPostgres(ctx context.Context, url string, c *config, timeout time.Duration) (database, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		return nil, usageError("the store is not a URL that PostgreSQL's clients read")
+		return nil, usageError("the URL of the store is not one of PostgreSQL; want postgres://USER@HOST/DATABASE")
 	}
 	if config.ConnConfig.ConnectTimeout == 0 || config.ConnConfig.ConnectTimeout > timeout {
 		config.ConnConfig.ConnectTimeout = timeout

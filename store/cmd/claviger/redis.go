@@ -37,7 +37,7 @@ func newRedis(text string, c *config, timeout time.Duration) (database, error) {
 }
 
 func redisClient(text string, timeout time.Duration) (redis.UniversalClient, error) {
-	bad := usageError("the store is not a URL that Redis's clients read")
+	bad := usageError("the URL of the store is not one of Redis; want redis://HOST:6379, rediss:// with TLS, or unix:///SOCKET")
 	u, err := url.Parse(text)
 	if err != nil {
 		return nil, bad

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -49,20 +48,28 @@ func (s *session) rotate(ctx context.Context, rec keys.Record, overlap, life tim
 		if life != 0 || overlap == keys.Forever {
 			return usageError("a client has two secrets for a time only, and keeps its end: use -overlap with a time, and no -expires-in")
 		}
-		how = "with a new secret"
+		how = "with a new secret; the old one " + after(overlap)
 		issued, err = s.manager.RotateSecret(ctx, rec.Org, rec.ID, overlap)
 	default:
 		if overlap < 0 {
 			overlap = keys.Forever
 		}
-		how = "in place of " + rec.ID
+		how = "in place of " + rec.ID + ", which " + after(overlap)
 		issued, err = s.manager.Rotate(ctx, rec.Org, rec.ID, keys.Rotation{Overlap: overlap, Lifetime: life, CreatedBy: s.actor()})
 	}
 	if !settled(err) {
 		return explained(err)
 	}
-	if overlap > 0 {
-		how += fmt.Sprintf(", which stays good for %s at most", durationText(overlap))
-	}
 	return errors.Join(s.printSecret(issued, how), explained(err))
+}
+
+// after says what becomes of the old key or secret after a rotation.
+func after(overlap time.Duration) string {
+	switch overlap {
+	case 0:
+		return "has ended"
+	case keys.Forever:
+		return "stays good until it is revoked"
+	}
+	return "stays good for " + durationText(overlap) + " at most"
 }

@@ -63,6 +63,34 @@ func TestRotate(t *testing.T) {
 	}
 }
 
+// TestRotateSaysWhatBecomesOfTheOld reads what rotate prints beside the secret.
+func TestRotateSaysWhatBecomesOfTheOld(t *testing.T) {
+	t.Parallel()
+	h := sqliteHost(t)
+	h.must(exitDone, "migrate")
+	for _, tt := range []struct {
+		kind, overlap string
+		want          string // before the sentence about the secret; ID is the old one
+	}{
+		{"keys", "", "in place of ID, which stays good until it is revoked."},
+		{"keys", "7d", "in place of ID, which stays good for 7d at most."},
+		{"keys", "0", "in place of ID, which has ended."},
+		{"clients", "", "with a new secret; the old one stays good for 1d at most."},
+		{"clients", "0", "with a new secret; the old one has ended."},
+	} {
+		id, _ := h.create(tt.kind, "create", "-org", "acme")
+		args := []string{"rotate", id}
+		if tt.overlap != "" {
+			args = append(args, "-overlap", tt.overlap)
+		}
+		r := h.must(exitDone, args...)
+		h.secrets = append(h.secrets, strings.TrimSpace(r.out))
+		if want := strings.Replace(tt.want, "ID", id, 1); !strings.Contains(r.err, want) {
+			t.Errorf("%s, overlap %q: %q, want %q", tt.kind, tt.overlap, r.err, want)
+		}
+	}
+}
+
 // TestRotationIsWatched looks at both keys of a rotation, of which each shows when the
 // other was last used, once that is known.
 func TestRotationIsWatched(t *testing.T) {

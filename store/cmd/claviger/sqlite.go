@@ -28,7 +28,7 @@ type sqlite struct {
 
 func newSQLite(path string, timeout time.Duration) (database, error) {
 	if path == "" {
-		return nil, usageError("sqlite: needs the name of a file")
+		return nil, usageError("the URL of the store names no file; want sqlite:FILE")
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {

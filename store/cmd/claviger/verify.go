@@ -165,7 +165,7 @@ func (s *session) why(ctx context.Context, refused error, id string, now time.Ti
 	subject := "it"
 	if rec.Kind == keys.KindToken && !rec.Revoked() && !rec.Expired(now) {
 		if rec, err = s.manager.Find(ctx, rec.Parent); errors.Is(err, keys.ErrNotFound) {
-			return "its client is not there", nil
+			return "its client has no record", nil
 		} else if err != nil {
 			return "", err
 		}
