@@ -364,8 +364,9 @@ func TestEnvironmentsOfActors(t *testing.T) {
 	}
 }
 
-// TestActorsGiveWhatIsThere has a caller make a client of all that it has, with a scope
-// among it that is in no catalog any more, and give a key no end that had none before.
+// TestActorsGiveWhatIsThere has a caller make a client with all that the caller has. One
+// of its scopes is in no catalog any more, so the client does not get it. Then the caller
+// gives the client no end, which it had not before either.
 func TestActorsGiveWhatIsThere(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)

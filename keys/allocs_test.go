@@ -15,9 +15,8 @@ import (
 	"github.com/claviger-auth/claviger/store"
 )
 
-// The race detector keeps calls from being inlined that then allocate, and pools
-// from keeping what they are given, so that the counts are only exact without
-// it.
+// The counts are only exact without the race detector. With it, fewer calls are inlined,
+// and those that are not allocate. Pools also lose some of what they are given.
 func TestAllocations(t *testing.T) { synctest.Test(t, testAllocations) }
 
 func testAllocations(t *testing.T) {
@@ -71,7 +70,7 @@ func testAllocations(t *testing.T) {
 		} {
 			most := v.most
 			if v.store == cache && want == keys.ErrUnknown {
-				most = 10 // that there is no record is never held, so the store is asked
+				most = 10 // the cache does not keep that there is no record, and asks the store
 			}
 			if n := testing.AllocsPerRun(100, func() {
 				if _, err := verifier.Verify(ctx, text); err != want {

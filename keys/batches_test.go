@@ -69,7 +69,7 @@ func TestBatchesTakeTurns(t *testing.T) {
 				if !trail {
 					return
 				}
-				// Who waits for a turn is not kept from ending.
+				// Whoever waits for a turn can give up.
 				go m.ImportAll(t.Context(), []keys.Foreign{{Org: "acme", Text: keys.NewSecret("old_" + strings.Repeat("y", 40))}})
 				synctest.Wait()
 				ctx, cancel := context.WithCancel(t.Context())

@@ -20,8 +20,8 @@ func chainOf(n int) []keys.Entry {
 	return entries
 }
 
-// again computes the links of some entries anew, as somebody does who knows how.
-func again(entries []keys.Entry, from, to int) {
+// relink computes the hashes of some entries anew, as somebody may who has changed them.
+func relink(entries []keys.Entry, from, to int) {
 	for i := from; i < to; i++ {
 		entries[i] = entries[i].Follow(entries[i-1].Link())
 	}
@@ -59,10 +59,10 @@ func TestVerifyChain(t *testing.T) {
 		{"one of another organization", func(c []keys.Entry) []keys.Entry { c[4].Org = "globex"; return c }, 5},
 		{"one of another chain", func(c []keys.Entry) []keys.Entry {
 			c[4].Chain = "x"
-			again(c, 4, 10)
+			relink(c, 4, 10)
 			return c
 		}, 5},
-		{"one written anew", func(c []keys.Entry) []keys.Entry { c[4].Actor = "eve"; again(c, 4, 5); return c }, 5},
+		{"one written anew", func(c []keys.Entry) []keys.Entry { c[4].Actor = "eve"; relink(c, 4, 5); return c }, 5},
 		{"one written anew behind another", func(c []keys.Entry) []keys.Entry {
 			c[4] = c[4].Follow(keys.Link{Seq: 4})
 			return c
@@ -73,10 +73,10 @@ func TestVerifyChain(t *testing.T) {
 		}, 1},
 		{"one removed and the rest linked anew", func(c []keys.Entry) []keys.Entry {
 			c = slices.Delete(c, 4, 5)
-			again(c, 4, 9)
+			relink(c, 4, 9)
 			return c
 		}, 7}, // the entry of the known link
-		{"the rest written anew", func(c []keys.Entry) []keys.Entry { c[4].Actor = "eve"; again(c, 4, 10); return c }, 7},
+		{"the rest written anew", func(c []keys.Entry) []keys.Entry { c[4].Actor = "eve"; relink(c, 4, 10); return c }, 7},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

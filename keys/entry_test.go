@@ -65,7 +65,7 @@ func TestEntryHash(t *testing.T) {
 	}
 	const golden = "ea1d2b9eedbfe15890c3d5623012e661c0b229fbf53d766496b0377c1359799c"
 	if e.Hash.String() != golden {
-		t.Errorf("hash %v, want %s for ever", e.Hash, golden)
+		t.Errorf("hash %v, want %s forever", e.Hash, golden)
 	}
 }
 

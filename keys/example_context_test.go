@@ -7,8 +7,8 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// A host with sessions of its own hands on who they are of as a guard does that
-// has checked a key.
+// A host with sessions of its own puts the user into the context of a request, as a
+// guard does with the owner of a key.
 func ExampleNewContext() {
 	ctx := keys.NewContext(context.Background(), keys.Principal{Org: "acme", ID: "user:anna"})
 

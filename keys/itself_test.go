@@ -153,11 +153,11 @@ func TestOthersChangeWhoChangesItself(t *testing.T) {
 	}
 }
 
-// TestActorsThatCannotBeLookedAt loses the store when a caller has changed itself:
-// what it did is taken back.
+// TestActorsThatCannotBeLookedAt has the store fail after a caller has changed itself,
+// at the first read that follows or at the second. The change is taken back.
 func TestActorsThatCannotBeLookedAt(t *testing.T) {
 	t.Parallel()
-	for calls := 1; calls <= 2; calls++ { // the look, and the look at what it was
+	for calls := 1; calls <= 2; calls++ { // which read fails
 		env := newEnv(t, nil)
 		p, _ := itself(t, env, false)
 		before := env.records()
@@ -181,9 +181,9 @@ func TestActorsThatCannotBeLookedAt(t *testing.T) {
 	}
 }
 
-// TestNobodyWidensItself narrows a caller after the first look at it, while it
-// gives itself what it had: the rights before the change count, not those that
-// come of it.
+// TestNobodyWidensItself has somebody narrow a caller that is about to give itself the
+// rights which it had. The rights before its change count, and not those that the change
+// gives it.
 func TestNobodyWidensItself(t *testing.T) {
 	t.Parallel()
 	wide := []string{"keys:manage", "webhooks:manage"}

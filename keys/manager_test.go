@@ -153,8 +153,8 @@ func TestConstructorsRefuse(t *testing.T) {
 	}
 }
 
-// TestNothingLeaks runs a life cycle with a capturing hook and looks forevery
-// secret in what was stored, reported, listed and returned as an error.
+// TestNothingLeaks runs a life cycle with a capturing hook and looks for
+// every secret in what was stored, reported, listed and returned as an error.
 func TestNothingLeaks(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)

@@ -102,7 +102,7 @@ func TestPlansOfActors(t *testing.T) {
 		}
 		return 50, nil
 	}})
-	p := caller(t, env, keys.Spec{}) // the first call; the second is that of Create's look, the third is for what it makes
+	p := caller(t, env, keys.Spec{}) // the first call; Create makes the second for the caller, and the third for the new key
 	if _, err := env.manager.As(p).Create(t.Context(), keys.Spec{}); !errors.Is(err, keys.ErrUnavailable) || !errors.Is(err, down) {
 		t.Errorf("a plan that cannot be told: %v", err)
 	}

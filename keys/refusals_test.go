@@ -322,7 +322,7 @@ func (g *gate) AddEntry(ctx context.Context, e keys.Entry) error {
 
 // TestRefusalsWithoutRoom cannot write refusals, and has no room to keep them then: they
 // are dropped with their number, which stays. A store that is silent holds nobody up
-// for ever.
+// forever.
 func TestRefusalsWithoutRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -318,8 +318,9 @@ func TestRotateSecretThatWasDone(t *testing.T) {
 	}
 }
 
-// TestRotateLosesToAnother has another process rotate the key in the moment in which a
-// rotation is written and fails: what that one made is taken back.
+// TestRotateLosesToAnother has another process rotate the key just before a rotation
+// writes the end of the key, and lets that write fail. The successor that the failed
+// rotation has made is taken back, and that of the other process stays.
 func TestRotateLosesToAnother(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)

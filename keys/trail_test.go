@@ -438,7 +438,8 @@ func TestRotationTakenBack(t *testing.T) {
 	}
 }
 
-// TestEntryForAnotherRecord asks for entries that a context has for another one.
+// TestEntryForAnotherRecord asks a context with the entry of one record for the entry of
+// others: there is none.
 func TestEntryForAnotherRecord(t *testing.T) {
 	t.Parallel()
 	ctx := keys.NewEntryContext(t.Context(), keys.Entry{Org: "acme", ID: "key_1"})

@@ -292,8 +292,9 @@ func TestUndoLeavesOthersAlone(t *testing.T) {
 	}
 }
 
-// TestUndoOfALimitWithoutAFigure is for a host whose default or plans are what the
-// record had.
+// TestUndoOfALimitWithoutAFigure takes back a change to a record that had no limit of
+// its own, so that the default or the plan of its organization counted. Somebody else
+// has changed the limit meanwhile. Theirs stays unless it gives more than before.
 func TestUndoOfALimitWithoutAFigure(t *testing.T) {
 	t.Parallel()
 	plan := func(context.Context, string) (int, error) { return 5000, nil }

@@ -185,8 +185,8 @@ func TestUpgradeFailureIsNoRefusal(t *testing.T) {
 	}
 }
 
-// TestUnreadableDigest presents the secret before the last to a client whose present
-// digest cannot be read: nobody knows whether that is good.
+// TestUnreadableDigest presents the old secret of a client whose new digest cannot be
+// read. The secret cannot be compared with that, so the error is ErrCorrupt.
 func TestUnreadableDigest(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)

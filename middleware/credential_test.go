@@ -289,7 +289,7 @@ func TestRemoveCredential(t *testing.T) {
 			t.Errorf("%s, the caller's request: %s", name, diff)
 		}
 	}
-	// Else the handler sees it.
+	// Without the option, the handler sees it.
 	h = env.guard.Require("identity:read")(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header }))
 	if serve(h, request("GET", "Bearer "+text)); got.Get("Authorization") == "" {
 		t.Error("the credential was taken out unasked")

@@ -84,8 +84,8 @@ func TestNoCap(t *testing.T) {
 	}
 }
 
-// TestCapsInARace makes and rotates keys all at once: there is never one too many
-// that anybody has.
+// TestCapsInARace makes and rotates keys all at once: nobody ever gets one
+// too many.
 func TestCapsInARace(t *testing.T) {
 	t.Parallel()
 	const most = 10

@@ -129,10 +129,10 @@ func TestRightsCountAsTheyAre(t *testing.T) {
 	}
 }
 
-// tryRights sends a request, during which something happens to its caller: before
-// the call of the store with a number, or if that is -1 before the last byte of
-// the body, or before the request if it has none. It returns which calls were looks
-// at the caller.
+// tryRights sends a request, and calls do while it runs: before the call of the store
+// with the number at. If at is -1, it calls do before the last byte of the body, or
+// before the request if that has no body. It returns the numbers of the calls that read
+// the caller's record.
 func tryRights(t *testing.T, pattern string, w writing, kind string, at int, do func(*host, keys.Principal), want string) (looks []int) {
 	t.Helper()
 	h := newHostWith(t, keys.Options{Timeout: 24 * time.Hour}, keyshttp.Options{}) // longer than the caller has

@@ -82,8 +82,8 @@ func TestTwoTabs(t *testing.T) {
 	h.post(anna, at+"/edit", first).wants(t, 409, "It was revoked in the meantime.")
 }
 
-// TestUnchanged sends a form as browsers do if nobody has touched it. The label, which
-// came from elsewhere, has a form that no field of one line can have.
+// TestUnchanged sends a form as browsers do if nobody has touched it. The label has a
+// line break, which the API allows and a field of one line cannot hold.
 func TestUnchanged(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

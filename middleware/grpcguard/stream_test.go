@@ -272,8 +272,8 @@ func TestClientHangsUp(t *testing.T) {
 	})
 }
 
-// A stream whose handler panics is one for the host's interceptor in front, also while
-// messages are on their way, and the next stream is served.
+// If the handler of a stream panics, the host's interceptor in front recovers from that,
+// also while messages are on their way. The next stream is served.
 func TestStreamsThatPanic(t *testing.T) {
 	t.Parallel()
 	host := guardtest.New(t, nil, nil)

@@ -44,5 +44,5 @@ func ChangesKey(prefix, id string) string { return names(prefix).changes(shardOf
 // AnnouncementsKey returns the key of the announcements.
 func AnnouncementsKey(prefix string) string { return names(prefix).announcements(shardAt(0)) }
 
-// WholeKey returns the key of what says since when they are whole.
+// WholeKey returns the key that says since when no announcement can have been lost.
 func WholeKey(prefix string) string { return names(prefix).whole() }

@@ -101,7 +101,7 @@ func batchIsOne(p *probe, s batchStore) {
 }
 
 // insertDuringBatch has another caller insert during a batch. It may have to wait, but
-// not beyond its context. The batch ends after a while, so that nobody waits for ever.
+// not beyond its context. The batch ends after a while, so that nobody waits forever.
 func (p *probe) insertDuringBatch(s batchStore) {
 	const patience = timeLimit / 2
 	late := false

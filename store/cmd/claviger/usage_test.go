@@ -68,7 +68,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// TestNoHostNoSecrets runs commands that make or check credentials without a
+// TestNeedsConfiguration runs commands that make or check credentials without a
 // configuration.
 func TestNeedsConfiguration(t *testing.T) {
 	t.Parallel()
