@@ -42,6 +42,7 @@ func TestToken(t *testing.T) {
 		"JSON with an empty scope":      post(tokenPath, jsonType, strings.Replace(object, "{", `{"scope":"",`, 1)),
 		"Basic":                         withBasic(tokenPath, "grant_type=client_credentials", basic(id, secret)),
 		"Basic, form-encoded":           withBasic(tokenPath, "grant_type=client_credentials", basic(strings.ReplaceAll(escaped(id), "_", "%5F"), secret)),
+		"Basic, every byte escaped":     withBasic(tokenPath, "grant_type=client_credentials", basic(escapedBytes(id), escapedBytes(secret))),
 		"Basic in another case":         withBasic(tokenPath, "grant_type=client_credentials", "bAsIc   "+basic(id, secret)[6:]),
 		"Basic with the same client_id": withBasic(tokenPath, "grant_type=client_credentials&client_id="+id, basic(id, secret)),
 		"Basic with an empty secret":    withBasic(tokenPath, "grant_type=client_credentials&client_secret=", basic(id, secret)),

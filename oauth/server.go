@@ -268,10 +268,8 @@ func (s *Server) exchangeAt(ctx context.Context, r *Request, now time.Time, x *e
 	if err := s.orgs.take(ctx, x.client.Org, lifetime, now); err != nil {
 		return err
 	}
-	if x.issued, err = s.manager.IssueTokenAt(ctx, &x.client, x.asked, lifetime, now); err != nil {
-		return credentialError(err)
-	}
-	return nil
+	x.issued, err = s.manager.IssueTokenAt(ctx, &x.client, x.asked, lifetime, now)
+	return err
 }
 
 // A LimitError is [ErrTooManyTokens] with the time after which the client can
