@@ -139,27 +139,35 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 type skewed struct {
 	database
 	by    time.Duration
+	takes time.Duration // a question, with the answer in the middle
 	asked int
 }
 
 func (s *skewed) now(context.Context) (time.Time, error) {
 	s.asked++
+	time.Sleep(s.takes / 2)       // on the test's own clock
+	defer time.Sleep(s.takes / 2) // on the test's own clock
 	return time.Now().Add(s.by), nil
 }
 
 func TestCheckComparesClocks(t *testing.T) {
 	t.Parallel()
-	for by, want := range map[time.Duration]finding{
-		0:                      {"clock", ok, "the server is 0s "},
-		-3 * time.Second:       {"clock", warning, "the server is 3s behind this machine, give or take 0s"},
-		90 * time.Second:       {"clock", warning, "the server is 1m30s ahead of this machine, give or take 0s"},
-		900 * time.Millisecond: {"clock", ok, "the server is 900ms ahead of this machine, give or take 0s"},
+	for _, tt := range []struct {
+		by, takes time.Duration
+		result    string
+		detail    string
+	}{
+		{0, 0, ok, "the server is 0s "},
+		{-3 * time.Second, 0, warning, "the server is 3s behind this machine, give or take 0s"},
+		{90 * time.Second, 0, warning, "the server is 1m30s ahead of this machine, give or take 0s"},
+		{900 * time.Millisecond, 0, ok, "the server is 900ms ahead of this machine, give or take 0s"},
+		{900 * time.Millisecond, 4 * time.Second, ok, "the server is 900ms ahead of this machine, give or take 2s"},
 	} {
-		synctest.Test(t, func(t *testing.T) { // where the questions take no time
-			db := &skewed{by: by}
+		synctest.Test(t, func(t *testing.T) {
+			db := &skewed{by: tt.by, takes: tt.takes}
 			got := (&session{db: db}).checkClock(t.Context())
-			if got.Result != want.Result || !strings.HasPrefix(got.Detail, want.Detail) || db.asked != 3 {
-				t.Errorf("%v: %v after %d questions, want %v", by, got, db.asked, want)
+			if got.Result != tt.result || !strings.HasPrefix(got.Detail, tt.detail) || db.asked != 3 {
+				t.Errorf("%v: %v after %d questions, want %q", tt.by, got, db.asked, tt.detail)
 			}
 		})
 	}

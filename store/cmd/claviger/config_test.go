@@ -27,6 +27,7 @@ func TestConfigRefuses(t *testing.T) {
 		{"a pepper without a file", `{"peppers":[{"name":"a","file":"nowhere"}]}`, "no such file"},
 		{"a short pepper", `{"peppers":[{"name":"a","file":"short"}]}`, "shorter than 32 bytes"},
 		{"a negative limit", `{"rate_limit":-1}`, "rate limit is negative"},
+		{"too much", "{}" + strings.Repeat(" ", maxConfig), "is longer than 1048576 bytes"},
 		{"a bad schema", `{"schema":"A B"}`, ""},
 	}
 	for _, tt := range tests {

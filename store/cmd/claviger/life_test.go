@@ -178,8 +178,9 @@ func TestTokens(t *testing.T) {
 		if out := h.run(left, "verify").out; !strings.Contains(out, "its client "+client+" is paused since ") {
 			t.Errorf("a token of a paused client:\n%s", out)
 		}
-		h.must(exitUsage, "pause", tokens[4].Record.ID)
-		h.must(exitUsage, "rotate", tokens[4].Record.ID)
+		for _, name := range []string{"pause", "resume", "rotate"} {
+			h.must(exitUsage, name, tokens[4].Record.ID)
+		}
 
 		if got := h.must(exitDone, "sweep").out; got != "removed: 0 tokens, 0 buckets\n" {
 			t.Errorf("tokens that ended just now: %s", got)

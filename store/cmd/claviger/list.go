@@ -48,15 +48,14 @@ func (s *session) list(ctx context.Context, q keys.Query, most int) error {
 		if err != nil {
 			return err
 		}
-		page, n = append(page, rec), n+1
-		if len(page) < listSize && n != most {
-			continue
+		if page = append(page, rec); len(page) == listSize {
+			if err := s.flush(ctx, page, print); err != nil {
+				return err
+			}
+			page = page[:0]
 		}
-		if err := s.flush(ctx, page, print); err != nil {
-			return err
-		}
-		if page = page[:0]; n == most {
-			return nil
+		if n++; n == most {
+			break
 		}
 	}
 	return s.flush(ctx, page, print)
