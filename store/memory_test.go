@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -370,5 +371,27 @@ func checkPage(t *testing.T, m *store.Memory, want map[string]bool, after string
 	page, err := m.List(t.Context(), keys.Query{Org: "acme", Kind: keys.KindToken, After: after, Limit: limit})
 	if err != nil || !slices.EqualFunc(page, ids, func(r keys.Record, id string) bool { return r.ID == id }) {
 		t.Fatalf("List of %d after %q gave %d records, %v; want %d others", limit, after, len(page), err, len(ids))
+	}
+}
+
+// All records of an organization share one copy of its name, however many copies their
+// host has.
+func TestMemorySharesNames(t *testing.T) {
+	t.Parallel()
+	m := new(store.Memory)
+	var first *byte
+	for _, id := range []string{"a", "b"} {
+		r := record(t, keys.KindKey, id)
+		r.Org = strings.Clone(r.Org)
+		insert(t, m, r)
+		got, _, err := m.Get(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p := unsafe.StringData(got.Org); first == nil {
+			first = p
+		} else if p != first {
+			t.Error("two copies of the name of an organization")
+		}
 	}
 }
