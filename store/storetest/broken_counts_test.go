@@ -105,6 +105,14 @@ var countDefects = []*defect{
 	{"organizations that are gone", "orgs-are-listed", listing(func(b *broken, after string, limit int, _ []string) []string {
 		return b.orgsOf(func(keys.Record) bool { return true }, after, limit)
 	})},
+	{"organizations once for each kind", "orgs-are-listed", listing(func(b *broken, after string, limit int, _ []string) []string {
+		var all []string
+		for _, kind := range []keys.Kind{keys.KindKey, keys.KindClient, keys.KindToken} {
+			all = append(all, b.orgsOf(func(r keys.Record) bool { return r.Kind == kind }, after, limit)...)
+		}
+		slices.Sort(all)
+		return all[:min(limit, len(all))]
+	})},
 	{"organizations from the cursor on", "orgs-page", listing(func(b *broken, after string, limit int, orgs []string) []string {
 		if after == "" || len(b.orgsOf(func(r keys.Record) bool { return r.Org == after }, "", 1)) == 0 {
 			return orgs

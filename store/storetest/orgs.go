@@ -55,17 +55,19 @@ func (p *probe) sameOrgs(got, want []string, what string) {
 	}
 }
 
-// insertOrgs inserts records of organizations whose names databases get wrong,
-// and returns the names in byte order.
+// insertOrgs inserts records of organizations whose names databases get wrong, for
+// every second one of two kinds, and returns the names in byte order.
 func (p *probe) insertOrgs(s orgStore) []string {
 	orgs := append(append(hostile(), sortedIDs()...), alike("acme")...)
 	slices.Sort(orgs)
 	orgs = slices.Compact(orgs)
 	for i, org := range orgs {
 		j := i * 7919 % len(orgs) // neither ascending nor descending
-		r := p.full(kinds[i%len(kinds)], show(j))
-		r.Org = org
-		p.insert(s, r)
+		for k := range 1 + i%2 {
+			r := p.full(kinds[(i+k)%len(kinds)], show(j+k*len(orgs)))
+			r.Org = org
+			p.insert(s, r)
+		}
 	}
 	return orgs
 }
