@@ -32,8 +32,8 @@ type stores struct {
 
 // openStores opens the store that the flag -store names, and makes its tables
 // if they are missing. The flag -limits says where limits are kept: "local", "store",
-// "leased" for the store with leases, the URL of another store, or "" for the default
-// of the store. If -cache is above 0, it is the lease of a cache of records. Errors do
+// "leased" for the store with leases, the URL of another store, also with "leased:" in
+// front, or "" for the default of the store. If -cache is above 0, it is the lease of a cache of records. Errors do
 // not repeat text that may hold a password.
 func openStores(ctx context.Context, c config, log *slog.Logger) (*stores, error) {
 	s, err := openStore(ctx, c.store, false)
@@ -74,19 +74,17 @@ func (s *stores) logFigures(log *slog.Logger) {
 
 // placeLimits decides where limits are kept.
 func (s *stores) placeLimits(ctx context.Context, c config) (err error) {
-	kind := kindOf(c.store)
+	url, leased := strings.CutPrefix(c.limits, "leased:")
 	switch {
-	case c.limits == "" && kind == "sqlite": // each request would write to the disk
+	case c.limits == "" && kindOf(c.store) == "sqlite": // each request would write to the disk
 		s.limits, s.sweepBuckets = new(ratelimit.Memory), nil
-	case c.limits == "", c.limits == "store", c.limits == c.store:
+	case c.limits == "", c.limits == "store", url == c.store:
 	case c.limits == "local":
 		s.limits, s.sweepBuckets = new(ratelimit.Memory), nil
 	case c.limits == "leased":
-		if s.limits, err = ratelimit.NewLeases(s.limits, nil); err != nil {
-			return fmt.Errorf("leased: %w", err)
-		}
-	case strings.Contains(c.limits, ":"):
-		other, err := openStore(ctx, c.limits, true)
+		leased = true
+	case strings.Contains(url, ":"):
+		other, err := openStore(ctx, url, true)
 		if err != nil {
 			return err
 		}
@@ -94,7 +92,12 @@ func (s *stores) placeLimits(ctx context.Context, c config) (err error) {
 		s.limits, s.sweepBuckets = other.limits, other.sweepBuckets
 		s.close = func() error { return errors.Join(closeRecords(), other.close()) }
 	default:
-		return errors.New("wants local, store, leased, or the URL of a store")
+		return errors.New("wants local, store, leased, the URL of a store, or leased:URL")
+	}
+	if leased {
+		if s.limits, err = ratelimit.NewLeases(s.limits, nil); err != nil {
+			return fmt.Errorf("leased: %w", err)
+		}
 	}
 	return nil
 }

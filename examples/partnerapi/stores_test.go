@@ -3,12 +3,15 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/claviger-auth/claviger/ratelimit"
 	"github.com/claviger-auth/claviger/store/storetest/servers"
 )
 
@@ -142,6 +145,28 @@ func TestLimitsAlone(t *testing.T) {
 	_, stop := start(t, "-store", "memory", "-limits", s.DSN)
 	if err := stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestLeasesOfAnotherStore keeps records in each process, and limits with leases in a
+// file that both share.
+func TestLeasesOfAnotherStore(t *testing.T) {
+	t.Parallel()
+	c := config{store: "memory", limits: "leased:sqlite:" + filepath.Join(t.TempDir(), "limits.db")}
+	limit, err := ratelimit.PerMinute(600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []bool{true, false} {
+		s, err := openStores(t.Context(), c, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.close()
+		d, err := s.limits.Take(t.Context(), ratelimit.Bucket{Space: "org", Name: "acme"}, limit, time.Now(), 600)
+		if _, leased := s.limits.(*ratelimit.Leases); !leased || err != nil || d.Allowed != want || s.sweepBuckets == nil {
+			t.Errorf("process %d: %T, %+v, %v", i+1, s.limits, d, err)
+		}
 	}
 }
 
