@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"net/netip"
+	"time"
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/store"
@@ -52,4 +53,36 @@ func ExampleManager_VerifyTrail() {
 	// 1 2 <nil>
 	// <nil>
 	// true
+}
+
+// Refusals are counted, and written to the trail now and then.
+func ExampleRefusals() {
+	ctx := context.Background()
+	db := new(store.Memory)
+	refusals, err := keys.NewRefusals(db, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	manager, err := keys.NewManager(db, &keys.Options{Trail: true, Refusals: refusals})
+	if err != nil {
+		log.Fatal(err)
+	}
+	issued, err := manager.Create(ctx, "acme", keys.Spec{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	// A guard calls the hook, see middleware.Options.Hook. It gets the next hook of the
+	// host, if there is one.
+	hook := refusals.Hook(nil)
+	for range 3 {
+		hook(ctx, keys.Event{Type: keys.Refused, Time: time.Now(), ID: issued.Record.ID, Kind: keys.KindKey, Reason: keys.ReasonMismatch})
+	}
+	if err := refusals.Flush(ctx); err != nil { // a host calls Run in a goroutine instead
+		log.Fatal(err)
+	}
+	for e, err := range manager.Entries(ctx, "acme", "", 1) {
+		fmt.Println(e.Action, e.ID == issued.Record.ID, e.Count, e.Reason, err)
+	}
+	// Output:
+	// refused true 3 wrong_secret <nil>
 }
