@@ -37,4 +37,7 @@
 // credential. An ID is never issued twice. A store that fails lets nobody in.
 // Text that no format accepts costs no store read; a well-formed unknown
 // credential costs one read and one hash.
+//
+// The program examples/quickstart protects a handler, and examples/partnerapi is a whole
+// host.
 package keys

@@ -41,4 +41,7 @@
 // Failures are counted by client and address, and by address alone: see
 // [HandlerOptions]. A client whose secret was right lately is exempt, so that
 // nobody who shares its address can keep it out.
+//
+// The program examples/partnerapi is an authorization server with this package, and
+// examples/client is a client that keeps its token.
 package oauth

@@ -59,4 +59,7 @@
 // text key for stores that need one. [Limit.Check] and [Bucket.Validate] check
 // arguments. [Limit.Interval], [Limit.Window] and [Limit.Horizon] are the numbers
 // for a store that computes in another language.
+//
+// The program examples/partnerapi keeps limits in the process or in a shared store, with
+// leases and without. examples/sqlstore is a store for limits over SQL.
 package ratelimit

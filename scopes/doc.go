@@ -10,4 +10,6 @@
 // holds, and scopes whose names are reserved for later. [Catalog.Grant] turns the
 // names in a request into the set that a new credential gets. If some names cannot
 // be granted, its error lists them.
+//
+// The program examples/partnerapi has a catalog with scopes of each kind.
 package scopes

@@ -6,9 +6,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"go/parser"
+	"go/token"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -106,6 +111,40 @@ func TestImports(t *testing.T) {
 	for name := range imports {
 		if !seen[name] {
 			t.Errorf("package %s is in the picture alone", name)
+		}
+	}
+}
+
+// examplePath is an example that a comment names.
+var examplePath = regexp.MustCompile(`examples(/[a-z]+)+`)
+
+// TestExamplesAreNamed wants each package to name a program or a service that uses it.
+// What keysimport is used for is in its README.md.
+func TestExamplesAreNamed(t *testing.T) {
+	t.Parallel()
+	for _, name := range slices.Concat(slices.Collect(maps.Keys(imports)), nested) {
+		if name == "keys/keysimport" || name == "store/storetest/servers" {
+			continue
+		}
+		files, err := filepath.Glob(root + "/" + name + "/*.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		named := 0
+		for _, path := range files {
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.PackageClauseOnly|parser.ParseComments)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, example := range examplePath.FindAllString(file.Doc.Text(), -1) {
+				named++
+				if _, err := os.Stat(root + "/" + example); err != nil {
+					t.Errorf("%s names an example that is not there: %v", name, err)
+				}
+			}
+		}
+		if named == 0 {
+			t.Errorf("%s names no example", name)
 		}
 	}
 }

@@ -9,4 +9,6 @@
 // form of RFC 6749 §5.2, and [WriteProblem] that of RFC 9457.
 //
 // All functions are safe for concurrent use. None shares memory between two requests.
+//
+// The webhooks of examples/partnerapi are management handlers of a host with this package.
 package httpjson

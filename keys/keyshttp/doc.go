@@ -106,4 +106,7 @@
 //
 // A request that is answered 503 may have been carried out, in full or in part, and can
 // be made again. If it made a key, nobody has that key.
+//
+// The program examples/partnerapi serves these routes, and examples/openapi has a client
+// that is generated from their document.
 package keyshttp

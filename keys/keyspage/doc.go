@@ -30,8 +30,8 @@
 // A request without a principal is answered 401, with a link to Options.SignIn. If a
 // session ended while somebody filled in a form, that page keeps what was typed, and has
 // a button that sends it again. A host that refuses requests itself, or with a guard of
-// package middleware, answers in the same way with [Handler.WriteError]. In the example
-// partnerapi people sign in with a key, and may do what the key may do.
+// package middleware, answers in the same way with [Handler.WriteError]. In the program
+// examples/partnerapi people sign in with a key, and may do what the key may do.
 //
 // # Layout, words and colours
 //

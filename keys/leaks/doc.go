@@ -36,4 +36,6 @@
 //
 // The format of reports, signatures and answers is described in GitHub's documentation
 // of the secret scanning partner program.
+//
+// The program examples/partnerapi accepts reports if it is started with -leaks.
 package leaks

@@ -24,4 +24,7 @@
 //
 // The server of fiber does not notice when a client hangs up. So a request whose
 // client has gone runs to its end, and is charged.
+//
+// The host behind it is as in the program examples/partnerapi. Frameworks that take
+// middleware of net/http have examples of their own, such as examples/frameworks/echo.
 package fiberguard

@@ -19,4 +19,7 @@
 // Requests are answered as package middleware says. All that Wrap does besides is to
 // keep gin from running the handler after a refusal: a wrapper that forgets that
 // answers 401 and runs the handler.
+//
+// The host behind it is as in the program examples/partnerapi. Frameworks that take
+// middleware of net/http have examples of their own, such as examples/frameworks/echo.
 package ginguard

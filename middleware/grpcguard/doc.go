@@ -56,4 +56,7 @@
 //	conn, err := grpc.NewClient(target,
 //		grpc.WithTransportCredentials(credentials.NewTLS(nil)),
 //		grpc.WithPerRPCCredentials(grpcguard.Tokens(config.TokenSource(ctx))))
+//
+// The host behind it is as in the program examples/partnerapi. Frameworks that take
+// middleware of net/http have examples of their own, such as examples/frameworks/echo.
 package grpcguard

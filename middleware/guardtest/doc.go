@@ -37,4 +37,6 @@
 //	}
 //
 // The package imports package testing. It is for tests only.
+//
+// The services in examples/frameworks/chi and its neighbours are tested with it.
 package guardtest

@@ -45,4 +45,6 @@
 // the attributes claviger.outcome and claviger.kind. If the credential is known, it also
 // gets claviger.org and claviger.id, the public ID. If an error is behind a refusal, the
 // span gets it as an event. None of these holds a secret.
+//
+// The service in examples/frameworks/prometheus exports these metrics to Prometheus.
 package otelguard

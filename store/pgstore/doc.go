@@ -190,4 +190,6 @@
 // is in them and how to read it. Because of the triggers, an update takes up to a third
 // more of the server's time, but no additional write to the disk. Sweep removes changes
 // that are older than a minute.
+//
+// The program examples/partnerapi runs over this store with -store postgres://….
 package pgstore

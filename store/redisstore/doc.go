@@ -167,4 +167,6 @@
 //
 // Records of the release before format 1 are read and updated as they are. Once no
 // process of that release is left, call [Store.Migrate].
+//
+// The program examples/partnerapi runs over this store with -store redis://….
 package redisstore

@@ -102,4 +102,6 @@
 // [keys.ErrCorrupt]. Programs of before version 1 do not know that rule. Once the
 // database is of version 1 they fail to read and write records, and let nobody in.
 // Stop them before the migration, or replace them soon after it.
+//
+// The program examples/partnerapi runs over this store with -store sqlite:FILE.
 package sqlitestore

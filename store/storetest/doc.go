@@ -83,4 +83,6 @@
 // line.
 //
 // The package imports package testing. It is for tests only.
+//
+// The stores in examples/customstore and examples/sqlstore are tested with it.
 package storetest
