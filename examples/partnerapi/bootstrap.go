@@ -61,9 +61,9 @@ curl -s -X POST %[2]s/api/v1/partner/webhooks -H 'Authorization: Bearer %[3]s' -
 See and manage keys and clients in a browser, signed in with the key:
 %[2]s/manage/
 
-Make an OAuth client, whose clientId and clientSecret buy tokens at %[2]s/v1/oauth/token:
-curl -s -X POST %[2]s/v1/oauth/clients -H 'Authorization: Bearer %[3]s'
+Make an OAuth client, whose clientId and clientSecret buy tokens at %[4]s/v1/oauth/token:
+curl -s -X POST %[4]s/v1/oauth/clients -H 'Authorization: Bearer %[3]s'
 
-`, org, a.issuer, key)
+`, org, a.base, key, a.issuer)
 	return err
 }

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -64,6 +66,31 @@ func TestPrintedLines(t *testing.T) {
 	}
 	if err := stop(); err != nil {
 		t.Errorf("stopped with %v", err)
+	}
+}
+
+// TestPrintedLinesUnderPath has an issuer with a path. Only the routes of OAuth are
+// below it.
+func TestPrintedLinesUnderPath(t *testing.T) {
+	t.Parallel()
+	a, err := newAPI(memory(t), "https://example.com/tenant", nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var printed strings.Builder
+	if err := a.bootstrap(t.Context(), &printed, "acme", false); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(printed.String()) {
+		if !strings.HasPrefix(line, "curl ") {
+			continue
+		}
+		w := httptest.NewRecorder()
+		req := parseCurl(t, line)
+		req.RemoteAddr = "127.0.0.1:1"
+		if a.handler().ServeHTTP(w, req); w.Code >= 300 {
+			t.Errorf("%s%d %s", line, w.Code, w.Body)
+		}
 	}
 }
 
