@@ -82,9 +82,9 @@ type FormatOptions struct {
 	// the store.
 	//
 	// With the layout [Apart] it accepts clients that another system made: an
-	// ID of letters, digits and the characters _ - . ~ and @ that begins with
-	// no prefix of the [Options], and any secret of visible ASCII characters and
-	// spaces. The layout [Fixed] accepts nothing foreign.
+	// ID of letters, digits and the characters _ - . ~ and @, not of dots alone,
+	// that begins with no prefix of the [Options], and any secret of visible ASCII
+	// characters and spaces. The layout [Fixed] accepts nothing foreign.
 	AllowForeign bool
 }
 

@@ -237,6 +237,24 @@ func TestParsePair(t *testing.T) {
 	}
 }
 
+// TestForeignClientID has IDs of clients that other systems chose. A path of a URL must
+// be able to hold them.
+func TestForeignClientID(t *testing.T) {
+	t.Parallel()
+	format := keys.MustFormat("cc_", keys.Apart, &keys.FormatOptions{AllowForeign: true})
+	for id, want := range map[string]bool{
+		"web": true, "a.b": true, ".a": true, "..a": true, "~": true, "anna@example.com": true, strings.Repeat("a", 255): true,
+		"": false, ".": false, "..": false, "...": false, "a/b": false, "a b": false, "a:b": false, "é": false, strings.Repeat("a", 256): false,
+	} {
+		if got := format.ValidID(id); got != want {
+			t.Errorf("%q: %v", id, got)
+		}
+		if _, err := format.ParsePair(id, "secret"); (err == nil) != want {
+			t.Errorf("%q with a secret: %v", id, err)
+		}
+	}
+}
+
 func TestValidID(t *testing.T) {
 	t.Parallel()
 	key, long := "vck_live_"+strings.Repeat("a", 22), "vck_"+strings.Repeat("a", 251)

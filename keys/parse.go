@@ -130,9 +130,10 @@ func (f *Format) parseForeignPair(id, secret string) (Credential, error) {
 }
 
 // validForeignClient reports whether another system's client can have an ID. The ID
-// may look like one of f's own: the secret alone can be foreign.
+// may look like one of f's own: the secret alone can be foreign. An ID of dots alone
+// would be lost in the path of a URL.
 func (f *Format) validForeignClient(id string) bool {
-	return len(id) <= MaxID && id != "" && named.only(id)
+	return len(id) <= MaxID && strings.Trim(id, ".") != "" && named.only(id)
 }
 
 // ValidID reports whether a credential of f can have the public ID id.
