@@ -125,7 +125,7 @@ var errSignature = &httpjson.Refusal{
 // read reads a report and checks its signature.
 func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]match, error) {
 	ids, signatures := r.Header["Github-Public-Key-Identifier"], r.Header["Github-Public-Key-Signature"]
-	if len(ids) != 1 || len(signatures) != 1 || ids[0] == "" || len(ids[0]) > maxIdentifier {
+	if len(ids) != 1 || len(signatures) != 1 || len(ids[0]) > maxIdentifier {
 		return nil, errSignature
 	}
 	key, err := h.key(r.Context(), ids[0])
@@ -173,7 +173,7 @@ func (h *Handler) act(ctx context.Context, matches []match) ([]label, error) {
 	for i := range matches {
 		m := &matches[i]
 		found, err := h.find(ctx, m)
-		if err == nil && found != nil {
+		if found != nil {
 			err = h.apply(ctx, found)
 		}
 		if errors.Is(err, keys.ErrUnavailable) || ctx.Err() != nil {

@@ -7,13 +7,14 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"errors"
-	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -223,20 +224,22 @@ func TestFailuresAreLogged(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, tell)
 	down := func(context.Context, string) (*ecdsa.PublicKey, error) { return nil, errors.New("no keys") }
-	calls := 0
-	policy := func(context.Context, leaks.Finding) error {
-		calls++
-		return fmt.Errorf("mail %d is down", calls)
-	}
 	public := leaks.PublicKeys{"one": &e.private.PublicKey}
 	for _, tt := range []struct {
-		name string
-		key  leaks.KeyFunc
-		want []string
+		name     string
+		key      leaks.KeyFunc
+		failures []error // of the policy
+		want     []string
 	}{
-		{"policy", public.Key, []string{"mail 1 is down", "mail 2 is down"}},
-		{"public keys", down, []string{"no keys"}},
+		{"policy", public.Key, []error{errors.New("mail 1 is down"), errors.New("mail 2 is down")}, []string{"mail 1 is down", "mail 2 is down"}},
+		{"policy, and then the store", public.Key, []error{errors.New("mail is down"), keys.ErrUnavailable}, []string{"mail is down", keys.ErrUnavailable.Error()}},
+		{"public keys", down, nil, []string{"no keys"}},
 	} {
+		policy := func(context.Context, leaks.Finding) error {
+			err := tt.failures[0]
+			tt.failures = tt.failures[1:]
+			return err
+		}
 		var log bytes.Buffer
 		h, err := leaks.NewHandler(e.manager.Verifier(), tt.key, policy, &leaks.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		if err != nil {
@@ -312,6 +315,7 @@ func TestRefusals(t *testing.T) {
 		{"a number for a token", nil, `[{"token":1}]`, 400, "invalid_request"},
 		{"two lists", nil, body + body, 400, "invalid_request"},
 		{"too large", nil, strings.Repeat(" ", 64<<10) + body, 413, "payload_too_large"},
+		{"a body that breaks off", func(r *http.Request) { r.Body = io.NopCloser(iotest.ErrReader(io.ErrUnexpectedEOF)) }, body, 400, "invalid_request"},
 		{"GET", func(r *http.Request) { r.Method = "GET" }, body, 405, "method_not_allowed"},
 	} {
 		r := e.signedRequest(tt.body)
@@ -329,8 +333,8 @@ func TestRefusals(t *testing.T) {
 	if _, err := e.manager.Verifier().Verify(t.Context(), text); err != nil {
 		t.Errorf("the key after refused reports: %v", err)
 	}
-	if strings.Contains(e.log.String(), text) {
-		t.Error("the log has the key")
+	if log := e.log.String(); strings.Contains(log, text) || !strings.Contains(log, `level=WARN msg="a report of leaks is not signed" from=192.0.2.1:1234`) {
+		t.Errorf("the log has the key, or not who has not signed:\n%s", log)
 	}
 	// What GitHub may add one day is passed over, and a report may be empty.
 	for body, want := range map[string]string{
@@ -354,6 +358,12 @@ func TestPublicKeysFail(t *testing.T) {
 	h.ServeHTTP(w, e.signedRequest(report("x")))
 	if w.Code != 503 {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	// Nobody is asked for a key with an identifier that is too long.
+	w, r := httptest.NewRecorder(), e.signedRequest(report("x"))
+	r.Header.Set("Github-Public-Key-Identifier", strings.Repeat("x", 129))
+	if h.ServeHTTP(w, r); w.Code != 403 {
+		t.Errorf("a long identifier: %d %s", w.Code, w.Body)
 	}
 }
 
