@@ -188,14 +188,16 @@ func TestVerdicts(t *testing.T) {
 		"1," + strings.Repeat("cd", 32) + ",acme,,,,,\n" +
 		"14," + hash + ",acme,,,-1,,\n" +
 		"15,{noop}" + strings.Repeat("s", 40) + ",acme,,,,,\n" +
+		"17," + hash + ",acme,,yesterday,many,,\n" +
 		"16," + hash + ",\"acme\n,,,,,\"x\n"
 	_, verdicts := h.run(h.read("sanctum.csv", csv), keysimport.Options{Workers: 1})
 	reasons := []string{
 		"", "scope", "column created_at: not a time", "column rate_limit: not a whole number", "column networks", "column disabled: neither true nor false",
 		"neither a text nor a digest", "no id", "id is not one", "library's own form", "organization", "not a line of CSV", "not a line of CSV",
-		"another credential has this ID", "rate limit", "the secret itself", "goes on to line 19",
+		"another credential has this ID", "rate limit", "the secret itself", "column created_at", "goes on to line 20",
 	}
 	check(t, verdicts, reasons)
+	first := verdicts[0]
 	for i, v := range verdicts {
 		if v.Line != i+2 {
 			t.Errorf("row %d is said to be in line %d", i, v.Line)
@@ -210,7 +212,7 @@ func TestVerdicts(t *testing.T) {
 		"", "not an object", "not an object", "not an object", "not an object", "column id: not a string", "not an object", `unknown column "ID"`,
 		"not an array of strings", "column org: not a string", "no id", "neither a text nor a digest", "not in UTF-8",
 	}[:len(verdicts)])
-	if verdicts[0].Outcome != keysimport.Existed || verdicts[1].Line != 3 || len(verdicts) != 13 {
+	if verdicts[0].Outcome != keysimport.Existed || verdicts[0].Digest != first.Digest || verdicts[1].Line != 3 || len(verdicts) != 13 {
 		t.Errorf("%d verdicts: %+v", len(verdicts), verdicts[:2])
 	}
 }

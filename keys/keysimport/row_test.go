@@ -23,6 +23,7 @@ a b
 "[""a"",""b""]"
 []
 [a
+null
 ""
 `), preset, d)
 	if err != nil {
@@ -33,6 +34,7 @@ a b
 {"scopes":"[\"a\",\"b\"]"}
 {"scopes":[]}
 {"scopes":"[a"}
+{"scopes":"null"}
 {"scopes":null}
 {"scopes":["a","b"]}
 {"scopes":"[]"}
@@ -42,8 +44,8 @@ a b
 		rows iter.Seq[keysimport.Row]
 		want [][]string
 	}{
-		"CSV":        {inCSV, [][]string{ab, ab, ab, none, {"[a"}, defaults}},
-		"JSON lines": {inJSON, [][]string{ab, ab, ab, none, {"[a"}, defaults, ab, none}},
+		"CSV":        {inCSV, [][]string{ab, ab, ab, none, {"[a"}, {"null"}, defaults}},
+		"JSON lines": {inJSON, [][]string{ab, ab, ab, none, {"[a"}, {"null"}, defaults, ab, none}},
 	} {
 		var got [][]string
 		for row := range tt.rows {
@@ -60,7 +62,7 @@ a b
 func TestRowsOfCSV(t *testing.T) {
 	t.Parallel()
 	rows, err := keysimport.ReadCSV(strings.NewReader("text,label,disabled_at,disabled,token_lifetime\n"+
-		"sk_live_"+strings.Repeat("s", 30)+",mine,2026-01-01,true,\n"+",,,,9300000000\n"), lookup(t, "text"), nil)
+		"sk_live_"+strings.Repeat("s", 30)+",mine,2026-01-01,true,\n"+",,,,9300000000\n"+",,,,-1\n"), lookup(t, "text"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,15 +70,17 @@ func TestRowsOfCSV(t *testing.T) {
 	for row := range rows {
 		all = append(all, row)
 	}
-	if len(all) != 2 || all[0].Err != nil || all[0].Foreign.DisabledAt.Year() != 2026 || all[0].Foreign.DisabledAt.Month() != 1 {
+	if len(all) != 3 || all[0].Err != nil || all[0].Foreign.DisabledAt.Year() != 2026 || all[0].Foreign.DisabledAt.Month() != 1 {
 		t.Fatalf("%+v", all)
 	}
 	text, label := all[0].Foreign.Text.Reveal(), all[0].Foreign.Spec.Label
 	if unsafe.StringData(label) == (*byte)(unsafe.Add(unsafe.Pointer(unsafe.StringData(text)), len(text))) {
 		t.Error("whoever keeps the label keeps the text of the key")
 	}
-	if all[1].Err == nil || !strings.Contains(all[1].Err.Error(), "seconds") {
-		t.Errorf("a lifetime beyond all numbers: %v", all[1].Err)
+	for _, row := range all[1:] {
+		if row.Err == nil || !strings.Contains(row.Err.Error(), "seconds") {
+			t.Errorf("a lifetime beyond all numbers, or below 0: %v", row.Err)
+		}
 	}
 }
 
@@ -125,6 +129,23 @@ func TestNoLineOfNames(t *testing.T) {
 	for row := range keysimport.ReadJSONLines(strings.NewReader(`{"`+key+`":{}}`), lookup(t, "text"), nil) {
 		if row.Err == nil || strings.Contains(row.Err.Error(), key) {
 			t.Errorf("JSON: %v", row.Err)
+		}
+	}
+}
+
+// TestDigestsOfWhat reads a digest where neither the preset nor a column says what it
+// covers.
+func TestDigestsOfWhat(t *testing.T) {
+	t.Parallel()
+	preset := lookup(t, "text")
+	preset.Covers = ""
+	rows, err := keysimport.ReadCSV(strings.NewReader("digest\n"+strings.Repeat("ab", 32)+"\n"), preset, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for row := range rows {
+		if row.Err == nil || !strings.Contains(row.Err.Error(), "nothing says what the digest covers") {
+			t.Errorf("%v", row.Err)
 		}
 	}
 }

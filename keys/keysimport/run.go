@@ -88,8 +88,8 @@ func Run(ctx context.Context, m *keys.Manager, rows iter.Seq[Row], opts *Options
 	if r.opts.Batch < 0 || r.opts.Workers < 0 {
 		return Summary{}, errors.New("keysimport: the size of a batch or the number of workers is negative")
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	// The queue has the batches in their order. Run waits for the first one while the
 	// others are written.
 	queue := make(chan *batch, r.opts.Workers-1)
@@ -97,7 +97,7 @@ func Run(ctx context.Context, m *keys.Manager, rows iter.Seq[Row], opts *Options
 	for b := range queue {
 		<-b.done
 		if err := r.report(ctx, b); err != nil {
-			cancel(err)
+			cancel()
 			for b := range queue {
 				<-b.done
 			}

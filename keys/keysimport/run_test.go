@@ -43,18 +43,22 @@ func TestRunEndsWithTheReader(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	cause := errors.New("disk error")
-	for name, rows := range map[string]iter.Seq[keysimport.Row]{
+	for name, read := range map[string]func() iter.Seq[keysimport.Row]{
 		"CSV": func() iter.Seq[keysimport.Row] {
 			rows, err := keysimport.ReadCSV(failing{bytes.NewReader([]byte(many(10))), cause}, lookup(t, "text"), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return rows
-		}(),
-		"JSON": keysimport.ReadJSONLines(failing{bytes.NewReader([]byte("{}\n{}\n")), cause}, lookup(t, "text"), nil),
+		},
+		"JSON": func() iter.Seq[keysimport.Row] {
+			return keysimport.ReadJSONLines(failing{bytes.NewReader([]byte("{}\n{}\n")), cause}, lookup(t, "text"), nil)
+		},
 	} {
-		if sum, err := keysimport.Run(t.Context(), h.manager, rows, &keysimport.Options{Batch: 4}); !errors.Is(err, cause) || sum.Rows == 0 {
-			t.Errorf("%s: %+v, %v", name, sum, err)
+		for _, batch := range []int{1, 4} { // so that the last one is full, and is not
+			if sum, err := keysimport.Run(t.Context(), h.manager, read(), &keysimport.Options{Batch: batch}); !errors.Is(err, cause) || sum.Rows == 0 {
+				t.Errorf("%s, batches of %d: %+v, %v", name, batch, sum, err)
+			}
 		}
 	}
 }
@@ -78,7 +82,7 @@ func TestRunStopsAndGoesOn(t *testing.T) {
 		}
 	}}
 	sum, err := keysimport.Run(t.Context(), h.manager, h.read("text.csv", many(n)), opts)
-	if !errors.Is(err, keys.ErrUnavailable) || sum.Added < 500 || sum.Rows != seen || sum.Rows == n {
+	if !errors.Is(err, keys.ErrUnavailable) || !strings.Contains(err.Error(), fmt.Sprintf("from line %d on", sum.Rows+2)) || sum.Added < 500 || sum.Rows != seen || sum.Rows == n {
 		t.Fatalf("%+v, %v", sum, err)
 	}
 	h.faults.Heal()
@@ -150,10 +154,18 @@ func TestRunEndsWithItsCaller(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	cause := errors.New("the file of verdicts is full")
-	if sum, err := keysimport.Run(t.Context(), h.manager, h.read("text.csv", many(1000)), &keysimport.Options{
+	read := 0
+	rows := func(yield func(keysimport.Row) bool) {
+		for row := range h.read("text.csv", many(1000)) {
+			if read++; !yield(row) {
+				return
+			}
+		}
+	}
+	if sum, err := keysimport.Run(t.Context(), h.manager, rows, &keysimport.Options{
 		Batch: 10, Verdict: func(keysimport.Verdict) error { return cause },
-	}); err != cause || sum.Rows != 1 {
-		t.Errorf("%+v, %v", sum, err)
+	}); err != cause || sum.Rows != 1 || read == 1000 {
+		t.Errorf("%+v, %v; %d rows were read", sum, err, read)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	if _, err := keysimport.Run(ctx, h.manager, h.read("text.csv", many(1000)), &keysimport.Options{
@@ -168,7 +180,8 @@ func TestRunEndsWithItsCaller(t *testing.T) {
 	}
 }
 
-// TestRunSaysWhyItEnded ends an import while the store is asked, which fails then.
+// TestRunSaysWhyItEnded ends an import while the store is asked, which fails then. As
+// many batches are written at once as there are workers.
 func TestRunSaysWhyItEnded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -177,10 +190,13 @@ func TestRunSaysWhyItEnded(t *testing.T) {
 		ctx, stop := context.WithCancelCause(t.Context())
 		ended := make(chan error, 1)
 		go func() {
-			_, err := keysimport.Run(ctx, h.manager, h.read("text.csv", many(100)), &keysimport.Options{Batch: 10})
+			_, err := keysimport.Run(ctx, h.manager, h.read("text.csv", many(100)), &keysimport.Options{Batch: 1, Workers: 4})
 			ended <- err
 		}()
 		synctest.Wait()
+		if n := h.faults.Calls(storetest.Insert); n != 4 {
+			t.Errorf("%d batches are written at once", n)
+		}
 		interrupted := errors.New("interrupted")
 		stop(interrupted)
 		if err := <-ended; err != interrupted {
