@@ -131,9 +131,9 @@ LEFT JOIN LATERAL (SELECT org FROM found WHERE org IS NOT NULL LIMIT $2::bigint)
 
 // updateText returns the statement that writes a record under some conditions. If they
 // hold, keys.Next allows the update. If not, nothing is written, and the statement
-// returns the record as it was when the statement began, so that Next can say why. The
-// format is never lowered, since the statement does not write the columns that later
-// formats add.
+// returns the record as it was when the statement began, so that Next can say why. A
+// record of a later format is left as it is, since the statement does not know the
+// columns that later formats add.
 //
 // With an entry, whose arguments come after all others, the statement waits for the
 // organization's turn before it locks the record: see lock_chain.
@@ -149,7 +149,7 @@ WITH ` + turn + `written AS (
 	UPDATE {schema}.records SET
 		label = $5, scopes = $6, rate_limit = $7, token_lifetime = $8, networks = $9, metadata = $10, replaced_by = $11,
 		digest = $12, previous = $13, previous_expires_at = $14, expires_at = $15, revoked_at = $16::bigint,
-		disabled_at = $17, version = version + 1, format = greatest(format, $18::smallint)
+		disabled_at = $17, version = version + 1, format = $18
 	` + from + `WHERE id = $1 AND org = $2 AND kind = $3 AND version = $4 AND format BETWEEN 1 AND {format}
 		AND (revoked_at IS NULL OR $16::bigint <= revoked_at)
 	RETURNING {durable}` + note + `
