@@ -33,7 +33,9 @@ func TestBatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []keys.Record{there, a, b} {
-		same(t, want.ID, get(t, s, want.ID), want)
+		if got := get(t, s, want.ID); got != want {
+			t.Errorf("%s is %+v, want %+v", want.ID, got, want)
+		}
 	}
 }
 
@@ -80,6 +82,9 @@ func TestBatchFails(t *testing.T) {
 			execute(t, shared.pool, `DELETE FROM `+s.Schema()+`.records`)
 		}
 	}
+	pool := connect(t, "pool_max_conns=1")
+	s = s.With(pool)
+	backend := value[int](t, pool, `SELECT pg_backend_pid()`)
 	ctx, cancel := context.WithCancel(t.Context())
 	err = s.Batch(ctx, func(ctx context.Context) error {
 		insert(t, joiner{s, ctx}, record(keys.KindKey, "c"))
@@ -87,6 +92,9 @@ func TestBatchFails(t *testing.T) {
 		return nil
 	})
 	fails(t, "a context that ended", err, context.Canceled)
+	if now := value[int](t, pool, `SELECT pg_backend_pid()`); now != backend {
+		t.Error("the connection was closed when the context of a batch ended")
+	}
 	fails(t, "a context that had ended", s.Batch(ctx, func(context.Context) error { t.Error("called"); return nil }), context.Canceled)
 	_, _, err = s.Get(t.Context(), "c")
 	fails(t, "what was undone", err, keys.ErrNotFound)

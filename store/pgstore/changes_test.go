@@ -2,6 +2,7 @@ package pgstore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -94,6 +95,35 @@ func TestChanges(t *testing.T) {
 		if got := feed.news(t, shared.pool); !slices.Equal(got, test.want) {
 			t.Errorf("after %s, the feed has %q, want %q", test.name, got, test.want)
 		}
+	}
+}
+
+// TestFunctionsOfTheCaller has a caller's search_path name functions that stand in for
+// those of the server. The functions of the package run with the rights of the role
+// that migrated, and call none of the caller's.
+func TestFunctionsOfTheCaller(t *testing.T) {
+	t.Parallel()
+	name := schema(t)
+	s := openIn(t, name, nil)
+	for function, returns := range map[string]string{
+		"pg_current_snapshot()": "pg_snapshot", "pg_current_xact_id()": "xid8", "sha256(bytea)": "bytea", "int8send(bigint)": "bytea",
+	} {
+		execute(t, shared.pool, `CREATE FUNCTION `+name+`.`+function+` RETURNS `+returns+` LANGUAGE plpgsql AS $$BEGIN RAISE 'called'; END$$`)
+	}
+	tx, err := shared.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(t.Context())
+	if _, err := tx.Exec(t.Context(), `SET LOCAL search_path TO `+name+`, pg_catalog`); err != nil {
+		t.Fatal(err)
+	}
+	s = s.With(tx)
+	r := record(keys.KindKey, "key")
+	ctx := keys.NewEntryContext(t.Context(), keys.Entry{Org: r.Org, Time: now, Action: keys.ActionChanged, ID: r.ID})
+	_, err = s.Sweep(ctx, now, 1)
+	if err := errors.Join(err, s.Insert(ctx, r), s.Update(ctx, r)); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -170,6 +171,53 @@ func TestStandby(t *testing.T) {
 	}
 	if lease, err := s.LongestLease(t.Context()); lease != keys.MaxLease || err != nil {
 		t.Errorf("the longest lease after the promotion: %v, %v", lease, err)
+	}
+}
+
+// A telling is a database that answers a query with one row.
+type telling struct {
+	pgstore.DB
+	row []any
+}
+
+func (d telling) QueryRow(context.Context, string, ...any) pgx.Row { return d }
+
+func (d telling) Scan(dest ...any) error {
+	for i, to := range dest {
+		reflect.ValueOf(to).Elem().Set(reflect.ValueOf(d.row[i]))
+	}
+	return nil
+}
+
+// TestCheckTells has servers of all kinds answer the first question of Check.
+func TestCheckTells(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name string
+		row  []any // standby, read-only, fsync, full pages, encoding, version, tables
+		want error
+		text string
+	}{
+		{"a standby", []any{true, "on", "on", "on", "UTF8", int64(150000), true}, pgstore.ErrStandby, "standby"},
+		{"a server for reading", []any{false, "on", "on", "on", "UTF8", int64(150000), true}, pgstore.ErrSettings, "read-only"},
+		{"no syncing", []any{false, "off", "off", "on", "UTF8", int64(150000), true}, pgstore.ErrSettings, "fsync is off"},
+		{"pages in part", []any{false, "off", "on", "off", "UTF8", int64(150000), true}, pgstore.ErrSettings, "full_page_writes is off"},
+		{"another encoding", []any{false, "off", "on", "on", "SQL_ASCII", int64(150000), true}, pgstore.ErrSettings, "SQL_ASCII"},
+		{"an old server", []any{false, "off", "on", "on", "UTF8", int64(129999), true}, pgstore.ErrSettings, "129999"},
+		{"no tables", []any{false, "off", "on", "on", "UTF8", int64(130000), false}, pgstore.ErrSchema, "claviger"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s, err := pgstore.New(telling{row: test.row}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = s.Check(t.Context())
+			fails(t, "Check", err, test.want)
+			if err != nil && !strings.Contains(err.Error(), test.text) {
+				t.Errorf("the error does not say %q: %v", test.text, err)
+			}
+		})
 	}
 }
 

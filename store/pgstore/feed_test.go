@@ -81,6 +81,17 @@ func TestFeedOfTransactions(t *testing.T) {
 	if _, err := inside.LongestLease(ctx); !errors.Is(err, keys.ErrUncommitted) {
 		t.Errorf("in a transaction that has written: %v", err)
 	}
+
+	// It does not write for the host, even if the feed was lost.
+	if _, err := tx.Exec(ctx, "DELETE FROM feed"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := inside.LongestLease(ctx); !errors.Is(err, keys.ErrUncommitted) {
+		t.Errorf("in a transaction that has written, without a feed: %v", err)
+	}
+	if n := value[int](t, tx, "SELECT count(*) FROM feed"); n != 0 {
+		t.Error("LongestLease wrote in a transaction of the host's")
+	}
 }
 
 // TestLostFeed removes what a crash, a failover or a restore removes.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -144,6 +145,67 @@ func TestReadsAreTriedAgain(t *testing.T) {
 			if !errors.Is(err, test.err) || db.sent != test.sent {
 				t.Errorf("Get sent %d statements: %v, want %d and %v", db.sent, err, test.sent, test.err)
 			}
+		})
+	}
+}
+
+// An interrupted is a database that loses its connection after the first row of the
+// first answer.
+type interrupted struct {
+	pgstore.DB
+	row  []any
+	sent int
+}
+
+func (d *interrupted) Query(context.Context, string, ...any) (pgx.Rows, error) {
+	d.sent++
+	var err error
+	if d.sent == 1 {
+		err = io.EOF
+	}
+	return &oneRow{row: d.row, err: err}, nil
+}
+
+// A oneRow is one row and then an error.
+type oneRow struct {
+	pgx.Rows
+	row  []any
+	err  error
+	read int
+}
+
+func (r *oneRow) Next() bool             { r.read++; return r.read == 1 }
+func (r *oneRow) Scan(dest ...any) error { return telling{row: r.row}.Scan(dest...) }
+func (r *oneRow) Err() error             { return r.err }
+func (r *oneRow) Close()                 {}
+
+// TestReadsBeginAnew checks that what is read again is not in the answer twice.
+func TestReadsBeginAnew(t *testing.T) {
+	t.Parallel()
+	text := func(s string) pgtype.Text { return pgtype.Text{String: s, Valid: true} }
+	for _, test := range []struct {
+		name string
+		row  []any
+		call func(ctx context.Context, s *pgstore.Store) ([]string, error)
+	}{
+		{"Orgs", []any{false, text("acme")}, func(ctx context.Context, s *pgstore.Store) ([]string, error) { return s.Orgs(ctx, "", 10) }},
+		{"Poll", []any{false, text("origin"), "1:1:", false, true, text("acme")}, func(ctx context.Context, s *pgstore.Store) ([]string, error) {
+			c, err := s.Poll(ctx, "cache", "origin 1:1:")
+			return c.IDs, err
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			db := &interrupted{row: test.row}
+			s, err := pgstore.New(db, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := test.call(t.Context(), s)
+			if err != nil || db.sent != 2 {
+				t.Errorf("sent %d statements: %v, want 2", db.sent, err)
+			}
+			same(t, "what was read", got, []string{"acme"})
 		})
 	}
 }

@@ -102,6 +102,35 @@ func TestRetryIsBounded(t *testing.T) {
 	}
 }
 
+// TestMigrateGivesUp has the tables be locked for as long as Migrate tries. In a
+// transaction of the host's it tries once: the host has set how long to wait.
+func TestMigrateGivesUp(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		of    func(*failing) pgstore.DB
+		begun int
+	}{
+		{"a pool", func(f *failing) pgstore.DB { return f }, 30},
+		{"a transaction", func(f *failing) pgstore.DB {
+			return struct {
+				*failing
+				joins
+			}{f, joins{}}
+		}, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				db := &failing{err: &pgconn.PgError{Code: "55P03"}, left: 100}
+				if err := pgstore.Migrate(t.Context(), test.of(db), nil); code(err) != "55P03" || db.begun != test.begun {
+					t.Errorf("Migrate began %d times: %v, want %d", db.begun, err, test.begun)
+				}
+			})
+		})
+	}
+}
+
 // TestRetryEndsWithContext has the context end while a call waits.
 func TestRetryEndsWithContext(t *testing.T) {
 	t.Parallel()

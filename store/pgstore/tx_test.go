@@ -2,6 +2,7 @@ package pgstore_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -102,11 +103,18 @@ func TestDurabilityOfTransaction(t *testing.T) {
 	s := open(t, nil)
 	r := record(keys.KindKey, "key")
 	insert(t, s, r)
+	entry := keys.Entry{Org: r.Org, Time: now, Action: keys.ActionChanged, ID: r.ID}
+	if err := errors.Join(s.AddEntry(t.Context(), entry), s.Announce(t.Context(), "cache", time.Second)); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct{ before, written string }{
 		{"off", "on"}, {"local", "on"}, {"remote_write", "on"}, {"on", "on"}, {"remote_apply", "remote_apply"},
 	} {
 		t.Run(test.before, func(t *testing.T) {
 			t.Parallel()
+			added, of := record(keys.KindKey, test.before), entry
+			of.ID = added.ID
+			with := func(e keys.Entry) context.Context { return keys.NewEntryContext(t.Context(), e) }
 			for _, write := range []struct {
 				name string
 				call func(*pgstore.Store) error
@@ -117,8 +125,17 @@ func TestDurabilityOfTransaction(t *testing.T) {
 					return err
 				}, test.before},
 				{"Get", func(s *pgstore.Store) error { _, _, err := s.Get(t.Context(), "key"); return err }, test.before},
-				{"Insert", func(s *pgstore.Store) error { return s.Insert(t.Context(), record(keys.KindKey, test.before)) }, test.written},
+				{"Sweep", func(s *pgstore.Store) error { _, err := s.Sweep(t.Context(), now, 1); return err }, test.before},
+				{"NoteUses", func(s *pgstore.Store) error { return s.NoteUses(t.Context(), uses("key")) }, test.before},
+				{"Insert", func(s *pgstore.Store) error { return s.Insert(t.Context(), added) }, test.written},
+				{"Insert with an entry", func(s *pgstore.Store) error { return s.Insert(with(of), added) }, test.written},
 				{"Update", func(s *pgstore.Store) error { return s.Update(t.Context(), r) }, test.written},
+				{"Update with an entry", func(s *pgstore.Store) error { return s.Update(with(entry), r) }, test.written},
+				{"AddEntry", func(s *pgstore.Store) error { return s.AddEntry(t.Context(), entry) }, test.written},
+				{"CutEntries", func(s *pgstore.Store) error { return s.CutEntries(t.Context(), r.Org, "", 1) }, test.written},
+				{"Announce", func(s *pgstore.Store) error { return s.Announce(t.Context(), test.before, time.Second) }, test.written},
+				{"MarkIdle", func(s *pgstore.Store) error { _, err := s.MarkIdle(t.Context(), 0); return err }, test.written},
+				{"Withdraw", func(s *pgstore.Store) error { return s.Withdraw(t.Context(), "cache") }, test.written},
 			} {
 				tx, err := shared.pool.Begin(t.Context())
 				if err != nil {
