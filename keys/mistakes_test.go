@@ -98,7 +98,7 @@ var mistakes = []mistake{
 	return rec, `},
 	}, anything},
 	{"two caches have one name", []edit{{"cacherun.go", "id := rand.Text()\n", "id := rand.Text()\n\t\tif mistake(\"two caches have one name\") {\n\t\t\tid = \"cache\"\n\t\t}\n"}}, anything},
-	{"an announcement is removed as soon as it is marked", []edit{{"cacherun.go", "time.Since(idle.marked) > settleTime(MaxLease)", `(time.Since(idle.marked) > settleTime(MaxLease) || mistake("an announcement is removed as soon as it is marked"))`}, {"cacherun.go", "\t\tidle.marked = time.Now()\n", `
+	{"an announcement is removed as soon as it is marked", []edit{{"cacherun.go", "time.Since(idle.marked) > settleTime(MaxLease)", `(time.Since(idle.marked) > settleTime(MaxLease) || mistake("an announcement is removed as soon as it is marked"))`}, {"cacherun.go", "\tidle.marked = time.Now()\n", `
 		if mistake("an announcement is removed as soon as it is marked") {
 			err = errors.Join(err, c.withdraw(ctx, idle.ids...))
 		}
