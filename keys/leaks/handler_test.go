@@ -149,75 +149,6 @@ func TestReportIsNoUse(t *testing.T) {
 	}
 }
 
-func TestPause(t *testing.T) {
-	t.Parallel()
-	e := newEnv(t, leaks.Pause)
-	key, over := e.key(), e.key()
-	client, err := e.manager.Create(t.Context(), "acme", keys.Spec{Kind: keys.KindClient})
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err1 := e.manager.IssueToken(t.Context(), client.Record, client.Record.Scopes, time.Hour)
-	err2 := e.manager.Revoke(t.Context(), "acme", keys.KindKey, over.Record.ID)
-	if err := errors.Join(err1, err2); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		if w := e.send(e.signedRequest(report(key.Text.Reveal(), token.Text.Reveal(), over.Text.Reveal()))); w.Code != 200 {
-			t.Errorf("%d %s", w.Code, w.Body)
-		}
-		for _, tt := range []struct {
-			text keys.Secret
-			want error
-		}{{key.Text, keys.ErrPaused}, {token.Text, keys.ErrRevoked}, {over.Text, keys.ErrRevoked}} {
-			if _, err := e.manager.Verifier().Verify(t.Context(), tt.text.Reveal()); err != tt.want {
-				t.Errorf("%v, want %v", err, tt.want)
-			}
-		}
-	}
-}
-
-// TestPolicySees checks what a policy is told, and that one failure of it does not
-// keep it from the other credentials.
-func TestPolicySees(t *testing.T) {
-	t.Parallel()
-	var found []leaks.Finding
-	failure := errors.New("mail is down")
-	e := newEnv(t, func(*keys.Manager) leaks.Policy {
-		return func(ctx context.Context, f leaks.Finding) error {
-			found = append(found, f)
-			if p, ok := keys.FromContext(ctx); !ok || p.Org != "acme" || p.ID != leaks.Reporter {
-				t.Errorf("the principal is %+v", p)
-			}
-			if len(found) == 1 {
-				return failure
-			}
-			return nil
-		}
-	})
-	a, b := e.key(), e.key()
-	w := e.send(e.signedRequest(report(a.Text.Reveal(), b.Text.Reveal())))
-	if w.Code != 503 || w.Header().Get("Retry-After") != "1" || strings.Contains(w.Body.String(), "mail") {
-		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
-	}
-	if len(found) != 2 {
-		t.Fatalf("%+v", found)
-	}
-	want := leaks.Finding{Org: "acme", ID: b.Record.ID, Kind: keys.KindKey, Type: "acme_key", URL: "https://example.com/file", Source: "commit"}
-	if found[1] != want {
-		t.Errorf("%+v, want %+v", found[1], want)
-	}
-	var errs []error
-	for _, event := range e.events {
-		if event.Type == keys.Leaked {
-			errs = append(errs, event.Err)
-		}
-	}
-	if len(errs) != 2 || errs[0] != failure || errs[1] != nil {
-		t.Errorf("events with %v", errs)
-	}
-}
-
 // TestFailuresAreLogged checks that the handler's own log has the error of each policy
 // that failed, and that of the public keys. It has no hook, so nobody else logs them.
 func TestFailuresAreLogged(t *testing.T) {
@@ -343,46 +274,6 @@ func TestRefusals(t *testing.T) {
 		if w := e.send(e.signedRequest(body)); w.Code != 200 || w.Body.String() != want {
 			t.Errorf("%s: %d %s", body, w.Code, w.Body)
 		}
-	}
-}
-
-// Public keys that cannot be had now are no reason to call a report forged.
-func TestPublicKeysFail(t *testing.T) {
-	t.Parallel()
-	e := newEnv(t, tell)
-	h, err := leaks.NewHandler(e.manager.Verifier(), func(context.Context, string) (*ecdsa.PublicKey, error) { return nil, errors.New("down") }, nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, e.signedRequest(report("x")))
-	if w.Code != 503 {
-		t.Errorf("%d %s", w.Code, w.Body)
-	}
-	// Nobody is asked for a key with an identifier that is too long.
-	w, r := httptest.NewRecorder(), e.signedRequest(report("x"))
-	r.Header.Set("Github-Public-Key-Identifier", strings.Repeat("x", 129))
-	if h.ServeHTTP(w, r); w.Code != 403 {
-		t.Errorf("a long identifier: %d %s", w.Code, w.Body)
-	}
-}
-
-// A public key of another curve is none of GitHub's, whatever it signs.
-func TestPublicKeyOfAnotherCurve(t *testing.T) {
-	t.Parallel()
-	e := newEnv(t, tell)
-	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e.private = p384
-	h, err := leaks.NewHandler(e.manager.Verifier(), leaks.PublicKeys{"one": &p384.PublicKey}.Key, nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := httptest.NewRecorder()
-	if h.ServeHTTP(w, e.signedRequest(report("x"))); w.Code != 403 {
-		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
 

@@ -1,6 +1,7 @@
 package leaks_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -88,5 +89,45 @@ func TestParsePublicKeys(t *testing.T) {
 		if all, err := leaks.ParsePublicKeys([]byte(text)); err == nil || all != nil {
 			t.Errorf("%s: %v, %v", name, all, err)
 		}
+	}
+}
+
+// Public keys that cannot be had now are no reason to call a report forged.
+func TestPublicKeysFail(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, tell)
+	h, err := leaks.NewHandler(e.manager.Verifier(), func(context.Context, string) (*ecdsa.PublicKey, error) { return nil, errors.New("down") }, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, e.signedRequest(report("x")))
+	if w.Code != 503 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	// Nobody is asked for a key with an identifier that is too long.
+	w, r := httptest.NewRecorder(), e.signedRequest(report("x"))
+	r.Header.Set("Github-Public-Key-Identifier", strings.Repeat("x", 129))
+	if h.ServeHTTP(w, r); w.Code != 403 {
+		t.Errorf("a long identifier: %d %s", w.Code, w.Body)
+	}
+}
+
+// A public key of another curve is none of GitHub's, whatever it signs.
+func TestPublicKeyOfAnotherCurve(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, tell)
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.private = p384
+	h, err := leaks.NewHandler(e.manager.Verifier(), leaks.PublicKeys{"one": &p384.PublicKey}.Key, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	if h.ServeHTTP(w, e.signedRequest(report("x"))); w.Code != 403 {
+		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }

@@ -106,16 +106,6 @@ const (
 	missesNothing     = "feed-misses-nothing"
 )
 
-// secondFeedRule makes a clause about the feed of two handles on the same data.
-func secondFeedRule(name, doc string, check func(p *probe, s, second feedStore), needs ...string) clause[keys.Store] {
-	c := secondRule(name, doc, func(p *probe, s, second keys.Store) {
-		check(p, s.(feedStore), second.(feedStore))
-	}, needs...)
-	c.Optional = "keys.Feed with Options.Second"
-	c.is = func(s keys.Store) bool { _, ok := s.(feedStore); return ok }
-	return c
-}
-
 // lostMoments is for how long a server that was just started may report lost
 // announcements, and some time more.
 const lostMoments = keys.MaxLease + keys.MaxLease/5 + 10*time.Second
@@ -345,62 +335,6 @@ func feedForgets(p *probe, s feedStore) {
 	p.names(p.poll(s, id, at), fmt.Sprintf("%d changes later", forgotten), first.ID)
 }
 
-func feedMarksIdle(p *probe, s feedStore) {
-	if ids, err := s.MarkIdle(p.ctx, time.Hour); len(ids) != 0 || err != nil {
-		p.failf("MarkIdle, before any announcement, returned %s, %v", quoteAll(ids), err)
-	}
-	for wait := 300 * time.Millisecond; ; wait *= 2 {
-		old, fresh := p.cache("old "+wait.String()), p.cache("fresh "+wait.String())
-		p.announce(s, old, time.Second)
-		p.announce(s, fresh, time.Second)
-		time.Sleep(wait)
-		again := time.Now()
-		p.announce(s, fresh, time.Second)
-		ids, err := s.MarkIdle(p.ctx, time.Hour)
-		p.ok(err, "MarkIdle")
-		if len(ids) != 0 {
-			p.failf("MarkIdle of what is idle for an hour marked %s", quoteAll(ids))
-		}
-		idle := time.Since(again) + wait/2
-		ids, err = s.MarkIdle(p.ctx, idle)
-		p.ok(err, "MarkIdle")
-		if time.Since(again) > idle && wait < 4*time.Second {
-			p.withdraw(s, old, fresh)
-			continue // the call took so long that both may be idle
-		}
-		if text, want := quoteAll(ids), quoteAll([]string{old}); text != want {
-			p.failf("MarkIdle of what is idle for %v marked %s, want %s, which was announced %v before the other one was announced again",
-				idle, text, want, wait)
-		}
-		p.poll(s, fresh, "")
-		p.announce(s, fresh, time.Second)
-		ids, err = s.MarkIdle(p.ctx, idle)
-		p.ok(err, "MarkIdle")
-		if !slices.Contains(ids, old) {
-			p.failf("MarkIdle, called again, returned %s, without %s, which was marked before and not withdrawn", quoteAll(ids), quote(old))
-		}
-		return
-	}
-}
-
-func feedMarksStay(p *probe, s feedStore) {
-	id, at := p.started(s, "a")
-	p.announce(s, p.cache("long"), 3*time.Second)
-	ids, err := s.MarkIdle(p.ctx, -time.Hour)
-	p.ok(err, "MarkIdle")
-	slices.Sort(ids)
-	if text, want := quoteAll(ids), quoteAll([]string{id, p.cache("long")}); text != want {
-		p.failf("MarkIdle of all marked %s, want %s", text, want)
-	}
-	for range 2 {
-		p.notAnnounced(s, id, at, "which is marked")
-		p.refused(s.Announce(p.ctx, id, time.Second), keys.ErrNotAnnounced, "Announce of %s, which is marked,", quote(id))
-	}
-	p.lease(s, 3*time.Second, "while the announcements are marked")
-	p.withdraw(s, p.cache("long"), id)
-	p.lease(s, 0, "after those that were marked were withdrawn")
-}
-
 func feedEnded(p *probe, s feedStore) {
 	id, at := p.started(s, "a")
 	p.ended("Announce", func(ctx context.Context) error { return s.Announce(ctx, p.cache("b"), 2*time.Second) })
@@ -416,30 +350,4 @@ func feedEnded(p *probe, s feedStore) {
 	})
 	p.lease(s, time.Second, "after calls whose contexts had ended")
 	p.poll(s, id, at)
-}
-
-func secondFeedSeesWrites(p *probe, a, b feedStore) {
-	p.lease(b, 0, "by the second handle, before any announcement")
-	id := p.cache("a")
-	p.announce(a, id, 2*time.Second)
-	p.lease(b, 2*time.Second, "by the second handle, after Announce by the first,")
-	at := p.poll(a, id, "").Next
-	for i, writer := range []feedStore{a, b} {
-		r := p.full(keys.KindToken, fmt.Sprint(i))
-		p.insert(writer, r)
-		r = p.updated(writer, changed(r))
-		p.names(p.poll(a, id, at), fmt.Sprintf("after an Update by handle %d of 2,", i+1), r.ID)
-		r.RevokedAt = revoked
-		p.update(writer, r)
-		c := p.poll(a, id, at)
-		p.names(c, fmt.Sprintf("after a revocation by handle %d of 2,", i+1), r.ID)
-		at = c.Next
-		p.swept(writer, now, 10, 1)
-		p.names(p.poll(a, id, at), fmt.Sprintf("after a Sweep by handle %d of 2,", i+1), r.ID)
-	}
-	_, err := b.MarkIdle(p.ctx, -time.Hour)
-	p.ok(err, "MarkIdle by the second handle")
-	p.notAnnounced(a, id, at, "which the second handle marked")
-	p.withdraw(b, id)
-	p.lease(a, 0, "by the first handle, after Withdraw by the second,")
 }

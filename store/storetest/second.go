@@ -180,3 +180,39 @@ var secondTrailClauses = func() []clause[keys.Store] {
 	c.is = trailRule("", "", nil).is
 	return []clause[keys.Store]{c}
 }()
+
+// secondFeedRule makes a clause about the feed of two handles on the same data.
+func secondFeedRule(name, doc string, check func(p *probe, s, second feedStore), needs ...string) clause[keys.Store] {
+	c := secondRule(name, doc, func(p *probe, s, second keys.Store) {
+		check(p, s.(feedStore), second.(feedStore))
+	}, needs...)
+	c.Optional = "keys.Feed with Options.Second"
+	c.is = func(s keys.Store) bool { _, ok := s.(feedStore); return ok }
+	return c
+}
+
+func secondFeedSeesWrites(p *probe, a, b feedStore) {
+	p.lease(b, 0, "by the second handle, before any announcement")
+	id := p.cache("a")
+	p.announce(a, id, 2*time.Second)
+	p.lease(b, 2*time.Second, "by the second handle, after Announce by the first,")
+	at := p.poll(a, id, "").Next
+	for i, writer := range []feedStore{a, b} {
+		r := p.full(keys.KindToken, fmt.Sprint(i))
+		p.insert(writer, r)
+		r = p.updated(writer, changed(r))
+		p.names(p.poll(a, id, at), fmt.Sprintf("after an Update by handle %d of 2,", i+1), r.ID)
+		r.RevokedAt = revoked
+		p.update(writer, r)
+		c := p.poll(a, id, at)
+		p.names(c, fmt.Sprintf("after a revocation by handle %d of 2,", i+1), r.ID)
+		at = c.Next
+		p.swept(writer, now, 10, 1)
+		p.names(p.poll(a, id, at), fmt.Sprintf("after a Sweep by handle %d of 2,", i+1), r.ID)
+	}
+	_, err := b.MarkIdle(p.ctx, -time.Hour)
+	p.ok(err, "MarkIdle by the second handle")
+	p.notAnnounced(a, id, at, "which the second handle marked")
+	p.withdraw(b, id)
+	p.lease(a, 0, "by the first handle, after Withdraw by the second,")
+}
