@@ -49,7 +49,7 @@ func TestAllocations(t *testing.T) {
 	outer := with.guard.Require("identity:read")
 	for _, tt := range []struct {
 		name string
-		max  float64
+		want float64
 		run  func()
 	}{
 		{"Check", 0, check(with, with.good, identity, nil)},
@@ -86,8 +86,8 @@ func TestAllocations(t *testing.T) {
 		{"Require, another scheme", 2, handle(outer(nothing), with.other)},
 		{"Require, no scope", 3, handle(with.guard.Require("webhooks:manage")(nothing), with.good)},
 	} {
-		if n := testing.AllocsPerRun(200, tt.run); n != tt.max {
-			t.Errorf("%s allocates %v times, want %v", tt.name, n, tt.max)
+		if n := testing.AllocsPerRun(200, tt.run); n != tt.want {
+			t.Errorf("%s allocates %v times, want %v", tt.name, n, tt.want)
 		}
 	}
 }
