@@ -153,30 +153,38 @@ func newSettings(opts *Options) (s settings, err error) {
 	if s.rateLimit < 0 || s.rateLimit > MaxRateLimit {
 		return s, errors.New("keys: the default rate limit is negative, or more than a billion")
 	}
+	if err := s.checkFormats(); err != nil {
+		return s, err
+	}
+	s.hasher, err = newHasher(opts.Peppers)
+	return s, err
+}
+
+// checkFormats returns an error unless each text can be of one format alone.
+func (s *settings) checkFormats() error {
 	if s.key.layout >= Apart || s.token.layout >= Apart || s.client.layout != Apart {
-		return s, errors.New("keys: keys and tokens need the layout Dotted or Fixed, clients the layout Apart")
+		return errors.New("keys: keys and tokens need the layout Dotted or Fixed, clients the layout Apart")
 	}
 	pairs := [][2]*Format{{s.key, s.token}, {s.key, s.client}, {s.token, s.client}}
 	for _, f := range s.others {
 		if f == nil || f.layout == Apart {
-			return s, errors.New("keys: one of OtherFormats is nil, or has the layout Apart")
+			return errors.New("keys: one of OtherFormats is nil, or has the layout Apart")
 		}
 		pairs = append(pairs, [2]*Format{f, s.token}, [2]*Format{f, s.client})
 	}
 	for _, pair := range pairs {
 		if a, b := pair[0].prefix, pair[1].prefix; strings.HasPrefix(a, b) || strings.HasPrefix(b, a) {
-			return s, fmt.Errorf("keys: the prefixes %q and %q cannot be told apart", a, b)
+			return fmt.Errorf("keys: the prefixes %q and %q cannot be told apart", a, b)
 		}
 	}
 	for i, f := range s.others {
 		for _, later := range s.others[i+1:] {
 			if f.layout == derived && strings.HasPrefix(later.begins(), f.lead) {
-				return s, fmt.Errorf("keys: of OtherFormats, the one with the prefix %q has no ID in its texts and takes those of the one with the prefix %q too: put it last", f.prefix, later.prefix)
+				return fmt.Errorf("keys: of OtherFormats, the one with the prefix %q has no ID in its texts and takes those of the one with the prefix %q too: put it last", f.prefix, later.prefix)
 			}
 		}
 	}
-	s.hasher, err = newHasher(opts.Peppers)
-	return s, err
+	return nil
 }
 
 func orDefault(f, def *Format) *Format {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -65,11 +64,10 @@ type api struct {
 	leaks    *leaks.Handler // nil if GitHub's reports are not accepted
 }
 
-func newAPI(s *stores, issuer string, proxies *middleware.Proxies, log *slog.Logger) (*api, error) {
-	a := &api{issuer: issuer, stores: s, log: log}
+func newAPI(s *stores, issuer string, proxies *middleware.Proxies, log *slog.Logger) (a *api, err error) {
+	a = &api{issuer: issuer, stores: s, log: log}
 	hook := logHook(log)
 	if s.uses != nil {
-		var err error
 		a.uses, err = keys.NewUses(s.uses, &keys.UsesOptions{
 			OnError: func(err error) { log.Error("last uses", "error", err) },
 		})
@@ -78,7 +76,6 @@ func newAPI(s *stores, issuer string, proxies *middleware.Proxies, log *slog.Log
 		}
 	}
 	if s.trail {
-		var err error
 		a.refusals, err = keys.NewRefusals(s.records, &keys.RefusalsOptions{
 			OnError: func(err error) { log.Error("refusals", "error", err) },
 		})
@@ -87,50 +84,59 @@ func newAPI(s *stores, issuer string, proxies *middleware.Proxies, log *slog.Log
 		}
 		hook = a.refusals.Hook(hook)
 	}
-	var err1, err2 error
-	a.manager, err1 = keys.NewManager(s.records, &keys.Options{
+	a.manager, err = keys.NewManager(s.records, &keys.Options{
 		Format: keyFormat, Catalog: catalog, Uses: a.uses, Trail: s.trail, Refusals: a.refusals, Hook: hook,
 	})
+	if err != nil {
+		return nil, err
+	}
 	local := keys.LogErrors(log, "limits are local")
-	limiter, err2 := ratelimit.NewLimiter(s.limits, &ratelimit.Options{
+	limiter, err := ratelimit.NewLimiter(s.limits, &ratelimit.Options{
 		Hook: func(_ context.Context, _ ratelimit.Bucket, err error) { local(err) },
 	})
-	if err := errors.Join(err1, err2); err != nil {
+	if err != nil {
 		return nil, err
 	}
+	if err := a.addOAuth(limiter, proxies, hook); err != nil {
+		return nil, err
+	}
+	a.guard, err = middleware.NewGuard(a.manager.Verifier(), limiter, &middleware.Options{
+		Realm: "partner", ResourceMetadata: a.oauth.ResourceMetadataURL(), Proxies: proxies, Hook: hook,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if a.pages, err = newPages(a.manager, limiter, proxies, issuer, hook, log); err != nil {
+		return nil, err
+	}
+	if a.keys, err = keyshttp.NewHandler(a.manager, &keyshttp.Options{Logger: log}); err != nil {
+		return nil, err
+	}
+	a.webhooks.manager = a.manager
+	a.document, err = a.describe()
+	return a, err
+}
+
+// addOAuth makes the handlers of the protocol.
+func (a *api) addOAuth(limiter *ratelimit.Limiter, proxies *middleware.Proxies, hook keys.Hook) error {
 	server, err := oauth.NewServer(a.manager, &oauth.Options{Limiter: limiter})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	base, err := url.Parse(issuer)
+	base, err := url.Parse(a.issuer)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	a.base = base.Scheme + "://" + base.Host
-	a.oauth, err = oauth.NewHandler(server, issuer, &oauth.HandlerOptions{
-		Path: "/v1/oauth", Realm: "partner", Address: proxies.Addr, Hook: hook, Logger: log,
+	a.oauth, err = oauth.NewHandler(server, a.issuer, &oauth.HandlerOptions{
+		Path: "/v1/oauth", Realm: "partner", Address: proxies.Addr, Hook: hook, Logger: a.log,
 		// The routes of this API are not below the path of the issuer.
 		Resource: a.base,
 		// The MCP SDKs refuse metadata without this member. There is no such endpoint,
 		// and clients do not call it, since there are no response types.
-		Metadata: map[string]any{"authorization_endpoint": issuer + "/v1/oauth/authorize"},
+		Metadata: map[string]any{"authorization_endpoint": a.issuer + "/v1/oauth/authorize"},
 	})
-	if err != nil {
-		return nil, err
-	}
-	if a.document, err = a.describe(); err != nil {
-		return nil, err
-	}
-	a.guard, err1 = middleware.NewGuard(a.manager.Verifier(), limiter, &middleware.Options{
-		Realm: "partner", ResourceMetadata: a.oauth.ResourceMetadataURL(), Proxies: proxies, Hook: hook,
-	})
-	if err1 != nil {
-		return nil, err1
-	}
-	a.pages, err1 = newPages(a.manager, limiter, proxies, issuer, hook, log)
-	a.keys, err2 = keyshttp.NewHandler(a.manager, &keyshttp.Options{Logger: log})
-	a.webhooks.manager = a.manager
-	return a, errors.Join(err1, err2)
+	return err
 }
 
 // register registers everything that this API serves, each route behind what it

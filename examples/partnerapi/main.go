@@ -108,7 +108,7 @@ func listen(addr string) (net.Listener, error) {
 	return net.Listen("unix", path)
 }
 
-// run serves until ctx ends, and then lets the running requests finish.
+// run runs the program with its arguments, until ctx ends.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	c, err := parseFlags(args, stderr)
 	if err != nil {
@@ -149,9 +149,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	stopJobs := api.start(ctx)
 	defer stopJobs()
+	log.Info("serving", "address", listener.Addr().String(), "store", kindOf(c.store))
+	err = serve(ctx, listener, api.handler(), log)
+	s.logFigures(log)
+	return err
+}
 
+// serve serves until ctx ends, and then lets the running requests finish.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
 	server := &http.Server{
-		Handler:           api.handler(),
+		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      15 * time.Second,
@@ -161,7 +168,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()
-	log.Info("serving", "address", listener.Addr().String(), "store", kindOf(c.store))
 	select {
 	case err := <-done:
 		return err
@@ -170,9 +176,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	log.Info("shutting down")
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	err = server.Shutdown(grace)
-	s.logFigures(log)
-	return err
+	return server.Shutdown(grace)
 }
 
 // reachable returns an address that a client on this machine can use: a server
