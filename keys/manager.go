@@ -164,9 +164,9 @@ func (m *Manager) Orgs(ctx context.Context, after string) iter.Seq2[string, erro
 	}
 }
 
-// Count returns how many keys or clients of org are neither revoked nor expired. It
-// stops counting at most, which must be at least 1. The error wraps [ErrInvalid] or
-// [ErrUnavailable].
+// Count returns how many keys or clients of org are neither revoked nor expired, but
+// counts no further than to the number most, which must be at least 1. The error wraps
+// [ErrInvalid] or [ErrUnavailable].
 func (m *Manager) Count(ctx context.Context, org string, kind Kind, most int) (int, error) {
 	if most < 1 {
 		return 0, &InvalidError{FieldLimit, "is less than 1"}

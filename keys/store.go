@@ -147,7 +147,8 @@ type UseStore interface {
 // an organization has as many credentials as it may have.
 type CountStore interface {
 	// Count returns how many records of an organization and a kind are
-	// neither revoked nor expired at the time now. It may stop counting at most.
+	// neither revoked nor expired at the time now. It need not count further than
+	// to the number most.
 	Count(ctx context.Context, org string, kind Kind, now time.Time, most int) (int, error)
 }
 

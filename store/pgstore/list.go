@@ -34,8 +34,8 @@ func (s *Store) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
 	return page, nil
 }
 
-// Count counts live records, as [keys.CountStore] says, in one round trip, and
-// stops at most. It reads only an index, except for rows that autovacuum has not yet
+// Count counts live records, as [keys.CountStore] says, in one round trip, and no
+// further than to the number most. It reads only an index, except for rows that autovacuum has not yet
 // processed. It returns an error that wraps [keys.ErrInvalid] if no record can have
 // the organization or the kind.
 func (s *Store) Count(ctx context.Context, org string, kind keys.Kind, now time.Time, most int) (int, error) {

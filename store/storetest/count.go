@@ -17,7 +17,7 @@ type countStore interface {
 var countClauses = []clause[keys.Store]{
 	optional("keys.CountStore", countsLiving,
 		"Count returns how many records of the organization and the kind are neither revoked nor expired at the time: those that are paused "+
-			"count, those that expire just then do not, nor those that are to be revoked later. It may stop at the most that was asked for.",
+			"count, those that expire just then do not, nor those that are to be revoked later. It need not count further than to the number most.",
 		countTheLiving, roundTrip, deadStay),
 	optional("keys.CountStore", "count-sees-writes",
 		"Once an Insert, Update or Sweep has returned, Count counts what it did. A number that is kept apart from the records breaks this: "+
