@@ -160,3 +160,13 @@ func TestChangeOfAVersion(t *testing.T) {
 		t.Errorf("on behalf of a caller: %v", err)
 	}
 }
+
+// TestChangeOfALaterVersion changes a record in a version that it does not have yet.
+func TestChangeOfALaterVersion(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	id := env.create(keys.Spec{}).Record.ID
+	if _, err := env.manager.Change(t.Context(), "acme", keys.KindKey, id, keys.Change{Version: 2, Label: new("x")}); err != keys.ErrConflict {
+		t.Error(err)
+	}
+}

@@ -170,18 +170,18 @@ func TestRefusalsOfActors(t *testing.T) {
 	ctx, actor := at(t.Context(), 1), m.As(caller)
 	yes, wide := false, []string{"webhooks:manage"}
 	for name, call := range map[string]func() error{
-		"create":              func() error { return second(actor.Create(ctx, keys.Spec{Scopes: wide})) },
-		"create one too many": func() error { return second(actor.Create(ctx, keys.Spec{})) },
+		"create":              func() error { return errOf(actor.Create(ctx, keys.Spec{Scopes: wide})) },
+		"create one too many": func() error { return errOf(actor.Create(ctx, keys.Spec{})) },
 		"change": func() error {
-			return second(actor.Change(ctx, keys.KindKey, small.Record.ID, keys.Change{Scopes: &wide}))
+			return errOf(actor.Change(ctx, keys.KindKey, small.Record.ID, keys.Change{Scopes: &wide}))
 		},
 		"resume": func() error {
-			return second(actor.Change(ctx, keys.KindKey, big.Record.ID, keys.Change{Disabled: &yes}))
+			return errOf(actor.Change(ctx, keys.KindKey, big.Record.ID, keys.Change{Disabled: &yes}))
 		},
-		"rotate":            func() error { return second(actor.Rotate(ctx, big.Record.ID, keys.Rotation{})) },
-		"rotate the secret": func() error { return second(actor.RotateSecret(ctx, client.Record.ID, 0)) },
+		"rotate":            func() error { return errOf(actor.Rotate(ctx, big.Record.ID, keys.Rotation{})) },
+		"rotate the secret": func() error { return errOf(actor.RotateSecret(ctx, client.Record.ID, 0)) },
 		"revoke":            func() error { return actor.Revoke(ctx, keys.KindClient, client.Record.ID) },
-		"revoke all below":  func() error { return second(actor.RevokeDescendants(ctx, keys.KindKey, big.Record.ID)) },
+		"revoke all below":  func() error { return errOf(actor.RevokeDescendants(ctx, keys.KindKey, big.Record.ID)) },
 	} {
 		if err := call(); err == nil {
 			t.Errorf("%s went well", name)
