@@ -61,6 +61,7 @@ func TestReadPage(t *testing.T) {
 		{"include twice", "include=revoked&include=revoked", page, 400},
 		{"unknown parameter", "color=red", page, 400},
 		{"unknown parameter beside good ones", "limit=1&color=red&color=blue", page, 400},
+		{"unknown parameter beside a bad one", "color=red&limit=0", page, 400},
 		{"parameter in capitals", "Limit=1", page, 400},
 		{"parameter without a name", "=1", page, 400},
 		{"bad escape", "limit=%zz", page, 400},
