@@ -157,7 +157,7 @@ func TestOptions(t *testing.T) {
 		Sources:          []middleware.Source{{Header: "X-API-Key"}, {Header: "Authorization", Scheme: "Bearer"}},
 		RemoveCredential: true, AllowPreflight: true, LegacyQuota: true,
 		WriteError: func(w http.ResponseWriter, r *http.Request, refusal httpjson.Refusal) {
-			w.Header().Set("X-Query", r.URL.RawQuery)
+			w.Header().Set("X-Asked", r.Host+" "+r.RequestURI+" "+r.URL.RawQuery)
 			httpjson.WriteJSON(w, r, refusal)
 		},
 	})
@@ -177,7 +177,7 @@ func TestOptions(t *testing.T) {
 	if resp, body := do(t, app, r, key); resp.StatusCode != 400 {
 		t.Errorf("in two fields: %d %s", resp.StatusCode, body)
 	}
-	if resp, body := do(t, app, httptest.NewRequest("GET", "/?a=b", nil), ""); resp.StatusCode != 401 || resp.Header.Get("X-Query") != "a=b" {
+	if resp, body := do(t, app, httptest.NewRequest("GET", "/?a=b", nil), ""); resp.StatusCode != 401 || resp.Header.Get("X-Asked") != "example.com /?a=b a=b" {
 		t.Errorf("what the writer of errors sees: %d %s %v", resp.StatusCode, body, resp.Header)
 	}
 	preflight := httptest.NewRequest("OPTIONS", "/", nil)
@@ -282,4 +282,34 @@ func TestHijack(t *testing.T) {
 	})
 	addr := listen(t, app, "tcp", "127.0.0.1:0")
 	guardtest.TestHijack(t, host, addr)
+}
+
+// What any middleware of net/http does to the fields of a request and of the answer holds,
+// and an answer without a status is 200.
+func TestOtherMiddleware(t *testing.T) {
+	t.Parallel()
+	app := fiber.New()
+	app.Use(fiberguard.Wrap(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header()["X-Two"] = []string{"a", "b"}
+			if r.URL.Path == "/answered" {
+				_, _ = io.WriteString(w, "here")
+				return
+			}
+			r = r.Clone(r.Context())
+			r.Header.Del("X-First")
+			r.Header.Del("X-Second")
+			next.ServeHTTP(w, r)
+		})
+	}))
+	app.Get("/", func(c fiber.Ctx) error { return c.SendString(c.Get("X-First") + c.Get("X-Second") + "there") })
+	for path, want := range map[string]string{"/": "there", "/answered": "here"} {
+		r := httptest.NewRequest("GET", path, nil)
+		r.Header.Set("X-First", "1")
+		r.Header.Set("X-Second", "2")
+		resp, body := do(t, app, r, "")
+		if two := resp.Header.Values("X-Two"); resp.StatusCode != 200 || body != want || !slices.Equal(two, []string{"a", "b"}) {
+			t.Errorf("%s: %d %s %q, want %s", path, resp.StatusCode, body, two, want)
+		}
+	}
 }

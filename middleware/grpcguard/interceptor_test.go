@@ -255,7 +255,7 @@ func TestMetadata(t *testing.T) {
 	var trailer metadata.MD
 	_, err := invoke(t.Context(), conn, "both", host.Key("acme", "read"), grpc.Trailer(&trailer))
 	info, _ := detailsOf(err)
-	if info.GetDomain() != "claviger" || info.GetMetadata()["scope"] != "read write" {
+	if info.GetDomain() != "claviger" || info.GetMetadata()["scope"] != "read write" || len(status.Convert(err).Details()) != 1 {
 		t.Errorf("%v, %v", err, info)
 	}
 	key := few()

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/middleware"
 	"github.com/claviger-auth/claviger/middleware/grpcguard"
 	"github.com/claviger-auth/claviger/middleware/guardtest"
 	"github.com/claviger-auth/claviger/ratelimit"
@@ -36,7 +38,7 @@ type watched struct {
 
 // watch opens a stream with a handler and a key that may read.
 func watch(t *testing.T, opts *grpcguard.Options, h stream) *watched {
-	w := &watched{Host: guardtest.New(t, options, nil), t: t, began: time.Now(), handler: make(chan error, 1)}
+	w := &watched{Host: guardtest.New(t, options, &middleware.Options{Failures: 1}), t: t, began: time.Now(), handler: make(chan error, 1)}
 	w.key = w.Issue("acme", keys.Spec{Scopes: []string{"read"}, RateLimit: 10})
 	s := newServer(newInterceptor(t, w.Guard, grpcguard.Rules{method("watch"): grpcguard.Require("read")}, opts).ServerOptions()...)
 	s.stream("watch", func(ss grpc.ServerStream) error {
@@ -234,6 +236,14 @@ func TestWhatEndsStreams(t *testing.T) {
 			w.Revoke(w.key)
 			w.Faults.Fail(storetest.Get, 2, down)
 		}, codes.Unauthenticated, "INVALID_TOKEN", 6 * time.Minute},
+		{"failures of others at its address", func(w *watched) { // which do not
+			time.Sleep(59 * time.Second) // on the test's own clock
+			if _, err := w.Guard.CheckText(w.t.Context(), "junk", netip.Addr{}, middleware.Need{}); !errors.Is(err, keys.ErrMalformed) {
+				w.t.Error(err)
+			}
+			time.Sleep(2 * time.Second) // on the test's own clock
+			w.Revoke(w.key)
+		}, codes.Unauthenticated, "INVALID_TOKEN", 2 * time.Minute},
 		{"no quota is left", func(w *watched) { // which does not
 			if d, err := w.Limiter.Take(w.t.Context(), "acme", ratelimit.MustPerMinute(10), 9); err != nil || !d.Allowed {
 				w.t.Fatal(d, err)
@@ -251,6 +261,17 @@ func TestWhatEndsStreams(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The fields about the quota are in the header of a stream without any message, too.
+func TestStreamsWithoutMessages(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := watch(t, nil, func(grpc.ServerStream) error { return nil })
+		if md, err := w.client.Header(); err != nil || len(md["ratelimit"]) != 1 {
+			t.Errorf("%v, %v", md, err)
+		}
+	})
 }
 
 // When the client hangs up, the handler ends, and nothing is checked any more.
