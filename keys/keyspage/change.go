@@ -160,9 +160,6 @@ func (h *Handler) writeConflict(w http.ResponseWriter, r *http.Request, s *secti
 			continue
 		}
 		text := strings.Join(now[field], ", ")
-		if field == fieldNetworks {
-			text = rec.Networks.String()
-		}
 		if text == "" {
 			text = t.T("empty")
 		}

@@ -115,6 +115,22 @@ func testUnsettled(t *testing.T) {
 	h.post(anna, at+"/revoke", p.fields()).leads(t, at)
 }
 
+// TestSuccessorAlone rotates a key while the old one cannot be shown beside the new one.
+func TestSuccessorAlone(t *testing.T) {
+	t.Parallel()
+	var h *host
+	h = newHostWith(t, keys.Options{Hook: func(_ context.Context, e keys.Event) {
+		if e.Type == keys.Rotated {
+			h.faults.Fail(storetest.Get, storetest.Always, errors.New("down"))
+		}
+	}}, keyspage.Options{})
+	at := "/manage/keys/" + h.issue(keys.Spec{}).Record.ID + "/rotate"
+	p := h.post(anna, at, h.get(anna, at).fields())
+	if p.status != 201 || p.secret(t) == "" || !strings.Contains(h.log.String(), "down") {
+		t.Errorf("%d %s; log %s", p.status, p.text(), h.log)
+	}
+}
+
 // TestTakenBack makes a key whose maker loses a scope in that moment, while the
 // store cannot take the key back. The host must know.
 func TestTakenBack(t *testing.T) {

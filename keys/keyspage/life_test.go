@@ -163,6 +163,10 @@ func TestClientLife(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	client = h.record(client.ID)
+	if _, err := h.manager.IssueTokenAt(t.Context(), &client, client.Scopes, time.Hour, time.Now().Add(-2*time.Hour)); err != nil { // is over
+		t.Fatal(err)
+	}
 	h.get(anna, path+"/revoke").wants(t, 200, "Delete client", "1 of the client "+client.ID)
 	h.post(anna, path+"/revoke", url.Values{"family": {""}}).leads(t, path)
 	h.get(anna, path).wants(t, 200, "Deleted")

@@ -47,6 +47,19 @@ func TestListOrders(t *testing.T) {
 				t.Errorf("%s: %s, want %s", query, got, want)
 			}
 		}
+		for i := range 40 { // at two moments: those of one stand in the order of their IDs
+			if i == 20 {
+				time.Sleep(time.Minute) // on the test's own clock
+			}
+			h.issue(keys.Spec{Label: "same", Environment: "test"})
+		}
+		var ids []string
+		for _, m := range regexp.MustCompile(`/manage/keys/(vck_test_[^"/]*)"`).FindAllStringSubmatch(h.get(anna, "/manage/keys?q=same").body, -1) {
+			ids = append(ids, m[1])
+		}
+		if ids = slices.Compact(ids); len(ids) != 40 || !slices.IsSorted(ids[:20]) || !slices.IsSorted(ids[20:]) {
+			t.Errorf("keys of two moments: %q", ids)
+		}
 		h.get(anna, "/manage/keys?q=none").wants(t, 200, "No key matches.")
 		h.get(stranger, "/manage/keys").wants(t, 200, "There are no keys yet.")
 	})
@@ -112,6 +125,10 @@ func TestSearch(t *testing.T) {
 		if strings.HasPrefix(strings.TrimSpace(text), "vck_") && !slices.Equal(h.get(anna, to.String()).rows(), []string{"ci"}) {
 			t.Errorf("%s does not find the key", to)
 		}
+	}
+	a := func(n int) string { return strings.Repeat("a", n) }
+	for text, want := range map[string]string{a(40): a(40), a(41): a(30), a(100) + ".x": a(100), a(101) + ".x": a(30)} {
+		h.post(anna, "/manage/search/keys", url.Values{"q": {text}}).leads(t, "/manage/keys?q="+want)
 	}
 	h.post(anna, "/manage/search/clients", nil).leads(t, "/manage/clients")
 	h.post(anna, "/manage/search/keys", url.Values{"q": {strings.Repeat("ü ", 300)}}).leads(t, "/manage/keys?q="+strings.TrimSuffix(strings.Repeat("%C3%BC+", 67), "+"))

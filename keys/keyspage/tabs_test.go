@@ -1,12 +1,14 @@
 package keyspage_test
 
 import (
+	"context"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/keys/keyspage"
 	"github.com/claviger-auth/claviger/scopes"
 )
 
@@ -58,10 +60,11 @@ func TestTwoTabs(t *testing.T) {
 	rotate := h.get(anna, at+"/rotate").fields()
 	first.Set("label", "first")
 	first.Set("limit", "60")
+	first.Set("networks", "10.0.0.0/8\n192.0.2.0/24")
 	h.post(anna, at+"/edit", first).leads(t, at+"?done=changed")
 	second.Set("label", "second")
 	p := h.post(clerk, at+"/edit", second)
-	p.wants(t, 409, "changed it in the meantime", "It is now: first", "It is now: 60")
+	p.wants(t, 409, "changed it in the meantime", "It is now: first", "It is now: 60", "It is now: 10.0.0.0/8 192.0.2.0/24")
 	if h.record(key.Record.ID).Label != "first" {
 		t.Error("the second tab has overwritten the first")
 	}
@@ -83,14 +86,19 @@ func TestTwoTabs(t *testing.T) {
 }
 
 // TestUnchanged sends a form as browsers do if nobody has touched it. The label has a
-// line break, which the API allows and a field of one line cannot hold.
+// line break, which the API allows and a field of one line cannot hold. The limit is that
+// of the plan, whatever it is.
 func TestUnchanged(t *testing.T) {
 	t.Parallel()
-	h := newHost(t)
+	plan := func(context.Context, string) (int, error) { return 600, nil }
+	h := newHostWith(t, keys.Options{Plan: plan}, keyspage.Options{})
 	key := h.issue(keys.Spec{Label: " of two\r\nlines "}).Record
 	path := "/manage/keys/" + key.ID
 	values := h.get(anna, path+"/edit").fields()
 	values.Set("label", strings.NewReplacer("\r", "", "\n", "").Replace(values.Get("label")))
+	if values.Get("limit") != "" {
+		t.Errorf("the form has the limit %s", values.Get("limit"))
+	}
 	h.post(anna, path+"/edit", values).leads(t, path)
 	if h.record(key.ID) != key {
 		t.Errorf("changed to %+v", h.record(key.ID))
