@@ -132,7 +132,7 @@ func (l *Leases) travel(ctx context.Context, b Bucket, s *accountShard, k key, a
 			got.Allowed, got.taken = true, int64(n)*c.limit.interval
 			a.fill(c, at, a.left(c, at), &got.Decision)
 		case n == c.n:
-			a.refuse(c, at, 1, a.left(c, at), &got.Decision)
+			a.refuse(c, at, 0, a.left(c, at), &got.Decision)
 		default:
 			settled = s.decide(a, c, at, true, &got.Decision)
 		}
