@@ -177,10 +177,16 @@ func TestStandby(t *testing.T) {
 // A telling is a database that answers a query with one row.
 type telling struct {
 	pgstore.DB
-	row []any
+	row  []any
+	args *[]any // those of the query; may be nil
 }
 
-func (d telling) QueryRow(context.Context, string, ...any) pgx.Row { return d }
+func (d telling) QueryRow(_ context.Context, _ string, args ...any) pgx.Row {
+	if d.args != nil {
+		*d.args = args
+	}
+	return d
+}
 
 func (d telling) Scan(dest ...any) error {
 	for i, to := range dest {

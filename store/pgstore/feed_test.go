@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/store/pgstore"
@@ -122,18 +125,44 @@ func TestLostFeed(t *testing.T) {
 	if lease, err := s.LongestLease(ctx); lease != time.Second || err != nil {
 		t.Errorf("some time later it is %v, %v", lease, err)
 	}
+	if err := s.Announce(ctx, "one", time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if !value[bool](t, pool, "SELECT epoch = nonce FROM announcements, feed") {
+		t.Error("the announcement is of another epoch, though it was renewed")
+	}
 	next, err := s.Poll(ctx, "one", first.Next)
 	if err != nil {
 		t.Fatal(err)
 	}
+	snapshot := string(next.Next[strings.LastIndexByte(string(next.Next), ' ')+1:])
+	execute(t, pool, "UPDATE feed SET horizon = pg_snapshot_xmin($1::text::pg_snapshot)", snapshot)
 	if c, err := s.Poll(ctx, "one", next.Next); err != nil || c.All {
-		t.Errorf("with the feed that there is now: %+v, %v", c, err)
+		t.Errorf("with the feed that there is now, at the horizon: %+v, %v", c, err)
 	}
 	execute(t, pool, "SELECT pg_current_xact_id()") // a transaction that the position does not know
 	execute(t, pool, "UPDATE feed SET horizon = pg_snapshot_xmax(pg_current_snapshot())")
 	c, err := s.Poll(ctx, "one", next.Next)
 	if err != nil || !c.All {
 		t.Errorf("below the horizon: %+v, %v", c, err)
+	}
+}
+
+// TestLostForLongEnough holds that announcements that may be lost count for longer than
+// any lease, by a fifth, as clocks run at different speed.
+func TestLostForLongEnough(t *testing.T) {
+	t.Parallel()
+	var args []any
+	row := []any{false, false, int64(0), pgtype.Bool{Bool: true, Valid: true}}
+	s, err := pgstore.New(telling{row: row, args: &args}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.LongestLease(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(args) != 1 || args[0] != (6*keys.MaxLease/5).Milliseconds() {
+		t.Errorf("asked for a feed of %v, want one of %d ms", args, (6 * keys.MaxLease / 5).Milliseconds())
 	}
 }
 

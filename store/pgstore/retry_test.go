@@ -203,16 +203,19 @@ func cross(t *testing.T, db pgstore.DB, schema string, call func()) {
 }
 
 // waits returns when a statement waits in which a text is found.
-func waits(t *testing.T, text string) {
+func waits(t *testing.T, text string) { t.Helper(); waitsOf(t, 1, text) }
+
+// waitsOf returns when so many statements wait in which a text is found.
+func waitsOf(t *testing.T, n int, text string) {
 	t.Helper()
-	const waiting = `SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+	const waiting = `SELECT count(DISTINCT pid) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
 		WHERE NOT l.granted AND position($1 IN a.query) > 0`
 	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for value[int](t, shared.pool, waiting, text) == 0 {
+	for value[int](t, shared.pool, waiting, text) < n {
 		if <-tick.C; time.Now().After(deadline) {
-			t.Fatalf("nobody waits in %s", text)
+			t.Fatalf("fewer than %d wait in %s", n, text)
 		}
 	}
 }

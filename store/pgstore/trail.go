@@ -56,8 +56,7 @@ ORDER BY t.seq`
 // an earlier one.
 const cutText = `
 WITH place AS MATERIALIZED (
-	SELECT t.seq, t.hash FROM {schema}.trail AS t JOIN {schema}.chains AS c ON c.org = t.org
-	WHERE t.org = $1 AND t.seq = $2::bigint AND c.cut_seq < t.seq
+	SELECT seq, hash FROM {schema}.trail WHERE org = $1 AND seq = $2::bigint
 ), gone AS (
 	DELETE FROM {schema}.trail WHERE org = $1 AND seq <= (SELECT seq FROM place)
 ), noted AS (

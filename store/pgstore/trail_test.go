@@ -233,6 +233,42 @@ func TestTrailNoDeadlock(t *testing.T) {
 	storetest.CheckTrail(t, s, "acme")
 }
 
+// Two transactions that wait for the one which writes the first entry of an
+// organization then take turns too.
+func TestTrailOfNewOrg(t *testing.T) {
+	t.Parallel()
+	name := schema(t)
+	s, pool := openIn(t, name, nil), connect(t, "pool_max_conns=3")
+	type added struct {
+		tx  pgx.Tx
+		err error
+	}
+	done := make(chan added, 3)
+	add := func() {
+		tx, err := pool.Begin(t.Context())
+		if err == nil {
+			err = s.With(tx).AddEntry(t.Context(), keys.Entry{Org: "acme", Time: now, Action: keys.ActionRefused})
+		}
+		done <- added{tx, err}
+	}
+	add()
+	go add()
+	go add()
+	waitsOf(t, 2, `"`+name+`".add_entry`)
+	for range 3 {
+		a := <-done
+		if a.err != nil {
+			t.Error(a.err)
+		}
+		if a.tx != nil {
+			if err := a.tx.Commit(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	storetest.CheckTrail(t, s, "acme")
+}
+
 // A change whose entry cannot be written is not made, and without a trail nothing
 // is written to its tables.
 func TestTrailAndRecord(t *testing.T) {
