@@ -77,7 +77,7 @@ func (s *session) printSecret(issued keys.Issued, how string) error {
 		if rec.Kind == keys.KindClient {
 			what = "Its secret is shown this once:"
 		}
-		fmt.Fprintf(s.stderr, "%s %s of %s, %s. %s\n", rec.Kind, rec.ID, plain(rec.Org), how, what)
+		fmt.Fprintf(s.stderr, "%s %s of %s, %s. %s\n", rec.Kind, rec.ID, plain(rec.Org), plain(how), what)
 		_, err = fmt.Fprintln(s.stdout, secret)
 	}
 	if err != nil {

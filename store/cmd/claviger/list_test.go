@@ -108,7 +108,7 @@ func TestLabelsAreHarmless(t *testing.T) {
 	h := sqliteHost(t)
 	h.must(exitDone, "migrate")
 	id, _ := h.create("keys", "create", "-org", "acme\x1b[2J", "-label", "a\x1b[1A\tb\nc\u202e\u009b31m")
-	for _, args := range [][]string{{"keys", "list", "-org", "acme\x1b[2J"}, {"show", id}, {"orgs", "list"}, {"stats"}, {"revoke", id}} {
+	for _, args := range [][]string{{"keys", "list", "-org", "acme\x1b[2J"}, {"show", id}, {"rotate", id, "-as", "an\x1b[2Jna"}, {"keys", "create", "-org", "acme", "-as", "an\x1b[2Jna"}, {"orgs", "list"}, {"stats"}, {"revoke", id}} {
 		r := h.must(exitDone, args...)
 		if strings.ContainsAny(r.out+r.err, "\x1b\t\u202e\u009b") {
 			t.Errorf("%v prints control characters: %q", args, r.out+r.err)
