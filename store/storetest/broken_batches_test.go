@@ -110,6 +110,9 @@ func TestBatches(t *testing.T) {
 		undone:                                 {"batch-concurrent"},
 		waits:                                  {"batch-context-ended"},
 	} {
+		if testing.Short() && defect != "" && defect != waits {
+			continue
+		}
 		t.Run(defect, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

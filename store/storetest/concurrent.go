@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync/atomic"
+	"testing"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -49,6 +50,14 @@ var concurrencyClauses = []clause[keys.Store]{
 			"the token is removed first, the Update fails with an error that wraps ErrNotFound. Of two Sweeps at once one removes "+
 			"the token and counts it. Reading which tokens are dead and deleting them then breaks this.",
 		concurrentSweep, oneUpdateWins, sweepFollows, "update-not-found"),
+}
+
+// many is how many updates there are at least while others read, however slow the store is.
+func many() int {
+	if testing.Short() {
+		return races
+	}
+	return 5 * races
 }
 
 // going returns a function for one racer that reports whether the race goes on. It
@@ -205,7 +214,7 @@ func concurrentGets(p *probe, s keys.Store) {
 	p.parallel(racers, func(i int) {
 		if i == 0 {
 			defer done.Store(true)
-			for n, going := 0, p.going(); going() || n < 5*races; n++ {
+			for n, going := 0, p.going(); going() || n < many(); n++ {
 				p.update(s, p.numbered(r, r.Version+1))
 				r.Version++
 			}
@@ -282,7 +291,7 @@ func concurrentLists(p *probe, s keys.Store) {
 	p.parallel(racers, func(i int) {
 		if i == 0 {
 			defer done.Store(true)
-			for n, going := 0, p.going(); going() || n < 5*races; n++ {
+			for n, going := 0, p.going(); going() || n < many(); n++ {
 				first, second = p.updated(s, first), p.updated(s, second)
 			}
 			return
