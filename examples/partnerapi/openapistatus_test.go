@@ -19,7 +19,10 @@ import (
 // document names.
 func TestOpenAPIStatuses(t *testing.T) {
 	t.Parallel()
-	for _, o := range newEnv(t).operations() {
+	for i, o := range newEnv(t).operations() {
+		if testing.Short() && i%4 != 0 {
+			continue
+		}
 		for text := range o.Responses {
 			t.Run(o.ID+" "+text, func(t *testing.T) {
 				t.Parallel()

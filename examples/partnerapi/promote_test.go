@@ -117,6 +117,9 @@ func redisPair(t *testing.T) (string, func() error) {
 // with caches use. What was ended before that stays ended on all of them, and so is
 // what is ended meanwhile and afterwards.
 func TestNodesPromoted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("each promotion takes six seconds and more")
+	}
 	t.Parallel()
 	for _, tt := range pairs {
 		t.Run(tt.name, func(t *testing.T) {
@@ -124,12 +127,8 @@ func TestNodesPromoted(t *testing.T) {
 			dsn, promote := tt.open(t)
 			f := startFleet(t, dsn)
 			f.end(len(ways), nil)
-			during, after := 3*len(ways), len(ways)
-			if testing.Short() {
-				during, after = 1, 0 // each takes six seconds and more
-			}
-			f.endDuring(fault{"a promotion", promote}, during)
-			f.end(after, nil)
+			f.endDuring(fault{"a promotion", promote}, 3*len(ways))
+			f.end(len(ways), nil)
 			f.endedInAllWays()
 			t.Logf("ended %v", f.ended)
 		})

@@ -46,6 +46,9 @@ func TestStores(t *testing.T) {
 		{"redis", redis, nil, true},
 		{"redis with leases", redis, []string{"-limits", "leased", "-cache", "100ms"}, true},
 	} {
+		if testing.Short() && !strings.HasPrefix(tt.name, "sqlite") {
+			continue
+		}
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			dsn := tt.open(t)

@@ -70,11 +70,11 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// atLength skips a test in a short run, which goes through the pages by TestKeys alone.
+// atLength skips a test in a short run, which starts no browser.
 func atLength(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("a short run has TestKeys drive the browser, and nothing else")
+		t.Skip("it needs a browser")
 	}
 }
 
@@ -236,15 +236,12 @@ var views = []struct {
 
 // look looks at a page as it is now: with axe, for content that is wider than the
 // screen, and with a camera if somebody wants to see it. The pages of a tab take turns
-// with the views, and a short test looks at the first alone. With CLAVIGER_LONG in the
-// environment, or the camera, each is seen in all views.
+// with the views. With CLAVIGER_LONG in the environment, or the camera, each is seen in
+// all views.
 func (p *tab) look(name string) {
 	p.t.Helper()
 	audit := axe(p.t)
 	seen := views
-	if testing.Short() && p.looks > 0 {
-		return
-	}
 	if os.Getenv("CLAVIGER_LONG") == "" && os.Getenv("SCREENSHOTS") == "" {
 		seen = views[p.looks%len(views):][:1]
 		p.looks++

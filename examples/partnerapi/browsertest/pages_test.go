@@ -19,6 +19,7 @@ func (p *tab) secret() string {
 
 // TestKeys does to a key all that can be done, and looks at each page.
 func TestKeys(t *testing.T) {
+	atLength(t)
 	t.Parallel()
 	h := start(t)
 	p := open(t, h.URL)
