@@ -79,8 +79,8 @@ func TestBrokenDocuments(t *testing.T) {
 		{"no header that an answer has", set(responses+"Unauthorized/headers", "WWW-Authenticate", nil)},
 		{"another form of credentials", set("components/securitySchemes/bearer", "scheme", "basic")},
 	} {
-		if testing.Short() && i > 1 {
-			break
+		if testing.Short() && i != 1 {
+			continue
 		}
 		t.Run(tt.name, func(t *testing.T) {
 			broken := parse(t, r.document)
