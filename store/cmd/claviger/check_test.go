@@ -99,6 +99,9 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		h.must(exitFailure, "keys", "list", "-org", "acme")
 	})
 	t.Run("no fsync", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("it needs a server of its own")
+		}
 		t.Parallel()
 		server, err := servers.Postgres("fsync=off")
 		servers.Require(t, err)

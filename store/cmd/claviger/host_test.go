@@ -77,10 +77,13 @@ type host struct {
 	out, err bytes.Buffer // all of standard output, and of standard error
 }
 
-// onStores runs a test on a store of each kind.
+// onStores runs a test on a store of each kind, but on SQLite alone with go test -short.
 func onStores(t *testing.T, test func(t *testing.T, h *host)) {
 	t.Parallel()
 	for name, open := range map[string]func(testing.TB) *host{"sqlite": sqliteHost, "postgres": postgresHost, "redis": redisHost} {
+		if testing.Short() && name != "sqlite" {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, open(t))

@@ -81,6 +81,9 @@ func TestSettles(t *testing.T) {
 // TestUnsettled has a server that fails when it is asked which caches are announced:
 // changes are written, and nobody can say that they count everywhere.
 func TestUnsettled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the rotation waits for seven seconds")
+	}
 	t.Parallel()
 	h := postgresHost(t)
 	h.must(exitDone, "migrate")
