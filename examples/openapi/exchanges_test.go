@@ -55,6 +55,9 @@ type recorded struct {
 // recording runs the tests of partnerapi, once.
 func recording(t *testing.T) *recorded {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("it builds and runs the tests of partnerapi")
+	}
 	r, err := record()
 	if err != nil {
 		t.Fatal(err)

@@ -141,9 +141,12 @@ func agreed(ctx context.Context, node *redis.Client) error {
 	}
 }
 
-// clustered returns the shared cluster and a client of it.
+// clustered returns the shared cluster and a client of it. With -short there is none.
 func clustered(t testing.TB) (*cluster, *redis.ClusterClient) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("it needs a cluster")
+	}
 	clusterStarted.Store(true)
 	c, err := sharedCluster()
 	servers.Require(t, err)
@@ -167,10 +170,6 @@ func TestClusterConformance(t *testing.T) {
 			},
 			prefix: name,
 		}
-	}
-	if testing.Short() { // which leaves the records to TestConformance
-		storetest.TestLimits(t, func(t testing.TB) ratelimit.Store { return open(t) }, &storetest.Options[ratelimit.Store]{Second: another[ratelimit.Store]})
-		return
 	}
 	violations := storetest.CheckRecords(t, func(t testing.TB) keys.Store { return open(t) }, &storetest.Options[keys.Store]{Second: another[keys.Store], Race: race()})
 	for _, v := range violations {

@@ -70,9 +70,13 @@ func server(t testing.TB) *servers.Server {
 	return s
 }
 
-// private starts a server of the test's own.
+// private starts a server of the test's own. With -short there is none but the shared
+// one.
 func private(t testing.TB, settings ...string) *servers.Server {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("it needs a server of its own")
+	}
 	s, err := servers.Redis(settings...)
 	servers.Require(t, err)
 	t.Cleanup(func() { _ = s.Close() })

@@ -249,6 +249,9 @@ func TestFailoverKeeps(t *testing.T) {
 
 // TestReplicasAreMissing has no replica at all.
 func TestReplicasAreMissing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("three calls wait for two seconds each")
+	}
 	t.Parallel()
 	c := connect(t, server(t).Socket)
 	p := prefix()

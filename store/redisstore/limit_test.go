@@ -123,7 +123,7 @@ func TestTakeScript(t *testing.T) {
 			random := rand.New(rand.NewPCG(1, uint64(i)))
 			key := prefix()
 			st := step{l: l, now: 1_700_000_000_999_999_000}
-			for range 400 {
+			for range rounds(400, 400, 60) {
 				st.n = 1 + random.IntN(min(st.l.Burst(), 5))
 				if random.IntN(10) == 0 {
 					st.n = int(st.l.Window() / st.l.Interval()) // the burst, unless the limit is leased

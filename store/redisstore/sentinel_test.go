@@ -20,6 +20,9 @@ import (
 // onTCP starts a server on a port of its own, and returns it and its address.
 func onTCP(t *testing.T, settings ...string) (*servers.Server, string) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("it needs servers of its own")
+	}
 	var err error
 	for range 20 { // another may have taken the port
 		var port int

@@ -34,8 +34,14 @@ func stop(_ testing.TB, s store.Store) (mend func()) {
 	return sync.OnceFunc(p.heal)
 }
 
+// TestConformance stops no server with go test -short, since calls then wait for ten
+// seconds in all.
 func TestConformance(t *testing.T) {
 	t.Parallel()
+	opts := &storetest.Options[store.Store]{Second: another[store.Store], Break: stop, Race: race()}
+	if testing.Short() {
+		opts.Break = nil
+	}
 	storetest.Test(t, func(t testing.TB) store.Store {
 		p, name := through(t, "unix", server(t).Socket), prefix()
 		c := connect(t, p.addr)
@@ -44,5 +50,5 @@ func TestConformance(t *testing.T) {
 			second: func(t testing.TB) redis.UniversalClient { return connect(t, server(t).Socket) },
 			prefix: name, server: p,
 		}
-	}, &storetest.Options[store.Store]{Second: another[store.Store], Break: stop, Race: race()})
+	}, opts)
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/claviger-auth/claviger/keys"
-	"github.com/claviger-auth/claviger/ratelimit"
 	"github.com/claviger-auth/claviger/scopes"
 	"github.com/claviger-auth/claviger/store"
 	"github.com/claviger-auth/claviger/store/sqlitestore"
@@ -170,6 +169,9 @@ func TestConformance(t *testing.T) {
 // with a pool of one connection, the least there can be, and without the lock
 // that transactions should begin with.
 func TestConformanceInHostDatabase(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is the same as TestConformance but for the pool")
+	}
 	t.Parallel()
 	var o opened
 	open := func(t testing.TB) store.Store {
@@ -186,10 +188,6 @@ func TestConformanceInHostDatabase(t *testing.T) {
 		}
 		o.paths.Store(s, path)
 		return s
-	}
-	if testing.Short() { // which leaves the records to TestConformance
-		storetest.TestLimits(t, func(t testing.TB) ratelimit.Store { return open(t) }, nil)
-		return
 	}
 	storetest.Test(t, open, o.options())
 }
