@@ -32,6 +32,7 @@ func Example_cache() {
 		return
 	}
 	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
 	done := make(chan error)
 	go func() { done <- cache.Run(ctx) }()
 
