@@ -121,7 +121,7 @@ func NewCache(store Store, opts *CacheOptions) (*Cache, error) {
 	case store == nil:
 		return nil, errors.New("keys: NewCache needs a store")
 	case cached:
-		return nil, errors.New("keys: a cache over a cache would keep no promise")
+		return nil, errors.New("keys: the store of NewCache is a Cache already, or embeds one")
 	case !ok:
 		return nil, errors.New("keys: the store has no feed of changes, so it can have no cache")
 	}

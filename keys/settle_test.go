@@ -326,7 +326,7 @@ func TestStructsWithCaches(t *testing.T) {
 		if _, err := manager.RevokeAll(t.Context(), "acme"); err != nil || time.Since(begin) < 1200*time.Millisecond {
 			t.Errorf("%v after %v", err, time.Since(begin))
 		}
-		for s, want := range map[keys.Store]string{cache: "over a cache", outer: "over a cache", env.store: "no feed", nil: "needs a store"} {
+		for s, want := range map[keys.Store]string{cache: "is a Cache already", outer: "is a Cache already", env.store: "no feed", nil: "needs a store"} {
 			if _, err := keys.NewCache(s, nil); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%T: %v", s, err)
 			}

@@ -85,11 +85,11 @@ var errWindow = errors.New("ratelimit: the store does not keep to Limit.Window, 
 func NewLeases(store Store, opts *LeasesOptions) (*Leases, error) {
 	switch store.(type) {
 	case nil:
-		return nil, errors.New("ratelimit: nil store")
+		return nil, errors.New("ratelimit: NewLeases needs a store")
 	case interface{ leasing() }:
-		return nil, errors.New("ratelimit: leases over leases")
+		return nil, errors.New("ratelimit: the store of NewLeases is a Leases already")
 	case interface{ inProcess() }:
-		return nil, errors.New("ratelimit: leases over a store in this process")
+		return nil, errors.New("ratelimit: the store of NewLeases is in this process, and faster without leases")
 	}
 	l := &Leases{hasher: newHasher(), store: store, direct: []string{"manage"}}
 	if opts != nil && opts.Direct != nil {

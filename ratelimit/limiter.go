@@ -61,7 +61,7 @@ func NewLimiter(store Store, opts *Options) (*Limiter, error) {
 	m, isMemory := store.(*Memory)
 	leases, isLeases := store.(*Leases)
 	if store == nil || isMemory && m == nil || isLeases && leases == nil {
-		return nil, errors.New("ratelimit: nil store")
+		return nil, errors.New("ratelimit: NewLimiter needs a store")
 	}
 	s := &backend{store: store, leases: leases}
 	if opts != nil {

@@ -139,7 +139,7 @@ func openSQLite(path string) (*stores, error) {
 func openPostgres(ctx context.Context, url string) (*stores, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		return nil, errors.New("not a URL that PostgreSQL's clients read")
+		return nil, errors.New("not a URL of PostgreSQL; want postgres://USER@HOST/DATABASE")
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
@@ -165,7 +165,7 @@ func openPostgres(ctx context.Context, url string) (*stores, error) {
 func openRedis(ctx context.Context, url string, limitsAlone bool) (*stores, error) {
 	options, err := redis.ParseURL(url)
 	if err != nil {
-		return nil, errors.New("not a URL that Redis's clients read")
+		return nil, errors.New("not a URL of Redis; want redis://HOST:6379, rediss:// with TLS, or unix:///SOCKET")
 	}
 	options.ContextTimeoutEnabled = true
 	options.DialTimeout = 500 * time.Millisecond
