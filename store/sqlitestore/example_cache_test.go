@@ -26,7 +26,7 @@ func Example_cache() {
 		return
 	}
 	defer db.Close()
-	cache, err := keys.NewCache(db, &keys.CacheOptions{Lease: 50 * time.Millisecond}) // of a second by default
+	cache, err := keys.NewCache(db, &keys.CacheOptions{Lease: 50 * time.Millisecond}) // the default is a second
 	if err != nil {
 		fmt.Println(err)
 		return
