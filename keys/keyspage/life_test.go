@@ -140,6 +140,14 @@ func TestClientLife(t *testing.T) {
 	}
 	path := "/manage/clients/" + client.ID
 	h.get(anna, path).wants(t, 200, "Warehouse", "Client ID")
+	// The old secret of a client cannot stay good without an end.
+	forever := h.get(anna, path+"/rotate")
+	if strings.Contains(forever.text(), "Until I revoke it") {
+		t.Errorf("the form offers it: %s", forever.text())
+	}
+	values = forever.fields()
+	values.Set("overlap", "")
+	h.post(anna, path+"/rotate", values).wants(t, 422, "Choose one of these.")
 	turned := h.post(anna, path+"/rotate", h.get(anna, path+"/rotate").fields())
 	turned.wants(t, 200, "Old secret", "works until")
 	if made.header.Get("Pragma") != "no-cache" || turned.header.Get("Pragma") != "no-cache" {

@@ -132,6 +132,23 @@ func TestRevokeFamily(t *testing.T) {
 	}
 }
 
+// TestLargeFamily names the first hundred of those that a key made.
+func TestLargeFamily(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	root := h.issue(keys.Spec{Label: "root", Scopes: []string{"keys:manage"}}).Record.ID
+	for n := 1; n <= 101; n++ {
+		h.issue(keys.Spec{Label: "kid", CreatedBy: root})
+		if n < 100 {
+			continue
+		}
+		text := h.get(anna, "/manage/keys/"+root+"/revoke").text()
+		if named := strings.Count(text, "kid Key, made by root"); named != 100 || strings.Contains(text, "and more") != (n > 100) {
+			t.Errorf("%d of %d are named: %s", named, n, text)
+		}
+	}
+}
+
 // TestItself warns a reader who is signed in with a key about what would end it.
 func TestItself(t *testing.T) {
 	t.Parallel()
