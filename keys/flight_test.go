@@ -233,3 +233,71 @@ func TestCallersOfReadsHangUp(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatIsNotThereIsReadAnew checks a key that is not there twice at once: the second
+// check reads by itself, since the key may have been made after the first read.
+func TestWhatIsNotThereIsReadAnew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		text := newEnv(t, nil).create(admin).Text.Reveal() // of another host
+		s := &stepped{quiet: quiet{Store: env.faults}, step: make(chan struct{})}
+		_, verifier := env.on(inUse(t, s, nil), nil)
+		var all sync.WaitGroup
+		for range 2 {
+			all.Go(func() {
+				if _, err := verifier.Verify(t.Context(), text); err != keys.ErrUnknown {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+		}
+		close(s.step)
+		all.Wait()
+		if s.reads != 2 {
+			t.Errorf("%d reads", s.reads)
+		}
+	})
+}
+
+// A renouncing store loses an announcement when a test wants it.
+type renouncing struct {
+	stepped
+	loses atomic.Bool
+}
+
+func (s *renouncing) Poll(ctx context.Context, id string, after keys.Position) (keys.Changes, error) {
+	if s.loses.CompareAndSwap(true, false) {
+		return keys.Changes{}, keys.ErrNotAnnounced
+	}
+	return s.stepped.Poll(ctx, id, after)
+}
+
+// TestReadsOfEarlierAnnouncementsAreNotJoined has a cache announce itself anew while a key
+// is read: nobody has waited for that cache in between, so the next check reads by itself.
+func TestReadsOfEarlierAnnouncementsAreNotJoined(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		key := env.create(admin)
+		s := &renouncing{stepped: stepped{quiet: quiet{Store: env.faults}, step: make(chan struct{})}}
+		_, verifier := env.on(inUse(t, s, &keys.CacheOptions{Lease: keys.MaxLease, Timeout: time.Minute}), nil)
+		var all sync.WaitGroup
+		check := func() {
+			if _, err := verifier.Verify(t.Context(), key.Text.Reveal()); err != nil {
+				t.Error(err)
+			}
+		}
+		all.Go(check)
+		synctest.Wait()
+		s.loses.Store(true)
+		time.Sleep(keys.MaxLease * 3 / 5) // on the test's own clock: less than a lease, and more than two pauses
+		all.Go(check)
+		synctest.Wait()
+		close(s.step)
+		all.Wait()
+		if s.reads != 2 {
+			t.Errorf("%d reads", s.reads)
+		}
+	})
+}
