@@ -57,9 +57,9 @@ func TestRotate(t *testing.T) {
 	h.must(exitUsage, "rotate", client, "-overlap", "forever")
 	h.must(exitUsage, "rotate", client, "-expires-in", "1d")
 	key, _ := h.create("keys", "create", "-org", "acme", "-expires-in", "5d")
-	next, _ := h.create("rotate", key, "-expires-in", "forever")
-	if rec, err := s.manager.Find(t.Context(), next); err != nil || !rec.ExpiresAt.IsZero() {
-		t.Errorf("a successor that was to live forever ends at %v, %v", rec.ExpiresAt, err)
+	next, _ := h.create("rotate", key, "-expires-in", "forever", "-as", "bert")
+	if rec, err := s.manager.Find(t.Context(), next); err != nil || !rec.ExpiresAt.IsZero() || rec.CreatedBy != "cli:bert" {
+		t.Errorf("a successor that bert made to live forever was made by %s and ends at %v, %v", rec.CreatedBy, rec.ExpiresAt, err)
 	}
 }
 
