@@ -193,8 +193,8 @@ func parseInfo(text string) map[string]string {
 // online counts the replicas that are connected, and have all but the latest writes.
 func online(info map[string]string) int {
 	n := 0
-	for name, value := range info {
-		if strings.HasPrefix(name, "slave") && strings.Contains(value, "state=online") {
+	for _, value := range info {
+		if strings.Contains(value, "state=online") {
 			n++
 		}
 	}

@@ -5,9 +5,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/store/redisstore"
 )
 
@@ -96,6 +98,26 @@ func TestCheck(t *testing.T) {
 			finds(t, "CheckLimits", s.CheckLimits(t.Context()), row.limits...)
 		})
 	}
+}
+
+// TestCheckOfFeed holds that Check and Announce note since when no announcement can
+// have been lost, and that Check says if that cannot be told.
+func TestCheckOfFeed(t *testing.T) {
+	t.Parallel()
+	s, c, p := fresh(t)
+	for call, err := range map[string]func() error{
+		"Check":    func() error { return s.Check(t.Context()) },
+		"Announce": func() error { return s.Announce(t.Context(), "cache", time.Second) },
+	} {
+		must(t, c.Del(t.Context(), redisstore.WholeKey(p)).Err())
+		must(t, err())
+		if since, err := c.HGet(t.Context(), redisstore.WholeKey(p), "since").Result(); err != nil || since == "" {
+			t.Errorf("%s noted %q, %v", call, since, err)
+		}
+	}
+	must(t, c.Del(t.Context(), redisstore.WholeKey(p)).Err())
+	must(t, c.Set(t.Context(), redisstore.WholeKey(p), "x", 0).Err())
+	wants(t, "Check", s.Check(t.Context()), keys.ErrCorrupt)
 }
 
 // TestCheckAsUser asks as a user who may use the store and look at no settings,

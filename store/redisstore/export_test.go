@@ -1,6 +1,8 @@
 package redisstore
 
 import (
+	"strconv"
+
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/ratelimit"
 )
@@ -40,6 +42,21 @@ func DeathsKey(prefix, id string) string { return names(prefix).deaths(shardOf(i
 
 // ChangesKey returns the key of the changes of an ID's shard.
 func ChangesKey(prefix, id string) string { return names(prefix).changes(shardOf(id)) }
+
+// ShardOf returns the name of an ID's shard, and of its chain.
+func ShardOf(id string) string { return string(shardOf(id)) }
+
+// ChainKey returns the key of the chain of an ID's shard.
+func ChainKey(prefix, id, org string) string { return names(prefix).chain(shardOf(id), org) }
+
+// EndsAfter returns how many ends of chains are remembered after so many.
+func EndsAfter(n int) int {
+	var e ends
+	for i := range n {
+		e.set(strconv.Itoa(i), keys.Link{Seq: 1})
+	}
+	return len(e.last)
+}
 
 // AnnouncementsKey returns the key of the announcements.
 func AnnouncementsKey(prefix string) string { return names(prefix).announcements(shardAt(0)) }

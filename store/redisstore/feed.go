@@ -75,8 +75,8 @@ func (s *Store) MarkIdle(ctx context.Context, idle time.Duration) ([]string, err
 // one round trip. If announcements may have been lost within the last six seconds, it
 // returns [keys.MaxLease]. That is so after the server has started, was promoted, took
 // over the data of another one, or was emptied. For all but a start, the six seconds
-// count from the first call of LongestLease or [Store.Check] afterwards, since the
-// server does not tell when it happened.
+// count from the first call of LongestLease, Announce or [Store.Check] afterwards, since
+// the server does not tell when it happened.
 func (s *Store) LongestLease(ctx context.Context) (time.Duration, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -136,20 +136,17 @@ func (s *Store) Poll(ctx context.Context, id string, after keys.Position) (keys.
 		return keys.Changes{}, failure(err)
 	}
 	var all found
-	for i, c := range calls {
+	for _, c := range calls {
 		answer, err := c.Slice()
 		if err != nil {
 			return keys.Changes{}, failure(err)
 		}
-		if err := all.add(answer, i == 0); err != nil {
+		if err := all.add(answer); err != nil {
 			return keys.Changes{}, err
 		}
 	}
 	if !all.announced {
 		return keys.Changes{}, keys.ErrNotAnnounced
-	}
-	if all.All {
-		all.IDs = nil
 	}
 	all.Next = keys.Position(all.next.String())
 	return all.Changes, nil
@@ -162,7 +159,7 @@ type poll struct {
 }
 
 // polls returns the calls for all shards: one if they are together, else one each.
-// The first is for the shard that has the announcements.
+// The first is for the shard that has the announcements; the others find none.
 func (s *Store) polls(id string, places [shardCount]place) (polls []poll) {
 	drawn := word()
 	for i, at := range places {
@@ -204,11 +201,11 @@ type found struct {
 }
 
 // add adds the answer of a call.
-func (f *found) add(answer []any, first bool) error {
+func (f *found) add(answer []any) error {
 	if len(answer) < 3 {
 		return failure(errAnswer)
 	}
-	f.announced = f.announced || first && answer[0] == written
+	f.announced = f.announced || answer[0] == written
 	past, ok := answer[1].(string)
 	for _, of := range answer[2:] {
 		shard, isList := of.([]any)

@@ -25,6 +25,20 @@ func TestGet(t *testing.T) {
 	checkFamilies(t, s)
 }
 
+// TestGetLeavesPending has a store that waits for no replicas read a revocation that
+// another one waits for. It stays noted.
+func TestGetLeavesPending(t *testing.T) {
+	t.Parallel()
+	s, c, p := fresh(t)
+	must(t, s.Insert(t.Context(), record(keys.KindKey, "key")))
+	must(t, c.HSet(t.Context(), redisstore.RecordKey(p, "key"), "pending", "1").Err())
+	_, _, err := s.Get(t.Context(), "key")
+	must(t, err)
+	if pending, err := c.HExists(t.Context(), redisstore.RecordKey(p, "key"), "pending").Result(); !pending || err != nil {
+		t.Errorf("the revocation is noted: %t, %v", pending, err)
+	}
+}
+
 // checkFamilies reads families whose members are in all shards.
 func checkFamilies(t *testing.T, s *redisstore.Store) {
 	t.Helper()

@@ -297,3 +297,15 @@ func TestMigrateLeavesJunk(t *testing.T) {
 		})
 	}
 }
+
+// TestMigrateLeavesOtherKeys has keys that look like those of lists at first sight.
+func TestMigrateLeavesOtherKeys(t *testing.T) {
+	t.Parallel()
+	s, c, p := fresh(t)
+	other := p + ":{" + redisstore.Tags()[0] + "}:i:key"
+	must(t, c.Set(t.Context(), other, "x", 0).Err())
+	must(t, s.Migrate(t.Context()))
+	if text, err := c.Get(t.Context(), other).Result(); text != "x" || err != nil {
+		t.Errorf("the key has %q, %v", text, err)
+	}
+}

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/claviger-auth/claviger/keys"
 )
 
 // ErrReplicas reports that fewer replicas than [Options.Replicas] had a write when
@@ -115,15 +113,11 @@ func patience(ctx context.Context, node *redis.Client) time.Duration {
 
 // confirm waits until the replicas have all that was written to a record.
 func (s *Store) confirm(ctx context.Context, id string) error {
-	answer, err := s.writeAndWait(ctx, confirmScript, []string{s.names.record(id)}, nil)
-	switch {
-	case err != nil:
-		return err
-	case answer != written:
-		return keys.ErrNotFound
+	_, err := s.writeAndWait(ctx, confirmScript, []string{s.names.record(id)}, nil)
+	if err == nil {
+		s.settle(ctx, id)
 	}
-	s.settle(ctx, id)
-	return nil
+	return err
 }
 
 // settle notes that the replicas have the revocation of a record. If it fails,

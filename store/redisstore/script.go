@@ -114,7 +114,6 @@ func (sc *script) call(ctx context.Context, whole bool, names []string, args []a
 		all = append(all, name)
 	}
 	cmd := redis.NewCmd(ctx, append(all, args...)...)
-	cmd.SetFirstKeyPos(3)
 	if sc.reads {
 		return cmd
 	}

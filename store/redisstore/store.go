@@ -119,7 +119,7 @@ func fit(client redis.UniversalClient, replicas int) error {
 			return errors.New("redisstore: nil client")
 		}
 		o := c.Options()
-		bounded, spread = o.ContextTimeoutEnabled, o.ReadOnly || o.RouteByLatency || o.RouteRandomly
+		bounded, spread = o.ContextTimeoutEnabled, o.ReadOnly // which the client sets for the other two
 	case *redis.Ring:
 		return errors.New("redisstore: a ring moves keys to other servers while one is down")
 	default:

@@ -207,7 +207,8 @@ func TestTrailTrips(t *testing.T) {
 	var l log
 	c := connect(t, server(t).Socket)
 	other := trailed(t, open(t, connect(t, server(t).Socket), redisstore.Options{Prefix: p}))
-	m := trailed(t, open(t, c, redisstore.Options{Prefix: p}))
+	s := open(t, c, redisstore.Options{Prefix: p})
+	m := trailed(t, s)
 	issued, err := m.Create(t.Context(), "acme", keys.Spec{})
 	must(t, err)
 	c.AddHook(&l)
@@ -233,6 +234,11 @@ func TestTrailTrips(t *testing.T) {
 	change(other)
 	change(m)
 	trips("evalsha", "evalsha", "evalsha")
+	// What was refused is no end of the chain.
+	refused := keys.Entry{Org: "acme", Time: created, Action: keys.ActionCreated, ID: issued.Record.ID}
+	wants(t, "Insert", s.Insert(keys.NewEntryContext(t.Context(), refused), issued.Record), keys.ErrExists)
+	change(m)
+	trips("evalsha", "evalsha", "evalsha")
 
 	plain, err := keys.NewManager(uncached{open(t, c, redisstore.Options{Prefix: p}), nil}, &keys.Options{Timeout: patience})
 	must(t, err)
@@ -241,8 +247,36 @@ func TestTrailTrips(t *testing.T) {
 	change(plain)
 	after, err := m.VerifyTrail(t.Context(), "acme", before...)
 	must(t, err)
-	if before[0].Seq != 5 || after[0].Seq != 5 {
-		t.Errorf("the chain ends at %d and %d, want 5", before[0].Seq, after[0].Seq)
+	if before[0].Seq != 6 || after[0].Seq != 6 {
+		t.Errorf("the chain ends at %d and %d, want 6", before[0].Seq, after[0].Seq)
+	}
+}
+
+// TestTrailBetween puts an entry between two positions: it is read as one that is not
+// of the store.
+func TestTrailBetween(t *testing.T) {
+	t.Parallel()
+	s, c, prefix := fresh(t)
+	e := keys.Entry{Org: "acme", Time: created, Action: keys.ActionCreated, ID: "key"}
+	must(t, s.AddEntry(t.Context(), e))
+	chain := redisstore.ChainKey(prefix, e.ID, e.Org)
+	all, err := c.XRange(t.Context(), chain, "-", "+").Result()
+	must(t, err)
+	must(t, c.XAdd(t.Context(), &redis.XAddArgs{Stream: chain, ID: "1-5", Values: all[0].Values}).Err())
+	name := redisstore.ShardOf(e.ID)
+	entries, err := s.Entries(t.Context(), e.Org, name, 0, 10)
+	must(t, err)
+	want := keys.Entry{Org: e.Org, Chain: name, Seq: 1}
+	if len(entries) != 2 || entries[0].ID != e.ID || entries[1] != want {
+		t.Errorf("%+v, want the entry and %+v", entries, want)
+	}
+}
+
+// TestEndsAreBounded has a store write to the trails of very many organizations.
+func TestEndsAreBounded(t *testing.T) {
+	t.Parallel()
+	if n := redisstore.EndsAfter(10_000); n > 4096 {
+		t.Errorf("the ends of %d chains are remembered, want at most 4,096", n)
 	}
 }
 
