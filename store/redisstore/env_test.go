@@ -37,7 +37,7 @@ func rounds(long, n, short int) int {
 }
 
 // race is how long the kit's races are.
-func race() time.Duration { return time.Duration(rounds(150, 40, 20)) * time.Millisecond }
+func race() time.Duration { return time.Duration(rounds(150, 40, 5)) * time.Millisecond }
 
 // silence keeps the client from logging each connection that a test breaks.
 type silence struct{}
