@@ -181,9 +181,12 @@ type process struct {
 }
 
 // play starts a process on a server and a schema. It is killed at the end of
-// the test.
+// the test. With -short there are no other processes.
 func play(t testing.TB, role, dsn, schema string) *process {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("it needs other processes")
+	}
 	p := &process{t: t, cmd: exec.Command(os.Args[0])}
 	p.cmd.Env = append(os.Environ(), roleVar+"="+role, serverVar+"="+dsn, schemaVar+"="+schema)
 	p.cmd.Stderr = &p.err

@@ -30,7 +30,7 @@ func TestHostKilled(t *testing.T) {
 	t.Parallel()
 	name := schema(t)
 	s := openIn(t, name, nil)
-	kills := rounds(200, 40, 8)
+	kills := rounds(200, 40, 0)
 	for lane := range hostLanes {
 		t.Run(fmt.Sprintf("lane=%d", lane), func(t *testing.T) {
 			t.Parallel()

@@ -27,9 +27,12 @@ import (
 )
 
 // startBouncer starts PgBouncer before a server, and returns the connection string
-// of it. Settings are lines such as "default_pool_size=2".
+// of it. Settings are lines such as "default_pool_size=2". With -short there is none.
 func startBouncer(t *testing.T, dsn string, settings ...string) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("it needs PgBouncer")
+	}
 	server, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		t.Fatal(err)

@@ -41,9 +41,12 @@ type pooler struct {
 }
 
 // startPooler starts a pooler with a number of connections to a server and returns
-// the connection string of the pooler.
+// the connection string of the pooler. With -short there is none.
 func startPooler(t *testing.T, dsn string, connections int) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("it needs a pooler")
+	}
 	dir, err := os.MkdirTemp("", "pooler") // t.TempDir can be too long for a socket
 	if err != nil {
 		t.Fatal(err)
@@ -233,7 +236,7 @@ func TestPooler(t *testing.T) {
 func judge(t *testing.T, host *pgxpool.Pool, s *pgstore.Store, opts *storetest.Options[store.Store]) {
 	t.Helper()
 	if opts.Race == 0 {
-		opts.Race = time.Duration(rounds(150, 40, 20)) * time.Millisecond
+		opts.Race = time.Duration(rounds(150, 40, 5)) * time.Millisecond
 	}
 	opts.Second = func(t testing.TB, _ store.Store) store.Store {
 		return s.With(connectTo(t, host.Config().ConnString()))
