@@ -47,9 +47,13 @@ type process struct {
 	out *bufio.Scanner
 }
 
-// launch starts a process that is killed, if it still runs, when the test ends.
+// launch starts a process that is killed, if it still runs, when the test ends. With
+// -short there are no other processes.
 func launch(t *testing.T, role, path string) *process {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("it needs other processes")
+	}
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

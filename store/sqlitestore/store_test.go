@@ -139,7 +139,7 @@ func (o *opened) options() *storetest.Options[store.Store] {
 		return p.(string)
 	}
 	return &storetest.Options[store.Store]{
-		Race:   time.Duration(rounds(150, 40, 20)) * time.Millisecond,
+		Race:   time.Duration(rounds(150, 40, 5)) * time.Millisecond,
 		Second: func(t testing.TB, s store.Store) store.Store { return open(t, path(s)) },
 		Break: func(t testing.TB, s store.Store) (mend func()) {
 			db := database(t, hostDSN(path(s)))
