@@ -20,9 +20,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/claviger-auth/claviger/keys"
-	"github.com/claviger-auth/claviger/store"
 	"github.com/claviger-auth/claviger/store/pgstore"
-	"github.com/claviger-auth/claviger/store/storetest"
 	"github.com/claviger-auth/claviger/store/storetest/servers"
 )
 
@@ -201,5 +199,5 @@ func TestPgBouncer(t *testing.T) {
 	server := start(t, "fsync=off")
 	pool := connectTo(t, startBouncer(t, server.DSN, "pool_mode=transaction", "default_pool_size=3"), "pool_max_conns=8")
 	s := openOn(t, pool, "claviger", &pgstore.Options{Mode: pgx.QueryExecModeExec, SyncTake: true})
-	judge(t, connectTo(t, server.DSN), s, new(storetest.Options[store.Store]))
+	judge(t, connectTo(t, server.DSN), s, behindPooler())
 }
