@@ -100,6 +100,20 @@ func TestBatchFails(t *testing.T) {
 	fails(t, "what was undone", err, keys.ErrNotFound)
 }
 
+// TestBatchOfAnotherStore inserts into one store with the context of another's batch,
+// which is no part of it.
+func TestBatchOfAnotherStore(t *testing.T) {
+	t.Parallel()
+	one, other := open(t, nil), open(t, nil)
+	cause := errors.New("cause")
+	err := one.Batch(t.Context(), func(ctx context.Context) error {
+		insert(t, joiner{other, ctx}, record(keys.KindKey, "a"))
+		return cause
+	})
+	fails(t, "Batch", err, cause)
+	get(t, other, "a")
+}
+
 // TestBatchesDeadlock has two batches insert the same IDs in opposite orders, so
 // that each waits for the other. Both end, and each ID is there once.
 func TestBatchesDeadlock(t *testing.T) {

@@ -106,6 +106,7 @@ func TestReadOnly(t *testing.T) {
 	s := open(t, c, redisstore.Options{})
 	sv := serve(t, s)
 	id, text := sv.issue(t)
+	must(t, c.HSet(ctx, redisstore.AnnouncementsKey(redisstore.DefaultPrefix), "marked", "1000 1 marked").Err())
 	must(t, c.Do(ctx, "REPLICAOF", "127.0.0.1", "1").Err())
 
 	if _, err := sv.Create(ctx, "acme", keys.Spec{}); !redis.IsReadOnlyError(err) {
@@ -122,6 +123,7 @@ func TestReadOnly(t *testing.T) {
 	wants(t, "a key meanwhile", err, redisstore.ErrNotPrimary)
 	wants(t, "Check", s.Check(ctx), redisstore.ErrNotPrimary)
 	wants(t, "CheckLimits", s.CheckLimits(ctx), redisstore.ErrNotPrimary)
+	wants(t, "Announce of a cache that is marked", s.Announce(ctx, "marked", time.Second), redisstore.ErrNotPrimary)
 
 	must(t, c.Do(ctx, "REPLICAOF", "NO", "ONE").Err())
 	recovers(t, "Revoke", func() error { return sv.Revoke(ctx, "acme", keys.KindKey, id) })

@@ -70,7 +70,7 @@ var (
 	updateScript   = onPrimary(noEntry+changeSource+updateSource, false)
 	insertWith     = onPrimary(trailSource+insertSource, false)
 	updateWith     = onPrimary(trailSource+changeSource+updateSource, false)
-	addScript      = onPrimary(trailSource+addSource, false)
+	addScript      = newScript(trailSource+addSource, false)
 	cutScript      = onPrimary(cutSource, false)
 	confirmScript  = newScript(confirmSource, false)
 	getScript      = onPrimary(getSource, true)

@@ -1,7 +1,7 @@
 -- Adds an entry that belongs to no change. Returns 1, or entry.late if another entry
 -- was added meanwhile.
 if entry.late then
-  return refusal() or entry.late
+  return entry.late
 end
 entry.add()
 return 1

@@ -6,7 +6,7 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
   return refusal() or 0
 end
 if entry and entry.late then
-  return refusal() or entry.late
+  return entry.late
 end
 if entry then
   entry.add()

@@ -3,7 +3,7 @@
 -- a stream. ARGV: the position and the hash of the last entry that the caller knows, ''
 -- for none; then the position, the hash and the text of the new entry. If the chain
 -- ends elsewhere by now, since somebody has added another entry, the script must answer
--- entry.late.
+-- entry.late. The caller then tries again, so a server that is no primary may answer that.
 local entry = {text = table.remove(ARGV), hash = table.remove(ARGV), seq = table.remove(ARGV)}
 do
   local hash, seq = table.remove(ARGV), table.remove(ARGV)

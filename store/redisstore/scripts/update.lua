@@ -21,7 +21,7 @@ if not version then
   return refusal() or redis.call('HGETALL', KEYS[1])
 end
 if entry and entry.late then
-  return refusal() or entry.late
+  return entry.late
 end
 if ARGV[9] == '1' then
   -- If a server is out of memory, it does not stop a script whose first write needs no
