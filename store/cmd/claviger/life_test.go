@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -174,6 +176,9 @@ func TestTokens(t *testing.T) {
 		if want := (tally{Live: 1, Ended: 4}); all.Tokens != want || all.Clients != (tally{Live: 1}) || all.OldestDead == "" {
 			t.Errorf("stats: %+v", all)
 		}
+		if out := h.run(tokens[0].Text.Reveal(), "verify").out; !strings.Contains(out, "it was revoked at ") {
+			t.Errorf("a revoked token:\n%s", out)
+		}
 		h.must(exitDone, "pause", client)
 		if out := h.run(left, "verify").out; !strings.Contains(out, "its client "+client+" is paused since ") {
 			t.Errorf("a token of a paused client:\n%s", out)
@@ -195,4 +200,43 @@ func TestTokens(t *testing.T) {
 		h.must(exitNotFound, "show", tokens[0].Record.ID)
 		h.must(exitDone, "show", tokens[4].Record.ID)
 	})
+}
+
+// TestShowDescendants names what descends from a key that made itself. What was revoked is
+// left out, and what that has made is not.
+func TestShowDescendants(t *testing.T) {
+	t.Parallel()
+	h := sqliteHost(t)
+	h.must(exitDone, "migrate")
+	id, _ := h.create("keys", "create", "-org", "acme")
+	s := h.session()
+	rec, err := s.manager.Find(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, made := range [][2]string{{"root", "root"}, {"child", "root"}, {"ended", "child"}, {"grandchild", "ended"}} {
+		rec.ID, rec.CreatedBy, rec.RevokedAt = made[0], made[1], time.Time{}
+		if rec.ID == "ended" {
+			rec.RevokedAt = rec.CreatedAt
+		}
+		if err := s.store.Insert(t.Context(), rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	root, err := s.manager.Find(t.Context(), "root")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown bytes.Buffer
+	s.stderr = &shown
+	if err := s.showDescendants(t.Context(), root); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for line := range strings.Lines(shown.String()) {
+		names = append(names, strings.Fields(line)[0])
+	}
+	if want := []string{"root", "child", "grandchild"}; !slices.Equal(names, want) {
+		t.Errorf("%v, want %v:\n%s", names, want, &shown)
+	}
 }

@@ -69,13 +69,17 @@ func (s *session) showDescendants(ctx context.Context, root keys.Record) error {
 	}
 	t := newTable(s.stderr)
 	defer t.end()
-	next := []keys.Record{root}
-	for len(next) > 0 {
+	walked := make(map[string]bool) // since makers may stand in a circle
+	for next := []keys.Record{root}; len(next) > 0; next = next[1:] {
 		rec := next[0]
-		if next = append(next[1:], made[rec.ID]...); !rec.Revoked() {
+		if walked[rec.ID] {
+			continue
+		}
+		walked[rec.ID] = true
+		next = append(next, made[rec.ID]...)
+		if !rec.Revoked() {
 			t.row(rec.ID, state(&rec, time.Now()), rec.Label, "made by "+rec.CreatedBy)
 		}
-		delete(made, rec.ID) // so that a circle of makers is walked once
 	}
 	return nil
 }
