@@ -47,6 +47,7 @@ func TestUsage(t *testing.T) {
 		{"nothing to verify", []string{"verify"}, exitUsage, "no credential on standard input"},
 		{"a bad address", []string{"verify", "-from", "here"}, exitUsage, "-from is not an address"},
 		{"a bad batch", []string{"sweep", "-batch", "0"}, exitUsage, "-batch"},
+		{"a batch that is too large", []string{"sweep", "-batch", "10001"}, exitUsage, "from 1 to 10,000"},
 		{"no time", []string{"stats", "-timeout", "0s"}, exitUsage, "-timeout"},
 		{"two stores", []string{"stats", "-store", "sqlite:x"}, exitUsage, "exclude each other"},
 		{"help", []string{"help"}, exitDone, ""},
