@@ -73,6 +73,9 @@ func TestPostgres(t *testing.T) {
 // TestStandby promotes a standby, which can be done once, and then runs without the
 // server that it followed.
 func TestStandby(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it needs two servers")
+	}
 	t.Parallel()
 	primary, err := servers.Postgres()
 	servers.Require(t, err)
