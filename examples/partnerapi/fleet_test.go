@@ -24,6 +24,7 @@ type fleet struct {
 	limits  ratelimit.Store // of this process, over the store
 	faulty  atomic.Bool     // something is made to fail, and requests may too
 	base    time.Time
+	others  sync.WaitGroup // calls for whose end whoever ends a credential does not wait
 
 	// underWay gets a word for each credential that is about to end, if somebody
 	// waits for that.
@@ -204,6 +205,7 @@ func (f *fleet) end(count int, begin func()) {
 		})
 	}
 	workers.Wait()
+	f.others.Wait()
 }
 
 // endedInAllWays checks that each way has ended a credential.

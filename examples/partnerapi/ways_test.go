@@ -46,7 +46,7 @@ var ways = []way{
 		k := f.key("acme", 1_000_000)
 		end := f.does("DELETE", "/v1/keys/"+k.Record.ID, "", 204)
 		return k.Text.Reveal(), anyone, func(n *process) bool {
-			go end(f.nodes[0])
+			f.others.Go(func() { end(f.nodes[0]) })
 			return end(n)
 		}
 	}},
