@@ -21,7 +21,7 @@ var crowdClauses = []clause[keys.Store]{
 		sweepFindsAll, concurrent, sweepFollows, "sweep-keeps-the-limit"),
 }
 
-// crowdTime bounds how long it takes to insert a crowd.
+// crowdTime bounds how long it takes to make many records or buckets.
 const crowdTime = 5 * time.Second
 
 // crowdSize returns how many records a crowd has: more than caps that stores may

@@ -42,7 +42,7 @@
 // be found in the next. Run the tests with the race detector too.
 //
 // A clause that takes more than 30 seconds fails, and shows where its calls
-// wait. With a slow store some clauses use fewer records.
+// wait. With a slow store some clauses use fewer records or buckets.
 //
 // The kit only calls the methods of a store. Authors need tests of their own for what
 // it cannot see: what survives a power cut; what a Sweep costs with a million records;

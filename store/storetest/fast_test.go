@@ -99,6 +99,22 @@ func TestHangingStores(t *testing.T) {
 	})
 }
 
+// A store that takes a tenth of a second for each write is slow, and not broken.
+func TestSlowStores(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		violations := checkLimits(t, "take-forgets-no-debt", func() *broken {
+			return &broken{take: func(b *broken, ctx context.Context, k ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+				latency(100 * time.Millisecond)
+				return b.Memory.Take(ctx, k, l, now, n)
+			}}
+		})
+		if len(violations) > 0 {
+			t.Errorf("%s: %s", violations[0].Clause, violations[0].Detail)
+		}
+	})
+}
+
 // A function of the options may end the test, as any function of a test may.
 func TestOptionsThatFail(t *testing.T) {
 	t.Parallel()
