@@ -14,6 +14,9 @@ import (
 
 // TestConformance is all that the author of a store needs to write.
 func TestConformance(t *testing.T) {
+	if testing.Short() {
+		t.Skip("each write waits for the disk")
+	}
 	storetest.Test(t, func(t testing.TB) store.Store {
 		d, err := customstore.Open(filepath.Join(t.TempDir(), "records"))
 		if err != nil {

@@ -42,6 +42,9 @@ func over(all []admission, l ratelimit.Limit) (worst int) {
 // processes. Not one too many is admitted, hardly any of the quota lies idle, and
 // few requests ask the store.
 func TestNodesQuota(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes three seconds")
+	}
 	t.Parallel()
 	const perMinute = 12_000
 	for _, tt := range someStores() {

@@ -24,6 +24,10 @@ const dsnVar = "CLAVIGER_TEST_POSTGRES"
 // patience bounds what must happen, and may take long on a machine that is busy.
 const patience = 30 * time.Second
 
+// deadlocks has servers look for deadlocks early, so that those who wait in one, as the
+// kit's batches do, wait less than a second.
+const deadlocks = "deadlock_timeout=100ms"
+
 // rounds returns how often to do something: n, or short with go test -short, or
 // long with CLAVIGER_LONG in the environment.
 func rounds(long, n, short int) int {
@@ -67,7 +71,7 @@ func dsn(t testing.TB) string {
 	t.Helper()
 	shared.Do(func() {
 		if shared.dsn = os.Getenv(dsnVar); shared.dsn == "" {
-			shared.server, shared.err = servers.Postgres("max_connections=200")
+			shared.server, shared.err = servers.Postgres("max_connections=200", deadlocks)
 			if shared.err != nil {
 				return
 			}
@@ -89,7 +93,7 @@ func start(t testing.TB, settings ...string) *servers.Server {
 	if testing.Short() {
 		t.Skip("it needs a server of its own")
 	}
-	server, err := servers.Postgres(settings...)
+	server, err := servers.Postgres(append(settings, deadlocks)...)
 	servers.Require(t, err)
 	t.Cleanup(func() {
 		if err := server.Close(); err != nil {

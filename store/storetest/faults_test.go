@@ -141,6 +141,9 @@ func filled(t testing.TB) *store.Memory {
 
 // Without faults the wrapper is a store like the one within.
 func TestFaultsConformance(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes two seconds")
+	}
 	t.Parallel()
 	storetest.Test(t, func(testing.TB) store.Store { return storetest.NewFaults(new(store.Memory)) }, nil)
 }

@@ -22,7 +22,7 @@ type Options[S any] struct {
 	Break func(t testing.TB, s S) (mend func())
 
 	// Race is how long the callers of each clause about concurrency go on. If
-	// zero, 150 milliseconds, or 20 with go test -short. A longer race finds more
+	// zero, 150 milliseconds, or 5 with go test -short. A longer race finds more
 	// stores that are wrong only for some nanoseconds.
 	Race time.Duration
 }
@@ -33,7 +33,7 @@ func (o *Options[S]) race() time.Duration {
 	case o.Race > 0:
 		return o.Race
 	case testing.Short():
-		return 20 * time.Millisecond
+		return 5 * time.Millisecond
 	}
 	return 150 * time.Millisecond
 }

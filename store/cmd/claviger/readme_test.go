@@ -14,6 +14,9 @@ import (
 // TestREADME follows README over a server of PostgreSQL: its commands of this program
 // and of the shell. What installs PostgreSQL and what asks the host is left out.
 func TestREADME(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it needs PostgreSQL")
+	}
 	t.Parallel()
 	server, err := postgresServer()
 	servers.Require(t, err)
