@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"database/sql"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -133,8 +135,8 @@ func TestDescendants(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := h.must(exitDone, "revoke", root, "-descendants").out; got != "revoked: 3 credentials of acme\n" {
-			t.Errorf("%q", got)
+		if r := h.must(exitDone, "revoke", root, "-descendants"); r.out != "revoked: 3 credentials of acme\n" || r.err != "" {
+			t.Errorf("%q, and %q where nobody is asked", r.out, r.err)
 		}
 		for what, text := range map[string]string{"root": secret, "child": child.Text.Reveal(), "grandchild": grandchild.Text.Reveal()} {
 			if got := h.verify(text); got != "revoked" {
@@ -145,6 +147,35 @@ func TestDescendants(t *testing.T) {
 			t.Errorf("another key is %s", got)
 		}
 	})
+}
+
+// TestTokenOfNobody asks about a token whose client somebody has deleted in the database.
+func TestTokenOfNobody(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "claviger.db")
+	h := newHost(t, "sqlite:"+file, nil)
+	h.must(exitDone, "migrate")
+	client, _ := h.create("clients", "create", "-org", "acme")
+	s := h.session()
+	rec, err := s.manager.Find(t.Context(), client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := s.manager.IssueToken(t.Context(), rec, scopes.Set{}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), "DELETE FROM claviger_records WHERE id = ?", client); err != nil {
+		t.Fatal(err)
+	}
+	if r := h.run(token.Text.Reveal(), "verify"); r.code != exitRefused || !strings.Contains(r.out, "its client has no record") {
+		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+	}
 }
 
 // TestTokens counts tokens, says why one is refused, and sweeps those that are over.
