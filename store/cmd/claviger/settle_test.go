@@ -106,7 +106,10 @@ func TestUnsettled(t *testing.T) {
 	if r := h.run("", "pause", id); r.code != exitFailure || !strings.Contains(r.err, again) || !strings.Contains(r.out, "paused") {
 		t.Errorf("pause: exit code %d: %s%s", r.code, r.out, r.err)
 	}
-	for _, args := range [][]string{{"revoke", id}, {"revoke", id, "-descendants"}, {"orgs", "pause", "acme"}, {"orgs", "revoke", "acme"}} {
+	if r := h.run("", "revoke", id, "-descendants"); r.code != exitFailure || !strings.Contains(r.err, again) || !strings.HasPrefix(r.out, "revoked: ") {
+		t.Errorf("revoke with descendants: exit code %d: %s%s", r.code, r.out, r.err)
+	}
+	for _, args := range [][]string{{"revoke", id}, {"orgs", "pause", "acme"}, {"orgs", "revoke", "acme"}} {
 		if r := h.run("", args...); r.code != exitFailure || !strings.Contains(r.err, again) {
 			t.Errorf("%v: exit code %d: %s", args, r.code, r.err)
 		}
