@@ -18,10 +18,7 @@ import (
 	"github.com/claviger-auth/claviger/store/storetest/servers"
 )
 
-const (
-	hostLanes   = 4 // of TestHostKilled, at once
-	serverKills = 4 // rounds of TestServerKilled
-)
+const hostLanes = 4 // of TestHostKilled, at once
 
 // TestHostKilled kills a process of the host's at random instants while it
 // makes and revokes keys. What was acknowledged to it is there, and nothing is
@@ -89,7 +86,7 @@ func TestServerKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := manager(t, s)
-	for round := range serverKills {
+	for round := range rounds(4, 2, 0) {
 		acknowledged := writeUntilKilled(t, server, m)
 		restart(t, server)
 		pool.Reset()

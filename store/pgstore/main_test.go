@@ -2,6 +2,7 @@ package pgstore_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -53,6 +54,9 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVar); role != "" {
 		os.Exit(child(role))
 	}
+	// Most of the time these tests wait for servers, so more of them run at once than
+	// there are processors, unless the command line has another number.
+	_ = flag.Set("test.parallel", "4")
 	code := m.Run()
 	if shared.pool != nil {
 		shared.pool.Close()
