@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,19 +63,21 @@ func TestTimePassesInTheQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 		release := env.faults.Block(storetest.Get)
-		waits := make(chan string, 2)
-		for _, s := range []string{wrongSecret, secret} {
-			go func() {
+		var attempts sync.WaitGroup
+		var waits [2]string
+		for i, s := range []string{wrongSecret, secret} {
+			attempts.Go(func() {
 				w := httptest.NewRecorder()
 				h.Token(w, post(tokenPath, formType, "grant_type=client_credentials&client_id="+id+"&client_secret="+s))
-				waits <- w.Header().Get("Retry-After")
-			}()
+				waits[i] = w.Header().Get("Retry-After")
+			})
 			synctest.Wait() // so that the second one waits
 		}
 		time.Sleep(time.Second) // on the test's own clock
 		release()
-		if first, second := <-waits, <-waits; first != "" || second != "59" {
-			t.Errorf("%q and %q, want none and 59", first, second)
+		attempts.Wait()
+		if want := [2]string{"", "59"}; waits != want {
+			t.Errorf("%q, want %q", waits, want)
 		}
 	})
 }

@@ -295,17 +295,16 @@ func TestLeasesMistakesOfOthers(t *testing.T) {
 			}
 			return inner.Take(ctx, b, l, now, n)
 		}), nil)
-		errs := make(chan error, 2)
-		for _, n := range []int{7, 1} {
-			go func() {
-				_, err := leases.Take(t.Context(), acme, ratelimit.MustPerMinute(600), time.Now(), n)
-				errs <- err
-			}()
+		var calls sync.WaitGroup
+		var errs [2]error
+		for i, n := range []int{7, 1} {
+			calls.Go(func() { _, errs[i] = leases.Take(t.Context(), acme, ratelimit.MustPerMinute(600), time.Now(), n) })
 			synctest.Wait() // so that the second one waits
 		}
 		close(gate)
-		if first, second := <-errs, <-errs; first != ratelimit.ErrCost || second != nil {
-			t.Errorf("%v and %v", first, second)
+		calls.Wait()
+		if want := [2]error{ratelimit.ErrCost, nil}; errs != want {
+			t.Errorf("%v, want %v", errs, want)
 		}
 	})
 }
