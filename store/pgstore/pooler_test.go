@@ -211,17 +211,16 @@ func receive(r *bufio.Reader) ([]byte, error) {
 	return m, err
 }
 
-// TestPooler runs the whole kit behind a pooler, the migrations included. TestPgBouncer
-// does so in one of the modes, which needs two poolers in a long run alone.
+// TestPooler runs the whole kit behind a pooler, the migrations included. If PgBouncer is
+// installed, TestPgBouncer does so, and this is for a long run alone.
 func TestPooler(t *testing.T) {
 	t.Parallel()
+	if _, err := exec.LookPath("pgbouncer"); err == nil && os.Getenv("CLAVIGER_LONG") == "" {
+		t.Skip("TestPgBouncer does much the same: set CLAVIGER_LONG")
+	}
 	server := start(t, "fsync=off")
 	host := connectTo(t, server.DSN)
-	modes := []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec}
-	if _, err := exec.LookPath("pgbouncer"); err == nil {
-		modes = modes[:rounds(2, 1, 1)]
-	}
-	for _, mode := range modes {
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec} {
 		t.Run("mode="+mode.String(), func(t *testing.T) {
 			t.Parallel()
 			pool := connectTo(t, startPooler(t, server.DSN, 3), "pool_max_conns=8")

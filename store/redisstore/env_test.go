@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 	redis.SetLogger(silence{})
 	// Most of the time these tests wait for servers, so more of them run at once than
 	// there are processors, unless the command line has another number.
-	_ = flag.Set("test.parallel", "4")
+	_ = flag.Set("test.parallel", "8")
 	flag.Parse()
 	if _, err := shared(); errors.Is(err, servers.ErrNotInstalled) && os.Getenv("CI") == "" {
 		// Examples cannot skip themselves, as tests do.

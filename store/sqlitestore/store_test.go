@@ -169,8 +169,8 @@ func TestConformance(t *testing.T) {
 // with a pool of one connection, the least there can be, and without the lock
 // that transactions should begin with.
 func TestConformanceInHostDatabase(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it is the same as TestConformance but for the pool")
+	if os.Getenv("CLAVIGER_LONG") == "" {
+		t.Skip("it is the same as TestConformance but for the pool: set CLAVIGER_LONG")
 	}
 	t.Parallel()
 	var o opened

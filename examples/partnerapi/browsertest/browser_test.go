@@ -78,6 +78,14 @@ func atLength(t *testing.T) {
 	}
 }
 
+// atFullLength skips a test unless CLAVIGER_LONG is in the environment.
+func atFullLength(t *testing.T) {
+	t.Helper()
+	if os.Getenv("CLAVIGER_LONG") == "" {
+		t.Skip("it needs a browser for some seconds: set CLAVIGER_LONG")
+	}
+}
+
 // A tab is a page in the browser.
 type tab struct {
 	t     *testing.T

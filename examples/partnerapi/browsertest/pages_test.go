@@ -257,7 +257,7 @@ func TestSessionEnds(t *testing.T) {
 
 // TestTwoTabs changes a key in two tabs.
 func TestTwoTabs(t *testing.T) {
-	atLength(t)
+	atFullLength(t)
 	t.Parallel()
 	h := start(t)
 	_, id := h.create(t, h.Key, `{"label":"before"}`)

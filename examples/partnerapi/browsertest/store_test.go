@@ -44,7 +44,7 @@ func serve(t *testing.T, timeout time.Duration) (*storetest.Faults, *http.ServeM
 
 // TestStore uses the pages over a store that is slow, and over one that fails.
 func TestStore(t *testing.T) {
-	atLength(t)
+	atFullLength(t)
 	t.Parallel()
 	faults, _, p := serve(t, 500*time.Millisecond)
 	p.visit("/manage/new/keys")

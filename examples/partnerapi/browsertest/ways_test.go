@@ -112,7 +112,7 @@ func TestWithoutScript(t *testing.T) {
 // neither this machine nor behind TLS: they send no Sec-Fetch-Site there, and give
 // no clipboard.
 func TestPlainHTTP(t *testing.T) {
-	atLength(t)
+	atFullLength(t)
 	t.Parallel()
 	h := start(t)
 	h.URL = strings.Replace(h.URL, "127.0.0.1", "plain.test", 1)
@@ -132,7 +132,7 @@ func TestPlainHTTP(t *testing.T) {
 
 // TestSecretIsTakenOut leaves a page with a secret, and comes back.
 func TestSecretIsTakenOut(t *testing.T) {
-	atLength(t)
+	atFullLength(t)
 	t.Parallel()
 	h := start(t)
 	p := h.signIn(t, h.Key)

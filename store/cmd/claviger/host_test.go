@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 	redis.SetLogger(silence{})
 	// Most of the time these tests wait for servers and caches, so more of them run at
 	// once than there are processors, unless the command line has another number.
-	_ = flag.Set("test.parallel", "4")
+	_ = flag.Set("test.parallel", "8")
 	code := m.Run()
 	for i, server := range []func() (*servers.Server, error){postgresServer, redisServers} {
 		if !started[i].Load() {
