@@ -33,8 +33,8 @@ type stores struct {
 // openStores opens the store that the flag -store names, and makes its tables
 // if they are missing. The flag -limits says where limits are kept: "local", "store",
 // "leased" for the store with leases, the URL of another store, also with "leased:" in
-// front, or "" for the default of the store. If -cache is above 0, it is the lease of a cache of records. Errors do
-// not repeat text that may hold a password.
+// front, or "" for the default of the store. If -cache is above 0, it is the lease of a
+// cache of records. Errors do not repeat text that may hold a password.
 func openStores(ctx context.Context, c config, log *slog.Logger) (*stores, error) {
 	s, err := openStore(ctx, c.store, false)
 	if err != nil {
