@@ -46,7 +46,10 @@ func insert(t testing.TB, m *store.Memory, r keys.Record) {
 
 func TestMemory(t *testing.T) {
 	t.Parallel()
-	storetest.Test(t, func(testing.TB) store.Store { return new(store.Memory) }, nil)
+	storetest.Test(t, func(t testing.TB) store.Store {
+		t.(*testing.T).Parallel()
+		return new(store.Memory)
+	}, nil)
 }
 
 func TestErrors(t *testing.T) {

@@ -119,7 +119,10 @@ func TestMemoryUsesEndWithTheRecord(t *testing.T) {
 // one that holds them, and tables are made anew.
 func TestMemoryUsesSurviveChurn(t *testing.T) {
 	t.Parallel()
-	const rounds = 100_000
+	rounds := 100_000
+	if testing.Short() {
+		rounds = 10_000
+	}
 	m := new(store.Memory)
 	insert(t, m, record(t, keys.KindKey, "key_1"))
 	var done atomic.Bool

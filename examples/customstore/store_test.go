@@ -14,10 +14,12 @@ import (
 
 // TestConformance is all that the author of a store needs to write.
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("each write waits for the disk")
 	}
 	storetest.Test(t, func(t testing.TB) store.Store {
+		t.(*testing.T).Parallel()
 		d, err := customstore.Open(filepath.Join(t.TempDir(), "records"))
 		if err != nil {
 			t.Fatal(err)

@@ -50,8 +50,14 @@ func open(t testing.TB, file string) handle {
 // The kit is told how another process opens the same data.
 func TestConformance(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("it takes some seconds")
+	}
 	storetest.Test(t,
-		func(t testing.TB) store.Store { return open(t, filepath.Join(t.TempDir(), "store.db")) },
+		func(t testing.TB) store.Store {
+			t.(*testing.T).Parallel()
+			return open(t, filepath.Join(t.TempDir(), "store.db"))
+		},
 		&storetest.Options[store.Store]{
 			Second: func(t testing.TB, s store.Store) store.Store { return open(t, s.(handle).file) },
 		})

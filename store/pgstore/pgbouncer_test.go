@@ -199,5 +199,5 @@ func TestPgBouncer(t *testing.T) {
 	server := start(t, "fsync=off")
 	pool := connectTo(t, startBouncer(t, server.DSN, "pool_mode=transaction", "default_pool_size=3"), "pool_max_conns=8")
 	s := openOn(t, pool, "claviger", &pgstore.Options{Mode: pgx.QueryExecModeExec, SyncTake: true})
-	judge(t, connectTo(t, server.DSN), s, behindPooler())
+	judge(t, connectTo(t, server.DSN), behindPooler(), s)
 }

@@ -225,7 +225,7 @@ func TestPooler(t *testing.T) {
 			t.Parallel()
 			pool := connectTo(t, startPooler(t, server.DSN, 3), "pool_max_conns=8")
 			opts := &pgstore.Options{Schema: strings.ReplaceAll(mode.String(), " ", "_"), Mode: mode, SyncTake: mode == pgx.QueryExecModeExec}
-			judge(t, host, openOn(t, pool, opts.Schema, opts), behindPooler())
+			judge(t, host, behindPooler(), openOn(t, pool, opts.Schema, opts))
 		})
 	}
 }
@@ -237,17 +237,27 @@ func behindPooler() *storetest.Options[store.Store] {
 	return &storetest.Options[store.Store]{Race: time.Duration(rounds(150, 5, 5)) * time.Millisecond}
 }
 
-// judge runs the whole kit on one store, which is emptied for each clause. Host is
-// a pool on the same server, for what the test has to do by itself.
-func judge(t *testing.T, host *pgxpool.Pool, s *pgstore.Store, opts *storetest.Options[store.Store]) {
+// judge runs the whole kit on stores, each of which is emptied for each clause that it
+// serves. If there are several, so many clauses run at once. Host is a pool on the same
+// server, for what the test has to do by itself.
+func judge(t *testing.T, host *pgxpool.Pool, opts *storetest.Options[store.Store], stores ...*pgstore.Store) {
 	t.Helper()
 	if opts.Race == 0 {
 		opts.Race = time.Duration(rounds(150, 40, 5)) * time.Millisecond
 	}
-	opts.Second = func(t testing.TB, _ store.Store) store.Store {
-		return s.With(connectTo(t, host.Config().ConnString()))
+	opts.Second = func(t testing.TB, s store.Store) store.Store {
+		return s.(*pgstore.Store).With(connectTo(t, host.Config().ConnString()))
+	}
+	free := make(chan *pgstore.Store, len(stores))
+	for _, s := range stores {
+		free <- s
 	}
 	storetest.Test(t, func(t testing.TB) store.Store {
+		if len(stores) > 1 {
+			t.(*testing.T).Parallel()
+		}
+		s := <-free
+		t.Cleanup(func() { free <- s })
 		for _, table := range []string{"records", "uses", "buckets", "announcements"} {
 			execute(t, host, `DELETE FROM `+s.Schema()+`.`+table)
 		}

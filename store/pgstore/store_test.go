@@ -3,23 +3,31 @@
 package pgstore_test
 
 import (
+	"fmt"
+	"os"
 	"testing"
 
 	"github.com/claviger-auth/claviger/store"
+	"github.com/claviger-auth/claviger/store/pgstore"
 	"github.com/claviger-auth/claviger/store/storetest"
 )
 
-// TestStore runs the whole kit, on a server that it may break; with -short on one
-// that it may not. See TestPooler and TestPgBouncer for other ways to a server.
+// TestStore runs the whole kit, some clauses at once. With CLAVIGER_LONG it runs them
+// one after another, on a server that it may break. See TestPooler and TestPgBouncer for
+// other ways to a server.
 func TestStore(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		judge(t, connect(t), open(t, nil), new(storetest.Options[store.Store]))
-		return
-	}
 	server := start(t, "fsync=off") // as durability is not what the kit sees
 	pool := connectTo(t, server.DSN)
-	judge(t, pool, openOn(t, pool, "claviger", nil), &storetest.Options[store.Store]{
+	if os.Getenv("CLAVIGER_LONG") == "" {
+		var stores []*pgstore.Store
+		for i := range 4 {
+			stores = append(stores, openOn(t, pool, fmt.Sprint("claviger", i), nil))
+		}
+		judge(t, pool, new(storetest.Options[store.Store]), stores...)
+		return
+	}
+	judge(t, pool, &storetest.Options[store.Store]{
 		Break: func(t testing.TB, _ store.Store) (mend func()) { return freeze(t, server) },
-	})
+	}, openOn(t, pool, "claviger", nil))
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/store/redisstore"
+	"github.com/claviger-auth/claviger/store/storetest/servers"
 )
 
 // findings are what the checks of a server can find.
@@ -104,7 +105,10 @@ func TestCheck(t *testing.T) {
 // have been lost, and that Check says if that cannot be told.
 func TestCheckOfFeed(t *testing.T) {
 	t.Parallel()
-	s, c, p := fresh(t)
+	server, err := durable()
+	servers.Require(t, err)
+	c, p := connect(t, server.Socket), prefix()
+	s := open(t, c, redisstore.Options{Prefix: p})
 	for call, err := range map[string]func() error{
 		"Check":    func() error { return s.Check(t.Context()) },
 		"Announce": func() error { return s.Announce(t.Context(), "cache", time.Second) },

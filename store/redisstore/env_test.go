@@ -21,8 +21,11 @@ import (
 )
 
 // shared is the server of the tests that harm nobody. Each store on it has a
-// prefix of its own.
-var shared = sync.OnceValues(func() (*servers.Server, error) { return servers.Redis() })
+// prefix of its own. It does not wait for the disk.
+var shared = sync.OnceValues(func() (*servers.Server, error) { return servers.Redis("--appendfsync", "no") })
+
+// durable is such a server for stores that Check must find fit.
+var durable = sync.OnceValues(func() (*servers.Server, error) { return servers.Redis() })
 
 // rounds returns how often to do something: n, or short with go test -short, or
 // long with CLAVIGER_LONG in the environment.
@@ -55,8 +58,10 @@ func TestMain(m *testing.M) {
 		_ = flag.Set("test.skip", "^Example")
 	}
 	code := m.Run()
-	if s, err := shared(); err == nil {
-		_ = s.Close()
+	for _, server := range []func() (*servers.Server, error){shared, durable} {
+		if s, err := server(); err == nil {
+			_ = s.Close()
+		}
 	}
 	closeCluster()
 	os.Exit(code)

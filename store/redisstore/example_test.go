@@ -18,7 +18,7 @@ import (
 //
 //	redis.NewClient(&redis.Options{Addr: "redis.internal:6379", ContextTimeoutEnabled: true})
 func exampleClient() *redis.Client {
-	s, err := shared()
+	s, err := durable()
 	if err != nil {
 		panic(err)
 	}

@@ -43,6 +43,7 @@ func TestConformance(t *testing.T) {
 		opts.Break = nil
 	}
 	storetest.Test(t, func(t testing.TB) store.Store {
+		t.(*testing.T).Parallel()
 		p, name := through(t, "unix", server(t).Socket), prefix()
 		c := connect(t, p.addr)
 		return judged{

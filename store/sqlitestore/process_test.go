@@ -3,6 +3,7 @@ package sqlitestore_test
 import (
 	"bufio"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -32,6 +33,9 @@ var roles = map[string]func(path string, in *bufio.Scanner, out io.Writer) error
 func TestMain(m *testing.M) {
 	role, ok := roles[os.Getenv(roleVar)]
 	if !ok {
+		// Tests often wait for the disk, so more of them run at once than there are
+		// processors, unless the command line has another number.
+		_ = flag.Set("test.parallel", "4")
 		os.Exit(m.Run())
 	}
 	if err := role(os.Getenv(pathVar), bufio.NewScanner(os.Stdin), os.Stdout); err != nil {

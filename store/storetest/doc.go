@@ -23,6 +23,15 @@
 // of [keys.UseStore], [keys.CountStore], [keys.OrgStore], [keys.TrailStore],
 // [keys.BatchStore] and [keys.Feed] are judged if the store has their methods.
 //
+// With a database most of the time goes in waiting. If open calls the Parallel method of
+// its t, the clauses run at once, as many as the flag -parallel says. Then each clause
+// is judged, even if it builds on one that fails:
+//
+//	func open(t testing.TB) store.Store {
+//		t.(*testing.T).Parallel()
+//		return mystore.New(newDatabase(t))
+//	}
+//
 // [Options] tell the kit more. With Second it opens another handle on the same
 // data, as a second process would, and finds caches and locks that belong to one
 // process. With Break it takes the database down, and checks that the store fails as

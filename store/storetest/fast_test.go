@@ -118,15 +118,15 @@ func TestSlowStores(t *testing.T) {
 // A function of the options may end the test, as any function of a test may.
 func TestOptionsThatFail(t *testing.T) {
 	t.Parallel()
-	open := func(testing.TB) ratelimit.Store { return new(store.Memory) }
-	second := func(t testing.TB, _ ratelimit.Store) ratelimit.Store {
+	open := func(testing.TB) keys.Store { return new(store.Memory) }
+	second := func(t testing.TB, _ keys.Store) keys.Store {
 		t.FailNow()
 		return nil
 	}
 	done := make(chan bool)
 	go func() { // in the place of a test, which must not fail
 		defer close(done)
-		storetest.CheckLimits(quiet{t}, open, &storetest.Options[ratelimit.Store]{Second: second})
+		storetest.CheckRecords(quiet{t}, open, &storetest.Options[keys.Store]{Second: second})
 		done <- true
 	}()
 	if <-done {

@@ -158,6 +158,7 @@ func TestEntryPoints(t *testing.T) {
 	t.Run("kit", func(t *testing.T) {
 		storetest.Test(t, func(t testing.TB) store.Store {
 			opened = append(opened, strings.TrimPrefix(t.Name(), "TestEntryPoints/kit/"))
+			t.(*testing.T).Parallel()
 			return open(t)
 		}, &storetest.Options[store.Store]{Second: second, Race: time.Millisecond})
 	})

@@ -124,8 +124,13 @@ func sqliteHost(t testing.TB) *host {
 	return newHost(t, "sqlite:"+filepath.Join(t.TempDir(), "a b?%41#.db"), nil)
 }
 
+// postgresHost returns a host over PostgreSQL. With -short there is none: to start a
+// server takes a second.
 func postgresHost(t testing.TB) *host {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("it needs PostgreSQL")
+	}
 	server, err := postgresServer()
 	servers.Require(t, err)
 	started[0].Store(true)

@@ -54,6 +54,9 @@ func TestRedis(t *testing.T) {
 
 func TestPostgres(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("to start PostgreSQL takes a second")
+	}
 	s, err := servers.Postgres("max_connections=20")
 	servers.Require(t, err)
 	for range 2 {
