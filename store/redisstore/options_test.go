@@ -49,13 +49,13 @@ func TestNew(t *testing.T) {
 		{"a cluster that reads replicas", node(func(o *redis.ClusterOptions) { o.ReadOnly = true }), nil, "replicas"},
 		{"a cluster that reads the nearest", node(func(o *redis.ClusterOptions) { o.RouteByLatency = true }), nil, "replicas"},
 		{"a cluster that reads any", node(func(o *redis.ClusterOptions) { o.RouteRandomly = true }), nil, "replicas"},
-		{"a ring", redis.NewRing(&redis.RingOptions{ContextTimeoutEnabled: true}), nil, "ring"},
+		{"a ring", redis.NewRing(&redis.RingOptions{ContextTimeoutEnabled: true}), nil, "redis.Ring"},
 		{"a wrapper that is to wait", wrapped{redis.NewClient(good)}, &redisstore.Options{Replicas: 1}, "replicas"},
 		{"a colon", redis.NewClient(good), &redisstore.Options{Prefix: "a:b"}, "prefix"},
 		{"a brace", redis.NewClient(good), &redisstore.Options{Prefix: "{a}"}, "prefix"},
 		{"a long prefix", redis.NewClient(good), &redisstore.Options{Prefix: strings.Repeat("x", 65)}, "prefix"},
-		{"a negative timeout", redis.NewClient(good), &redisstore.Options{Timeout: -1}, "timeout"},
-		{"negative replicas", redis.NewClient(good), &redisstore.Options{Replicas: -1}, "replicas"},
+		{"a negative timeout", redis.NewClient(good), &redisstore.Options{Timeout: -1}, "Options.Timeout is -1ns, want 0 or more"},
+		{"negative replicas", redis.NewClient(good), &redisstore.Options{Replicas: -1}, "Options.Replicas is -1, want 0 or more"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

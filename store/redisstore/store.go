@@ -91,9 +91,9 @@ func New(client redis.UniversalClient, opts *Options) (*Store, error) {
 	case err != nil:
 		return nil, err
 	case o.Timeout < 0:
-		return nil, fmt.Errorf("redisstore: negative timeout %v", o.Timeout)
+		return nil, fmt.Errorf("redisstore: Options.Timeout is %v, want 0 or more", o.Timeout)
 	case o.Replicas < 0:
-		return nil, fmt.Errorf("redisstore: %d replicas", o.Replicas)
+		return nil, fmt.Errorf("redisstore: Options.Replicas is %d, want 0 or more", o.Replicas)
 	}
 	if err := fit(client, o.Replicas); err != nil {
 		return nil, err
@@ -121,20 +121,20 @@ func fit(client redis.UniversalClient, replicas int) error {
 		o := c.Options()
 		bounded, spread = o.ContextTimeoutEnabled, o.ReadOnly // which the client sets for the other two
 	case *redis.Ring:
-		return errors.New("redisstore: a ring moves keys to other servers while one is down")
+		return errors.New("redisstore: a redis.Ring moves keys to other servers while one is down: use a redis.Client or a redis.ClusterClient")
 	default:
 		if replicas > 0 {
-			return fmt.Errorf("redisstore: a client of type %T cannot wait for replicas", client)
+			return fmt.Errorf("redisstore: a client of type %T cannot wait for replicas: use a redis.Client or a redis.ClusterClient, or leave Options.Replicas at 0", client)
 		}
 		return nil
 	}
 	switch {
 	case !bounded:
-		return errors.New("redisstore: the client's ContextTimeoutEnabled is not set")
+		return errors.New("redisstore: set ContextTimeoutEnabled in the options of the client, since calls must end with their contexts")
 	case cached:
-		return errors.New("redisstore: the client has a cache, which would accept what is revoked")
+		return errors.New("redisstore: the client has a client-side cache, which would accept what is revoked: leave it out of the options of the client")
 	case spread:
-		return errors.New("redisstore: the client reads from replicas, which would accept what is revoked")
+		return errors.New("redisstore: the client reads from replicas, which would accept what is revoked: leave out ReadOnly, RouteByLatency and RouteRandomly")
 	}
 	return nil
 }
