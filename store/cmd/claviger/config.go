@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -83,7 +84,44 @@ func readConfig(file string) (*config, error) {
 	if _, err := dec.Token(); err != io.EOF {
 		return nil, usageError("%s: data after the configuration", file)
 	}
+	if err := checkMembers(json.NewDecoder(bytes.NewReader(text))); err != nil {
+		return nil, usageError("%s: %v", file, err)
+	}
 	return c, nil
+}
+
+// checkMembers reads one value, and returns an error if an object in it has a member
+// twice, or one whose name is not
+// written as this program writes it. Package encoding/json takes the last
+// of several members, and ignores the case of their names.
+func checkMembers(dec *json.Decoder) error {
+	token, err := dec.Token()
+	open, nested := token.(json.Delim)
+	if err != nil || !nested {
+		return err
+	}
+	seen := make(map[string]bool)
+	for dec.More() {
+		if open == '{' {
+			token, err := dec.Token()
+			if err != nil {
+				return err
+			}
+			name := token.(string) // nothing else begins a member
+			if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" {
+				return fmt.Errorf("there is no member %q; names have lower-case letters and underscores alone", name)
+			}
+			if seen[name] {
+				return fmt.Errorf("member %q is there twice", name)
+			}
+			seen[name] = true
+		}
+		if err := checkMembers(dec); err != nil {
+			return err
+		}
+	}
+	_, err = dec.Token() // the end
+	return err
 }
 
 // path returns a path of the configuration, which may be relative to its folder.

@@ -28,18 +28,36 @@ func TestConfigRefuses(t *testing.T) {
 		{"a short pepper", `{"peppers":[{"name":"a","file":"short"}]}`, "shorter than 32 bytes"},
 		{"a negative limit", `{"rate_limit":-1}`, "rate limit is negative"},
 		{"too much", "{}" + strings.Repeat(" ", maxConfig), "is longer than 1048576 bytes"},
-		{"a bad schema", `{"schema":"A B"}`, ""},
+		{"a member twice", `{"trail":true,"trail":false}`, `member "trail" is there twice`},
+		{"a member of a form twice", `{"keys":{"prefix":"a_","layout":"dotted","prefix":"b_"}}`, `member "prefix" is there twice`},
+		{"a member of a scope twice", `{"scopes":["b",{"name":"a","name":"c"}]}`, `member "name" is there twice`},
+		{"a member in upper case", `{"Trail":true}`, `no member "Trail"`},
+		{"a letter that counts as an s", `{"\u017fcopes":["a"]}`, `no member "ſcopes"`},
 	}
+	h := sqliteHost(t)
+	h.must(exitDone, "migrate")
+	h.write("short", password+"\n")
 	for _, tt := range tests {
-		h := sqliteHost(t)
-		h.must(exitDone, "migrate")
 		h.write("config.json", tt.text)
-		h.write("short", password+"\n")
 		r := h.run("", "keys", "create", "-org", "acme")
-		if tt.says == "" {
-			continue // what PostgreSQL alone reads
-		}
 		if r.code != exitUsage || !strings.Contains(r.err, tt.says) {
+			t.Errorf("%s: exit code %d: %s", tt.name, r.code, r.err)
+		}
+	}
+}
+
+// TestConfigOfServersRefuses has settings that only one kind of store reads. No server is
+// asked.
+func TestConfigOfServersRefuses(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, url, text, says string }{
+		{"a bad schema", "postgres://app@127.0.0.1:1/app", `{"schema":"A B"}`, "not a plain lower-case name"},
+		{"a bad prefix", "redis://127.0.0.1:1", `{"redis_prefix":"a b"}`, "the prefix has other characters"},
+		{"a negative number of replicas", "redis://127.0.0.1:1", `{"redis_replicas":-1}`, "Options.Replicas is -1"},
+	} {
+		h := newHost(t, tt.url, nil)
+		h.write("config.json", tt.text)
+		if r := h.run("", "stats"); r.code != exitUsage || !strings.Contains(r.err, tt.says) {
 			t.Errorf("%s: exit code %d: %s", tt.name, r.code, r.err)
 		}
 	}
