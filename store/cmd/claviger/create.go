@@ -35,7 +35,7 @@ func createCommand(kind keys.Kind) command {
 				if spec.Networks, err = parseNetworks(*networks); err != nil {
 					return err
 				}
-				if err := s.openAsHost(ctx, "create"); err != nil {
+				if err := s.openToPrintSecret(ctx, "create"); err != nil {
 					return err
 				}
 				spec.CreatedBy = s.actor()

@@ -53,7 +53,7 @@ var orgsCommand = command{
 }
 
 func (s *session) createOrg(ctx context.Context, org, label, environment string) error {
-	if err := s.openAsHost(ctx, "create"); err != nil {
+	if err := s.openToPrintSecret(ctx, "create"); err != nil {
 		return err
 	}
 	for _, kind := range [...]keys.Kind{keys.KindKey, keys.KindClient} {

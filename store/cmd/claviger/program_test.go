@@ -79,6 +79,42 @@ func TestProgram(t *testing.T) {
 	})
 }
 
+// TestOutputIsLost has a standard output that is closed, and one that keeps nothing. No
+// credential is made or rotated, since nobody would get its secret.
+func TestOutputIsLost(t *testing.T) {
+	t.Parallel()
+	h := sqliteHost(t)
+	h.must(exitDone, "migrate")
+	id, secret := h.create("keys", "create", "-org", "acme")
+	for _, where := range []string{">&-", ">/dev/null"} {
+		for _, args := range [][]string{
+			{"keys", "create", "-org", "acme"},
+			{"clients", "create", "-org", "acme", "-json"},
+			{"orgs", "create", "globex"},
+			{"rotate", id, "-overlap", "0"},
+		} {
+			cmd := h.program(args...)
+			cmd.Args = append([]string{"sh", "-c", `"$0" "$@" ` + where, cmd.Path}, cmd.Args[1:]...)
+			var err error
+			if cmd.Path, err = exec.LookPath("sh"); err != nil {
+				t.Fatal(err)
+			}
+			var errs bytes.Buffer
+			cmd.Stderr = &errs
+			_ = cmd.Run() // the exit code says it all
+			if code := cmd.ProcessState.ExitCode(); code != exitUsage || !strings.Contains(errs.String(), "the secret would be lost") {
+				t.Errorf("%v %s: exit code %d: %s", args, where, code, errs.String())
+			}
+		}
+	}
+	if out := h.must(exitDone, "stats").out; !strings.Contains(out, "1 organization  1 ") {
+		t.Errorf("something was made:\n%s", out)
+	}
+	if got := h.verify(secret); got != "good" {
+		t.Errorf("the key is %s", got)
+	}
+}
+
 // TestReaderGone has a standard output whose reader has gone. The program does not end
 // at its first write, as other programs do, since nobody would know of the key.
 func TestReaderGone(t *testing.T) {

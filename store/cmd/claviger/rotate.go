@@ -20,7 +20,7 @@ func rotateCommand(kind keys.Kind) command {
 				fs.Var(&life, "expires-in", "`time` from now until the new key ends (default as long as the old one had)")
 			}
 			return func(ctx context.Context, s *session, args []string) error {
-				if err := s.openAsHost(ctx, "rotate"); err != nil {
+				if err := s.openToPrintSecret(ctx, "rotate"); err != nil {
 					return err
 				}
 				rec, err := s.record(ctx, kind, args[0])

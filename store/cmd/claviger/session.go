@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/claviger-auth/claviger/keys"
 )
@@ -89,6 +90,20 @@ func (s *session) openAsHost(ctx context.Context, what string) error {
 		return err
 	}
 	return s.open(ctx)
+}
+
+// openToPrintSecret is openAsHost for commands that make a secret. It fails if standard
+// output is closed or is the null device: nobody would get the secret. If a program is
+// started with a closed standard output, the runtime of Go opens the null device in its
+// place.
+func (s *session) openToPrintSecret(ctx context.Context, what string) error {
+	if file, ok := s.stdout.w.(*os.File); ok {
+		out, err := file.Stat()
+		if null, nullErr := os.Stat(os.DevNull); err != nil || nullErr == nil && os.SameFile(out, null) {
+			return usageError("the secret would be lost: standard output is closed or the null device")
+		}
+	}
+	return s.openAsHost(ctx, what)
 }
 
 // needConfiguration reads the configuration, and fails if there is none.
