@@ -46,6 +46,18 @@ func TestConfigRefuses(t *testing.T) {
 	}
 }
 
+// TestSeveralErrors prints each of them on a line of its own.
+func TestSeveralErrors(t *testing.T) {
+	t.Parallel()
+	h := sqliteHost(t)
+	h.write("config.json", `{"keys":{"prefix":"a"},"tokens":{"prefix":"b"}}`)
+	r := h.must(exitUsage, "keys", "create", "-org", "acme")
+	lines := strings.Split(strings.TrimSuffix(r.err, "\n"), "\n")
+	if len(lines) != 2 || !strings.HasPrefix(lines[0], "claviger: configuration: keys: ") || !strings.HasPrefix(lines[1], "claviger: configuration: tokens: ") {
+		t.Errorf("%q", r.err)
+	}
+}
+
 // TestConfigOfServersRefuses has settings that only one kind of store reads. No server is
 // asked.
 func TestConfigOfServersRefuses(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -36,7 +37,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		err = fmt.Errorf("writing the output: %w", s.stdout.err)
 	}
 	if err != nil && !errors.Is(err, errSilent) {
-		fmt.Fprintln(stderr, "claviger:", plain(err.Error()))
+		for line := range strings.Lines(err.Error()) { // one for each of several errors
+			fmt.Fprintln(stderr, "claviger:", plain(strings.TrimSuffix(line, "\n")))
+		}
 	}
 	return exitCode(err)
 }
