@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -60,7 +61,10 @@ func (s *session) rotate(ctx context.Context, rec keys.Record, overlap, life tim
 	if !settled(err) {
 		return explained(err)
 	}
-	return errors.Join(s.printSecret(issued, how), explained(err))
+	if err != nil {
+		err = fmt.Errorf("%w; for some seconds, caches of other processes may not know it: do not rotate again", err)
+	}
+	return errors.Join(s.printSecret(issued, how), err)
 }
 
 // after says what becomes of the old key or secret after a rotation.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +90,40 @@ func TestRotateSaysWhatBecomesOfTheOld(t *testing.T) {
 		if want := strings.Replace(tt.want, "ID", id, 1); !strings.Contains(r.err, want) {
 			t.Errorf("%s, overlap %q: %q, want %q", tt.kind, tt.overlap, r.err, want)
 		}
+	}
+}
+
+// TestRotateIsInterrupted ends a rotation while it waits for the caches of others. The
+// rotation is done, and the secret is printed. To rotate again would make another one, so
+// nobody is told to.
+func TestRotateIsInterrupted(t *testing.T) {
+	t.Parallel()
+	h := sqliteHost(t)
+	h.must(exitDone, "migrate")
+	id, _ := h.create("keys", "create", "-org", "acme")
+	s := h.session()
+	if err := s.store.(keys.Feed).Announce(t.Context(), "a cache", keys.MaxLease); err != nil {
+		t.Fatal(err)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	var out, errs bytes.Buffer
+	code := make(chan int)
+	go func() {
+		code <- run(ctx, []string{"-store", h.url, "-config", h.path("config.json"), "rotate", id}, strings.NewReader(""), &out, &errs)
+	}()
+	for replaced := false; !replaced; {
+		rec, err := s.manager.Find(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		replaced = rec.ReplacedBy != ""
+	}
+	interrupt()
+	if got := <-code; got != exitFailure || !strings.Contains(errs.String(), "do not rotate again") || strings.Contains(errs.String(), "do it again") {
+		t.Errorf("exit code %d: %s", got, &errs)
+	}
+	if got := h.verify(strings.TrimSpace(out.String())); got != "good" {
+		t.Errorf("the new key is %s", got)
 	}
 }
 
