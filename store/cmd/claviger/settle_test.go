@@ -17,16 +17,6 @@ func TestSettles(t *testing.T) {
 	onStores(t, func(t *testing.T, h *host) {
 		h.must(exitDone, "migrate")
 		s := h.session()
-		if _, has := s.store.(keys.Feed); !has {
-			if !strings.HasPrefix(h.url, "unix:") {
-				t.Fatal("the store has lost its feed")
-			}
-			// Then there can be no cache, and nothing to settle.
-			if _, err := keys.NewCache(s.store, nil); err == nil {
-				t.Error("a cache over a store without a feed")
-			}
-			return
-		}
 		lease := 5 * keys.MinLease
 		if os.Getenv("CLAVIGER_LONG") != "" {
 			lease = keys.DefaultLease
