@@ -32,7 +32,7 @@ var imports = map[string][]string{
 	"keys":            {"scopes", "golang.org/x/crypto/argon2", "golang.org/x/crypto/bcrypt"},
 	"keys/httpjson":   {"keys", "scopes"},
 	"keys/keyshttp":   {"keys", "keys/httpjson", "scopes"},
-	"keys/keysimport": {"keys"},
+	"keys/keysimport": {"keys", "scopes"},
 	"keys/leaks":      {"keys", "keys/httpjson"},
 	"keys/keyspage":   {"keys", "keys/httpjson", "ratelimit", "scopes"},
 	"oauth":           {"keys", "keys/httpjson", "scopes", "ratelimit"},

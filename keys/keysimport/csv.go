@@ -81,14 +81,22 @@ func withoutMark(r io.Reader) io.Reader {
 }
 
 // unknownColumn says that a column is unknown, which is the n-th of its line. It repeats
-// the name if that is short and has only letters and underscores. Other text may be a
-// secret, as in a file without a line of names.
+// the name if that is a word.
 func unknownColumn(name string, n int) string {
-	odd := func(r rune) bool { return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '_' }
-	if len(name) > 20 || strings.ContainsFunc(name, odd) {
+	if !isWord(name, "_") {
 		return fmt.Sprintf("unknown column, number %d of the line", n)
 	}
 	return fmt.Sprintf("unknown column %q", name)
+}
+
+// isWord reports whether text is short, and has only letters and the given characters.
+// Only such text is repeated in errors. Other text may be a secret: a file may lack the
+// line of names, or have the secrets in another column.
+func isWord(text, others string) bool {
+	odd := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && !strings.ContainsRune(others, r)
+	}
+	return len(text) <= 20 && !strings.ContainsFunc(text, odd)
 }
 
 // errRead marks the error of a reader, after which no more rows can be read.

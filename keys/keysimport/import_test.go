@@ -14,6 +14,8 @@ import (
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/keys/keysimport"
+	"github.com/claviger-auth/claviger/scopes"
+	"github.com/claviger-auth/claviger/store"
 )
 
 const paused = `401 Bearer realm="api", error="invalid_token", error_description="The credential is paused."`
@@ -192,7 +194,7 @@ func TestVerdicts(t *testing.T) {
 		"16," + hash + ",\"acme\n,,,,,\"x\n"
 	_, verdicts := h.run(h.read("sanctum.csv", csv), keysimport.Options{Workers: 1})
 	reasons := []string{
-		"", "scope", "column created_at: not a time", "column rate_limit: not a whole number", "column networks", "column disabled: neither true nor false",
+		"", "scopes that cannot be granted: not in the catalog: nope", "column created_at: not a time", "column rate_limit: not a whole number", "column networks", "column disabled: neither true nor false",
 		"neither a text nor a digest", "no id", "id is not one", "library's own form", "organization", "not a line of CSV", "not a line of CSV",
 		"another credential has this ID", "rate limit", "the secret itself", "column created_at", "goes on to line 20",
 	}
@@ -225,6 +227,37 @@ func check(t *testing.T, verdicts []keysimport.Verdict, reasons []string) {
 	for i, v := range verdicts {
 		if refused := v.Outcome == keysimport.Refused; refused != (reasons[i] != "") || !strings.Contains(v.Reason, reasons[i]) {
 			t.Errorf("line %d: %s, %q; want %q", v.Line, v.Outcome, v.Reason, reasons[i])
+		}
+	}
+}
+
+// TestVerdictsNameScopes says which scopes cannot be granted. Names in the catalog are
+// no secrets, and short words are taken for names.
+func TestVerdictsNameScopes(t *testing.T) {
+	t.Parallel()
+	manager, err := keys.NewManager(new(store.Memory), &keys.Options{
+		Catalog:      scopes.MustCatalog(scopes.Scope{Name: "a:read"}, scopes.Scope{Name: "tier-2:R", Status: scopes.Reserved}),
+		ClientFormat: keys.MustFormat("cc_", keys.Apart, &keys.FormatOptions{AllowForeign: true}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct{ scopes, want string }{
+		{"a:read tier-2:R", "reserved: tier-2:R"},
+		{"b:read tier-2:R c.d-e/f_g", "reserved: tier-2:R; not in the catalog: b:read c.d-e/f_g"},
+		{"hunter2 b:read Zt8cTn3v", "not in the catalog: b:read, 2 not shown in case of secrets"},
+		{"a:read hunter2", "not in the catalog: 1 not shown in case of secrets"},
+		{strings.Repeat("a", 21), "not in the catalog: 1 not shown in case of secrets"},
+		{strings.Repeat("a", 20), "not in the catalog: " + strings.Repeat("a", 20)},
+	} {
+		file, err := keysimport.ReadCSV(strings.NewReader("id,text,scopes\nx,"+strings.Repeat("s", 40)+","+row.scopes+"\n"), lookup(t, "keycloak"), &keysimport.Defaults{Org: "acme"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got keysimport.Verdict
+		_, err = keysimport.Run(t.Context(), manager, file, &keysimport.Options{Verdict: func(v keysimport.Verdict) error { got = v; return nil }})
+		if want := "keysimport: scopes that cannot be granted: " + row.want; err != nil || got.Reason != want {
+			t.Errorf("%s: %q, want %q, %v", row.scopes, got.Reason, want, err)
 		}
 	}
 }

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/scopes"
 )
 
 // Outcomes of a row. In a dry run they say what would become of it.
@@ -224,7 +227,10 @@ func (r *run) report(ctx context.Context, b *batch) error {
 				v.Outcome, v.Digest = Added, out.Record.Digest.String()
 			}
 		}
+		var scope *scopes.GrantError
 		switch {
+		case errors.As(err, &scope):
+			v.Reason = notGranted(scope)
 		case errors.Is(err, keys.ErrMalformed):
 			v.Reason = "keysimport: no format of the manager's options has such a text or ID"
 		case errors.Is(err, keys.ErrExists):
@@ -243,6 +249,24 @@ func (r *run) report(ctx context.Context, b *batch) error {
 		r.opts.Progress(r.sum)
 	}
 	return b.err
+}
+
+// notGranted says which scopes cannot be granted. It counts the unknown names that may be
+// secrets.
+func notGranted(e *scopes.GrantError) string {
+	var parts []string
+	if e.Reserved != nil {
+		parts = append(parts, "reserved: "+strings.Join(e.Reserved, " "))
+	}
+	words := slices.DeleteFunc(slices.Clone(e.Unknown), func(name string) bool { return !isWord(name, "_:.-/") })
+	unknown := strings.Join(words, " ")
+	if n := len(e.Unknown) - len(words); n > 0 {
+		unknown = strings.TrimPrefix(fmt.Sprintf("%s, %d not shown in case of secrets", unknown, n), ", ")
+	}
+	if unknown != "" {
+		parts = append(parts, "not in the catalog: "+unknown)
+	}
+	return "keysimport: scopes that cannot be granted: " + strings.Join(parts, "; ")
 }
 
 func (r *run) count(outcome string) {
