@@ -59,6 +59,9 @@ func (i *importing) run(ctx context.Context, s *session, name string) error {
 	if err := i.fitHost(s.conf, preset); err != nil {
 		return err
 	}
+	if _, err := s.manager.Catalog().Grant(i.defaults.Scopes...); err != nil {
+		return explained(err)
+	}
 	file, err := openInput(s, name)
 	if err != nil {
 		return err
@@ -151,6 +154,8 @@ func (i *importing) into(ctx context.Context, s *session, rows iter.Seq[keysimpo
 		err = printed
 	}
 	switch {
+	case err != nil && i.opts.DryRun:
+		return err
 	case err != nil:
 		return fmt.Errorf("%w; rows that were added stay: run the import again with the same file, and it adds the rest", err)
 	case sum.Refused > 0:

@@ -135,12 +135,22 @@ func TestImportRefuses(t *testing.T) {
 	moving(t, h)
 	refused("a preset with two formats", "-prefix", "-preset", "text", file)
 	refused("a prefix of none of them", `"other_keys"`, "-preset", "text", "-prefix", "pk_", file)
+	refused("a scope that nobody can have", "not in the configuration: nope", "-preset", "sanctum", "-scopes", "webhooks:manage,nope", file)
 	refused("no file", "no such file", "-preset", "sanctum", h.path("nowhere.csv"))
 	refused("no form", "-form csv", "-preset", "sanctum", h.path("keys.txt"))
 	refused("no form of standard input", "-form csv", "-preset", "sanctum", "-")
 	refused("an unknown column", `"secret"`, "-preset", "sanctum", h.path("columns.csv"))
 	refused("a bad batch", "-batch", "-preset", "sanctum", "-batch", "-1", file)
 	refused("too many workers", "-workers", "-preset", "sanctum", "-workers", "257", file)
+
+	// What fails in the middle of a dry run has added nothing.
+	h.write("half.jsonl", `{"id":"3","digest":"`+strings.Repeat("ab", 32)+`"}`+"\n"+strings.Repeat("x", 2<<20))
+	for _, dry := range []bool{true, false} {
+		r := h.must(exitFailure, "import", "-preset", "sanctum", "-org", "acme", fmt.Sprintf("-dry-run=%v", dry), h.path("half.jsonl"))
+		if strings.Contains(r.err, "rows that were added stay") == dry || !strings.Contains(r.err, "the rest is missing") {
+			t.Errorf("dry: %v: %s", dry, r.err)
+		}
+	}
 
 	var rows strings.Builder
 	rows.WriteString("id,digest,org\n")
