@@ -64,6 +64,7 @@ func TestSplit(t *testing.T) {
 		{"Limiter/keys=1000/impl=x-time", "Limiter/keys=1000", "x-time"},
 		{"Reject/case=limit", "Reject", "limit"},
 		{"Scale/op=verify/entries=1000", "Scale/op=verify", "entries=1000"},
+		{"NodesMisses", "NodesMisses", "NodesMisses"},
 	} {
 		if group, row := split(tt.name); group != tt.group || row != tt.row {
 			t.Errorf("%s: %q and %q, want %q and %q", tt.name, group, row, tt.group, tt.row)

@@ -98,9 +98,12 @@ func (r *benchRun) result(line string) error {
 }
 
 // split divides the name of a case into its group and its row: what follows
-// impl= or case=, or else the last part.
+// impl= or case=, or else the last part. A name of one part is both.
 func split(name string) (group, row string) {
 	parts := strings.Split(name, "/")
+	if len(parts) == 1 {
+		return name, name
+	}
 	at := len(parts) - 1
 	row = parts[at]
 	for i, part := range parts {
