@@ -292,7 +292,7 @@ func (x *index) sweep(s *shard, id string, before time.Time) bool {
 }
 
 // Count counts live records, as [keys.CountStore] says. It looks at the records that
-// are not revoked, and counts no further than to the number most.
+// are not revoked, and stops at the number most.
 func (m *Memory) Count(ctx context.Context, org string, kind keys.Kind, now time.Time, most int) (n int, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err

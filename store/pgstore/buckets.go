@@ -76,8 +76,8 @@ SELECT count(*) FROM gone`
 
 // Take takes n requests from bucket b, as [ratelimit.Store] says, in one round
 // trip. It decides by the server's clock and ignores now. Buckets that
-// [ratelimit.Bucket.Validate] refuses, or whose two strings are together longer
-// than 2000 bytes, fail with [ratelimit.ErrBucket].
+// [ratelimit.Bucket.Validate] refuses, or whose [ratelimit.Bucket.Key] is longer than
+// 2,048 bytes, fail with [ratelimit.ErrBucket].
 //
 // Requests that are admitted from one bucket wait for each other. Requests that
 // are refused wait for nobody and write nothing.

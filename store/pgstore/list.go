@@ -34,10 +34,10 @@ func (s *Store) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
 	return page, nil
 }
 
-// Count counts live records, as [keys.CountStore] says, in one round trip, and no
-// further than to the number most. It reads only an index, except for rows that autovacuum has not yet
-// processed. It returns an error that wraps [keys.ErrInvalid] if no record can have
-// the organization or the kind.
+// Count counts live records, as [keys.CountStore] says, in one round trip, and stops at
+// the number most. It reads only an index, except for rows that autovacuum has not yet
+// processed. It returns an error that wraps [keys.ErrInvalid] if no record can have the
+// organization or the kind.
 func (s *Store) Count(ctx context.Context, org string, kind keys.Kind, now time.Time, most int) (int, error) {
 	if err := (keys.Query{Org: org, Kind: kind, Limit: 1}).Validate(); err != nil {
 		return 0, err

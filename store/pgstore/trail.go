@@ -90,7 +90,7 @@ func (s *Store) Chains(ctx context.Context, org string) ([]keys.Chain, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, failed("chains", err)
 	}
-	if !keys.PossibleID(org) { // the rules are the same
+	if !keys.PossibleID(org) { // names have the same rules as IDs
 		return []keys.Chain{{}}, nil
 	}
 	var standby bool

@@ -11,9 +11,10 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// Count counts records, as [keys.CountStore] says, in one round trip, and reads none
-// of them. Records that an earlier release revoked, and records of its that have
-// expired, count as live until [Store.Migrate].
+// Count counts records, as [keys.CountStore] says, in one round trip, and reads none of
+// them. It does not know when records of an earlier release ended: until
+// [Store.Migrate], those that have expired, or were revoked by that release, count as
+// live.
 func (s *Store) Count(ctx context.Context, org string, kind keys.Kind, now time.Time, most int) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err

@@ -99,9 +99,9 @@
 //
 // If a program still runs when a later version of the package migrates its database,
 // it goes on with the records that it understands in full, and refuses the others with
-// [keys.ErrCorrupt]. Programs of before version 1 do not know that rule. Once the
-// database is of version 1 they fail to read and write records, and let nobody in.
-// Stop them before the migration, or replace them soon after it.
+// [keys.ErrCorrupt]. The release before 1.0 does not know that rule. After the second
+// file has run, its programs fail to read and write records, and let nobody in. Stop
+// them before the migration, or replace them soon after it.
 //
 // The program examples/partnerapi runs over this store with -store sqlite:FILE.
 package sqlitestore

@@ -26,8 +26,7 @@ SELECT org FROM orgs WHERE org IS NOT NULL LIMIT ?2`
 )
 
 // Count returns how many records are neither revoked nor expired, as
-// [keys.CountStore] says. It reads no more than it counts, and counts no further than
-// to the number most.
+// [keys.CountStore] says. It reads no more than it counts, and stops at the number most.
 func (s *Store) Count(ctx context.Context, org string, kind keys.Kind, now time.Time, most int) (n int, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err

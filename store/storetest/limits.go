@@ -183,8 +183,8 @@ func takeRefusesForFree(p *probe, s ratelimit.Store) {
 }
 
 func takeReportsLimit(p *probe, s ratelimit.Store) {
-	b := p.bucket("a")
-	for _, l := range []ratelimit.Limit{daily(2), daily(2), daily(2)} {
+	b, l := p.bucket("a"), daily(2)
+	for range 3 { // the last of which is refused
 		if d := p.take(s, b, l, 1); d.Limit != l || d.Fallback {
 			p.failf("Take under %+v: Limit is %+v and Fallback %t, want the same and false", l, d.Limit, d.Fallback)
 		}

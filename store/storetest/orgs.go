@@ -33,8 +33,8 @@ var orgClauses = []clause[keys.Store]{
 			"whose last record was swept is not there any more.",
 		orgsAreListed, textKept, deadStay, sweeps),
 	orgRule("orgs-page",
-		"Orgs begins with the first organization that comes after the given name in byte order, which need not be one's, and returns "+
-			"as many as the limit says if there are so many.",
+		"Orgs begins with the first organization whose name comes after the given one in byte order, and returns as many as the limit says "+
+			"if there are so many. No organization need have the given name.",
 		orgsPage, listsOrgs),
 	orgRule("orgs-context-ended",
 		"Orgs"+endedDoc+". An empty list would say that there are no customers.",

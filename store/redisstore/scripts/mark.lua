@@ -8,7 +8,7 @@ end
 local all, last, marked = redis.call('HGETALL', KEYS[1]), now() - ARGV[1], 0
 for i = 1, #all, 2 do
   local lease, at, mark = string.match(all[i + 1], '^(%d+) (%d+)( ?%a*)$')
-  if mark ~= '' or tonumber(at) < last then -- both are nil if it cannot be read
+  if mark ~= '' or tonumber(at) < last then -- an announcement that cannot be read is marked: all three are nil
     redis.call('HSET', KEYS[1], all[i], (lease or 0) .. ' ' .. (at or 0) .. ' marked')
     marked = 1
   end
