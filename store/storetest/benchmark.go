@@ -38,7 +38,7 @@ func BenchmarkRecords(b *testing.B, open func(t testing.TB) keys.Store) {
 	b.Run("op=family", s.readFamily)
 	b.Run(fmt.Sprintf("op=list/limit=%d", benchPerOrg), s.list)
 	b.Run("op=update", s.update)
-	if uses, ok := s.Store.(useStore); ok && useClauses[0].applies(s.Store) {
+	if uses, ok := s.Store.(useStore); ok && has[useStore](s.Store) {
 		b.Run(fmt.Sprintf("op=note-uses/ids=%d", benchPerOrg), func(b *testing.B) { s.noteUses(b, uses) })
 		b.Run(fmt.Sprintf("op=last-uses/ids=%d", benchPerOrg), func(b *testing.B) { s.lastUses(b, uses) })
 	}

@@ -89,6 +89,9 @@ func NewFaults(s store.Store) *Faults {
 	return f
 }
 
+// within returns the store that calls are passed on to.
+func (f *Faults) within() store.Store { return f.store }
+
 // Calls returns how many calls of m have begun, those included that were
 // blocked or that failed.
 func (f *Faults) Calls(m Method) int {

@@ -36,9 +36,16 @@ func TestOptionalClauses(t *testing.T) {
 		open func() keys.Store
 		want []string
 	}{
-		"a store that is sound":         {func() keys.Store { return new(store.Memory) }, nil},
-		"a store of six methods":        {func() keys.Store { return plain{silent()} }, nil},
-		"Faults over six methods":       {func() keys.Store { return storetest.NewFaults(plain{silent()}) }, nil},
+		"a store that is sound":   {func() keys.Store { return new(store.Memory) }, nil},
+		"a store of six methods":  {func() keys.Store { return plain{silent()} }, nil},
+		"Faults over six methods": {func() keys.Store { return storetest.NewFaults(plain{silent()}) }, nil},
+		"Faults over six and a feed": {func() keys.Store {
+			fed := newFed(new(feedDB), alteration{})
+			return storetest.NewFeedFaults(struct {
+				plain
+				keys.Feed
+			}{plain{fed}, fed})
+		}, nil},
 		"a store that has all":          {func() keys.Store { return silent() }, all},
 		"Faults over one that has all":  {func() keys.Store { return storetest.NewFaults(silent()) }, all},
 		"Faults over one that is sound": {func() keys.Store { return storetest.NewFaults(new(store.Memory)) }, nil},

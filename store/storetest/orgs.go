@@ -15,16 +15,9 @@ type orgStore interface {
 	keys.OrgStore
 }
 
-// orgRule makes a clause of [keys.OrgStore]. A Faults always has its method; it is
-// judged only if the store within has it.
+// orgRule makes a clause of [keys.OrgStore].
 func orgRule(name, doc string, check func(*probe, orgStore), needs ...string) clause[keys.Store] {
-	c := optional("keys.OrgStore", name, doc, check, needs...)
-	is := c.is
-	c.is = func(s keys.Store) bool {
-		f, wrapped := s.(*Faults)
-		return is(s) && (!wrapped || f.orgs != nil)
-	}
-	return c
+	return optional("keys.OrgStore", name, doc, check, needs...)
 }
 
 var orgClauses = []clause[keys.Store]{

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/store"
 )
 
 // recordClauses are the clauses of [keys.Store] and of the optional interfaces. Each
@@ -53,11 +54,18 @@ var firstClauses = []clause[keys.Store]{
 func optional[S keys.Store](of, name, doc string, check func(*probe, S), needs ...string) clause[keys.Store] {
 	c := rule(name, doc, func(p *probe, s keys.Store) { check(p, s.(S)) }, needs...)
 	c.Optional = of
-	c.is = func(s keys.Store) bool {
-		_, ok := s.(S)
-		return ok
-	}
+	c.is = has[S]
 	return c
+}
+
+// has reports whether s has the methods of S. A [Faults] has most of them in any case, so
+// the store within must have them too.
+func has[S keys.Store](s keys.Store) bool {
+	_, ok := s.(S)
+	if f, wrapped := s.(interface{ within() store.Store }); wrapped && ok {
+		_, ok = f.within().(S)
+	}
+	return ok
 }
 
 // Names of the clauses that others build on.

@@ -177,7 +177,7 @@ var secondTrailClauses = func() []clause[keys.Store] {
 			"end of the chain, in the memory of each process breaks this.",
 		func(p *probe, a, b keys.Store) { p.entriesAtOnce(a.(trailStore), b.(trailStore)) },
 		secondFresh, "trail-of-many-is-linked")
-	c.is = trailRule("", "", nil).is
+	c.is = has[trailStore]
 	return []clause[keys.Store]{c}
 }()
 
@@ -187,7 +187,7 @@ func secondFeedRule(name, doc string, check func(p *probe, s, second feedStore),
 		check(p, s.(feedStore), second.(feedStore))
 	}, needs...)
 	c.Optional = "keys.Feed with Options.Second"
-	c.is = func(s keys.Store) bool { _, ok := s.(feedStore); return ok }
+	c.is = has[feedStore]
 	return c
 }
 

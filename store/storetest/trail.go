@@ -17,16 +17,9 @@ type trailStore interface {
 	keys.TrailStore
 }
 
-// trailRule makes a clause of [keys.TrailStore]. A Faults has its methods in any
-// case; what counts is the store within.
+// trailRule makes a clause of [keys.TrailStore].
 func trailRule(name, doc string, check func(*probe, trailStore), needs ...string) clause[keys.Store] {
-	c := optional("keys.TrailStore", name, doc, check, needs...)
-	is := c.is
-	c.is = func(s keys.Store) bool {
-		f, wrapped := s.(*Faults)
-		return is(s) && (!wrapped || f.trail != nil)
-	}
-	return c
+	return optional("keys.TrailStore", name, doc, check, needs...)
 }
 
 var trailClauses = []clause[keys.Store]{

@@ -19,16 +19,9 @@ type useStore interface {
 	keys.UseStore
 }
 
-// useRule makes a clause of [keys.UseStore]. A Faults always has its methods; it is
-// judged only if the store within has them.
+// useRule makes a clause of [keys.UseStore].
 func useRule(name, doc string, check func(*probe, useStore), needs ...string) clause[keys.Store] {
-	c := optional("keys.UseStore", name, doc, check, needs...)
-	is := c.is
-	c.is = func(s keys.Store) bool {
-		f, wrapped := s.(*Faults)
-		return is(s) && (!wrapped || f.uses != nil)
-	}
-	return c
+	return optional("keys.UseStore", name, doc, check, needs...)
 }
 
 var useClauses = []clause[keys.Store]{
