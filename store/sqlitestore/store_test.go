@@ -144,7 +144,7 @@ func (o *opened) options() *storetest.Options[store.Store] {
 		Break: func(t testing.TB, s store.Store) (mend func()) {
 			db := database(t, hostDSN(path(s)))
 			rename := func(from, to string) {
-				for _, table := range []string{"claviger_records", "claviger_uses", "claviger_buckets", "claviger_announcements"} {
+				for _, table := range []string{"claviger_records", "claviger_uses", "claviger_buckets", "claviger_announcements", "claviger_trail", "claviger_chains"} {
 					execute(t, db, "ALTER TABLE "+table+from+" RENAME TO "+table+to)
 				}
 			}

@@ -20,9 +20,10 @@ type outage struct {
 	*storetest.Faults
 	hangs bool // the database does not answer; and else it refuses
 
-	get  func(error) error // what becomes of errors of Get
-	list func(error) error // and of List
-	wait time.Duration     // how long a Get waits, whatever its context says
+	get    func(error) error // what becomes of errors of Get
+	list   func(error) error // and of List
+	chains func(error) error // and of Chains
+	wait   time.Duration     // how long a Get waits, whatever its context says
 }
 
 func (o *outage) Get(ctx context.Context, id string) (rec, parent keys.Record, err error) {
@@ -49,10 +50,19 @@ func (o *outage) List(ctx context.Context, q keys.Query) ([]keys.Record, error) 
 	return page, err
 }
 
+func (o *outage) Chains(ctx context.Context, org string) ([]keys.Chain, error) {
+	chains, err := o.Faults.Chains(ctx, org)
+	if err != nil && o.chains != nil {
+		err = o.chains(err)
+	}
+	return chains, err
+}
+
 // all are the methods of records.
 var all = []storetest.Method{
 	storetest.Insert, storetest.Get, storetest.Update, storetest.List, storetest.Sweep,
 	storetest.NoteUses, storetest.LastUses, storetest.Count, storetest.Orgs,
+	storetest.AddEntry, storetest.Chains, storetest.Entries, storetest.CutEntries,
 }
 
 // breakIt takes the database down.
@@ -84,6 +94,12 @@ func TestBrokenDatabases(t *testing.T) {
 			return err
 		}}, heal},
 		{"down is an empty list", []string{"broken-database-is-no-answer"}, outage{list: func(err error) error {
+			if errors.Is(err, errDown) {
+				return nil
+			}
+			return err
+		}}, heal},
+		{"down is a trail of no chains", []string{"broken-database-is-no-answer"}, outage{chains: func(err error) error {
 			if errors.Is(err, errDown) {
 				return nil
 			}

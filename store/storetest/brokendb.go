@@ -47,27 +47,43 @@ var breakClauses = []clause[keys.Store]{
 		brokenComesBack, inTime, writesAll, increments),
 }
 
-// callsWhileBroken calls every method, while the database is broken, and tells
-// check how it went.
-func (p *probe) callsWhileBroken(s keys.Store, r keys.Record, check func(call string, err error, late time.Duration)) {
-	for _, c := range p.recordCalls(s, r) {
-		ctx, cancel := context.WithTimeout(p.ctx, brokenTimeout)
+// A recordCall is one method of a store of records, called with what the caller has at
+// hand.
+type recordCall struct {
+	name string
+	do   func(context.Context) error
+}
+
+// in calls the method with a context that ends soon.
+func (c recordCall) in(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, brokenTimeout)
+	defer cancel()
+	return c.do(ctx)
+}
+
+// whileBroken breaks the database, calls every method at once, and tells check how each
+// call went.
+func (p *probe) whileBroken(s keys.Store, breakIt func() (mend func()), check func(call string, err error, late time.Duration)) {
+	r := p.full(keys.KindKey, "a")
+	p.insert(s, r)
+	calls := p.recordCalls(s, r)
+	errs, late := make([]error, len(calls)), make([]time.Duration, len(calls))
+	mend := breakIt()
+	defer mend()
+	p.parallel(len(calls), func(i int) {
 		start := time.Now()
-		err := c.do(ctx, s, r)
-		late := time.Since(start) - brokenTimeout
-		cancel()
-		if !errors.Is(err, errors.ErrUnsupported) {
-			check(c.name, err, late)
+		errs[i] = calls[i].in(p.ctx)
+		late[i] = time.Since(start) - brokenTimeout
+	})
+	for i, c := range calls {
+		if !errors.Is(errs[i], errors.ErrUnsupported) {
+			check(c.name, errs[i], late[i])
 		}
 	}
 }
 
 func brokenIsNoAnswer(p *probe, s keys.Store, breakIt func() (mend func())) {
-	r := p.full(keys.KindKey, "a")
-	p.insert(s, r)
-	mend := breakIt()
-	defer mend()
-	p.callsWhileBroken(s, r, func(call string, err error, _ time.Duration) {
+	p.whileBroken(s, breakIt, func(call string, err error, _ time.Duration) {
 		if err == nil {
 			p.failf("%s went well while the database was broken", call)
 		}
@@ -76,11 +92,7 @@ func brokenIsNoAnswer(p *probe, s keys.Store, breakIt func() (mend func())) {
 }
 
 func brokenReturnsInTime(p *probe, s keys.Store, breakIt func() (mend func())) {
-	r := p.full(keys.KindKey, "a")
-	p.insert(s, r)
-	mend := breakIt()
-	defer mend()
-	p.callsWhileBroken(s, r, func(call string, _ error, late time.Duration) {
+	p.whileBroken(s, breakIt, func(call string, _ error, late time.Duration) {
 		if late > brokenSlack {
 			p.failf("%s, while the database was broken, returned %v after its context had ended", call, late)
 		}
@@ -91,8 +103,11 @@ func brokenComesBack(p *probe, s keys.Store, breakIt func() (mend func())) {
 	r := p.full(keys.KindKey, "a")
 	p.insert(s, r)
 	r = p.updated(s, changed(r))
+	calls := p.recordCalls(s, r)
 	mend := breakIt()
-	p.callsWhileBroken(s, r, func(string, error, time.Duration) {})
+	for _, c := range calls {
+		_ = c.in(p.ctx) // what becomes of it is for other clauses
+	}
 	mend()
 	got := p.getAtLast(s, r.ID)
 	if got.Version == r.Version {
@@ -123,62 +138,49 @@ func (p *probe) getAtLast(s keys.Store, id string) keys.Record {
 	}
 }
 
-// A recordCall is one method of a store of records, called with what the caller
-// has at hand.
-type recordCall struct {
-	name string
-	do   func(ctx context.Context, s keys.Store, r keys.Record) error
-}
-
-// recordCalls call every method that s has. Each one goes well if r is stored, but
-// Insert, which gets a record of its own.
+// recordCalls are calls of every method that s has but Batch. They are about r, which is
+// stored, and about what is not there.
 func (p *probe) recordCalls(s keys.Store, r keys.Record) []recordCall {
 	other := p.full(keys.KindKey, "another")
+	get := func(id string) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, _, err := s.Get(ctx, id)
+			return err
+		}
+	}
+	list := func(q keys.Query) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, err := s.List(ctx, q)
+			return err
+		}
+	}
 	calls := []recordCall{
-		{"Insert", func(ctx context.Context, s keys.Store, _ keys.Record) error { return s.Insert(ctx, other) }},
-		{"Get", func(ctx context.Context, s keys.Store, r keys.Record) error {
-			_, _, err := s.Get(ctx, r.ID)
-			return err
-		}},
-		{"Get of an unknown ID", func(ctx context.Context, s keys.Store, _ keys.Record) error {
-			_, _, err := s.Get(ctx, p.clause+".nobody")
-			return err
-		}},
-		{"Update", func(ctx context.Context, s keys.Store, r keys.Record) error { return s.Update(ctx, changed(r)) }},
-		{"List", func(ctx context.Context, s keys.Store, r keys.Record) error {
-			_, err := s.List(ctx, keys.Query{Org: r.Org, Kind: r.Kind, Limit: 10})
-			return err
-		}},
-		{"List of an organization without records", func(ctx context.Context, s keys.Store, r keys.Record) error {
-			_, err := s.List(ctx, keys.Query{Org: r.Org + " without records", Kind: r.Kind, Limit: 10, Live: true})
-			return err
-		}},
-		{"Sweep", func(ctx context.Context, s keys.Store, _ keys.Record) error {
-			_, err := s.Sweep(ctx, now, 10)
-			return err
-		}},
+		{"Insert", func(ctx context.Context) error { return s.Insert(ctx, other) }},
+		{"Get", get(r.ID)},
+		{"Get of an unknown ID", get(p.clause + ".nobody")},
+		{"Update", func(ctx context.Context) error { return s.Update(ctx, changed(r)) }},
+		{"List", list(keys.Query{Org: r.Org, Kind: r.Kind, Limit: 10})},
+		{"List of an organization without records", list(keys.Query{Org: r.Org + " without records", Kind: r.Kind, Limit: 10, Live: true})},
+		{"Sweep", func(ctx context.Context) error { _, err := s.Sweep(ctx, now, 10); return err }},
 	}
 	if uses, ok := s.(keys.UseStore); ok {
 		calls = append(calls,
-			recordCall{"NoteUses", func(ctx context.Context, _ keys.Store, r keys.Record) error {
+			recordCall{"NoteUses", func(ctx context.Context) error {
 				return uses.NoteUses(ctx, map[string]time.Time{r.ID: used})
 			}},
-			recordCall{"LastUses", func(ctx context.Context, _ keys.Store, r keys.Record) error {
-				_, err := uses.LastUses(ctx, []string{r.ID})
-				return err
-			}})
+			recordCall{"LastUses", func(ctx context.Context) error { _, err := uses.LastUses(ctx, []string{r.ID}); return err }})
 	}
 	if counts, ok := s.(keys.CountStore); ok {
-		calls = append(calls, recordCall{"Count", func(ctx context.Context, _ keys.Store, r keys.Record) error {
+		calls = append(calls, recordCall{"Count", func(ctx context.Context) error {
 			_, err := counts.Count(ctx, r.Org, r.Kind, now, 10)
 			return err
 		}})
 	}
 	if orgs, ok := s.(keys.OrgStore); ok {
-		calls = append(calls, recordCall{"Orgs", func(ctx context.Context, _ keys.Store, _ keys.Record) error {
-			_, err := orgs.Orgs(ctx, "", 10)
-			return err
-		}})
+		calls = append(calls, recordCall{"Orgs", func(ctx context.Context) error { _, err := orgs.Orgs(ctx, "", 10); return err }})
+	}
+	if has[trailStore](s) {
+		calls = append(calls, p.trailCalls(s.(trailStore), r)...)
 	}
 	if feed, ok := s.(keys.Feed); ok {
 		calls = append(calls, feedCalls(feed, p.cache("a"))...)
@@ -186,24 +188,27 @@ func (p *probe) recordCalls(s keys.Store, r keys.Record) []recordCall {
 	return calls
 }
 
-// feedCalls call every method of a feed. Poll goes well if Announce did before.
+// trailCalls are calls of every method of a trail. They are about the entry of r, which
+// is written now.
+func (p *probe) trailCalls(s trailStore, r keys.Record) []recordCall {
+	e := p.entry(r, 1)
+	p.ok(s.AddEntry(p.ctx, e), "AddEntry")
+	chain := p.chainOf(s, r.Org).Name
+	return []recordCall{
+		{"AddEntry", func(ctx context.Context) error { return s.AddEntry(ctx, e) }},
+		{"Chains", func(ctx context.Context) error { _, err := s.Chains(ctx, r.Org); return err }},
+		{"Entries", func(ctx context.Context) error { _, err := s.Entries(ctx, r.Org, chain, 0, 10); return err }},
+		{"CutEntries", func(ctx context.Context) error { return s.CutEntries(ctx, r.Org, chain, 1) }},
+	}
+}
+
+// feedCalls are calls of every method of a feed.
 func feedCalls(feed keys.Feed, id string) []recordCall {
 	return []recordCall{
-		{"Announce", func(ctx context.Context, _ keys.Store, _ keys.Record) error {
-			return feed.Announce(ctx, id, time.Second)
-		}},
-		{"Poll", func(ctx context.Context, _ keys.Store, _ keys.Record) error {
-			_, err := feed.Poll(ctx, id, "")
-			return err
-		}},
-		{"LongestLease", func(ctx context.Context, _ keys.Store, _ keys.Record) error {
-			_, err := feed.LongestLease(ctx)
-			return err
-		}},
-		{"MarkIdle", func(ctx context.Context, _ keys.Store, _ keys.Record) error {
-			_, err := feed.MarkIdle(ctx, time.Hour)
-			return err
-		}},
-		{"Withdraw", func(ctx context.Context, _ keys.Store, _ keys.Record) error { return feed.Withdraw(ctx, id) }},
+		{"Announce", func(ctx context.Context) error { return feed.Announce(ctx, id, time.Second) }},
+		{"Poll", func(ctx context.Context) error { _, err := feed.Poll(ctx, id, ""); return err }},
+		{"LongestLease", func(ctx context.Context) error { _, err := feed.LongestLease(ctx); return err }},
+		{"MarkIdle", func(ctx context.Context) error { _, err := feed.MarkIdle(ctx, time.Hour); return err }},
+		{"Withdraw", func(ctx context.Context) error { return feed.Withdraw(ctx, id) }},
 	}
 }
