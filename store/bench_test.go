@@ -18,8 +18,8 @@ import (
 // populations of the benchmarks.
 var populations = []int{1, 1000, 1_000_000}
 
-// populated returns a store with n keys, and their IDs in random order. One
-// organization in a hundred keys, as few hosts have more keys than that for one.
+// populated returns a store with n keys, and their IDs in random order. Each organization
+// has a hundred keys, which is more than most have.
 func populated(b *testing.B, n int) (*store.Memory, []string) {
 	b.Helper()
 	m, ids := new(store.Memory), make([]string, n)

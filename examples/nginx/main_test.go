@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Get fails, or is that of the store behind.
+// Get fails while the store is to fail, and otherwise calls the store behind it.
 func (s *failing) Get(ctx context.Context, id string) (rec, parent keys.Record, err error) {
 	if s.fails.Load() {
 		return keys.Record{}, keys.Record{}, errors.New("the store is down")

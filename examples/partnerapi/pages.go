@@ -69,8 +69,6 @@ func (p *pages) register(mux interface {
 	httpjson.Register(mux, p.WriteError,
 		httpjson.Route{Pattern: "GET " + signInPath, Handler: http.HandlerFunc(p.signInForm)},
 		httpjson.Route{Pattern: "POST " + signInPath, Handler: sameOrigin.Handler(p.signIn())},
-	)
-	httpjson.Register(mux, p.WriteError,
 		httpjson.Route{Pattern: "POST " + signOutPath, Handler: sameOrigin.Handler(http.HandlerFunc(p.signOut))},
 	)
 }

@@ -76,11 +76,9 @@ func (s *stores) logFigures(log *slog.Logger) {
 func (s *stores) placeLimits(ctx context.Context, c config) (err error) {
 	url, leased := strings.CutPrefix(c.limits, "leased:")
 	switch {
-	case c.limits == "" && kindOf(c.store) == "sqlite": // each request would write to the disk
+	case c.limits == "local", c.limits == "" && kindOf(c.store) == "sqlite": // where each request would write to the disk
 		s.limits, s.sweepBuckets = new(ratelimit.Memory), nil
 	case c.limits == "", c.limits == "store", url == c.store:
-	case c.limits == "local":
-		s.limits, s.sweepBuckets = new(ratelimit.Memory), nil
 	case c.limits == "leased":
 		leased = true
 	case strings.Contains(url, ":"):

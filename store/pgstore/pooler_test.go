@@ -232,7 +232,7 @@ func TestPooler(t *testing.T) {
 
 // behindPooler returns the options of the kit for another way to the server than that
 // of TestStore. A pooler that forgets what clients need does so at once, so races are
-// short, but with CLAVIGER_LONG in the environment.
+// short, unless CLAVIGER_LONG is in the environment.
 func behindPooler() *storetest.Options[store.Store] {
 	return &storetest.Options[store.Store]{Race: time.Duration(rounds(150, 5, 5)) * time.Millisecond}
 }

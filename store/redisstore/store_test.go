@@ -34,7 +34,7 @@ func stop(_ testing.TB, s store.Store) (mend func()) {
 	return sync.OnceFunc(p.heal)
 }
 
-// TestConformance stops no server with go test -short, since calls then wait for ten
+// TestConformance stops no server with go test -short, since calls then wait for some
 // seconds in all.
 func TestConformance(t *testing.T) {
 	t.Parallel()

@@ -100,8 +100,8 @@ func TestBatchFails(t *testing.T) {
 	}
 }
 
-// TestBatchWaitsFirst has another process write all the time. As others cannot write
-// while a batch is made, it is not begun.
+// TestBatchWaitsFirst has another process hold the lock for writers. The function of the
+// batch is not called before the batch has the lock.
 func TestBatchWaitsFirst(t *testing.T) {
 	t.Parallel()
 	path := file(t)

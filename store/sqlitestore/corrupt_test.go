@@ -135,8 +135,8 @@ func TestStrictColumns(t *testing.T) {
 	}
 }
 
-// TestDamagedPages wipes pages of the file, behind those of the schema. Keys in them are neither accepted
-// nor said to be unknown; those in other pages stay good.
+// TestDamagedPages wipes pages of the file, behind those of the schema. Keys in them are
+// neither accepted nor said to be unknown; those in other pages stay good.
 func TestDamagedPages(t *testing.T) {
 	t.Parallel()
 	const count, pageSize = 300, 4096

@@ -20,8 +20,8 @@ type batchedStore struct {
 	turn   chan struct{} // taken by the one batch that is under way
 }
 
-// undone is the defect of a store that takes a batch for written which meets another
-// one.
+// undone is the defect of a store that says that a batch went well, although it was undone
+// because another one inserted the same IDs.
 const undone = "a batch that the database undid is no error"
 
 // waits is the defect of a store whose writes wait for a batch with no regard to

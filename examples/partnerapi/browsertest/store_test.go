@@ -95,7 +95,7 @@ func TestTwoClicks(t *testing.T) {
 	mux.HandleFunc("GET /clicked", func(http.ResponseWriter, *http.Request) { close(clicked) })
 	p.visit("/manage/new/keys")
 	release := faults.Block(storetest.Insert)
-	// The page says that it has clicked by asking for a picture, which it may.
+	// The page says that it has clicked by asking for a picture, which its policy allows.
 	eval[bool](p, `{
 		const button = document.querySelector(".kp-form button");
 		button.click();

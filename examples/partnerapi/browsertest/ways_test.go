@@ -108,9 +108,8 @@ func TestWithoutScript(t *testing.T) {
 	p.click("Sign out", 200)
 }
 
-// TestPlainHTTP uses the pages on a host of which browsers think less, since it is
-// neither this machine nor behind TLS: they send no Sec-Fetch-Site there, and give
-// no clipboard.
+// TestPlainHTTP uses the pages on a host that is neither this machine nor behind TLS.
+// There browsers send no Sec-Fetch-Site, and give pages no clipboard.
 func TestPlainHTTP(t *testing.T) {
 	atFullLength(t)
 	t.Parallel()
