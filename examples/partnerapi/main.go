@@ -27,10 +27,8 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(os.Stderr, "partnerapi:", err)
-		}
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "partnerapi:", err)
 		os.Exit(2)
 	}
 }
@@ -46,8 +44,8 @@ func parseFlags(args []string, stderr io.Writer) (c config, err error) {
 	fs := flag.NewFlagSet("partnerapi", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.StringVar(&c.addr, "addr", "127.0.0.1:8080", "`address` to listen on, or unix:PATH")
-	fs.StringVar(&c.store, "store", "memory", "where records are kept: memory, sqlite:FILE, postgres://… or redis://…")
-	fs.StringVar(&c.limits, "limits", "", "where limits are kept: local, store, leased for the store with leases, the URL of another store, or leased:URL (default local for memory and sqlite, else store)")
+	fs.StringVar(&c.store, "store", "memory", "`place` where records are kept: memory, sqlite:FILE, postgres://… or redis://…")
+	fs.StringVar(&c.limits, "limits", "", "`place` where limits are kept: local, store, leased for the store with leases, the URL of another store, or leased:URL (default local for memory and sqlite, else store)")
 	fs.DurationVar(&c.cache, "cache", 0, "`lease` of a cache of records, such as 1s; 0 is no cache. Stores with a feed: sqlite, postgres and redis")
 	fs.StringVar(&c.issuer, "issuer", "", "base `URL` of this server as its clients see it (default http://ADDR)")
 	fs.StringVar(&c.org, "org", "acme", "`name` of the organization to make a key for")
