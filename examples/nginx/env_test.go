@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -34,10 +35,17 @@ type env struct {
 	url     string
 }
 
-// A failing store fails while it is told to.
+// A failing store reads no record while it is told to fail.
 type failing struct {
 	keys.Store
 	fails atomic.Bool
+}
+
+func (s *failing) Get(ctx context.Context, id string) (rec, parent keys.Record, err error) {
+	if s.fails.Load() {
+		return keys.Record{}, keys.Record{}, errors.New("the store is down")
+	}
+	return s.Store.Get(ctx, id)
 }
 
 func newEnv(t *testing.T) *env {

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,14 +13,6 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/google/go-cmp/cmp"
 )
-
-// Get fails while the store is to fail, and otherwise calls the store behind it.
-func (s *failing) Get(ctx context.Context, id string) (rec, parent keys.Record, err error) {
-	if s.fails.Load() {
-		return keys.Record{}, keys.Record{}, errors.New("the store is down")
-	}
-	return s.Store.Get(ctx, id)
-}
 
 // pick returns the values of some fields, those of one that is missing too.
 func pick(h http.Header, names ...string) map[string][]string {

@@ -76,7 +76,7 @@ var record = sync.OnceValues(func() (*recorded, error) {
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "exchanges")
 	// Tests of several processes, and of other stores, write nothing down.
-	cmd := exec.Command("go", "test", "-count=1", "-skip", "^Test(Stores|Nodes.*|LimitsAlone|CacheOverRedis)$", "./partnerapi")
+	cmd := exec.Command("go", "test", "-count=1", "-skip", "^Test(Stores|Nodes.*|LimitsAlone)$", "./partnerapi")
 	cmd.Dir = ".." // in the module of the examples
 	cmd.Env = append(os.Environ(), "PARTNERAPI_EXCHANGES="+file)
 	if out, err := cmd.CombinedOutput(); err != nil {
