@@ -88,7 +88,7 @@ func (s *Store) checkServer(ctx context.Context) error {
 	case server < minServer:
 		return fmt.Errorf("%w: version is %d, want %d or later", ErrSettings, server, minServer)
 	case !tables:
-		return fmt.Errorf("%w: there are none in schema %q", ErrSchema, s.schema)
+		return fmt.Errorf("%w: there are none in schema %q; call Migrate first", ErrSchema, s.schema)
 	}
 	return nil
 }
@@ -122,7 +122,12 @@ func (s *Store) checkVersion(ctx context.Context) error {
 	return nil
 }
 
-// unfit returns the error of tables that have another version than they should.
+// unfit returns the error of tables that have another version than they should, and says
+// what to do.
 func unfit(version, want int64) error {
-	return fmt.Errorf("%w: they have version %d, and this release works with %d", ErrSchema, version, want)
+	advice := "call Migrate first"
+	if version > want {
+		advice = "they need a newer release"
+	}
+	return fmt.Errorf("%w: they have version %d, and this release works with %d; %s", ErrSchema, version, want, advice)
 }

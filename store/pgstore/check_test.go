@@ -210,7 +210,7 @@ func TestCheckTells(t *testing.T) {
 		{"pages in part", []any{false, "off", "on", "off", "UTF8", int64(150000), true}, pgstore.ErrSettings, "full_page_writes is off"},
 		{"another encoding", []any{false, "off", "on", "on", "SQL_ASCII", int64(150000), true}, pgstore.ErrSettings, "SQL_ASCII"},
 		{"an old server", []any{false, "off", "on", "on", "UTF8", int64(129999), true}, pgstore.ErrSettings, "129999"},
-		{"no tables", []any{false, "off", "on", "on", "UTF8", int64(130000), false}, pgstore.ErrSchema, "claviger"},
+		{"no tables", []any{false, "off", "on", "on", "UTF8", int64(130000), false}, pgstore.ErrSchema, `schema "claviger"; call Migrate first`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -156,7 +156,7 @@ func failure(err error) error {
 	case redis.IsReadOnlyError(err):
 		return fmt.Errorf("%w: %w", ErrNotPrimary, err)
 	case redis.HasErrorPrefix(err, "UNTOLD"):
-		return fmt.Errorf("%w: INFO", ErrNotTold)
+		return fmt.Errorf("%w: it denies the command INFO", ErrNotTold)
 	case answered(err) && (strings.Contains(err.Error(), "WRONGTYPE") || strings.Contains(err.Error(), "CORRUPT bucket")):
 		return fmt.Errorf("redisstore: %w: %w", keys.ErrCorrupt, err)
 	}

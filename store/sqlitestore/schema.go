@@ -49,15 +49,18 @@ func Migrate(ctx context.Context, db *sql.DB) error {
 		return fmt.Errorf("sqlitestore: %w", err)
 	}
 	defer conn.Close()
-	if have, err := schemaVersion(ctx, conn); err != nil || have == len(files) {
-		return err
-	} else if have > len(files) {
-		return newer(have, len(files))
+	have, err := schemaVersion(ctx, conn)
+	switch {
+	case err != nil:
+	case have > len(files):
+		err = newer(have, len(files))
+	case have < len(files):
+		err = migrate(ctx, conn, files)
 	}
-	if err := migrate(ctx, conn, files); err != nil {
-		return fmt.Errorf("sqlitestore: migrating: %w", err)
+	if err != nil && !errors.Is(err, ErrSchema) {
+		err = fmt.Errorf("sqlitestore: migrating: %w", err)
 	}
-	return nil
+	return err
 }
 
 func newer(have, known int) error {
@@ -139,16 +142,14 @@ func schemaVersion(ctx context.Context, q querier) (version int, err error) {
 	var tables int
 	const exists = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'claviger_schema'"
 	if err := q.QueryRowContext(ctx, exists).Scan(&tables); err != nil {
-		return 0, fmt.Errorf("sqlitestore: %w", err)
+		return 0, err
 	}
 	if tables == 0 {
 		return 0, nil
 	}
 	const last = "SELECT coalesce(max(version), 0) FROM claviger_schema"
-	if err := q.QueryRowContext(ctx, last).Scan(&version); err != nil {
-		return 0, fmt.Errorf("sqlitestore: %w", err)
-	}
-	return version, nil
+	err = q.QueryRowContext(ctx, last).Scan(&version)
+	return version, err
 }
 
 // checkSchema returns nil if the tables are those of this version.
@@ -160,7 +161,7 @@ func checkSchema(ctx context.Context, db *sql.DB) error {
 	have, err := schemaVersion(ctx, db)
 	switch {
 	case err != nil:
-		return err
+		return fmt.Errorf("sqlitestore: %w", err)
 	case have < len(files):
 		return fmt.Errorf("%w: the database has version %d, this program needs %d; call Migrate first", ErrSchema, have, len(files))
 	case have > len(files):
