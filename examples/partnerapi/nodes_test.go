@@ -18,7 +18,7 @@ type nodeStore struct {
 	open func(t *testing.T) (dsn string, server *servers.Server)
 }
 
-// someStores are the first of nodeStores in a short run, and else all.
+// someStores are the first of nodeStores in a short run, otherwise all of them.
 func someStores() []nodeStore {
 	if testing.Short() {
 		return nodeStores[:1]

@@ -12,9 +12,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// TestLostAnnouncements holds from when on it counts that announcements may have been
-// lost: from the start of the server if that is all that happened, and else from when
-// it was noticed. After six seconds it counts no more.
+// TestLostAnnouncements holds since when announcements may have been lost: since the
+// start of the server if that is all that happened, otherwise since it was noticed.
+// After six seconds that no longer counts.
 func TestLostAnnouncements(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

@@ -32,7 +32,7 @@ type service struct {
 }
 
 // An uncached store is one over which there are no caches of records. So nobody
-// waits for them, as else in the first moments of a server.
+// waits for them, as they otherwise do in the first moments of a server.
 type uncached struct {
 	store.Store
 	keys.TrailStore

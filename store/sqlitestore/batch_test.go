@@ -12,7 +12,7 @@ import (
 )
 
 // TestBatch inserts records together: all are there afterwards, and before that
-// nobody sees any, but for those that were refused one by one.
+// nobody sees any, except those that were refused one by one.
 func TestBatch(t *testing.T) {
 	t.Parallel()
 	for name, s := range stores(t) {

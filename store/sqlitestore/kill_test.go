@@ -194,8 +194,8 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// killOne starts a worker and kills it at a random instant: of its life, if the
-// file is new, and else of its work. It reads all that the worker had said.
+// killOne starts a worker and kills it at a random instant: of its life if the
+// file is new, otherwise of its work. It reads all that the worker had said.
 func killOne(t *testing.T, path string, fresh bool, h *history) {
 	t.Helper()
 	p := launch(t, "worker", path)

@@ -30,7 +30,7 @@ var batchClauses = []clause[keys.Store]{
 			"IDs are free.",
 		batchIsOne, batchInserts),
 	optional("keys.BatchStore", "batch-context-ended",
-		"Batch"+endedDoc+", and inserts nothing, be it that the context had ended before, or that it ends before f returns. A call that waits for "+
+		"Batch"+endedDoc+", and inserts nothing, whether the context had ended before or ends before f returns. A call that waits for "+
 			"the end of a batch returns soon after its own context has ended.",
 		batchEnded, batchInserts),
 	optional("keys.BatchStore", "batch-concurrent",

@@ -18,7 +18,7 @@ import (
 // long as it is allowed to.
 type outage struct {
 	*storetest.Faults
-	hangs bool // the database does not answer; and else it refuses
+	hangs bool // the database does not answer; otherwise it refuses
 
 	get    func(error) error // what becomes of errors of Get
 	list   func(error) error // and of List

@@ -24,7 +24,7 @@ var countClauses = []clause[keys.Store]{
 			"an organization can make more keys than its cap, or none any more.",
 		countSeesWrites, countsLiving, revokedChange, clears, sweepFollows),
 	optional("keys.CountStore", "count-isolates-organizations",
-		"Count counts nothing of another organization, be its name alike in all but case, spaces or wildcards, and nothing of another kind.",
+		"Count counts nothing of another organization, even if its name differs only in case, spaces or wildcards, and nothing of another kind.",
 		countIsolates, countsLiving, "list-isolates-organizations"),
 	optional("keys.CountStore", "count-context-ended",
 		"Count"+endedDoc+". A count of nothing would let an organization pass its cap.",

@@ -12,7 +12,7 @@ import (
 
 var crowdClauses = []clause[keys.Store]{
 	rule("list-has-no-cap",
-		"List returns as many records as the limit says, be it above a hundred or a thousand. A cap of the store's own makes "+
+		"List returns as many records as the limit says, even above a hundred or a thousand. A cap of the store's own makes "+
 			"callers believe that there are no more.",
 		listHasNoCap, concurrent, listLimit, ordered, live),
 	rule("sweep-finds-all",

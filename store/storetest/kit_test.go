@@ -41,8 +41,8 @@ func (d *defect) clone() *broken {
 const lap = 2 * time.Nanosecond
 
 // judgedBy returns the clause up to which the i-th defect of a table is judged: the
-// one that it breaks. All clauses judge each twentieth defect, but none with go test
-// -short, and each one with CLAVIGER_LONG in the environment; then the name is empty.
+// one that it breaks, or an empty name if all clauses judge it. They judge every
+// twentieth defect, none with go test -short, and each one with CLAVIGER_LONG set.
 func judgedBy(i int, clause string) string {
 	if i%20 == 0 && !testing.Short() || os.Getenv("CLAVIGER_LONG") != "" {
 		return ""

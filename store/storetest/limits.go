@@ -48,7 +48,7 @@ var limitClauses = []clause[ratelimit.Store]{
 			"It is never negative and never above the burst.",
 		takeReportsRemaining, free, charges),
 	rule(times,
-		"RetryAfter is 0 if the request was admitted, and else the time until it would be. NextAfter is the time until "+
+		"RetryAfter is 0 if the request was admitted, otherwise the time until it would be. NextAfter is the time until "+
 			"Remaining grows by one, and ResetAfter the time until the bucket is full. All are durations: "+
 			"seconds or milliseconds are off by a power of ten.",
 		takeReportsTimes, free),
@@ -287,7 +287,7 @@ func takeKeepsNanoseconds(p *probe, s ratelimit.Store) {
 // keepsFractions finds timestamps that are rounded to microseconds in a database
 // whose clock counts in microseconds. From what two requests leave in a bucket
 // follows how much time passed between them. It is in whole microseconds there if
-// the timestamp is exact, and else has the fraction that the interval has, each time.
+// the timestamp is exact, otherwise it has the fraction of the interval each time.
 // By a clock that counts in nanoseconds the fractions differ, and tell nothing.
 func (p *probe) keepsFractions(s ratelimit.Store) {
 	const (

@@ -20,14 +20,14 @@ var listClauses = []clause[keys.Store]{
 		"List returns revoked and expired records too. Whether people see them is for the caller to say.",
 		listIncludesDead, lists, deadStay),
 	rule(isolatesOrgs,
-		"List returns nothing of another organization, be its name alike in all but case, spaces, "+
+		"List returns nothing of another organization, even if its name differs only in case, spaces, "+
 			"wildcards or separators.",
 		listIsolatesOrganizations, lists, textKept),
 	rule(isolatesKinds,
 		"List returns nothing of another kind. A list of keys does not show tokens.",
 		listIsolatesKinds, lists),
 	rule(listLimit,
-		"List returns as many records as were asked for if there are so many, and else all, however large the limit.",
+		"List returns as many records as were asked for if there are so many, otherwise all, however large the limit.",
 		listKeepsLimit, lists),
 	rule(ordered,
 		"List returns records in ascending byte order of their IDs: digits, upper case, the underscore, lower case, "+

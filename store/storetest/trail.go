@@ -86,7 +86,7 @@ func (p *probe) entry(r keys.Record, n int) keys.Entry {
 	}
 }
 
-// elsewhere returns e with a place in a chain. Stores do not heed that: they set it.
+// elsewhere returns e with a place in a chain, which stores ignore: they set it.
 func elsewhere(e keys.Entry) keys.Entry {
 	e.Chain, e.Seq, e.Previous, e.Hash = "another", 7, keys.ChainHash{1}, keys.ChainHash{2}
 	return e

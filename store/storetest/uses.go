@@ -30,7 +30,7 @@ var useClauses = []clause[keys.Store]{
 			"kind, dead ones included. IDs that no use was noted for are absent, and do not come with a zero time. The map is the caller's.",
 		usesAreKept, roundTrip),
 	useRule("uses-later-wins",
-		"Of two times that are noted for an ID the later stays, be it noted first or last. Nodes note uses in "+
+		"Of two times that are noted for an ID the later stays, whether it is noted first or last. Nodes note uses in "+
 			"batches, and a slow one must not turn the time back.",
 		usesLaterWins, usesRoundTrip),
 	useRule(passesOver,

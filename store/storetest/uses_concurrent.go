@@ -58,7 +58,7 @@ func usesConcurrent(p *probe, s useStore) {
 	p.lastUses(s, want, "after many had noted uses at once", ids...)
 }
 
-// noteMany notes uses of all records in batches, at times that go forth and back.
+// noteMany notes uses of all records in batches, at times that go back and forth.
 func (p *probe) noteMany(s useStore, tallies []tally, racer int) {
 	for n, going := 0, p.going(); going() || n < 2*races; n++ {
 		batch := make(map[string]time.Time, len(tallies))
