@@ -91,9 +91,8 @@ func readConfig(file string) (*config, error) {
 }
 
 // checkMembers reads one value, and returns an error if an object in it has a member
-// twice, or one whose name is not
-// written as this program writes it. Package encoding/json takes the last
-// of several members, and ignores the case of their names.
+// twice, or one whose name has other characters than lower-case letters and underscores.
+// Package encoding/json takes the last of several members, and ignores the case of names.
 func checkMembers(dec *json.Decoder) error {
 	token, err := dec.Token()
 	open, nested := token.(json.Delim)
