@@ -82,3 +82,56 @@ func TestBatchesTakeTurns(t *testing.T) {
 		})
 	}
 }
+
+// A losing store drops what a batch has written when it commits, as a database does that
+// goes down at that moment.
+type losing struct {
+	*store.Memory
+	batch *store.Memory // what the batch has written; nil outside of one
+}
+
+func (l *losing) Batch(ctx context.Context, f func(ctx context.Context) error) error {
+	l.batch = new(store.Memory)
+	defer func() { l.batch = nil }()
+	if err := f(ctx); err != nil {
+		return err
+	}
+	return errors.New("the commit failed")
+}
+
+func (l *losing) Insert(ctx context.Context, r keys.Record) error {
+	if l.batch == nil {
+		return l.Memory.Insert(ctx, r)
+	}
+	if _, _, err := l.Memory.Get(ctx, r.ID); err == nil {
+		return keys.ErrExists
+	}
+	return l.batch.Insert(ctx, r)
+}
+
+// If a batch fails, none of its credentials is in the store, not even one that is in the
+// list twice. One that was imported before is.
+func TestImportOfALostBatch(t *testing.T) {
+	t.Parallel()
+	db := &losing{Memory: new(store.Memory)}
+	m, err := keys.NewManager(db, &keys.Options{OtherFormats: []*keys.Format{keys.MustForeignFormat("old_", nil)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign := func(letter string) keys.Foreign {
+		return keys.Foreign{Org: "acme", Text: keys.NewSecret("old_" + strings.Repeat(letter, 40))}
+	}
+	before := foreign("a")
+	if _, err := m.Import(t.Context(), before.Org, before.Text, before.Spec); err != nil {
+		t.Fatal(err)
+	}
+	done := m.ImportAll(t.Context(), []keys.Foreign{before, foreign("b"), foreign("b")})
+	if !done[0].Existed || done[0].Err != nil {
+		t.Errorf("the one that was there: %+v", done[0])
+	}
+	for _, d := range done[1:] {
+		if !errors.Is(d.Err, keys.ErrUnavailable) || d.Existed {
+			t.Errorf("one of the batch: %v", d.Err)
+		}
+	}
+}

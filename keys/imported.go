@@ -87,14 +87,20 @@ func (m *Manager) ImportAll(ctx context.Context, list []Foreign) []Imported {
 	for i := range list {
 		done[i].Record, done[i].Err = m.foreignRecord(ctx, &list[i], false)
 	}
+	var failed error
 	if m.store.batches() {
-		m.putAll(ctx, done)
+		failed = m.putAll(ctx, done)
 	} else {
 		m.putEach(ctx, done)
 	}
 	for i := range done {
-		if errors.Is(done[i].Err, ErrExists) {
-			m.compare(ctx, &list[i], &done[i])
+		d := &done[i]
+		if !errors.Is(d.Err, ErrExists) {
+			continue
+		}
+		m.compare(ctx, &list[i], d)
+		if failed != nil && errors.Is(d.Err, ErrNotFound) {
+			d.Err = failed // the ID was there twice, and the batch was undone
 		}
 	}
 	return done
@@ -116,8 +122,8 @@ func (m *Manager) putEach(ctx context.Context, done []Imported) {
 	}
 }
 
-// putAll is putEach in one transaction.
-func (m *Manager) putAll(ctx context.Context, done []Imported) {
+// putAll is putEach in one transaction. It returns the error of the transaction.
+func (m *Manager) putAll(ctx context.Context, done []Imported) error {
 	var errs []error
 	failed := m.writeBatch(ctx, func(ctx context.Context) error {
 		errs = make([]error, len(done)) // anew for each call
@@ -142,6 +148,7 @@ func (m *Manager) putAll(ctx context.Context, done []Imported) {
 			m.tell(ctx, Created, &d.Record)
 		}
 	}
+	return failed
 }
 
 // writeBatch makes one transaction of what f writes. With a trail, one such transaction
