@@ -28,8 +28,8 @@ func OpenAPI() []byte { return []byte(openAPI) }
 func JoinOpenAPI(documents ...[]byte) ([]byte, error) {
 	joined := make(map[string]json.RawMessage)
 	for i, text := range documents {
-		var members map[string]json.RawMessage
-		if err := json.Unmarshal(text, &members); err != nil {
+		members, err := objectIn(text)
+		if err != nil {
 			return nil, fmt.Errorf("httpjson: OpenAPI document %d: %w", i+1, err)
 		}
 		for name, value := range members {
@@ -37,7 +37,6 @@ func JoinOpenAPI(documents ...[]byte) ([]byte, error) {
 				joined[name] = value
 				continue
 			}
-			var err error
 			switch name {
 			case "components":
 				joined[name], err = join(joined[name], value, 2)
@@ -65,13 +64,16 @@ func join(a, b json.RawMessage, depth int) (json.RawMessage, error) {
 		}
 		return a, nil
 	}
-	var all, more map[string]json.RawMessage
-	if err := errors.Join(json.Unmarshal(a, &all), json.Unmarshal(b, &more)); err != nil {
+	all, err := objectIn(a)
+	if err != nil {
+		return nil, err
+	}
+	more, err := objectIn(b)
+	if err != nil {
 		return nil, err
 	}
 	for name, value := range more {
 		if all[name] != nil {
-			var err error
 			if value, err = join(all[name], value, depth-1); err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
@@ -79,6 +81,14 @@ func join(a, b json.RawMessage, depth int) (json.RawMessage, error) {
 		all[name] = value
 	}
 	return json.Marshal(all)
+}
+
+// objectIn returns the members of a JSON object. Null is none.
+func objectIn(text []byte) (members map[string]json.RawMessage, err error) {
+	if err = json.Unmarshal(text, &members); err == nil && members == nil {
+		err = errors.New("null in place of an object")
+	}
+	return members, err
 }
 
 // same reports whether two JSON values are equal, however they are written.

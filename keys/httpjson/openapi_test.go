@@ -33,6 +33,9 @@ func TestJoinOpenAPI(t *testing.T) {
 		{"a component twice", []string{`{}`, `{"components":{"schemas":{"A":{"type":"string"}}}}`, `{"components":{"schemas":{"A":{}}}}`}, "document 3: components: schemas: A: an earlier"},
 		{"no JSON", []string{`{}`, `x`}, "document 2: "},
 		{"no object", []string{`[]`}, "document 1: "},
+		{"null", []string{`{}`, `null`}, "document 2: "},
+		{"null in place of paths", []string{`{"paths":null}`, `{"paths":{}}`}, "document 2: paths: "},
+		{"null in place of a list of schemas", []string{`{"components":{"schemas":null}}`, `{"components":{"schemas":{"A":{}}}}`}, "document 2: components: schemas: "},
 		{"a list of paths", []string{`{"paths":{}}`, `{"paths":[]}`}, "document 2: paths: "},
 		{"an object of tags", []string{`{"tags":[]}`, `{"tags":{}}`}, "document 2: tags: "},
 	} {
