@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -270,6 +271,31 @@ func TestMemorySharesNames(t *testing.T) {
 			first = p
 		} else if p != first {
 			t.Error("two copies of the name of an organization")
+		}
+	}
+}
+
+// Positions far before the first entry and far after the last are no other positions, even
+// if part of the trail was cut.
+func TestMemoryEntriesFarAway(t *testing.T) {
+	t.Parallel()
+	m := new(store.Memory)
+	for range 3 {
+		if err := m.AddEntry(t.Context(), keys.Entry{Org: "acme", Time: time.Unix(1, 0), Action: keys.ActionRefused}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := m.CutEntries(t.Context(), "acme", "", 1); err != nil {
+		t.Fatal(err)
+	}
+	for after, want := range map[int64]int{math.MinInt64: 2, -1: 2, 0: 2, 2: 1, math.MaxInt64: 0} {
+		if got, err := m.Entries(t.Context(), "acme", "", after, 10); err != nil || len(got) != want {
+			t.Errorf("after %d: %d entries, %v; want %d", after, len(got), err, want)
+		}
+	}
+	for _, upTo := range []int64{math.MinInt64, 0, math.MaxInt64} {
+		if err := m.CutEntries(t.Context(), "acme", "", upTo); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("cut up to %d: %v", upTo, err)
 		}
 	}
 }

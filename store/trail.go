@@ -119,7 +119,7 @@ func (m *Memory) Entries(ctx context.Context, org, chain string, after int64, li
 	}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	from := min(max(after-t.cut.Seq, 0), int64(len(t.entries)))
+	from := min(max(after, t.cut.Seq)-t.cut.Seq, int64(len(t.entries)))
 	page := t.entries[from:]
 	return append([]keys.Entry{}, page[:min(limit, len(page))]...), nil
 }
