@@ -153,7 +153,7 @@ func (m *Manager) verifyChain(ctx context.Context, org string, c Chain, kept []C
 		}
 	}
 	if !permitted {
-		return Link{}, &TamperError{org, c.Name, before + 1, "was cut, and no checkpoint is known that it could have been cut at"}
+		return Link{}, &TamperError{org, c.Name, before + 1, "was cut, but no known checkpoint permits that"}
 	}
 	// The end that the store has noted must be met too. Entries are read from the
 	// first position, since an entry that should have been cut is wrong as well.
@@ -194,10 +194,13 @@ func (m *Manager) CutTrail(ctx context.Context, c Checkpoint) error {
 		return err
 	}
 	for _, chain := range chains {
-		if chain.Name == c.Chain && c.Seq <= chain.Cut.Seq {
+		switch {
+		case chain.Name != c.Chain:
+		case c.Link == chain.Cut || c.Seq < chain.Cut.Seq:
 			return nil
-		}
-		if chain.Name == c.Chain {
+		case c.Seq == chain.Cut.Seq:
+			return &TamperError{c.Org, c.Chain, c.Seq, anotherEntry}
+		default:
 			return m.cutTrail(ctx, store, c, chain.Cut.Seq)
 		}
 	}
@@ -213,7 +216,7 @@ func (m *Manager) cutTrail(ctx context.Context, store TrailStore, c Checkpoint, 
 		case e.Seq != c.Seq:
 			return ErrNotFound
 		case e.Hash != c.Hash:
-			return &TamperError{c.Org, c.Chain, c.Seq, "is another one than when its hash was noted"}
+			return &TamperError{c.Org, c.Chain, c.Seq, anotherEntry}
 		}
 		for cut < c.Seq {
 			cut = min(cut+cutSize, c.Seq)

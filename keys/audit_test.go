@@ -74,6 +74,11 @@ func TestCutTrail(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	other := old
+	other.Hash[0]++
+	if err := m.CutTrail(ctx, other); !errors.Is(err, keys.ErrTampered) {
+		t.Errorf("another hash of the last entry that was cut: %v", err)
+	}
 	if want := []int64{1000, 2000, 2502}; !slices.Equal(s.cuts, want) {
 		t.Errorf("cut up to %d, in a transaction each; want %d", s.cuts, want)
 	}

@@ -26,6 +26,9 @@ func (e *TamperError) Error() string {
 // Is reports whether target is [ErrTampered].
 func (e *TamperError) Is(target error) bool { return target == ErrTampered }
 
+// anotherEntry is the Reason if the hash of an entry is not the one that was noted.
+const anotherEntry = "is another one than when its hash was noted"
+
 // A Checkpoint is a [Link] of a chain. The host keeps it where nobody who can write
 // to the database can change it, such as in a log or a signed file. Somebody who can
 // write to the database can replace a whole chain by a consistent one, or remove its
@@ -54,7 +57,7 @@ func VerifyChain(org, chain string, from Link, entries iter.Seq2[Entry, error], 
 	meets := func() error {
 		for _, l := range known {
 			if l.Seq == last.Seq && l.Hash != last.Hash {
-				return wrong(l.Seq, "is another one than when its hash was noted")
+				return wrong(l.Seq, anotherEntry)
 			}
 		}
 		return nil
