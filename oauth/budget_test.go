@@ -2,10 +2,12 @@ package oauth_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/oauth"
 )
 
@@ -112,4 +114,56 @@ func TestLiveTokensAreBounded(t *testing.T) {
 			t.Errorf("another client: %v", err)
 		}
 	})
+}
+
+// The clients of an organization share its budget, however different the lifetimes of
+// their tokens are.
+func TestLiveTokensOfAnOrganizationAreBounded(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		own   time.Duration // the lifetime of one client's tokens; those of the other live an hour
+		most  int           // live tokens at any time
+		least int           // that both get in 8 hours; each gets some
+	}{
+		{"a shorter lifetime", time.Minute, 20, 80},
+		{"a longer lifetime", 10 * time.Hour, 30, 70},
+		{"a lifetime of more hours than the burst has tokens", 50 * time.Hour, 30, 70},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				env := newEnv(t, &oauth.Options{MaxOrgTokens: 20})
+				own, err := env.server.Register(t.Context(), caller, oauth.ClientSpec{TokenLifetime: tt.own})
+				if err != nil {
+					t.Fatal(err)
+				}
+				hour, err := env.server.Register(t.Context(), caller, oauth.ClientSpec{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var ends []time.Time // of the tokens that were granted
+				made := make(map[string]int)
+				for i := range 8 * 60 {
+					c := []keys.Issued{own, hour}[i%2]
+					grant, err := env.grant(c.Record.ID, c.Text.Reveal(), "")
+					switch {
+					case err == nil:
+						made[c.Record.ID]++
+						ends = append(ends, grant.Token.ExpiresAt)
+					case !errors.Is(err, oauth.ErrTooManyTokens):
+						t.Fatal(err)
+					}
+					ends = slices.DeleteFunc(ends, func(end time.Time) bool { return !time.Now().Before(end) })
+					if len(ends) > tt.most {
+						t.Fatalf("%d live tokens, want at most %d", len(ends), tt.most)
+					}
+					time.Sleep(time.Minute) // on the test's own clock
+				}
+				if a, b := made[own.Record.ID], made[hour.Record.ID]; a < 1 || b < 1 || a+b < tt.least {
+					t.Errorf("the clients got %d and %d tokens in 8 hours, want at least %d together", a, b, tt.least)
+				}
+			})
+		})
+	}
 }

@@ -41,7 +41,10 @@ type Options struct {
 	MaxTokens int
 
 	// MaxOrgTokens bounds the tokens of all clients of an organization together,
-	// in the same way. If zero, DefaultMaxOrgTokens. The least is 2.
+	// in the same way. A token that lives longer than TokenLifetime, since its client
+	// has a lifetime of its own, counts as several: one for each TokenLifetime that it
+	// lives. With such clients there can be more tokens, by about a half. If zero,
+	// DefaultMaxOrgTokens. The least is 2.
 	MaxOrgTokens int
 
 	// Limiter keeps count of tokens, in the space "oauth" for clients and
@@ -132,13 +135,27 @@ func (b *budget) limitOf(lifetime time.Duration) (ratelimit.Limit, error) {
 	return ratelimit.Per(b.most/2, lifetime, b.most/2)
 }
 
-// take counts a new token of the client or organization with the given name.
-func (b *budget) take(ctx context.Context, name string, lifetime time.Duration, now time.Time) error {
+// take counts a new token of a client.
+func (b *budget) take(ctx context.Context, client string, lifetime time.Duration, now time.Time) error {
 	limit, err := b.limitOf(lifetime)
 	if err != nil {
-		return fmt.Errorf("oauth: token lifetime of %q: %w", name, err)
+		return fmt.Errorf("oauth: token lifetime of %q: %w", client, err)
 	}
-	d, err := b.limiter.TakeAt(ctx, name, limit, now, 1)
+	return b.spend(ctx, client, limit, 1, now)
+}
+
+// takeShared counts a new token of one of the clients of an organization. All their
+// tokens are counted under the limit of the server's lifetime, since limits that share
+// a bucket must have the same window (see [ratelimit.Limit.Horizon]). A token that lives
+// longer costs as much as the tokens that could follow each other in that time.
+func (b *budget) takeShared(ctx context.Context, org string, lifetime time.Duration, now time.Time) error {
+	n := int(min((lifetime-1)/b.lifetime+1, time.Duration(b.limit.Burst())))
+	return b.spend(ctx, org, b.limit, n, now)
+}
+
+// spend takes n tokens from a bucket.
+func (b *budget) spend(ctx context.Context, name string, limit ratelimit.Limit, n int, now time.Time) error {
+	d, err := b.limiter.TakeAt(ctx, name, limit, now, n)
 	if err != nil {
 		return err
 	}
@@ -265,7 +282,7 @@ func (s *Server) exchangeAt(ctx context.Context, r *Request, now time.Time, x *e
 	}
 	// The client's own budget comes first, so that requests that it refuses take
 	// nothing from that of the organization.
-	if err := s.orgs.take(ctx, x.client.Org, lifetime, now); err != nil {
+	if err := s.orgs.takeShared(ctx, x.client.Org, lifetime, now); err != nil {
 		return err
 	}
 	x.issued, err = s.manager.IssueTokenAt(ctx, &x.client, x.asked, lifetime, now)
