@@ -238,14 +238,16 @@ func (h *Handler) RegisterClients(mux mux, protect func(http.Handler) http.Handl
 
 // wellKnown returns the path of a metadata document: the well-known name stands
 // before the path of the URL (RFC 8414 §3.1, RFC 9728 §3.1).
-func wellKnown(name, of string) string {
-	path, _ := checkURL(of) // was checked by NewHandler
-	return "/.well-known/" + name + path
+func wellKnown(name, of string) string { return "/.well-known/" + name + pathOf(of) }
+
+// pathOf returns the path of a URL that NewHandler has checked.
+func pathOf(url string) string {
+	path, _ := checkURL(url)
+	return path
 }
 
 // ResourceMetadataURL returns where the metadata of RFC 9728 is, for challenges
 // to name it.
 func (h *Handler) ResourceMetadataURL() string {
-	path, _ := checkURL(h.resource)
-	return strings.TrimSuffix(h.resource, path) + wellKnown("oauth-protected-resource", h.resource)
+	return strings.TrimSuffix(h.resource, pathOf(h.resource)) + wellKnown("oauth-protected-resource", h.resource)
 }

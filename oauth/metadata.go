@@ -14,7 +14,7 @@ var authMethods = []string{"client_secret_basic", "client_secret_post"}
 // serverMetadata returns the metadata of the server (RFC 8414 §2) as JSON, with
 // the members that the host adds.
 func (h *Handler) serverMetadata(more map[string]any) ([]byte, error) {
-	endpoints := h.issuer + h.base[len(issuerPath(h.issuer)):]
+	endpoints := h.issuer + h.base[len(pathOf(h.issuer)):]
 	own, err := json.Marshal(struct {
 		Issuer             string   `json:"issuer"`
 		TokenEndpoint      string   `json:"token_endpoint"`
@@ -69,8 +69,3 @@ func (h *Handler) describeResource(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (h *Handler) scopes() []string { return h.server.manager.Catalog().Grantable().Names() }
-
-func issuerPath(issuer string) string {
-	path, _ := checkURL(issuer) // was checked by NewHandler
-	return path
-}
