@@ -14,8 +14,8 @@ type ClientSpec struct {
 	// Scopes are the names of the scopes that the client may ask for, besides
 	// the always-granted ones. If nil, those that the creator holds.
 	Scopes []string
-	// TokenLifetime is how long its tokens live, in whole seconds. If zero,
-	// that of the server's Options.
+	// TokenLifetime is how long its tokens live: from a second to a year of 365
+	// days, in whole seconds. If zero, that of the server's Options.
 	TokenLifetime time.Duration
 }
 
@@ -24,7 +24,7 @@ type ClientSpec struct {
 func (s *Server) Register(ctx context.Context, by keys.Principal, spec ClientSpec) (keys.Issued, error) {
 	if spec.TokenLifetime != 0 {
 		if _, err := s.clients.limitOf(spec.TokenLifetime); err != nil || spec.TokenLifetime%time.Second != 0 {
-			return keys.Issued{}, &keys.InvalidError{Field: keys.FieldTokenLifetime, Reason: "is not a number of seconds that this server can keep"}
+			return keys.Issued{}, &keys.InvalidError{Field: keys.FieldTokenLifetime, Reason: "is not in whole seconds from a second to a year"}
 		}
 	}
 	return s.manager.As(by).Create(ctx, keys.Spec{

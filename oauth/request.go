@@ -96,8 +96,8 @@ func readBody(r *http.Request) (string, error) {
 	}
 }
 
-// readJSON reads a body that readPlainJSON did not. It writes anew what that has read
-// of it.
+// readJSON reads a body that readPlainJSON gave up. The parameters that readPlainJSON
+// has set by then are set again, to the same values.
 func (p *params) readJSON(body string) error {
 	var values [paramCount]*string
 	fields := []httpjson.Field{httpjson.Others()}
@@ -145,8 +145,9 @@ const maxBasic = 3*keys.MaxID + 1 + 3*keys.MaxLen
 
 // parseBasic reads the field of the scheme Basic (RFC 7617), whose ID and secret
 // are encoded as the values of a form (RFC 6749 §2.3.1). Many clients do not encode
-// them. That makes no difference, since the IDs and secrets of this library have no
-// character that would be escaped.
+// them. For the IDs and secrets of this library that makes no difference, since they
+// have no character that would be escaped. A client that was imported with a % or a +
+// in its secret has to encode it, or to send it in the body.
 func parseBasic(field string) (id, secret string, ok bool) {
 	var buf [256]byte // enough for the clients of this library
 	scheme, encoded, _ := strings.Cut(field, " ")

@@ -30,8 +30,9 @@ const GrantType = "client_credentials"
 
 // Options are the settings of a [Server].
 type Options struct {
-	// TokenLifetime is how long tokens live, in whole seconds, if their client
-	// has no lifetime of its own. If zero, DefaultTokenLifetime.
+	// TokenLifetime is how long tokens live if their client has no lifetime of its
+	// own: from a second to a year of 365 days, in whole seconds. If zero,
+	// DefaultTokenLifetime.
 	TokenLifetime time.Duration
 
 	// MaxTokens bounds the tokens of one client that have not expired, revoked
@@ -117,7 +118,7 @@ func newBudget(l *ratelimit.Limiter, space string, most int, lifetime time.Durat
 		return b, err
 	}
 	if b.limit, err = b.limitOf(lifetime); err != nil {
-		return b, errors.New("oauth: TokenLifetime is less than a second, or a bound on tokens less than 2")
+		return b, errors.New("oauth: TokenLifetime is not from a second to a year, or a bound on tokens is less than 2")
 	}
 	return b, nil
 }
