@@ -54,7 +54,7 @@ func (h *Handler) writeEdit(w http.ResponseWriter, r *http.Request, s *section, 
 	c := h.credential(t, s, *rec, nil, nil)
 	f := form{
 		section: s, credential: &c, Action: h.at(s, rec.ID, "edit"), Back: c.URL, Values: values, Problems: problems,
-		Choices: h.choices(p, rec.Scopes, values[fieldScopes]), CallerEnds: t.moment(p.ExpiresAt), CallerLimit: p.RateLimit,
+		Choices: h.choices(p, rec.Scopes, values[fieldScopes]), CallerEnds: t.callerEnds(&p), CallerLimit: p.RateLimit,
 		Network: p.Networks.String(), HasMetadata: isObject(rec.Metadata), Version: versionText(rec),
 	}
 	switch {

@@ -22,7 +22,7 @@ func (h *Handler) writeNew(w http.ResponseWriter, r *http.Request, s *section, p
 	t := h.texts(r.Context())
 	f := form{
 		section: s, Action: h.newURL(s), Back: h.at(s), Values: values, Problems: problems,
-		Choices: h.choices(p, scopes.Set{}, values[fieldScopes]), CallerEnds: t.moment(p.ExpiresAt), CallerLimit: p.RateLimit,
+		Choices: h.choices(p, scopes.Set{}, values[fieldScopes]), CallerEnds: t.callerEnds(&p), CallerLimit: p.RateLimit,
 		Network: p.Networks.String(), HasMetadata: true, Once: h.once.mark(),
 	}
 	f.Expires = append(options(t, lifetimes, values.Get(fieldExpires)),

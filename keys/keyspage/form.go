@@ -261,12 +261,22 @@ type form struct {
 	Choices       []choice
 	Environments  []option
 	Expires       []option
-	CallerEnds    moment // when the lasting credential of the reader ends, if it is known
+	CallerEnds    moment // see callerEnds
 	CallerLimit   int
 	Network       string // the networks of the reader
 	HasMetadata   bool   // the form has a field for metadata
 	KeepsEnd      string // why the end cannot be changed; empty if it can
 	Once, Version string
+}
+
+// callerEnds returns the end that bounds what a reader makes, if the page knows it: that
+// of the reader's key. A session bounds nothing, and what a token makes is bounded by the
+// end of its client.
+func (t texts) callerEnds(p *keys.Principal) moment {
+	if p.Kind != keys.KindKey {
+		return moment{}
+	}
+	return t.moment(p.ExpiresAt)
 }
 
 // New reports whether the form is for a new credential.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/claviger-auth/claviger/keys"
 )
@@ -150,5 +151,32 @@ func TestSecrets(t *testing.T) {
 	secret := made.secret(t)
 	if strings.Contains(made.header.Get("Location"), secret) || strings.Contains(h.log.String(), secret) || strings.Count(made.body, secret) != 1 || made.header.Get("Cache-Control") != "no-store" {
 		t.Errorf("the secret is elsewhere: %v", made.header)
+	}
+}
+
+// A form says when the key of its reader ends, since nothing that the reader makes ends
+// later. The end of a session or of an access token bounds nothing; what a token makes
+// is bounded by the end of its client, which the page does not know.
+func TestFormsNameTheEndOfTheReader(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	const hint = "when your own credential ends: 1 Jan 2100, 00:00 UTC"
+	end := time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
+	for name, tt := range map[string]struct {
+		kind keys.Kind
+		ends time.Time
+		want bool
+	}{
+		"a session":             {"", time.Time{}, false},
+		"a session with an end": {"", end, false},
+		"a key without an end":  {keys.KindKey, time.Time{}, false},
+		"a key":                 {keys.KindKey, end, true},
+		"a token":               {keys.KindToken, end, false},
+	} {
+		reader := anna
+		reader.Kind, reader.ExpiresAt = tt.kind, tt.ends
+		if got := h.get(reader, "/manage/new/keys"); got.status != 200 || strings.Contains(got.body, hint) != tt.want {
+			t.Errorf("%s: %d, and the hint is there: %t, want %t", name, got.status, !tt.want, tt.want)
+		}
 	}
 }
