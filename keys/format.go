@@ -76,15 +76,16 @@ type FormatOptions struct {
 
 	// AllowForeign also accepts credentials that another system made: after
 	// the prefix, an ID of letters, digits and underscores, a dot, and a
-	// secret of the characters of a b64token (RFC 6750 §2.1), both of any length
-	// and without a checksum. A text in the library's own form must still have
-	// the right checksum. In return, junk with the right prefix costs a read of
-	// the store.
+	// secret of the characters of a b64token (RFC 6750 §2.1), without a checksum.
+	// With the prefix, an ID has at most [MaxID] bytes, and a text at most
+	// [MaxLen]. A text in the library's own form must still have the right
+	// checksum. In return, junk with the right prefix costs a read of the store.
 	//
 	// With the layout [Apart] it accepts clients that another system made: an
-	// ID of letters, digits and the characters _ - . ~ and @, not of dots alone,
-	// that begins with no prefix of the [Options], and any secret of visible ASCII
-	// characters and spaces. The layout [Fixed] accepts nothing foreign.
+	// ID of at most [MaxID] letters, digits and characters _ - . ~ and @, and a
+	// secret of at most [MaxLen] visible ASCII characters and spaces. The ID is not
+	// of dots alone, and does not begin with the prefix of keys or tokens in the
+	// [Options]. The layout [Fixed] accepts nothing foreign.
 	AllowForeign bool
 }
 
@@ -105,7 +106,7 @@ func NewFormat(prefix string, layout Layout, opts *FormatOptions) (*Format, erro
 		return nil, errors.New("keys: AllowForeign needs the layout Dotted or Apart")
 	}
 	for i, env := range opts.Environments {
-		if env == "" || len(env) > 16 || !alnum.only(env) || strings.ToLower(env) != env {
+		if !validEnvironment(env) {
 			return nil, fmt.Errorf("keys: environment %q is not 1 to 16 lower-case letters or digits", env)
 		}
 		if slices.Contains(opts.Environments[:i], env) {

@@ -30,7 +30,7 @@ type Networks struct {
 func NetworksOf(prefixes ...netip.Prefix) (Networks, error) {
 	list := make([]netip.Prefix, 0, len(prefixes))
 	for i, p := range prefixes {
-		if !p.IsValid() || p.Addr().Zone() != "" {
+		if !p.IsValid() {
 			return Networks{}, &InvalidError{FieldNetworks, fmt.Sprintf("have no address range at place %d", i+1)}
 		}
 		if a := p.Addr(); a.Is4In6() {
