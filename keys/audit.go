@@ -35,7 +35,7 @@ func (b *boundedStore) trailStore() (TrailStore, error) {
 	return store, nil
 }
 
-// KeepsTrail reports whether m writes its changes into a trail, see [Options].
+// KeepsTrail reports whether m writes its changes into a trail, see [Options.Trail].
 func (m *Manager) KeepsTrail() bool { return m.trail }
 
 // Chains returns the chains of the trail of an organization, see [TrailStore]. The

@@ -190,8 +190,9 @@ const (
 
 // Validate returns nil if the fields of e are within the bounds that stores rely on,
 // and otherwise an [*InvalidError]. It does not check the place in a chain: Chain,
-// Seq and the hashes. Text must be valid UTF-8 without NUL: Action up to 16 bytes,
-// Fields up to 255, Reason up to 64, and IDs and Actor as in a [Record].
+// Seq and the hashes. Text must be valid UTF-8 without NUL: Action from 1 to 16 bytes,
+// Kind up to 6, Fields up to 255, Reason up to 64, and Org, IDs and Actor as in a
+// [Record].
 func (e *Entry) Validate() error {
 	switch {
 	case !possibleOrg(e.Org):

@@ -28,9 +28,9 @@ const Forever time.Duration = math.MaxInt64
 // A Manager makes, changes and revokes credentials. It is safe for concurrent
 // use, also by several processes on one store.
 //
-// Its methods take the organization that acts. They do not find a credential of
-// another organization or of another kind, as if it did not exist. The methods are
-// for the host itself, and may do everything. What a caller asks for goes through
+// Its methods take the organization that acts. To them, a credential of another
+// organization or of another kind does not exist. The methods are for the host itself,
+// and may do everything. What a caller asks for goes through
 // [Manager.As], which lets the caller give away only what it has.
 type Manager struct {
 	store    *boundedStore

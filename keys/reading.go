@@ -2,13 +2,13 @@ package keys
 
 import "time"
 
-// A reading is what both clocks of the machine say, in nanoseconds since an
-// origin. The monotonic clock stands still while the machine sleeps, and the wall
-// clock can be set.
+// A reading is what both clocks of the machine say, in nanoseconds: the monotonic clock
+// since an origin, and the wall clock since 1970. The monotonic clock stands still while
+// the machine sleeps, and the wall clock can be set.
 type reading struct{ mono, wall int64 }
 
-// readingAt returns the reading of a time that has a monotonic reading, as those
-// of [time.Now] do, since an origin that has one too.
+// readingAt returns the reading at a time. The time and the origin must have monotonic
+// readings, as those of [time.Now] do.
 func readingAt(now, origin time.Time) reading {
 	return reading{mono: int64(now.Sub(origin)), wall: now.UnixNano()}
 }

@@ -56,7 +56,7 @@ func (m *reminders) due(r reminder, now time.Time) bool {
 }
 
 // forget drops reminders that are older than the interval. If that makes too little
-// room, it drops all: the hook is rather told twice than not at all.
+// room, it drops all: it is better to tell the hook twice than not at all.
 func (m *reminders) forget(now time.Time) {
 	kept := make(map[reminder]time.Time)
 	for r, at := range m.told {

@@ -209,9 +209,9 @@ func (s *Set) UnmarshalText(text []byte) error {
 // set is an empty array, never null.
 func (s Set) MarshalJSON() ([]byte, error) { return json.Marshal(s.Names()) }
 
-// UnmarshalJSON reads an array of strings as [Of] does. Null, which has no
-// members to name, is refused: scopes that are not there must not read as
-// scopes that were left empty. On error s is unchanged.
+// UnmarshalJSON reads an array of strings as [Of] does. JSON's null is an error, so
+// that it is never taken for the empty set. All errors wrap [ErrSyntax]. On error s is
+// unchanged.
 func (s *Set) UnmarshalJSON(data []byte) error {
 	var names []string
 	if err := json.Unmarshal(data, &names); err != nil || names == nil {

@@ -43,13 +43,13 @@
 //	 "rate_limit_per_minute"?: n, "networks"?: [CIDR], "metadata"?: object}
 //
 // Without scopes the key gets only the always-granted ones. Without an environment or
-// networks it has those of its maker. Without rate_limit_per_minute it has the default,
-// or the limit of its maker if that is lower. expires_in is from 1 to 315360000 (ten
-// years of 365 days). A key never ends later than the lasting credential of its maker:
-// a longer expires_in is shortened, and a key without expires_in ends then too.
-// networks are IP networks or addresses, and an empty list stands for every address.
-// metadata is the organization's own data, at most 4,096 bytes without the spaces
-// between its parts.
+// networks it has those of its maker. Without rate_limit_per_minute it has what the plan
+// of the organization gives, or the default if there is no plan, or the limit of its
+// maker if that is lower. expires_in is from 1 to 315360000 (ten years of 365 days). A
+// key never ends later than the lasting credential of its maker: a longer expires_in is
+// shortened, and a key without expires_in ends then too. networks are IP networks or
+// addresses, and an empty list stands for every address. metadata is the organization's
+// own data, at most 4,096 bytes without the spaces between its parts.
 //
 // # Changing a key
 //
