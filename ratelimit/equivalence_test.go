@@ -12,9 +12,9 @@ import (
 	"github.com/claviger-auth/claviger/ratelimit"
 )
 
-// A twin runs one schedule through all ways to a decision: the model, a Memory,
-// and Limiters that know their store for a Memory, that do not, and that only
-// know that it waits for nothing. They must agree in every field.
+// A twin runs one schedule through all ways to a decision: the model, a Memory, and
+// three Limiters. One knows that its store is a Memory, one knows only that the store
+// waits for nothing, and one knows nothing of its store. They must agree in every field.
 type twin struct {
 	t     *testing.T
 	roll  func(n int) int // from 0 to n-1, as the schedule goes on

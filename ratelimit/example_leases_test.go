@@ -49,8 +49,8 @@ func ExampleLeases() {
 	// in less than 200 trips: true
 }
 
-// Nothing is taken in advance in the spaces that are named, nor if the option is
-// nil in the space "manage". A space of your own with small limits may be such.
+// Nothing is taken in advance in the spaces that Direct names. If Direct is nil, that
+// is the space "manage" alone. Name a space of your own there if its limits are small.
 func ExampleLeasesOptions() {
 	shared := &mapStore{buckets: make(map[ratelimit.Bucket]int64)}
 	leases, err := ratelimit.NewLeases(shared, &ratelimit.LeasesOptions{Direct: []string{"manage", "signup"}})

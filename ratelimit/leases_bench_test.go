@@ -9,7 +9,7 @@ import (
 )
 
 // endless is a store whose buckets are never empty: it admits every request under a
-// limit with a burst above one, and refuses all others.
+// limit with a burst above two, and refuses all others.
 var endless = storeFunc(func(_ context.Context, _ ratelimit.Bucket, l ratelimit.Limit, _ time.Time, n int) (ratelimit.Decision, error) {
 	if l.Burst() > 2 {
 		return ratelimit.Decision{Allowed: true, ResetAfter: time.Duration(n) * l.Interval()}, nil

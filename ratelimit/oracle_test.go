@@ -168,7 +168,7 @@ func (s *schedule) tie(n int) time.Duration {
 	return s.limit.Window() - time.Duration(n)*s.limit.Interval() - lead
 }
 
-// checkRetry holds that RetryAfter is exact to the nanosecond.
+// checkRetry checks that RetryAfter is exact to the nanosecond.
 func (s *schedule) checkRetry(t *testing.T, tat, now int64, n int, d ratelimit.Decision) {
 	t.Helper()
 	at := now + int64(d.RetryAfter)
@@ -180,7 +180,7 @@ func (s *schedule) checkRetry(t *testing.T, tat, now int64, n int, d ratelimit.D
 	}
 }
 
-// checkNext holds that Remaining grows by one at NextAfter, to the nanosecond: a
+// checkNext checks that Remaining grows by one at NextAfter, to the nanosecond: a
 // request for one more than is left is admitted then, and not before.
 func (s *schedule) checkNext(t *testing.T, tat, now int64, d ratelimit.Decision) {
 	t.Helper()

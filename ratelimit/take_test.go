@@ -120,7 +120,7 @@ func TestLimitTakeExtremes(t *testing.T) {
 	}
 }
 
-// checkDecision holds the invariants of every decision without an error.
+// checkDecision checks what is true of every decision without an error.
 func checkDecision(t *testing.T, l ratelimit.Limit, tat, now int64, n int, next int64, d ratelimit.Decision) {
 	t.Helper()
 	fail := func(what string) {

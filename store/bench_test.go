@@ -222,18 +222,19 @@ func BenchmarkSize(b *testing.B) {
 					r.ID = "key_" + rand.Text()[:22]
 					insert(b, m, r)
 				}
-				b.ReportMetric((heap()-before)/float64(n), "B/record")
+				b.ReportMetric(float64(heap()-before)/float64(n), "B/record")
 				runtime.KeepAlive(m)
 			}
 		})
 	}
 }
 
-func heap() float64 {
+// heap returns the bytes that are in use after a collection.
+func heap() int64 {
 	var s runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&s)
-	return float64(s.HeapAlloc)
+	return int64(s.HeapAlloc)
 }
 
 // A sweep of a million live tokens, and one that finds a thousand dead ones.

@@ -150,12 +150,6 @@ func TestMemorySweepRacesUpdate(t *testing.T) {
 // were one after another.
 func TestMemoryGivesBack(t *testing.T) {
 	const n = 20_000
-	heap := func() int64 {
-		var s runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&s)
-		return int64(s.HeapAlloc)
-	}
 	m := new(store.Memory)
 	insert(t, m, record(t, keys.KindToken, "first")) // its index and table stay
 	before := heap()
