@@ -366,7 +366,7 @@ func TestEnvironmentsOfActors(t *testing.T) {
 
 // TestActorsGiveWhatIsThere has a caller make a client with all that the caller has. One
 // of its scopes is in no catalog any more, so the client does not get it. Then the caller
-// gives the client no end, which it had not before either.
+// asks for a client without an end. It has none already, so that is permitted.
 func TestActorsGiveWhatIsThere(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)

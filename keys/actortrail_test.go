@@ -91,8 +91,8 @@ func TestTrailHostileActor(t *testing.T) {
 	}
 }
 
-// TestActors looks at whom entries name: whoever acts through an Actor, whoever the
-// context names else, and nobody for the host itself.
+// TestActors looks at whom entries name: the principal of an Actor, or otherwise the
+// principal in the context, or nobody if the host acts by itself.
 func TestActors(t *testing.T) {
 	t.Parallel()
 	m := newTrail(t, new(store.Memory))
@@ -142,8 +142,8 @@ func TestActors(t *testing.T) {
 	}
 }
 
-// TestRotationTakenBack undoes a rotation: the old key has changed, and was not rotated
-// once more.
+// TestRotationTakenBack undoes a rotation. The entry about that says that the old key
+// was changed, and not that it was rotated again.
 func TestRotationTakenBack(t *testing.T) {
 	t.Parallel()
 	s := new(trailing)

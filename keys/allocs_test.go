@@ -37,7 +37,7 @@ func testAllocations(t *testing.T) {
 	}{
 		"a local store":  {memory, keys.Options{Format: partner}, 0},
 		"a cache":        {cache, keys.Options{Format: partner}, 0},
-		"another store":  {struct{ keys.Store }{memory}, keys.Options{Format: partner}, 4}, // for the end of its time
+		"another store":  {struct{ keys.Store }{memory}, keys.Options{Format: partner}, 4}, // for the context with a timeout
 		"with a pepper":  {memory, keys.Options{Format: partner, Peppers: pepper}, 0},
 		"another format": {memory, keys.Options{}, 0},
 		"with a plan":    {memory, keys.Options{Plan: func(context.Context, string) (int, error) { return 7, nil }}, 0},

@@ -106,9 +106,9 @@ func TestNothingIsDoneBeforeAnOverlapIsKnown(t *testing.T) {
 	env.unchanged(before, "")
 }
 
-// TestRotationsWaitForTheLongestLease rotates at once while the store does not say how
-// long to wait: the secret is returned when no cache can have the old one, or with an
-// error as soon as the caller has gone.
+// TestRotationsWaitForTheLongestLease rotates without an overlap while the store does not
+// say how long to wait. The secret is returned when no cache can have the old one any
+// more, or with an error as soon as the caller has gone.
 func TestRotationsWaitForTheLongestLease(t *testing.T) {
 	t.Parallel()
 	for name, rotate := range map[string]func(ctx context.Context, m *keys.Manager, key, client keys.Record, p keys.Principal) (keys.Issued, error){
@@ -312,8 +312,8 @@ func TestRecordsOutlastALapse(t *testing.T) {
 	})
 }
 
-// TestUpgradesReachTheCache checks a key whose digest is to be another one, until the
-// cache has the new one. After that the store is asked no more.
+// TestUpgradesReachTheCache checks a key whose digest is outdated, until the cache has
+// the new one. After that the store is not asked any more.
 func TestUpgradesReachTheCache(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -131,7 +131,7 @@ func TestDigestOfNothing(t *testing.T) {
 	}
 }
 
-// TestDigestForm holds the stored form to its documentation, computed apart:
+// TestDigestForm computes the stored form by its documentation, and compares:
 // SHA-256 over the kind, a zero byte and the secret half.
 func TestDigestForm(t *testing.T) {
 	t.Parallel()

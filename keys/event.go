@@ -80,8 +80,8 @@ type Event struct {
 }
 
 // A Hook receives events. The goroutine that caused an event calls the Hook
-// afterwards, and waits for it. So a Hook hands slow work to another goroutine. It
-// must be safe for concurrent use. The context is that of the call; [FromContext]
+// afterwards, and waits for it. So a Hook should hand slow work to another goroutine.
+// It must be safe for concurrent use. The context is that of the call; [FromContext]
 // says who made a change, if the host put a principal there.
 type Hook func(ctx context.Context, e Event)
 

@@ -195,9 +195,9 @@ func TestLaterReadsAreJoined(t *testing.T) {
 	})
 }
 
-// TestCallersOfReadsHangUp ends the context of whoever began a read, and of one who
-// waits for it. Each is answered at once, but whoever began it, and the others get the
-// record.
+// TestCallersOfReadsHangUp ends the contexts of the check that began a read, and of one
+// that waits for it. The latter is answered at once. The read goes on, and others that
+// wait for it get the record.
 func TestCallersOfReadsHangUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

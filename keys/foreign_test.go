@@ -278,7 +278,7 @@ func TestForeignDigestRefuses(t *testing.T) {
 	}
 }
 
-// TestForeignDigestForms holds the stored forms to their documentation: they can
+// TestForeignDigestForms compares the stored forms with their documentation. They can
 // never change.
 func TestForeignDigestForms(t *testing.T) {
 	t.Parallel()

@@ -63,8 +63,8 @@ func TestImportTraps(t *testing.T) {
 	}
 }
 
-// TestForeignKeyAsClient presents the ID of a key as that of a client: a wrong
-// secret, and no store that answers with nonsense.
+// TestForeignKeyAsClient presents the ID of a key as that of a client. That is a mistake
+// of whoever presents it, and not of the store.
 func TestForeignKeyAsClient(t *testing.T) {
 	t.Parallel()
 	env := migrating(t)

@@ -306,8 +306,8 @@ func (p *process) Poll(ctx context.Context, id string, after keys.Position) (c k
 	return c, err
 }
 
-// LongestLease returns a lease that is the shorter the faster the node's clock is:
-// so the node waits for less.
+// LongestLease returns a shorter lease to a node whose clock is fast, so that the node
+// waits for a shorter time.
 func (p *process) LongestLease(ctx context.Context) (lease time.Duration, err error) {
 	err = p.call(ctx, "lease", "", func() error {
 		if tx, ok := ctx.Value(transactionKey{}).(*transaction); ok && len(tx.writes) > 0 {

@@ -56,7 +56,7 @@ func TestThrottle(t *testing.T) {
 	})
 }
 
-// TestThrottleAddress asks which requests share a bucket.
+// TestThrottleAddress checks which requests share a bucket.
 func TestThrottleAddress(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -198,7 +198,7 @@ func withBasic(path, body string, lines ...string) *http.Request {
 	return r
 }
 
-// checkError holds an error to RFC 6749 §5.2.
+// checkError checks that an answer is an error as in RFC 6749 §5.2.
 func checkError(t *testing.T, got answer) {
 	t.Helper()
 	h := got.header

@@ -22,8 +22,8 @@ func fuzzEnv(f *testing.F) (e *env, id, secret string) {
 	return e, id, secret
 }
 
-// checkAnswer holds the answer to whatever request to what all answers of the
-// token endpoint have in common.
+// checkAnswer checks what all answers of the token endpoint have in common, whatever the
+// request was.
 func checkAnswer(t *testing.T, got answer) {
 	t.Helper()
 	if got.status >= 500 || got.body == nil || strings.Count(got.text, "\n") != 1 {

@@ -40,8 +40,8 @@ const (
 	InsecureFailOpen
 )
 
-// A backend is what limiters share that come from one call of [NewLimiter], directly
-// or through [Limiter.In]: the store, and what to do when it fails.
+// A backend is the store, and what to do when it fails. All limiters that come from one
+// call of [NewLimiter], directly or through [Limiter.In], share one.
 type backend struct {
 	store     Store
 	leases    *Leases // the store, if it is one

@@ -21,8 +21,8 @@ func (h *host) alive(tb testing.TB) int {
 	return n
 }
 
-// TestCaps fills an organization up: then all goes on but making and rotating
-// keys, and a rotation that ends the old key at once.
+// TestCaps fills an organization up. Then everything works except for making keys and
+// rotating them. A rotation that ends the old key at once works too.
 func TestCaps(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

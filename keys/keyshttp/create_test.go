@@ -201,7 +201,7 @@ func TestCreateRefuses(t *testing.T) {
 	}
 }
 
-// TestDescriptions holds the texts for people to naming the member and not its
+// TestDescriptions checks that the texts for people name the member, and not its
 // value.
 func TestDescriptions(t *testing.T) {
 	t.Parallel()
@@ -279,7 +279,7 @@ func TestMaxBody(t *testing.T) {
 	}
 }
 
-// TestLocation holds locations to paths of the host, wherever the handler is.
+// TestLocation checks that locations are paths of the host, wherever the handler is.
 func TestLocation(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

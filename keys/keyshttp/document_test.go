@@ -30,7 +30,7 @@ func (h *host) plantFull(tb testing.TB) keys.Record {
 	return h.record(tb, "vck_live_full")
 }
 
-// TestDocument holds the members of a key, and their order, byte for byte.
+// TestDocument compares the members of a key and their order, byte for byte.
 func TestDocument(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

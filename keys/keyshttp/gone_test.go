@@ -45,8 +45,8 @@ func TestClientsThatHangUp(t *testing.T) {
 	}
 }
 
-// hangUp sends a request whose context ends with an error before the call of the
-// store with a number, and returns how many calls there were.
+// hangUp sends a request, and returns how many calls of the store there were. Before the
+// call with the number at, the context of the request ends with the error ends.
 func hangUp(t *testing.T, pattern string, w writing, at int, ends error) (calls int) {
 	t.Helper()
 	h := newHostWith(t, keys.Options{Timeout: time.Hour}, keyshttp.Options{})

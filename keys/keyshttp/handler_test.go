@@ -151,8 +151,8 @@ func TestPersistentConflict(t *testing.T) {
 	}
 }
 
-// TestNotFound holds the routes with an ID to one answer for all that is not
-// a key of the caller's organization.
+// TestNotFound checks that the routes with an ID have one answer for everything that
+// is not a key of the caller's organization.
 func TestNotFound(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

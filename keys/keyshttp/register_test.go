@@ -18,7 +18,7 @@ func deny(http.Handler) http.Handler {
 	})
 }
 
-// TestRoutes holds the table of routes.
+// TestRoutes compares the routes that are registered with a list.
 func TestRoutes(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

@@ -24,8 +24,9 @@ type fedStore struct {
 func (s *fedStore) LongestLease(context.Context) (time.Duration, error) { return 0, s.err }
 
 // TestUnsettled sends the requests whose effect must be everywhere when they are
-// answered, while nobody knows whether it is: all are 503 but a rotation, whose
-// new key would be lost. It waits as long as it can take.
+// answered, while the store cannot say how long that takes. All are answered 503 except
+// for rotations, whose new key would be lost: they wait for the longest time that it can
+// take.
 func TestUnsettled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, testUnsettled)

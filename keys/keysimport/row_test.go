@@ -11,8 +11,8 @@ import (
 	"github.com/claviger-auth/claviger/keys/keysimport"
 )
 
-// TestScopes reads scopes in every form in which systems keep them. An array without
-// names says that there are none, and nothing at all that the defaults count.
+// TestScopes reads scopes in every form in which systems keep them. An empty
+// array stands for no scopes, and an empty value for the default ones.
 func TestScopes(t *testing.T) {
 	t.Parallel()
 	d := &keysimport.Defaults{Scopes: []string{"default"}}

@@ -75,9 +75,9 @@ func TestStoreFails(t *testing.T) {
 	}
 }
 
-// TestUnsettled changes keys while nobody knows whether other processes know of it.
-// New secrets are shown all the same, since nobody could have them later, when every
-// process must know.
+// TestUnsettled changes keys while the store cannot say how long it takes until all
+// processes know of that. New secrets are shown all the same, after the longest time that
+// it can take: they cannot be shown later.
 func TestUnsettled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, testUnsettled)
