@@ -1,6 +1,7 @@
 package middleware_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -139,5 +140,39 @@ func TestManageWithoutLimiter(t *testing.T) {
 	w := serve(with(t, env, nil, nil).Manage("admin")(ok), from("192.0.2.1", env.key("acme", 1, "admin")))
 	if w.Code != 204 || w.Header().Get("RateLimit") != "" {
 		t.Errorf("%d %v", w.Code, w.Header())
+	}
+}
+
+// A narrow store holds names that are as long as the contract says, and no longer ones.
+type narrow struct{ ratelimit.Memory }
+
+func (s *narrow) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+	if len(b.Name) > 300 {
+		return ratelimit.Decision{}, ratelimit.ErrBucket
+	}
+	return s.Memory.Take(ctx, b, l, now, n)
+}
+
+// The names of buckets fit into every store, however long an organization, an ID and an
+// address are.
+func TestManageNamesFit(t *testing.T) {
+	t.Parallel()
+	limiter, err := ratelimit.NewLimiter(new(narrow), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range map[string]keys.Principal{
+		"a session": {Org: strings.Repeat("o", keys.MaxOrg), RateLimit: 60},
+		"a key":     {Org: strings.Repeat("o", keys.MaxOrg), Kind: keys.KindKey, ID: strings.Repeat("i", keys.MaxID), RateLimit: 60},
+	} {
+		guard, err := middleware.NewGuard(says(func() (keys.Principal, error) { return p, nil }), limiter, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, middle := range []func(http.Handler) http.Handler{guard.Manage(), guard.Authenticated()} {
+			if w := serve(middle(ok), from("ffff:ffff:ffff:ffff::1", "x")); w.Code != 204 {
+				t.Errorf("%s: %d %s", name, w.Code, w.Body)
+			}
+		}
 	}
 }

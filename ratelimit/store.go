@@ -39,9 +39,10 @@ import (
 //  9. A store that cannot decide returns an error and the zero Decision. It does not
 //     guess. If it does not know whether a step was taken, it does not take it again,
 //     since the request could pay twice.
-//  10. Invalid limits and costs fail as [Limit.Check] does. Names of up to 255 bytes
-//     that [Bucket.Validate] accepts are held. Those that a store cannot hold fail
-//     with an error that wraps [ErrBucket]. Errors hold no passwords.
+//  10. Invalid limits and costs fail as [Limit.Check] does. Names of up to 300 bytes
+//     that [Bucket.Validate] accepts are held: room for an ID or an organization of 255
+//     bytes and for an address. Names that a store cannot hold fail with an error that
+//     wraps [ErrBucket]. Errors hold no passwords.
 //  11. A store is safe for concurrent use, does not keep its arguments, and leaves
 //     [Decision.Fallback] false.
 //

@@ -156,3 +156,30 @@ type brokenLimits struct{ err error }
 func (b brokenLimits) Take(context.Context, ratelimit.Bucket, ratelimit.Limit, time.Time, int) (ratelimit.Decision, error) {
 	return ratelimit.Decision{}, b.err
 }
+
+// A store of limits holds names of 300 bytes. That of a form fits, however long the name
+// of the organization is.
+func TestMarksFit(t *testing.T) {
+	t.Parallel()
+	longest := 0
+	limiter, err := ratelimit.NewLimiter(noting{&longest}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHostWith(t, keys.Options{}, keyspage.Options{Limiter: limiter})
+	p := anna
+	p.Org = strings.Repeat("o", keys.MaxOrg)
+	h.post(p, "/manage/new/keys", h.get(p, "/manage/new/keys").fields()).wants(t, 201)
+	if longest <= keys.MaxOrg || longest > 300 {
+		t.Errorf("a name of %d bytes", longest)
+	}
+}
+
+// noting is a store of limits that notes the length of the longest name.
+type noting struct{ longest *int }
+
+func (s noting) Take(_ context.Context, b ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
+	*s.longest = max(*s.longest, len(b.Name))
+	_, d, err := l.Take(0, now.UnixNano(), n)
+	return d, err
+}

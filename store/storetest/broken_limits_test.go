@@ -225,11 +225,11 @@ var limitDefects = []*defect{
 	{"names are cut to 64 bytes", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any {
 		return ratelimit.Bucket{Space: b.Space, Name: cut(b.Name, 64)}
 	}, sound, many)},
-	{"names are cut to 254 bytes", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any {
-		return ratelimit.Bucket{Space: b.Space, Name: cut(b.Name, 254)}
+	{"names are cut to 299 bytes", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any {
+		return ratelimit.Bucket{Space: b.Space, Name: cut(b.Name, 299)}
 	}, sound, many)},
-	{"names are cut to 255 bytes", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any {
-		return ratelimit.Bucket{Space: b.Space, Name: cut(b.Name, 255)}
+	{"names are cut to 300 bytes", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any {
+		return ratelimit.Bucket{Space: b.Space, Name: cut(b.Name, 300)}
 	}, sound, many)},
 	{"keys are cut to 255 bytes", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any { return cut(b.Key(), 255) }, sound, many)},
 	{"the last 64 bytes of a key", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any {
@@ -238,7 +238,7 @@ var limitDefects = []*defect{
 	}, sound, many)},
 	{"keys are hashed to 32 bits", "take-isolates-buckets", kept(func(b ratelimit.Bucket, _ ratelimit.Limit) any { return crc32.ChecksumIEEE([]byte(b.Key())) }, sound, many)},
 	{"long names are a failure", "take-isolates-buckets", broken{take: func(b *broken, ctx context.Context, bucket ratelimit.Bucket, l ratelimit.Limit, now time.Time, n int) (ratelimit.Decision, error) {
-		if len(bucket.Name) > 255 {
+		if len(bucket.Name) > 300 {
 			return ratelimit.Decision{}, errDriver
 		}
 		return b.Memory.Take(ctx, bucket, l, now, n)

@@ -50,7 +50,7 @@ func buckets() []ratelimit.Bucket {
 }
 
 // longestName is the length in bytes of the longest names that stores must hold.
-const longestName = 255
+const longestName = 300
 
 // long returns names of n bytes that differ in the first byte or in the last.
 func long(n int) []string {
