@@ -14,7 +14,8 @@ import (
 //   - SHA-256 or SHA-512 alone, as hex, base64 or base64url, with padding or
 //     without. The length says which of the two it is.
 //   - sha256$$ or sha512$$ and hex, as Django writes a hash without a salt
-//   - $2a$, $2b$ or $2y$: bcrypt, of cost 4 to 13
+//   - $2a$, $2b$ or $2y$: bcrypt, of cost 4 to 13. It covers 72 bytes, so nothing
+//     longer matches such a digest.
 //   - $argon2id$v=19$…, with at most 64 MiB, 4 passes and 16 lanes
 //   - $pbkdf2-sha256$i=…,l=…$…, as of ory/fosite and Hydra, and pbkdf2_sha256$…,
 //     as of Django, with at most 1,500,000 iterations
