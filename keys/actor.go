@@ -79,10 +79,11 @@ func (a Actor) confirm(ctx context.Context, before, after *Record, check func(*m
 }
 
 // itself is for a principal that has changed its own lasting credential. It returns
-// the principal as it was before the change, since the change must not widen its own
-// rights. The argument ended is the error of looking at the principal as it is now.
-// If the credential has ended by the change itself, as when a key pauses itself or
-// is rotated without an overlap, that is no error.
+// the principal as it would be now without the change, since the change must not widen
+// its own rights. What others have taken away since counts. The argument ended is the
+// error of looking at the principal as it is now. If the credential has ended by the
+// change itself, as when a key pauses itself or is rotated without an overlap, that is
+// no error.
 func (a Actor) itself(ctx context.Context, before, after *Record, ended error) (maker, error) {
 	rec, parent, err := a.m.store.Get(ctx, a.p.ID)
 	if errors.Is(err, ErrNotFound) {
@@ -98,7 +99,7 @@ func (a Actor) itself(ctx context.Context, before, after *Record, ended error) (
 	if ended != nil && lasting.Version != after.Version {
 		return maker{}, ended
 	}
-	*lasting = *before
+	a.m.takeOut(lasting, before, after)
 	return a.m.standing(ctx, &a.p, &rec, &parent)
 }
 

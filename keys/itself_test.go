@@ -223,6 +223,44 @@ func TestNobodyWidensItself(t *testing.T) {
 	}
 }
 
+// TestNarrowedWhileItRotatesItself has somebody narrow a key just after it has written its
+// own rotation. The successor has more than the key has by then, so it is taken back.
+func TestNarrowedWhileItRotatesItself(t *testing.T) {
+	t.Parallel()
+	lan := mustNetworks(t, "10.0.0.0/8")
+	for name, narrow := range map[string]keys.Change{
+		"scopes":   {Scopes: new([]string{})},
+		"a limit":  {RateLimit: new(1)},
+		"networks": {Networks: &lan},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			env := newEnv(t, nil)
+			p, _ := itself(t, env, false)
+			var written func(string)
+			written = func(write string) {
+				if write == "insert" { // of the successor, which comes first
+					env.after = written
+					return
+				}
+				if _, err := env.host.Change(t.Context(), "acme", "", p.ID, narrow); err != nil {
+					t.Error(err)
+				}
+			}
+			env.after = written
+			_, err := env.manager.As(p).Rotate(t.Context(), p.ID, keys.Rotation{Overlap: time.Minute})
+			if !errors.Is(err, keys.ErrBeyond) || errors.Is(err, keys.ErrUnavailable) {
+				t.Errorf("%v, want ErrBeyond", err)
+			}
+			for id, rec := range env.records() {
+				if id == p.ID && (rec.ReplacedBy != "" || rec.Revoked()) || id != p.ID && rec.Replaces == p.ID && !rec.Revoked() {
+					t.Errorf("the rotation stays: %+v", rec)
+				}
+			}
+		})
+	}
+}
+
 // TestShortenedCallers brings the end of a caller forward while it makes, changes
 // or rotates something that is to live longer.
 func TestShortenedCallers(t *testing.T) {
