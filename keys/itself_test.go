@@ -12,8 +12,7 @@ import (
 	"github.com/claviger-auth/claviger/store/storetest"
 )
 
-// itself returns a caller and the record of its lasting credential: a key that
-// lives for an hour, or a client that does, with one of its tokens.
+// itself returns the caller that actorOf returns, and the kind of its lasting credential.
 func itself(t *testing.T, env *env, token bool) (p keys.Principal, kind keys.Kind) {
 	t.Helper()
 	p = actorOf(t, env, token)
@@ -42,7 +41,7 @@ func TestActorsEndThemselves(t *testing.T) {
 	for _, overlap := range []time.Duration{0, time.Minute, keys.Forever} {
 		synctest.Test(t, func(t *testing.T) {
 			env := newEnv(t, nil)
-			p, _ := itself(t, env, false)
+			p := actorOf(t, env, false)
 			next, err := env.manager.As(p).Rotate(t.Context(), p.ID, keys.Rotation{Overlap: overlap})
 			if err != nil || !next.Record.ExpiresAt.Equal(p.ExpiresAt) {
 				t.Fatalf("overlap %v: until %v, %v", overlap, next.Record.ExpiresAt, err)
@@ -88,7 +87,7 @@ func TestActorsThatEndWhileTheyEndThemselves(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				env := newEnv(t, &keys.Options{Timeout: 24 * time.Hour})
-				p, _ := itself(t, env, tt.token)
+				p := actorOf(t, env, tt.token)
 				n := len(env.records())
 				var second func(string)
 				second = func(write string) {
@@ -159,7 +158,7 @@ func TestActorsThatCannotBeLookedAt(t *testing.T) {
 	t.Parallel()
 	for calls := 1; calls <= 2; calls++ { // which read fails
 		env := newEnv(t, nil)
-		p, _ := itself(t, env, false)
+		p := actorOf(t, env, false)
 		before := env.records()
 		env.after = func(string) {
 			n := 0
@@ -236,7 +235,7 @@ func TestNarrowedWhileItRotatesItself(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			env := newEnv(t, nil)
-			p, _ := itself(t, env, false)
+			p := actorOf(t, env, false)
 			var written func(string)
 			written = func(write string) {
 				if write == "insert" { // of the successor, which comes first
