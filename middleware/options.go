@@ -30,8 +30,8 @@ type Options struct {
 
 	// Limit returns the limit of a principal. If nil, it is as many requests a
 	// minute as the principal's RateLimit, all of which may come at once. Limits
-	// that share a bucket should have the same window: see [ratelimit.Limit].
-	// An error is answered 503.
+	// that share a bucket should have the same window: see
+	// [ratelimit.Limit.Horizon]. An error is answered 503.
 	Limit func(p keys.Principal) (ratelimit.Limit, error)
 
 	// Bucket returns the name of the bucket that a principal's requests are
