@@ -286,8 +286,8 @@ func (h *history) rest() {
 	}
 }
 
-// TestHistories plays random histories. In none of them a check sees what was over
-// when it started, and in the end every node sees what is in the store.
+// TestHistories plays random histories. In none of them does a check see what was
+// over when it started, and in the end every node sees what is in the store.
 func TestHistories(t *testing.T) {
 	t.Parallel()
 	count := *histories

@@ -200,10 +200,7 @@ func (p *process) travel(ctx context.Context, delay time.Duration) error {
 			return errLost
 		}
 	}
-	if err := sleepUntil(ctx, p.upTo(delay)); err != nil {
-		return err
-	}
-	return nil
+	return sleepUntil(ctx, p.upTo(delay))
 }
 
 // sleepUntil waits for a time, or until ctx ends.

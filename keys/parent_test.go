@@ -125,11 +125,11 @@ func TestTokensNeedTheirClient(t *testing.T) {
 		change func(*keys.Record)
 		want   error
 	}{
-		"an expired client":             {func(r *keys.Record) { r.ExpiresAt = r.CreatedAt }, keys.ErrRevoked},
-		"a client of somebody else":     {func(r *keys.Record) { r.Org = "globex" }, keys.ErrUnavailable},
-		"a parent that is no client":    {func(r *keys.Record) { r.Kind = keys.KindKey }, keys.ErrUnavailable},
-		"a client that is not there":    {func(r *keys.Record) { r.ID = "cc_0000000000000000" }, keys.ErrRevoked},
-		"a client without a rate limit": {func(r *keys.Record) { r.RateLimit = 1 }, nil},
+		"an expired client":              {func(r *keys.Record) { r.ExpiresAt = r.CreatedAt }, keys.ErrRevoked},
+		"a client of somebody else":      {func(r *keys.Record) { r.Org = "globex" }, keys.ErrUnavailable},
+		"a parent that is no client":     {func(r *keys.Record) { r.Kind = keys.KindKey }, keys.ErrUnavailable},
+		"a client that is not there":     {func(r *keys.Record) { r.ID = "cc_0000000000000000" }, keys.ErrRevoked},
+		"a client with the lowest limit": {func(r *keys.Record) { r.RateLimit = 1 }, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

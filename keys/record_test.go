@@ -12,7 +12,7 @@ import (
 	"github.com/claviger-auth/claviger/scopes"
 )
 
-// goodRecord returns a key, or with a parent a token, that is valid.
+// goodRecord returns a valid record of a kind.
 func goodRecord(t testing.TB, kind keys.Kind) keys.Record {
 	t.Helper()
 	r := keys.Record{

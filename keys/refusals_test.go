@@ -168,7 +168,7 @@ func TestRefusalsOfActors(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, actor := at(t.Context(), 1), m.As(caller)
-	yes, wide := false, []string{"webhooks:manage"}
+	no, wide := false, []string{"webhooks:manage"}
 	for name, call := range map[string]func() error{
 		"create":              func() error { return errOf(actor.Create(ctx, keys.Spec{Scopes: wide})) },
 		"create one too many": func() error { return errOf(actor.Create(ctx, keys.Spec{})) },
@@ -176,7 +176,7 @@ func TestRefusalsOfActors(t *testing.T) {
 			return errOf(actor.Change(ctx, keys.KindKey, small.Record.ID, keys.Change{Scopes: &wide}))
 		},
 		"resume": func() error {
-			return errOf(actor.Change(ctx, keys.KindKey, big.Record.ID, keys.Change{Disabled: &yes}))
+			return errOf(actor.Change(ctx, keys.KindKey, big.Record.ID, keys.Change{Disabled: &no}))
 		},
 		"rotate":            func() error { return errOf(actor.Rotate(ctx, big.Record.ID, keys.Rotation{})) },
 		"rotate the secret": func() error { return errOf(actor.RotateSecret(ctx, client.Record.ID, 0)) },

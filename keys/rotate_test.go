@@ -115,11 +115,11 @@ func TestRotateLosesToRevoke(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)
 	old := env.create(keys.Spec{}).Record
-	env.faults.Corrupt(storetest.Get, 1, func(*keys.Record) {
-		if err := env.manager.Revoke(t.Context(), "acme", "", old.ID); err != nil {
+	env.after = func(string) {
+		if err := env.host.Revoke(t.Context(), "acme", "", old.ID); err != nil {
 			t.Error(err)
 		}
-	})
+	}
 	issued, err := env.manager.Rotate(t.Context(), "acme", old.ID, keys.Rotation{Overlap: keys.Forever})
 	if !errors.Is(err, keys.ErrRevoked) || issued.Text.Len() != 0 {
 		t.Errorf("%v, %v; want ErrRevoked", issued.Record, err)
@@ -128,6 +128,9 @@ func TestRotateLosesToRevoke(t *testing.T) {
 		if err != nil || !rec.Revoked() {
 			t.Errorf("%v is alive, %v", rec, err)
 		}
+	}
+	if n := len(env.records()); n != 2 {
+		t.Errorf("%d keys; want the old one and its successor", n)
 	}
 }
 

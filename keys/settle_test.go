@@ -13,8 +13,8 @@ import (
 	"github.com/claviger-auth/claviger/store/storetest"
 )
 
-// A settling is a store in which a cache is announced. It notes when it was last asked
-// for the longest lease.
+// A settling is a store in which a cache is announced. It says when it is asked for the
+// longest lease.
 type settling struct {
 	quiet
 	asked func() // may be nil

@@ -112,9 +112,6 @@ func TestImportedDigests(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, wrong := range []string{tt.secret + "x", tt.secret[1:], strings.ToUpper(tt.secret), "x"} {
-				if wrong == tt.secret {
-					continue
-				}
 				if _, err := env.verify(rec.ID + "." + wrong); err != keys.ErrMismatch {
 					t.Errorf("a wrong secret: %v", err)
 				}

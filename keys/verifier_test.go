@@ -81,13 +81,12 @@ func TestVerifyRefuses(t *testing.T) {
 	}
 }
 
-// withSecretOf returns a token with the ID of one key and the random part of
-// another's secret, under the checksum that fits.
+// withSecretOf returns a credential with the ID of one key and the random part of
+// another's secret, with the checksum of the two.
 func withSecretOf(t *testing.T, id, text string) keys.Credential {
 	t.Helper()
 	_, secret, _ := strings.Cut(text, ".")
 	random := secret[:len(secret)-6]
-	// The checksum is found by the parser itself: only one of the texts fits.
 	return keys.Credential{ID: id, Secret: keys.NewSecret(random + checksumOf(id+"."+random))}
 }
 

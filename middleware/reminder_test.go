@@ -109,16 +109,15 @@ func TestPausedKeyIsNoAlarm(t *testing.T) {
 	}
 }
 
-// TestRemindersAreBounded uses more replaced keys than are remembered: each is told
-// of at first, and a few that are used all the time are hardly told of twice.
-func TestRemindersAreBounded(t *testing.T) {
-	t.Parallel()
-	const many = middleware.MaxReminded + 1000
-	told := make(map[string]int)
-	var id string
+// replacedKeys returns a guard to which every key has a successor, a function that uses
+// the key with an ID there, and how often the hook was told of each ID.
+func replacedKeys(t *testing.T) (g *middleware.Guard, use func(id string), told map[string]int) {
+	t.Helper()
+	told = make(map[string]int)
+	var current string
 	g, err := middleware.NewGuard(
 		says(func() (keys.Principal, error) {
-			return keys.Principal{Org: "acme", ID: id, Kind: keys.KindKey, ReplacedBy: "next"}, nil
+			return keys.Principal{Org: "acme", ID: current, Kind: keys.KindKey, ReplacedBy: "next"}, nil
 		}), nil,
 		&middleware.Options{Hook: func(_ context.Context, e keys.Event) {
 			if e.Type == keys.UsedReplaced {
@@ -128,11 +127,24 @@ func TestRemindersAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return g, func(id string) {
+		t.Helper()
+		current = id
+		if _, err := g.Check(request("GET", "Bearer x"), middleware.Need{}); err != nil {
+			t.Fatal(err)
+		}
+	}, told
+}
+
+// TestRemindersAreBounded uses more replaced keys than are remembered: each is told
+// of at first, and a few that are used all the time are hardly told of twice.
+func TestRemindersAreBounded(t *testing.T) {
+	t.Parallel()
+	const many = middleware.MaxReminded + 1000
+	g, use, told := replacedKeys(t)
 	for i := range many {
-		for _, id = range []string{fmt.Sprint(i), "loud"} {
-			if _, err := g.Check(request("GET", "Bearer x"), middleware.Need{}); err != nil {
-				t.Fatal(err)
-			}
+		for _, id := range []string{fmt.Sprint(i), "loud"} {
+			use(id)
 			if n := g.Reminded(); n > middleware.MaxReminded {
 				t.Fatalf("%d keys are remembered", n)
 			}
@@ -148,26 +160,7 @@ func TestRemindersAreBounded(t *testing.T) {
 func TestRemindersOfOthersStay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		told := make(map[string]int)
-		var id string
-		g, err := middleware.NewGuard(
-			says(func() (keys.Principal, error) {
-				return keys.Principal{Org: "acme", ID: id, Kind: keys.KindKey, ReplacedBy: "next"}, nil
-			}), nil,
-			&middleware.Options{Hook: func(_ context.Context, e keys.Event) {
-				if e.Type == keys.UsedReplaced {
-					told[e.ID]++
-				}
-			}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		use := func(name string) {
-			id = name
-			if _, err := g.Check(request("GET", "Bearer x"), middleware.Need{}); err != nil {
-				t.Fatal(err)
-			}
-		}
+		_, use, told := replacedKeys(t)
 		use("loud")
 		time.Sleep(time.Minute - time.Second) // on the test's own clock
 		for i := range middleware.MaxReminded - 1 {

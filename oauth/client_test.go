@@ -234,7 +234,7 @@ func TestPausedClient(t *testing.T) {
 	}
 	active := func() any {
 		t.Helper()
-		return e.form("/v1/oauth/introspect", "token="+token+"&client_id="+askerID+"&client_secret="+askerSecret).body["active"]
+		return e.form(introspectPath, "token="+token+"&client_id="+askerID+"&client_secret="+askerSecret).body["active"]
 	}
 	wrong := e.ask("192.0.2.9:1", id, wrongSecret)
 	pause(true)

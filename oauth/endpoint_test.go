@@ -80,7 +80,7 @@ func TestNothingLeaks(t *testing.T) {
 		env.form(introspectPath, "token="+text+auth), env.form(revokePath, "token="+text+auth), env.form(introspectPath, "token="+text+auth),
 		env.form(tokenPath, "grant_type="+secret+auth), env.form(tokenPath, "grant_type=client_credentials&scope="+secret+auth),
 		env.form(tokenPath, "grant_type=client_credentials&client_id="+secret+"&client_secret="+secret),
-		env.manage(caller, "GET", "/v1/oauth/clients", ""), env.manage(caller, "GET", "/v1/oauth/clients/"+id, ""),
+		env.manage(caller, "GET", clientsPath, ""), env.manage(caller, "GET", clientsPath+"/"+id, ""),
 	} {
 		answers.WriteString(fmt.Sprint(got.header, got.text))
 	}

@@ -30,7 +30,7 @@ func TestWhatCouldNotBeTakenBack(t *testing.T) {
 			}
 			release := e.faults.Block(storetest.Insert)
 			answers := make(chan answer)
-			go func() { answers <- e.manage(p, "POST", "/v1/oauth/clients", "") }()
+			go func() { answers <- e.manage(p, "POST", clientsPath, "") }()
 			synctest.Wait() // until the client is about to be made
 			if err := e.manager.Revoke(t.Context(), "acme", keys.KindKey, maker.Record.ID); err != nil {
 				t.Fatal(err)

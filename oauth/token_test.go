@@ -259,7 +259,7 @@ func TestMayInspect(t *testing.T) {
 	}
 	inspect := func(id, secret, token string) map[string]any {
 		t.Helper()
-		got := e.form("/v1/oauth/introspect", "token="+token+"&client_id="+id+"&client_secret="+secret)
+		got := e.form(introspectPath, "token="+token+"&client_id="+id+"&client_secret="+secret)
 		if got.status != 200 {
 			t.Fatalf("%d %s", got.status, got.text)
 		}

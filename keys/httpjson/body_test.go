@@ -154,7 +154,7 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
-// wantRefusal checks the status and the code of an error of Read.
+// wantRefusal checks the status and the code of an error, which must be a Refusal.
 func wantRefusal(tb testing.TB, err error, want *httpjson.Refusal) {
 	tb.Helper()
 	var got *httpjson.Refusal

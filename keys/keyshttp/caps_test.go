@@ -1,7 +1,6 @@
 package keyshttp_test
 
 import (
-	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -111,6 +110,6 @@ func TestCapsInARace(t *testing.T) {
 	}
 	wg.Wait()
 	if n := h.alive(t); n > most || n != statuses[201]+1 {
-		t.Errorf("%d alive of %d, %v", n, most, fmt.Sprint(statuses))
+		t.Errorf("%d alive of %d, %v", n, most, statuses)
 	}
 }

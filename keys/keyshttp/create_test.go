@@ -40,7 +40,7 @@ func (h *host) wantIssued(t *testing.T, a answer) map[string]any {
 		t.Fatalf("the new key is not good: %v", err)
 	}
 	if p.ID != o["key_id"] || p.Org != o["org"] || p.RateLimit != int(o["rate_limit_per_minute"].(float64)) ||
-		p.Scopes.String() != strings.Trim(strings.Join(strs(o["scopes"]), " "), "[]") {
+		p.Scopes.String() != strings.Join(strs(o["scopes"]), " ") {
 		t.Errorf("the key is %+v, the answer says %v", p, o)
 	}
 	return o

@@ -7,8 +7,7 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// bodies are seeds: what clients send, and what tells
-// strict readers from lenient ones.
+// bodies are seeds: what clients send, and what tells strict readers from lenient ones.
 var bodies = []string{
 	``, ` `, `{}`, `[]`, `null`, `{}{}`, "\ufeff{}", "{\"label\":\"\xff\"}",
 	`{"text":"a","flag":true,"k":1,"list":["a"]}`,

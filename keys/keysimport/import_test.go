@@ -213,9 +213,9 @@ func TestVerdicts(t *testing.T) {
 	check(t, verdicts, []string{
 		"", "not an object", "not an object", "not an object", "not an object", "column id: not a string", "not an object", `unknown column "ID"`,
 		"not an array of strings", "column org: not a string", "no id", "neither a text nor a digest", "not in UTF-8",
-	}[:len(verdicts)])
-	if verdicts[0].Outcome != keysimport.Existed || verdicts[0].Digest != first.Digest || verdicts[1].Line != 3 || len(verdicts) != 13 {
-		t.Errorf("%d verdicts: %+v", len(verdicts), verdicts[:2])
+	})
+	if verdicts[0].Outcome != keysimport.Existed || verdicts[0].Digest != first.Digest || verdicts[1].Line != 3 {
+		t.Errorf("%+v", verdicts[:2])
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/claviger-auth/claviger/keys/keyspage"
 )
 
-// patterns collect those that are registered with it.
+// patterns collect what is registered with them.
 type patterns []string
 
 func (p *patterns) Handle(pattern string, _ http.Handler) { *p = append(*p, pattern) }
@@ -62,7 +62,7 @@ func (h *host) filled(p keys.Principal, path string) url.Values {
 // TestRights tries each route with each kind of reader.
 func TestRights(t *testing.T) {
 	t.Parallel()
-	wide := keys.Spec{Scopes: []string{"keys:manage", "webhooks:manage"}, RateLimit: 500}
+	wide := keys.Spec{Label: "wide", Scopes: []string{"keys:manage", "webhooks:manage"}, RateLimit: 500}
 	h := newHost(t)
 	blank := h.routes("", "")
 	for _, route := range blank {
