@@ -42,10 +42,11 @@ type Options struct {
 	MaxTokens int
 
 	// MaxOrgTokens bounds the tokens of all clients of an organization together,
-	// in the same way. A token that lives longer than TokenLifetime, since its client
-	// has a lifetime of its own, counts as several: one for each TokenLifetime that it
-	// lives. With such clients there can be more tokens, by about a half. If zero,
-	// DefaultMaxOrgTokens. The least is 2.
+	// in the same way. A token whose client has a lifetime of its own counts as one for
+	// each TokenLifetime that it lives, begun ones included, but never as more than half
+	// of the bound. So with lifetimes above TokenLifetime there can be more tokens, by
+	// about a half, and with those above half of MaxOrgTokens times TokenLifetime, one
+	// for each TokenLifetime that they live. If zero, DefaultMaxOrgTokens. The least is 2.
 	MaxOrgTokens int
 
 	// Limiter keeps count of tokens, in the space "oauth" for clients and
