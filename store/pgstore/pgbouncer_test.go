@@ -198,6 +198,6 @@ func TestPgBouncer(t *testing.T) {
 	t.Parallel()
 	server := start(t, "fsync=off")
 	pool := connectTo(t, startBouncer(t, server.DSN, "pool_mode=transaction", "default_pool_size=3"), "pool_max_conns=8")
-	s := openOn(t, pool, "claviger", &pgstore.Options{Mode: pgx.QueryExecModeExec, SyncTake: true})
-	judge(t, connectTo(t, server.DSN), behindPooler(), s)
+	opts := &pgstore.Options{Mode: pgx.QueryExecModeExec, SyncTake: true}
+	judge(t, connectTo(t, server.DSN), behindPooler(), openOn(t, pool, "a", opts), openOn(t, pool, "b", opts), openOn(t, pool, "c", opts))
 }
