@@ -168,8 +168,8 @@ func (m *Manager) Orgs(ctx context.Context, after string) iter.Seq2[string, erro
 // counts no further than to the number most, which must be at least 1. The error wraps
 // [ErrInvalid] or [ErrUnavailable].
 func (m *Manager) Count(ctx context.Context, org string, kind Kind, most int) (int, error) {
-	if most < 1 {
-		return 0, &InvalidError{FieldLimit, "is less than 1"}
+	if err := (Query{Org: org, Kind: kind, Limit: most}).Validate(); err != nil {
+		return 0, err
 	}
 	now := time.Now()
 	if m.store.counts() {

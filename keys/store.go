@@ -148,7 +148,8 @@ type UseStore interface {
 type CountStore interface {
 	// Count returns how many records of an organization and a kind are
 	// neither revoked nor expired at the time now. It need not count further than
-	// to the number most.
+	// to the number most. It returns the error of Validate of a Query with this Org
+	// and Kind and the Limit most, if that is not nil.
 	Count(ctx context.Context, org string, kind Kind, now time.Time, most int) (int, error)
 }
 

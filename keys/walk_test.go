@@ -158,10 +158,20 @@ func TestCount(t *testing.T) {
 				t.Errorf("%s: %d %ss of %s, at most %d: %v", name, n, tt.kind, tt.org, tt.most, err)
 			}
 		}
-		for _, most := range []int{0, -1} {
-			if n, err := m.Count(t.Context(), "acme", keys.KindKey, most); n != 0 || !errors.Is(err, keys.ErrInvalid) {
-				t.Errorf("%s, at most %d: %d, %v", name, most, n, err)
+		asked := env.faults.Calls(storetest.Count)
+		for _, q := range []keys.Query{
+			{Org: "acme", Kind: keys.KindKey, Limit: 0},
+			{Org: "acme", Kind: keys.KindKey, Limit: -1},
+			{Org: "", Kind: keys.KindKey, Limit: 1},
+			{Org: "a\xff", Kind: keys.KindKey, Limit: 1},
+			{Org: "acme", Kind: "thing", Limit: 1},
+		} {
+			if n, err := m.Count(t.Context(), q.Org, q.Kind, q.Limit); n != 0 || !errors.Is(err, keys.ErrInvalid) {
+				t.Errorf("%s, of %+v: %d, %v", name, q, n, err)
 			}
+		}
+		if env.faults.Calls(storetest.Count) != asked {
+			t.Errorf("%s: the store was asked in vain", name)
 		}
 		env.faults.Fail(storetest.List, storetest.Always, errDown)
 		env.faults.Fail(storetest.Count, storetest.Always, errDown)

@@ -297,6 +297,9 @@ func (m *Memory) Count(ctx context.Context, org string, kind keys.Kind, now time
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
+	if err := (keys.Query{Org: org, Kind: kind, Limit: most}).Validate(); err != nil {
+		return 0, err
+	}
 	m.indexesMu.RLock()
 	x := m.indexes[owner{org, kind}]
 	m.indexesMu.RUnlock()

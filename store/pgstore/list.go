@@ -39,7 +39,7 @@ func (s *Store) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
 // processed. It returns an error that wraps [keys.ErrInvalid] if no record can have the
 // organization or the kind.
 func (s *Store) Count(ctx context.Context, org string, kind keys.Kind, now time.Time, most int) (int, error) {
-	if err := (keys.Query{Org: org, Kind: kind, Limit: 1}).Validate(); err != nil {
+	if err := (keys.Query{Org: org, Kind: kind, Limit: most}).Validate(); err != nil {
 		return 0, err
 	}
 	if err := ctx.Err(); err != nil {
@@ -48,7 +48,7 @@ func (s *Store) Count(ctx context.Context, org string, kind keys.Kind, now time.
 	var n int
 	var standby bool
 	err := s.read(ctx, func(db DB) error {
-		return db.QueryRow(ctx, s.sql.count, s.args(org, string(kind), now.UnixMilli(), int64(max(most, 0)))...).Scan(&standby, &n)
+		return db.QueryRow(ctx, s.sql.count, s.args(org, string(kind), now.UnixMilli(), int64(most))...).Scan(&standby, &n)
 	})
 	switch {
 	case err != nil:

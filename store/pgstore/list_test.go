@@ -121,15 +121,17 @@ func TestCount(t *testing.T) {
 				want++
 			}
 		}
-		for _, most := range []int{-1, 0, 1, want, want + 1, 1 << 40} {
+		for _, most := range []int{1, max(want, 1), want + 1, 1 << 40} {
 			n, err := s.Count(t.Context(), "acme", keys.KindKey, at, most)
-			if want := max(0, min(want, most)); n != want || err != nil {
+			if want := min(want, most); n != want || err != nil {
 				t.Errorf("Count at %v up to %d: %d, %v, want %d", at, most, n, err, want)
 			}
 		}
 	}
 	_, err := s.Count(t.Context(), "acme", "thing", now, 1)
 	fails(t, "Count of a kind that is none", err, keys.ErrInvalid)
+	_, err = s.Count(t.Context(), "acme", keys.KindKey, now, 0)
+	fails(t, "Count up to 0", err, keys.ErrInvalid)
 }
 
 func TestOrgs(t *testing.T) {

@@ -19,7 +19,7 @@ func (s *Store) Count(ctx context.Context, org string, kind keys.Kind, now time.
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	if err := (keys.Query{Org: org, Kind: kind, Limit: 1}).Validate(); err != nil {
+	if err := (keys.Query{Org: org, Kind: kind, Limit: most}).Validate(); err != nil {
 		return 0, err
 	}
 	ctx, cancel := s.bound(ctx)
@@ -39,7 +39,7 @@ func (s *Store) Count(ctx context.Context, org string, kind keys.Kind, now time.
 	for i := range shardCount {
 		n += max(live[i].Val()-expired[i].Val(), 0)
 	}
-	return int(min(n, int64(max(most, 0)))), nil
+	return int(min(n, int64(most))), nil
 }
 
 // Orgs lists organizations, as [keys.OrgStore] says, in one round trip. Organizations

@@ -31,8 +31,8 @@ func (s *Store) Count(ctx context.Context, org string, kind keys.Kind, now time.
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	if q := (keys.Query{Org: org, Kind: kind, Limit: most}); q.Validate() != nil {
-		return 0, nil // no such records can exist, or most is below 1
+	if err := (keys.Query{Org: org, Kind: kind, Limit: most}).Validate(); err != nil {
+		return 0, err
 	}
 	err = s.patiently(s.until(), func() error {
 		return s.stmts.count.QueryRowContext(ctx, org, string(kind), floorMillis(now), most).Scan(&n)

@@ -15,6 +15,9 @@ func counting(counts func(was, is keys.Record, now time.Time) bool, same func(r 
 	return broken{
 		insert: insertNoted,
 		count: func(b *broken, ctx context.Context, org string, kind keys.Kind, now time.Time, most int) (n int, err error) {
+			if err := (keys.Query{Org: org, Kind: kind, Limit: most}).Validate(); err != nil {
+				return 0, err
+			}
 			for _, was := range b.noted() {
 				if is, err := b.one(context.Background(), was.ID); err == nil && same(is, org, kind) && counts(was, is, now) {
 					n++
@@ -79,6 +82,23 @@ var countDefects = []*defect{
 	{"organizations are counted without spaces", "count-isolates-organizations", counting(lives, func(r keys.Record, org string, kind keys.Kind) bool {
 		return strings.TrimRight(r.Org, " ") == org && r.Kind == kind
 	})},
+	{"nothing can be in an impossible organization", "count-validates", broken{
+		count: func(b *broken, ctx context.Context, org string, kind keys.Kind, now time.Time, most int) (int, error) {
+			n, err := b.Memory.Count(ctx, org, kind, now, most)
+			if errors.Is(err, keys.ErrInvalid) && most > 0 {
+				return 0, nil
+			}
+			return n, err
+		},
+	}},
+	{"a limit of 0 is no count", "count-validates", broken{
+		count: func(b *broken, ctx context.Context, org string, kind keys.Kind, now time.Time, most int) (int, error) {
+			if most < 1 {
+				return 0, ctx.Err()
+			}
+			return b.Memory.Count(ctx, org, kind, now, most)
+		},
+	}},
 	{"no time is no record", "count-context-ended", broken{
 		count: func(b *broken, ctx context.Context, org string, kind keys.Kind, now time.Time, most int) (int, error) {
 			n, err := b.Memory.Count(ctx, org, kind, now, most)

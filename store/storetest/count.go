@@ -26,6 +26,10 @@ var countClauses = []clause[keys.Store]{
 	optional("keys.CountStore", "count-isolates-organizations",
 		"Count counts nothing of another organization, even if its name differs only in case, spaces or wildcards, and nothing of another kind.",
 		countIsolates, countsLiving, "list-isolates-organizations"),
+	optional("keys.CountStore", "count-validates",
+		"Count returns the error of Query.Validate, of a Query with the same organization, kind and limit, if that is not nil. Nothing that "+
+			"was asked for by mistake is a count of 0.",
+		countValidates, countsLiving),
 	optional("keys.CountStore", "count-context-ended",
 		"Count"+endedDoc+". A count of nothing would let an organization pass its cap.",
 		countEnded, countsLiving),
@@ -107,6 +111,22 @@ func countIsolates(p *probe, s countStore) {
 			}
 			p.counted(s, org, kind, now, want, "among other organizations and kinds")
 		}
+	}
+}
+
+func countValidates(p *probe, s countStore) {
+	p.insert(s, p.keys("a")...)
+	for what, change := range map[string]func(*keys.Query){
+		"no organization":                   func(q *keys.Query) { q.Org = "" },
+		"an organization with NUL":          func(q *keys.Query) { q.Org = "a\x00" },
+		"an organization that is not UTF-8": func(q *keys.Query) { q.Org = "a\xff" },
+		"an unknown kind":                   func(q *keys.Query) { q.Kind = "KEY" },
+		"a limit of 0":                      func(q *keys.Query) { q.Limit = 0 },
+	} {
+		q := p.query()
+		change(&q)
+		_, err := s.Count(p.ctx, q.Org, q.Kind, now, q.Limit)
+		p.refused(err, keys.ErrInvalid, "Count with %s", what)
 	}
 }
 
