@@ -89,14 +89,14 @@ func newWorld(seed uint64, how server) *world {
 }
 
 // roll returns a random number from 0 to n-1.
-func (w *world) roll(n int) int {
+func (w *world) roll(n int) int { return int(w.upTo(time.Duration(n) - 1)) }
+
+// upTo returns a random duration up to d.
+func (w *world) upTo(d time.Duration) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.random.IntN(n)
+	return time.Duration(w.random.Int64N(int64(d) + 1))
 }
-
-// upTo returns a random duration.
-func (w *world) upTo(d time.Duration) time.Duration { return time.Duration(w.roll(int(d) + 1)) }
 
 func (w *world) now() time.Duration { return time.Since(w.begin) }
 

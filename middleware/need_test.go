@@ -1,6 +1,7 @@
 package middleware_test
 
 import (
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -130,7 +131,7 @@ func TestCost(t *testing.T) {
 			{"ten", 60, 0, 10, `"default";r=50;t=1`, 204, ""},
 			{"all", 60, 0, 60, `"default";r=0;t=1`, 204, ""},
 			{"more than all", 60, 0, 61, `"default";r=0;t=1`, 204, ""},
-			{"far more than all", 60, 0, 1 << 40, `"default";r=0;t=1`, 204, ""},
+			{"far more than all", 60, 0, math.MaxInt, `"default";r=0;t=1`, 204, ""},
 			{"more than is left", 60, 55, 10, `"default";r=5;t=1`, 429, "5"},
 			{"more than all, of a part", 60, 1, 100, `"default";r=59;t=1`, 429, "1"},
 			{"negative", 60, 0, -5, `"default";r=59;t=1`, 204, ""},

@@ -53,14 +53,14 @@ const origin = int64(1e15)
 func (h *history) now() int64 { return origin + int64(time.Since(h.begin)) }
 
 // roll returns a random number from 0 to n-1.
-func (h *history) roll(n int) int {
+func (h *history) roll(n int) int { return int(h.upTo(time.Duration(n) - 1)) }
+
+// upTo returns a random duration up to d.
+func (h *history) upTo(d time.Duration) time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.random.IntN(n)
+	return time.Duration(h.random.Int64N(int64(d) + 1))
 }
-
-// upTo returns a random duration.
-func (h *history) upTo(d time.Duration) time.Duration { return time.Duration(h.roll(int(d) + 1)) }
 
 // play plays a random history and returns it.
 func play(seed uint64, how broken) *history {

@@ -2,6 +2,7 @@ package ratelimit_test
 
 import (
 	"context"
+	"math"
 	"testing"
 	"time"
 
@@ -22,7 +23,7 @@ var endless = storeFunc(func(_ context.Context, _ ratelimit.Bucket, l ratelimit.
 func BenchmarkLeases(b *testing.B) {
 	ctx := context.Background()
 	limits := map[string]ratelimit.Limit{
-		"leased":  ratelimit.MustPer(1, time.Nanosecond, 100_000_000_000),
+		"leased":  ratelimit.MustPer(1, time.Nanosecond, int(min(int64(100_000_000_000), math.MaxInt))),
 		"refused": ratelimit.MustPer(1, 30*time.Second, 2),
 	}
 	stores := map[string]func() ratelimit.Store{

@@ -203,7 +203,7 @@ func TestPerIsNeverAboveN(t *testing.T) {
 	random := rand.New(rand.NewPCG(2, 9))
 	for range 2000 {
 		period := 1 + time.Duration(random.Int64N(1<<(1+random.IntN(43)))) // up to 2.4 hours
-		n := 1 + random.IntN(min(int(period), 300))
+		n := 1 + random.IntN(int(min(period, 300)))
 		burst := 1 + random.IntN(20)
 		l, err := ratelimit.Per(n, period, burst)
 		if err != nil {

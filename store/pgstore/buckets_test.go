@@ -56,7 +56,7 @@ func (f takeFunc) Take(_ context.Context, _ ratelimit.Bucket, l ratelimit.Limit,
 func limits(t testing.TB) []ratelimit.Limit {
 	return []ratelimit.Limit{
 		ratelimit.MustPerMinute(1), ratelimit.MustPerMinute(7), ratelimit.MustPerMinute(600), ratelimit.MustPerMinute(1e9),
-		limit(t, 1, 1), limit(t, 1e9, 1), limit(t, 1e9, 1<<40), limit(t, 0.1, 100), limit(t, 1.0/86400, 366),
+		limit(t, 1, 1), limit(t, 1e9, 1), limit(t, 1e9, int(min(int64(1)<<40, math.MaxInt))), limit(t, 0.1, 100), limit(t, 1.0/86400, 366),
 		leased(t, ratelimit.MustPerMinute(600)), leased(t, limit(t, 3, 50)), leased(t, ratelimit.MustPer(10_000, time.Hour, 10_000)),
 	}
 }

@@ -3,6 +3,7 @@ package pgstore_test
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -121,7 +122,7 @@ func TestCount(t *testing.T) {
 				want++
 			}
 		}
-		for _, most := range []int{1, max(want, 1), want + 1, 1 << 40} {
+		for _, most := range []int{1, max(want, 1), want + 1, math.MaxInt} {
 			n, err := s.Count(t.Context(), "acme", keys.KindKey, at, most)
 			if want := min(want, most); n != want || err != nil {
 				t.Errorf("Count at %v up to %d: %d, %v, want %d", at, most, n, err, want)
