@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -208,4 +209,27 @@ func TestForeignLife(t *testing.T) {
 			t.Errorf("%d, imported again: %+v", i, d)
 		}
 	}
+}
+
+// TestForeignKeyFromTheFuture rotates a key that was made later than it ends, as the
+// other system says. The successor must not be over when it is made.
+func TestForeignKeyFromTheFuture(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := migrating(t)
+		end := now().Add(30 * time.Minute)
+		done := env.manager.ImportAll(t.Context(), []keys.Foreign{
+			{Org: "acme", Text: keys.NewSecret("7|x9KdLmQpRsTuVwXyZaBcDeFgHiJkLmNo"), CreatedAt: end.Add(time.Hour), ExpiresAt: end},
+		})
+		if done[0].Err != nil {
+			t.Fatal(done[0].Err)
+		}
+		next, err := env.manager.Rotate(t.Context(), "acme", done[0].Record.ID, keys.Rotation{})
+		if err != nil || !next.Record.ExpiresAt.Equal(end) {
+			t.Errorf("the successor ends at %v, want %v (%v)", next.Record.ExpiresAt, end, err)
+		}
+		if _, err := env.verify(next.Text.Reveal()); err != nil {
+			t.Errorf("the successor: %v", err)
+		}
+	})
 }

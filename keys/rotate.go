@@ -101,7 +101,8 @@ type Rotation struct {
 	// [Forever]. If zero, it is the time from the making of the old key to its
 	// end, or Forever if it has none. If the old key was rotated before, its end
 	// may have been brought forward; then the times of its newest successor are
-	// taken.
+	// taken. An imported key may say that it was made later than it ends. Then the
+	// lifetime is what the old key has left.
 	Lifetime time.Duration
 	// CreatedBy is the host's name for who rotates, as in [Spec].
 	CreatedBy string
@@ -213,6 +214,9 @@ func (m *Manager) successor(ctx context.Context, old *Record, r *rotation, now t
 		}
 		if lifetime = Forever; !model.ExpiresAt.IsZero() {
 			lifetime = model.ExpiresAt.Sub(model.CreatedAt)
+		}
+		if lifetime <= 0 { // an imported key may say that it was made later than it ends
+			lifetime = model.ExpiresAt.Sub(now)
 		}
 	}
 	rec.ExpiresAt = earlier(endAfter(now, lifetime), r.ends)
