@@ -167,3 +167,37 @@ func TestLiveTokensOfAnOrganizationAreBounded(t *testing.T) {
 		})
 	}
 }
+
+// TestLifetimesOfOthers gets tokens for clients whose lifetime of tokens was not checked
+// by Register, as those that a command line or an import made.
+func TestLifetimesOfOthers(t *testing.T) {
+	t.Parallel()
+	for name, lifetime := range map[string]time.Duration{
+		"a part of a second": time.Millisecond, "366 days": 366 * 24 * time.Hour, "longer than a limit can be": 367 * 24 * time.Hour,
+		"the longest": keys.MaxTokenLifetime,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				e := newEnv(t, &oauth.Options{MaxTokens: 40, TokenLifetime: 365 * 24 * time.Hour})
+				issued, err := e.manager.Create(t.Context(), caller.Org, keys.Spec{Kind: keys.KindClient, TokenLifetime: lifetime})
+				if err != nil {
+					t.Fatal(err)
+				}
+				made := 0
+				for ; made <= 20; made++ {
+					grant, err := e.grant(issued.Record.ID, issued.Text.Reveal(), "")
+					if errors.Is(err, oauth.ErrTooManyTokens) {
+						break
+					}
+					if err != nil || !grant.Token.ExpiresAt.Equal(time.Now().Add(lifetime)) {
+						t.Fatalf("token until %v, %v", grant.Token.ExpiresAt, err)
+					}
+				}
+				if want := int(20 * min(1, 366*24*time.Hour.Hours()/lifetime.Hours())); made != want {
+					t.Errorf("%d tokens at once, want %d", made, want)
+				}
+			})
+		})
+	}
+}

@@ -22,10 +22,8 @@ type ClientSpec struct {
 // Register makes a client on behalf of its creator, who owns it and bounds it as
 // [keys.Actor] says. The errors are those of [keys.Actor.Create].
 func (s *Server) Register(ctx context.Context, by keys.Principal, spec ClientSpec) (keys.Issued, error) {
-	if spec.TokenLifetime != 0 {
-		if _, err := s.clients.limitOf(spec.TokenLifetime); err != nil || spec.TokenLifetime%time.Second != 0 {
-			return keys.Issued{}, &keys.InvalidError{Field: keys.FieldTokenLifetime, Reason: "is not in whole seconds from a second to a year"}
-		}
+	if spec.TokenLifetime != 0 && !possibleLifetime(spec.TokenLifetime) {
+		return keys.Issued{}, &keys.InvalidError{Field: keys.FieldTokenLifetime, Reason: "is not in whole seconds from a second to a year"}
 	}
 	return s.manager.As(by).Create(ctx, keys.Spec{
 		Kind: keys.KindClient, Label: spec.Name, Scopes: spec.Scopes, TokenLifetime: spec.TokenLifetime,

@@ -90,8 +90,8 @@ func NewServer(m *keys.Manager, opts *Options) (*Server, error) {
 	s := &Server{
 		manager: m, verifier: m.Verifier(), lifetime: cmp.Or(opts.TokenLifetime, DefaultTokenLifetime), mayInspect: opts.MayInspect,
 	}
-	if s.lifetime%time.Second != 0 {
-		return nil, errors.New("oauth: TokenLifetime is not in whole seconds")
+	if !possibleLifetime(s.lifetime) {
+		return nil, errors.New("oauth: TokenLifetime is not in whole seconds from a second to a year")
 	}
 	if s.mayInspect == nil {
 		s.mayInspect = func(_ context.Context, client keys.Record, about keys.Principal) bool {
@@ -119,22 +119,38 @@ func newBudget(l *ratelimit.Limiter, space string, most int, lifetime time.Durat
 		return b, err
 	}
 	if b.limit, err = b.limitOf(lifetime); err != nil {
-		return b, errors.New("oauth: TokenLifetime is not from a second to a year, or a bound on tokens is less than 2")
+		return b, errors.New("oauth: a bound on tokens is less than 2")
 	}
 	return b, nil
 }
 
+// possibleLifetime reports whether a lifetime of tokens is in whole seconds from a
+// second to a year of 365 days.
+func possibleLifetime(d time.Duration) bool {
+	return d >= time.Second && d <= 365*24*time.Hour && d%time.Second == 0
+}
+
+// maxWindow is the longest window of a [ratelimit.Limit].
+const maxWindow = 366 * 24 * time.Hour
+
 // limitOf returns the limit on how many tokens with the given lifetime are issued.
 // Under it there are never more than b.most of them at a time: half can be issued
 // at once, as the burst, and the other half in the course of a lifetime.
+//
+// A client may have another lifetime than possibleLifetime permits, if it was made by
+// its host or imported. If it is below a second, it counts as a second. If it is longer
+// than a window can be, fewer can be issued at once.
 func (b *budget) limitOf(lifetime time.Duration) (ratelimit.Limit, error) {
-	if lifetime < time.Second {
-		return ratelimit.Limit{}, ratelimit.ErrInvalidLimit
-	}
 	if lifetime == b.lifetime && b.limit != (ratelimit.Limit{}) {
 		return b.limit, nil
 	}
-	return ratelimit.Per(b.most/2, lifetime, b.most/2)
+	half := b.most / 2
+	if half < 1 {
+		return ratelimit.Limit{}, ratelimit.ErrInvalidLimit
+	}
+	lifetime = max(lifetime, time.Second)
+	each := (lifetime-1)/time.Duration(half) + 1
+	return ratelimit.Per(half, lifetime, int(min(time.Duration(half), maxWindow/each)))
 }
 
 // take counts a new token of a client.

@@ -169,7 +169,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 	manager := newEnv(t, nil).manager
 	for name, opts := range map[string]oauth.Options{
-		"negative": {TokenLifetime: -time.Second}, "a fraction": {TokenLifetime: time.Second + 1}, "too long": {TokenLifetime: 1000 * 24 * time.Hour},
+		"negative": {TokenLifetime: -time.Second}, "a fraction": {TokenLifetime: time.Second + 1}, "less than a second": {TokenLifetime: time.Millisecond}, "too long": {TokenLifetime: 366 * 24 * time.Hour},
 		"one token": {MaxTokens: 1}, "minus one": {MaxTokens: -1},
 	} {
 		if _, err := oauth.NewServer(manager, &opts); err == nil {
