@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/claviger-auth/claviger/keys"
 )
@@ -31,6 +32,9 @@ func createCommand(kind keys.Kind) command {
 			return func(ctx context.Context, s *session, _ []string) (err error) {
 				if *org == "" {
 					return usageError("-org is missing")
+				}
+				if spec.TokenLifetime != keys.Forever && spec.TokenLifetime%time.Second != 0 {
+					return usageError("-token-lifetime: want whole seconds, as token endpoints answer")
 				}
 				if spec.Networks, err = parseNetworks(*networks); err != nil {
 					return err

@@ -34,6 +34,7 @@ func TestUsage(t *testing.T) {
 		{"no time to live", []string{"keys", "create", "-org", "a", "-expires-in", "0d"}, exitUsage, "want a time of more than 0"},
 		{"no time to live in a rotation", []string{"rotate", "a", "-expires-in", "0"}, exitUsage, "want a time of more than 0"},
 		{"no time to live for tokens", []string{"clients", "create", "-org", "a", "-token-lifetime", "0s"}, exitUsage, "want a time of more than 0"},
+		{"half a second for tokens", []string{"clients", "create", "-org", "a", "-token-lifetime", "500ms"}, exitUsage, "-token-lifetime: want whole seconds"},
 		{"a change to no time to live", []string{"change", "a", "-expires-in", "0"}, exitUsage, "want a time of more than 0"},
 		{"a bad number", []string{"keys", "create", "-org", "a", "-rate-limit", "many"}, exitUsage, "invalid value for flag -rate-limit"},
 		{"a negative limit", []string{"keys", "create", "-org", "a", "-rate-limit", "-1"}, exitUsage, "rate limit"},
