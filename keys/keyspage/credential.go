@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/scopes"
@@ -117,13 +118,10 @@ func (h *Handler) scopesOf(set scopes.Set) []scope {
 // labels of other credentials by ID.
 func (h *Handler) credential(t texts, s *section, rec keys.Record, uses map[string]time.Time, names map[string]string) credential {
 	c := credential{
-		section: s, Record: rec, URL: h.at(s, rec.ID), ListURL: h.at(s), Name: rec.Label, State: t.state(s, &rec), Scopes: h.scopesOf(rec.Scopes),
+		section: s, Record: rec, URL: h.at(s, rec.ID), ListURL: h.at(s), Name: nameOf(rec.Label, rec.ID), State: t.state(s, &rec), Scopes: h.scopesOf(rec.Scopes),
 		Created: t.moment(rec.CreatedAt), Expires: t.moment(rec.ExpiresAt), LastUsed: t.moment(uses[rec.ID]),
 		Previous: t.moment(rec.PreviousExpiresAt), Environment: rec.Environment,
 		Maker: h.link(rec.CreatedBy, names), Replaces: h.link(rec.Replaces, names), ReplacedBy: h.link(rec.ReplacedBy, names),
-	}
-	if strings.TrimSpace(c.Name) == "" {
-		c.Name = rec.ID
 	}
 	if c.Previous.Past {
 		c.Previous = moment{}
@@ -131,13 +129,19 @@ func (h *Handler) credential(t texts, s *section, rec keys.Record, uses map[stri
 	return c
 }
 
+// nameOf returns the name under which pages show a credential: its label, or its ID if
+// nothing of the label can be seen.
+func nameOf(label, id string) string {
+	if strings.ContainsFunc(label, func(c rune) bool { return unicode.IsGraphic(c) && !unicode.IsSpace(c) }) {
+		return label
+	}
+	return id
+}
+
 // link returns a link to the credential with an ID. If the ID is the name of an actor,
 // the link has no URL.
 func (h *Handler) link(id string, names map[string]string) link {
-	l := link{Text: id}
-	if name := names[id]; name != "" {
-		l.Text = name
-	}
+	l := link{Text: nameOf(names[id], id)}
 	if id != "" && !strings.Contains(id, ":") {
 		l.URL = h.opts.Path + "/find/" + id
 	}

@@ -138,7 +138,7 @@ func (h *Handler) linksIn(ctx context.Context, org string, entries []keys.Entry)
 			rec, err := h.manager.Get(ctx, org, "", id)
 			switch {
 			case err == nil:
-				links[id] = h.link(id, map[string]string{id: strings.TrimSpace(rec.Label)})
+				links[id] = h.link(id, map[string]string{id: rec.Label})
 			case !isNotFound(err):
 				return nil, err
 			}

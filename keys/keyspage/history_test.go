@@ -110,8 +110,8 @@ func TestHistory(t *testing.T) {
 		}
 	}
 	for _, link := range []string{
-		`<a href="/manage/find/` + admin.Record.ID + `">&lt;b&gt;&#34;ops&#34;&lt;/b&gt;</a>`,
-		`<a href="/manage/find/` + successor + `">changed</a>`,
+		`<a href="/manage/find/` + admin.Record.ID + `" dir="auto">&lt;b&gt;&#34;ops&#34;&lt;/b&gt;</a>`,
+		`<a href="/manage/find/` + successor + `" dir="auto">changed</a>`,
 	} {
 		if !strings.Contains(p.body, link) {
 			t.Errorf("the page lacks %s: %s", link, p.body)

@@ -151,3 +151,38 @@ func TestUsesThatAreNotKept(t *testing.T) {
 		t.Error("no rows")
 	}
 }
+
+// TestNamesThatMislead has names of which nothing can be seen, and one that would turn
+// around the text after it.
+func TestNamesThatMislead(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	blank := h.issue(keys.Spec{Label: "\u200b \u2060\u00ad"})
+	turned := h.issue(keys.Spec{Label: "\u202etxt.ci", CreatedBy: blank.Record.ID})
+	list := h.get(anna, "/manage/keys?order=oldest")
+	if got, want := list.rows(), []string{blank.Record.ID, "\u202etxt.ci"}; !slices.Contains(got, want[0]) || !slices.Contains(got, want[1]) {
+		t.Errorf("rows %q, want %q", got, want)
+	}
+	link := `<a href="/manage/find/` + blank.Record.ID + `" dir="auto">` + blank.Record.ID + `</a>`
+	for _, path := range []string{"/manage/keys", "/manage/keys/" + turned.Record.ID} {
+		if body := h.get(anna, path).body; !strings.Contains(body, link) {
+			t.Errorf("%s lacks %s: %s", path, link, body)
+		}
+	}
+	// An element with a direction of its own ends what its text has begun.
+	name := regexp.MustCompile(`<([a-z]+)([^>]*)>\x{202e}txt\.ci</`)
+	for _, path := range []string{
+		"/manage/keys", "/manage/keys/" + turned.Record.ID + "/edit", "/manage/keys/" + turned.Record.ID + "/rotate",
+		"/manage/keys/" + turned.Record.ID + "/revoke", "/manage/keys/" + blank.Record.ID + "/revoke",
+	} {
+		found := name.FindAllStringSubmatch(h.get(anna, path).body, -1)
+		if len(found) == 0 {
+			t.Errorf("%s: the name is not there", path)
+		}
+		for _, m := range found {
+			if m[1] != "h1" && m[1] != "title" && !strings.Contains(m[2], ` dir="auto"`) {
+				t.Errorf("%s: %q lets the name turn around what follows", path, m[0])
+			}
+		}
+	}
+}

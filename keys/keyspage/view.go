@@ -108,10 +108,7 @@ func (h *Handler) writeFailure(w http.ResponseWriter, r *http.Request, err error
 
 // layout is the default of Options.Layout.
 func (h *Handler) layout(w io.Writer, r *http.Request, page Page) error {
-	who := page.Principal.Label
-	if who == "" {
-		who = page.Principal.ID
-	}
+	who := nameOf(page.Principal.Label, page.Principal.ID)
 	return templates.ExecuteTemplate(w, "layout", struct {
 		texts
 		Page
