@@ -104,6 +104,14 @@ func TestTokensFollowTheirClient(t *testing.T) {
 	if p, err := env.verify(text); err != nil || p.Scopes.String() != "identity:read" || p.RateLimit != 10 {
 		t.Errorf("after the client was narrowed: %+v, %v", p, err)
 	}
+	soon := time.Minute
+	brought, err := env.manager.Change(t.Context(), "acme", "", clientRec.ID, keys.Change{Lifetime: &soon})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := env.verify(text); err != nil || !p.ExpiresAt.Equal(brought.ExpiresAt) {
+		t.Errorf("the end of the client was brought forward to %v: %+v, %v", brought.ExpiresAt, p, err)
+	}
 	wide := []string{"webhooks:manage", "keys:manage"}
 	if _, err := env.manager.Change(t.Context(), "acme", "", clientRec.ID, keys.Change{Scopes: &wide}); err != nil {
 		t.Fatal(err)

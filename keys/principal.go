@@ -21,7 +21,7 @@ type Principal struct {
 
 	Scopes    scopes.Set // what the credential permits at this moment
 	RateLimit int        // requests per minute, by the record and the plan
-	ExpiresAt time.Time  // when the credential itself expires; zero if never
+	ExpiresAt time.Time  // when the credential expires, or a token's client before it; zero if never
 
 	// These fields are those of the lasting credential's record.
 

@@ -151,13 +151,13 @@ func (v *Verifier) decide(ctx context.Context, kind Kind, c *presented, now time
 // fill sets p to the principal of a good record. The error says that the parent is not
 // good, or that the plan failed.
 func (v *Verifier) fill(ctx context.Context, p *Principal, rec, parent *Record, now time.Time) error {
-	lasting, granted, figure := rec, rec.Scopes, rec.RateLimit
+	lasting, granted, figure, end := rec, rec.Scopes, rec.RateLimit, rec.ExpiresAt
 	if rec.Kind == KindToken {
 		if err := checkParent(ctx, rec, parent, now); err != nil {
 			return err
 		}
 		lasting, granted = parent, granted.Intersect(parent.Scopes)
-		figure = lower(figure, parent.RateLimit)
+		figure, end = lower(figure, parent.RateLimit), earlier(end, parent.ExpiresAt)
 	} else if rec.Parent != "" {
 		return corrupt(ctx, "a "+string(rec.Kind)+" with a parent")
 	}
@@ -166,7 +166,7 @@ func (v *Verifier) fill(ctx context.Context, p *Principal, rec, parent *Record, 
 		return err
 	}
 	p.Org, p.ID, p.Kind, p.Client = rec.Org, rec.ID, rec.Kind, rec.Parent
-	p.Scopes, p.RateLimit, p.ExpiresAt = granted, limit, rec.ExpiresAt
+	p.Scopes, p.RateLimit, p.ExpiresAt = granted, limit, end
 	p.Label, p.Networks, p.Metadata = lasting.Label, lasting.Networks, lasting.Metadata
 	p.CreatedBy, p.Replaces, p.ReplacedBy = lasting.CreatedBy, lasting.Replaces, lasting.ReplacedBy
 	p.Environment = v.environment(lasting)

@@ -34,7 +34,7 @@ type Introspection struct {
 	ClientID  string
 	TokenID   string    // the credential's public ID
 	Org       string    // the organization that owns it
-	ExpiresAt time.Time // zero if it does not expire
+	ExpiresAt time.Time // of the credential, or of a token's client before it; zero if never
 	IssuedAt  time.Time
 }
 
@@ -55,7 +55,7 @@ func (s *Server) Introspect(ctx context.Context, client keys.Record, token keys.
 	}
 	return Introspection{
 		Active: true, Scope: p.Scopes, ClientID: p.Client, TokenID: p.ID, Org: p.Org,
-		ExpiresAt: rec.ExpiresAt, IssuedAt: rec.CreatedAt,
+		ExpiresAt: p.ExpiresAt, IssuedAt: rec.CreatedAt,
 	}, nil
 }
 

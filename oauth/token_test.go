@@ -233,6 +233,23 @@ func TestRevokedWhileInspected(t *testing.T) {
 }
 
 // TestMayInspect has the host decide who may ask about what.
+// TestIntrospectBeforeTheClientEnds asks about a token that cannot be used until its own
+// end. Whoever keeps the answer until exp (RFC 7662 §4) must not keep it longer.
+func TestIntrospectBeforeTheClientEnds(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, nil)
+	id, secret := e.register()
+	token := e.token(id, secret)
+	soon := time.Minute
+	client, err := e.manager.Change(t.Context(), caller.Org, keys.KindClient, id, keys.Change{Lifetime: &soon})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := e.server.Introspect(t.Context(), client, keys.NewSecret(token)); err != nil || !got.Active || !got.ExpiresAt.Equal(client.ExpiresAt) {
+		t.Errorf("%+v, %v, want the end %v", got, err, client.ExpiresAt)
+	}
+}
+
 func TestMayInspect(t *testing.T) {
 	t.Parallel()
 	uses := &noUses{}
