@@ -108,6 +108,25 @@ func TestGuide(t *testing.T) {
 	}
 }
 
+// TestGuideKeepsRevocations imports a key that the old system had revoked, which it says
+// in a column without a time. Nobody can resume it, as somebody could a paused one.
+func TestGuideKeepsRevocations(t *testing.T) {
+	t.Parallel()
+	h := postgresHost(t)
+	s := sections(t)["drf"]
+	addMember(t, h, s.member)
+	h.must(exitDone, "migrate")
+	h.hides(guided["drf"].text)
+	export(t, h, "drf", strings.Replace(s.query, "FROM ", "FROM (SELECT id, created, name, true AS revoked, expiry_date, hashed_key, prefix FROM ", 1)+") AS ended")
+	h.must(exitDone, "import", "-preset", "drf", h.path("old.csv"))
+	if got := h.verify(guided["drf"].text); got != "revoked" {
+		t.Errorf("the key is %s", got)
+	}
+	if r := h.run("", "resume", "drf_hT2bXq9Z"); r.code == exitDone {
+		t.Errorf("it was resumed: %s", r.out)
+	}
+}
+
 // addMember puts a member into the configuration of h.
 func addMember(t *testing.T, h *host, member string) {
 	t.Helper()
@@ -142,7 +161,7 @@ func export(t *testing.T, h *host, name, query string) {
 		t.Fatal(err)
 	}
 	defer conn.Release()
-	schema := `"system of ` + name + `"`
+	schema := `"` + name + " of " + t.Name() + `"`
 	if _, err := conn.Exec(t.Context(), "CREATE SCHEMA "+schema+"; SET search_path TO "+schema+";"+string(tables)); err != nil {
 		t.Fatal(err)
 	}
