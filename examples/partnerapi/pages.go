@@ -97,7 +97,7 @@ func (p *pages) signedIn(next http.Handler) http.Handler {
 // refuseSession redirects those who are not signed in to the form. If they have sent
 // something, the page that refuses it keeps that.
 func (p *pages) refuseSession(w http.ResponseWriter, r *http.Request, refusal httpjson.Refusal) {
-	if refusal.Status == http.StatusUnauthorized && r.Method == http.MethodGet {
+	if refusal.Status == http.StatusUnauthorized && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		w.Header().Del("WWW-Authenticate")
 		http.Redirect(w, r, signInPath+"?next="+template.URLQueryEscaper(r.URL.RequestURI()), http.StatusSeeOther)
 		return

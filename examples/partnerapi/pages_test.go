@@ -70,6 +70,7 @@ func TestSignIn(t *testing.T) {
 	e := newEnv(t)
 	b := e.browser()
 	b.wants("GET", "/manage/keys?order=name", nil, 303, "/manage/sign-in?next=%2Fmanage%2Fkeys%3Forder%3Dname")
+	b.wants("HEAD", "/manage/keys", nil, 303, "/manage/sign-in?next=%2Fmanage%2Fkeys")
 	b.wants("GET", "/manage/sign-in", nil, 200, "")
 	resp := b.wants("POST", "/manage/sign-in", url.Values{"key": {" " + e.admin + "\n"}, "next": {"/manage/keys?order=name"}}, 303, "/manage/keys?order=name")
 	cookies := resp.Cookies()
