@@ -133,8 +133,11 @@ func TestRotationIsWatched(t *testing.T) {
 	t.Parallel()
 	h := sqliteHost(t)
 	h.must(exitDone, "migrate")
-	before, _ := h.create("keys", "create", "-org", "acme")
+	before, secret := h.create("keys", "create", "-org", "acme")
 	after, _ := h.create("rotate", before)
+	if r := h.run(secret, "verify"); !strings.Contains(r.out, "replaced by        "+after) {
+		t.Errorf("verify: %s", r.out)
+	}
 	type shown struct {
 		LastUse  string `json:"last_used_at"`
 		Replaced string `json:"replaces_last_used_at"`
@@ -161,5 +164,9 @@ func TestRotationIsWatched(t *testing.T) {
 	list := h.must(exitDone, "keys", "list", "-org", "acme", "-json").out
 	if !strings.Contains(list, `"replaced_by_last_used_at":"`+oldText) || !strings.Contains(list, `"replaces_last_used_at":"`+lateText) {
 		t.Errorf("the list: %s", list)
+	}
+	h.must(exitDone, "revoke", before)
+	if r := h.run(secret, "verify", "-json"); !strings.Contains(r.out, `"reason":"revoked"`) || !strings.Contains(r.out, `"replaced_by":"`+after) {
+		t.Errorf("verify after the old key was revoked: %s", r.out)
 	}
 }

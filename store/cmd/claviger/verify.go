@@ -65,6 +65,8 @@ type verdict struct {
 	RateLimit int      `json:"rate_limit,omitempty"`
 	Networks  []string `json:"networks,omitempty"`
 	ExpiresAt string   `json:"expires_at,omitempty"`
+
+	ReplacedBy string `json:"replaced_by,omitempty"` // the key to use from now on
 }
 
 // readOnly is a store to which a check writes nothing. A check would replace an old
@@ -98,7 +100,7 @@ func (s *session) verify(ctx context.Context, text string, c *claim) error {
 	if err == nil {
 		return s.printVerdict(c.judge(&p))
 	}
-	v := verdict{Reason: keys.Reason(err), ID: who.ID, Kind: string(who.Kind), Org: who.Org}
+	v := verdict{Reason: keys.Reason(err), ID: who.ID, Kind: string(who.Kind), Org: who.Org, ReplacedBy: who.ReplacedBy}
 	switch {
 	case errors.Is(err, keys.ErrUnavailable):
 		return err
@@ -117,7 +119,7 @@ func (s *session) verify(ctx context.Context, text string, c *claim) error {
 func (c *claim) judge(p *keys.Principal) *verdict {
 	v := &verdict{
 		Good: true, ID: p.ID, Kind: string(p.Kind), Org: p.Org, Client: p.Client, Scopes: p.Scopes.Names(),
-		RateLimit: p.RateLimit, Networks: p.Networks.Strings(), ExpiresAt: milliseconds(p.ExpiresAt),
+		RateLimit: p.RateLimit, Networks: p.Networks.Strings(), ExpiresAt: milliseconds(p.ExpiresAt), ReplacedBy: p.ReplacedBy,
 	}
 	if c.from.IsValid() && !p.Networks.Allows(c.from) {
 		v.Good, v.Reason, v.Why = false, keys.ReasonNetwork, "it may be used from "+p.Networks.String()+" alone"
@@ -208,5 +210,6 @@ func (s *session) printVerdict(v *verdict) error {
 	}
 	t.pair("networks", strings.Join(v.Networks, " "))
 	t.pair("expires", v.ExpiresAt)
+	t.pair("replaced by", v.ReplacedBy)
 	return refused
 }
