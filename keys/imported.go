@@ -226,7 +226,8 @@ func (m *Manager) sameForeign(ctx context.Context, f *Foreign, rec, found *Recor
 			return true, nil
 		}
 	}
-	return false, nil
+	// A client that was changed since may have been given other secrets.
+	return found.Kind == KindClient && found.Version > 1, nil
 }
 
 // foreignRecord returns the record of a credential of another system. If dry is true,

@@ -233,3 +233,29 @@ func TestForeignKeyFromTheFuture(t *testing.T) {
 		}
 	})
 }
+
+// TestImportAfterRotations imports a client again that has got other secrets since. It is
+// still the same client, and not another one that has its ID.
+func TestImportAfterRotations(t *testing.T) {
+	t.Parallel()
+	env := migrating(t)
+	list := []keys.Foreign{{Org: "acme", ID: "photos.example.com", Text: keys.NewSecret("b2xkLWh5ZHJhLXNlY3JldC1mb3ItYWNtZQ"), Spec: keys.Spec{Kind: keys.KindClient}}}
+	if done := env.manager.ImportAll(t.Context(), list); done[0].Err != nil {
+		t.Fatal(done[0].Err)
+	}
+	other := list[0]
+	other.Text = keys.NewSecret("YW5vdGhlciBzZWNyZXQgdGhhbiB0aGF0IG9uZQ")
+	if done := env.manager.ImportAll(t.Context(), []keys.Foreign{other}); !errors.Is(done[0].Err, keys.ErrExists) {
+		t.Errorf("another secret: %+v", done[0])
+	}
+	for range 2 {
+		if _, err := env.manager.RotateSecret(t.Context(), "acme", list[0].ID, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		for name, done := range map[string][]keys.Imported{"": env.manager.ImportAll(t.Context(), list), "dry": env.manager.CheckImport(t.Context(), list)} {
+			if done[0].Err != nil || !done[0].Existed {
+				t.Errorf("%s: %+v", name, done[0])
+			}
+		}
+	}
+}
