@@ -222,13 +222,12 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, a *attempt, err e
 		h.tooMany(w, limited.Decision.RetryAfter)
 		return
 	}
-	switch err {
-	case errOutside:
-		h.tell(r, a, keys.Event{Type: keys.Refused, Reason: keys.ReasonNetwork})
+	if credentialError(err) == ErrInvalidClient {
+		if err != errOutside {
+			h.count(r, a)
+		}
+		h.tell(r, a, keys.Event{Type: keys.Refused, Reason: reasonOf(err)})
 		err = ErrInvalidClient
-	case ErrInvalidClient:
-		h.count(r, a)
-		h.tell(r, a, keys.Event{Type: keys.Refused, Reason: keys.ReasonMismatch})
 	}
 	e, challenge, wait := answerTo(r, err), "", ""
 	switch e.Status {
@@ -242,6 +241,17 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, a *attempt, err e
 		h.tell(r, a, keys.Event{Type: keys.Refused, Reason: keys.ReasonCanceled})
 	}
 	sendError(w, &e, challenge, wait)
+}
+
+// reasonOf returns why a client is refused, for events. The answer does not say it.
+func reasonOf(err error) string {
+	switch err {
+	case errOutside:
+		return keys.ReasonNetwork
+	case ErrInvalidClient:
+		return keys.ReasonMalformed // an Authorization field without credentials of a client
+	}
+	return keys.Reason(err)
 }
 
 // count counts the failure of an attempt.

@@ -38,11 +38,11 @@ var (
 	ErrNoToken = &Error{"invalid_request", "The token is missing."}
 )
 
-// credentialError returns ErrInvalidClient if err says that a credential is not
-// good, and else err itself, which is a failure of the store.
+// credentialError returns ErrInvalidClient if err says that a credential is not good, or
+// may not be used from where it is, and else err itself.
 func credentialError(err error) error {
 	switch err {
-	case keys.ErrMalformed, keys.ErrUnknown, keys.ErrMismatch, keys.ErrExpired, keys.ErrRevoked, keys.ErrPaused:
+	case keys.ErrMalformed, keys.ErrUnknown, keys.ErrMismatch, keys.ErrExpired, keys.ErrRevoked, keys.ErrPaused, errOutside:
 		return ErrInvalidClient
 	}
 	return err

@@ -2,12 +2,15 @@ package oauth_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unsafe"
 
@@ -40,7 +43,7 @@ func TestEvents(t *testing.T) {
 	}{
 		{"accepted", id, secret, nil, keys.Event{Type: keys.Accepted, Org: "acme", ID: id, Kind: keys.KindClient}},
 		{"wrong", id, wrongSecret, nil, keys.Event{Type: keys.Refused, ID: id, Reason: keys.ReasonMismatch}},
-		{"junk", "a\x00b", wrongSecret, nil, keys.Event{Type: keys.Refused, Reason: keys.ReasonMismatch}},
+		{"junk", "a\x00b", wrongSecret, nil, keys.Event{Type: keys.Refused, Reason: keys.ReasonMalformed}},
 		{"down", "cc_0000000000000001", secret, context.DeadlineExceeded, keys.Event{Type: keys.Refused, ID: "cc_0000000000000001", Reason: keys.ReasonUnavailable}},
 	} {
 		events = nil
@@ -86,6 +89,75 @@ func TestEvents(t *testing.T) {
 	if got := events[len(events)-1]; got.Reason != keys.ReasonLimit || got.ID != id {
 		t.Errorf("over the limit: %+v", got)
 	}
+}
+
+// TestEventsSayWhyClientsAreRefused compares events and answers. The answers do not differ,
+// but an operator, and the trail, must not be told that a right secret was wrong.
+func TestEventsSayWhyClientsAreRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, nil)
+		var events []keys.Event
+		h, err := oauth.NewHandler(e.server, "https://auth.example.com", &oauth.HandlerOptions{
+			Path: "/v1/oauth", Hook: func(_ context.Context, e keys.Event) { events = append(events, e) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.mux = http.NewServeMux()
+		h.Register(e.mux)
+		second := time.Second
+		var answers []string
+		for _, tt := range []struct {
+			want   string
+			change func(id string) error
+			secret func(string) string
+		}{
+			{keys.ReasonMismatch, nil, func(string) string { return wrongSecret }},
+			{keys.ReasonMalformed, nil, func(secret string) string { return secret[1:] }},
+			{keys.ReasonPaused, func(id string) error {
+				_, err := e.manager.Change(t.Context(), "acme", keys.KindClient, id, keys.Change{Disabled: new(true)})
+				return err
+			}, nil},
+			{keys.ReasonRevoked, func(id string) error { return e.manager.Revoke(t.Context(), "acme", keys.KindClient, id) }, nil},
+			{keys.ReasonExpired, func(id string) error {
+				_, err := e.manager.Change(t.Context(), "acme", keys.KindClient, id, keys.Change{Lifetime: &second})
+				time.Sleep(second) // on the test's own clock
+				return err
+			}, nil},
+			{keys.ReasonUnknown, nil, nil},
+		} {
+			id, secret := e.register()
+			if tt.change != nil {
+				if err := tt.change(id); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if tt.secret != nil {
+				secret = tt.secret(secret)
+			}
+			if tt.want == keys.ReasonUnknown {
+				id = "cc_0000000000000000"
+			}
+			events = nil
+			got := e.ask("192.0.2.1:1", id, secret)
+			answers = append(answers, fmt.Sprint(got.status, got.header, got.text))
+			if len(events) != 1 || events[0].Type != keys.Refused || events[0].Reason != tt.want || events[0].ID != id {
+				t.Errorf("%s: %+v", tt.want, events)
+			}
+		}
+		events = nil
+		r := post(tokenPath, formType, "grant_type=client_credentials")
+		r.Header.Set("Authorization", "Basic ?")
+		got := e.serve(r)
+		answers = append(answers, fmt.Sprint(got.status, got.header, got.text))
+		if len(events) != 1 || events[0].Reason != keys.ReasonMalformed || events[0].ID != "" {
+			t.Errorf("a field that cannot be read: %+v", events)
+		}
+		if answers = slices.Compact(answers); len(answers) != 1 {
+			t.Errorf("answers that differ: %q", answers)
+		}
+	})
 }
 
 // A body is a request's body that knows the memory that it was read into first.

@@ -65,7 +65,8 @@ type HandlerOptions struct {
 	WriteError httpjson.ErrorWriter
 
 	// Hook receives an event for each request to the protocol's endpoints whose
-	// client was accepted or refused. If nil, these events are dropped.
+	// client was accepted or refused. Its reasons say what the answers do not, such
+	// as that a client is paused. If nil, these events are dropped.
 	Hook keys.Hook
 
 	// Logger is told, at level Error, of the errors behind answers of 503. If

@@ -191,22 +191,20 @@ func (b *budget) spend(ctx context.Context, name string, limit ratelimit.Limit, 
 func (s *Server) Authenticate(ctx context.Context, id string, secret keys.Secret, addr netip.Addr) (keys.Record, error) {
 	var client keys.Record
 	err := s.authenticateAt(ctx, id, secret, addr, time.Now(), &client)
-	if err == errOutside {
-		err = ErrInvalidClient
-	}
-	return client, err
+	return client, credentialError(err)
 }
 
 // authenticateAt is Authenticate at the time now. It fills client, which the caller
-// passes zero, since a record is large to copy; exchangeAt does likewise. Its error
-// is errOutside if the secret is good and the address is outside of the client's
-// networks.
+// passes zero, since a record is large to copy; exchangeAt does likewise. In place of
+// ErrInvalidClient it returns the error of the Verifier, or errOutside if the secret is
+// good and the address is outside of the client's networks. Only events may tell them
+// apart.
 func (s *Server) authenticateAt(ctx context.Context, id string, secret keys.Secret, addr netip.Addr, now time.Time, client *keys.Record) (err error) {
 	if id == "" || secret.Len() == 0 {
 		return ErrNoCredentials
 	}
 	if *client, err = s.verifier.VerifyClient(ctx, id, secret.Reveal(), now); err != nil {
-		return credentialError(err)
+		return err
 	}
 	if !client.Networks.Allows(addr) {
 		*client = keys.Record{}
@@ -250,10 +248,7 @@ func (g Grant) LogValue() slog.Value { return g.Token.LogValue() }
 func (s *Server) Exchange(ctx context.Context, r Request) (Grant, error) {
 	var g exchange
 	if err := s.exchangeAt(ctx, &r, time.Now(), &g); err != nil {
-		if err == errOutside {
-			err = ErrInvalidClient
-		}
-		return Grant{}, err
+		return Grant{}, credentialError(err)
 	}
 	return Grant{
 		AccessToken: g.issued.Text,
