@@ -1,7 +1,9 @@
 package oauth_test
 
 import (
+	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -16,6 +18,15 @@ func TestOrganizationsHaveABudgetOfTokens(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := newEnv(t, &oauth.Options{MaxOrgTokens: 20, MaxTokens: 8})
+		var last keys.Event
+		h, err := oauth.NewHandler(e.server, "https://auth.example.com", &oauth.HandlerOptions{
+			Path: "/v1/oauth", Hook: func(_ context.Context, e keys.Event) { last = e },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.mux = http.NewServeMux()
+		h.Register(e.mux)
 		made := 0
 		for range 10 {
 			id, secret := e.register()
@@ -24,8 +35,9 @@ func TestOrganizationsHaveABudgetOfTokens(t *testing.T) {
 				case 200:
 					made++
 				case 429:
-					if got.header.Get("Retry-After") == "" {
-						t.Errorf("%v", got.header)
+					want := keys.Event{Type: keys.Refused, Org: "acme", ID: id, Kind: keys.KindClient, Reason: keys.ReasonLimit}
+					if last.Time = (time.Time{}); got.header.Get("Retry-After") == "" || last != want {
+						t.Errorf("%v, %+v", got.header, last)
 					}
 				default:
 					t.Fatalf("%d %s", got.status, got.text)

@@ -25,12 +25,13 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request) {
 	var x exchange
 	err := h.server.exchangeAt(r.Context(), &request, a.now, &x)
 	if x.client.ID != "" {
-		h.accept(r, &a, &x.client)
+		h.proved(&a, &x.client)
 	}
 	if err != nil {
 		h.fail(w, r, &a, err)
 		return
 	}
+	h.tell(r, &a, keys.Event{Type: keys.Accepted})
 	// Neither tokens nor scopes have characters that JSON escapes.
 	answer := newAnswer()
 	answer.add(`{"access_token":"`)
@@ -46,7 +47,7 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request) {
 // authenticate checks the client of an attempt.
 func (h *Handler) authenticate(r *http.Request, a *attempt) (client keys.Record, err error) {
 	if err = h.server.authenticateAt(r.Context(), a.id, a.secret, a.addr, a.now, &client); err == nil {
-		h.accept(r, a, &client)
+		h.proved(a, &client)
 	}
 	return client, err
 }
@@ -70,6 +71,7 @@ func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, &a, err)
 		return
 	}
+	h.tell(r, &a, keys.Event{Type: keys.Accepted})
 	answer := newAnswer()
 	answer.add("{}\n")
 	answer.send(w, http.StatusOK)
@@ -98,6 +100,7 @@ func (h *Handler) introspect(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, &a, err)
 		return
 	}
+	h.tell(r, &a, keys.Event{Type: keys.Accepted})
 	w.Header().Set("Pragma", "no-cache")
 	if !found.Active {
 		httpjson.Write(w, http.StatusOK, struct {
@@ -124,6 +127,7 @@ func (h *Handler) introspect(w http.ResponseWriter, r *http.Request) {
 // An attempt is one request of a client that has yet to prove who it is.
 type attempt struct {
 	id      string
+	org     string // of the client; empty until it has proved who it is
 	secret  keys.Secret
 	addr    netip.Addr
 	now     time.Time
@@ -194,18 +198,21 @@ func (a *attempt) end() {
 	}
 }
 
-// accept notes that the client of an attempt proved who it is.
-func (h *Handler) accept(r *http.Request, a *attempt, client *keys.Record) {
+// proved notes that the client of an attempt proved who it is.
+func (h *Handler) proved(a *attempt, client *keys.Record) {
 	h.throttle.good.note(a.hash, a.now)
-	h.tell(r, a, keys.Event{Type: keys.Accepted, Org: client.Org, ID: client.ID, Kind: client.Kind})
+	a.id, a.org = client.ID, client.Org
 }
 
-// tell reports an event to the hook.
+// tell reports an event about an attempt to the hook. Each attempt has one.
 func (h *Handler) tell(r *http.Request, a *attempt, e keys.Event) {
 	if h.hook == nil {
 		return
 	}
-	if e.ID == "" && keys.PossibleID(a.id) {
+	switch {
+	case a.org != "":
+		e.Org, e.ID, e.Kind = a.org, a.id, keys.KindClient
+	case keys.PossibleID(a.id):
 		e.ID = strings.Clone(a.id) // it is a part of the request
 	}
 	e.Time = a.now
@@ -219,6 +226,7 @@ func (h *Handler) tell(r *http.Request, a *attempt, e keys.Event) {
 // fail answers a request with an error.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, a *attempt, err error) {
 	if limited, ok := err.(*LimitError); ok {
+		h.tell(r, a, keys.Event{Type: keys.Refused, Reason: keys.ReasonLimit})
 		h.tooMany(w, limited.Decision.RetryAfter)
 		return
 	}
@@ -239,6 +247,10 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, a *attempt, err e
 		h.failed(fmt.Errorf("%s: %w", r.Pattern, err))
 	case httpjson.StatusClientGone:
 		h.tell(r, a, keys.Event{Type: keys.Refused, Reason: keys.ReasonCanceled})
+	default:
+		if a.org != "" { // it asked for what it cannot have
+			h.tell(r, a, keys.Event{Type: keys.Accepted})
+		}
 	}
 	sendError(w, &e, challenge, wait)
 }

@@ -72,6 +72,20 @@ func TestEvents(t *testing.T) {
 	if len(events) != 1 || events[0].Type != keys.Accepted || events[0].ID != id {
 		t.Errorf("a scope that it lacks: %+v", events)
 	}
+	// A request gets one event, also if its client proved who it is and got nothing.
+	e.faults.Fail(storetest.Insert, 1, context.DeadlineExceeded)
+	events = nil
+	e.ask("192.0.2.1:1", id, secret)
+	if len(events) != 1 || events[0].Reason != keys.ReasonUnavailable {
+		t.Errorf("the store failed: %+v", events)
+	}
+	token := e.token(id, secret)
+	e.faults.Fail(storetest.Update, 1, context.DeadlineExceeded)
+	events = nil
+	e.form("/v1/oauth/revoke", "token="+token+"&client_id="+id+"&client_secret="+secret)
+	if len(events) != 1 || events[0].Reason != keys.ReasonUnavailable {
+		t.Errorf("the store failed in a revocation: %+v", events)
+	}
 	networks, err := keys.ParseNetworks("203.0.113.0/24")
 	if err != nil {
 		t.Fatal(err)

@@ -64,7 +64,7 @@ type HandlerOptions struct {
 	// always have the form of RFC 6749 §5.2.
 	WriteError httpjson.ErrorWriter
 
-	// Hook receives an event for each request to the protocol's endpoints whose
+	// Hook receives one event for each request to the protocol's endpoints whose
 	// client was accepted or refused. Its reasons say what the answers do not, such
 	// as that a client is paused. If nil, these events are dropped.
 	Hook keys.Hook
