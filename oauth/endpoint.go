@@ -53,9 +53,9 @@ func (h *Handler) authenticate(r *http.Request, a *attempt) (client keys.Record,
 }
 
 // revoke is the revocation endpoint (RFC 7009 §2). It answers 200, also for a
-// token that is unknown or over, and 400 invalid_grant for one of another client.
-// The body of the 200 means nothing (§2.2); it is {} for clients that expect
-// JSON wherever they look.
+// token that is unknown or over, 400 invalid_grant for one of another client, and 400
+// unsupported_token_type for an API key. The body of the 200 means nothing (§2.2); it
+// is {} for clients that expect JSON wherever they look.
 func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) {
 	var p params
 	a, ok := h.begin(w, r, &p)

@@ -3,7 +3,7 @@ package oauth
 import "github.com/claviger-auth/claviger/keys"
 
 // An Error is an error of the protocol. Code is one of RFC 6749 §5.2 or
-// §4.1.2.1; Description is fixed text within the characters of §5.2, which
+// §4.1.2.1, or of RFC 7009 §2.2.1; Description is fixed text within the characters of §5.2, which
 // never repeats what the caller sent.
 type Error struct {
 	Code        string // "error"
@@ -34,6 +34,9 @@ var (
 	// ErrNotIssuedToClient reports the revocation of a token that was issued to
 	// another client (RFC 7009 §2.1).
 	ErrNotIssuedToClient = &Error{"invalid_grant", "The token was issued to another client."}
+	// ErrNotAToken reports the revocation of a live API key, which goes on (RFC 7009
+	// §2.2.1). Only those who manage keys revoke them.
+	ErrNotAToken = &Error{"unsupported_token_type", "The credential is an API key, which is not revoked here."}
 	// ErrNoToken reports a request without the token that it is about.
 	ErrNoToken = &Error{"invalid_request", "The token is missing."}
 )

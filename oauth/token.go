@@ -10,14 +10,17 @@ import (
 )
 
 // Revoke ends a token of an authenticated client (RFC 7009 §2). It does nothing,
-// and returns nil, if the text is not a live token: there is nothing left to end.
+// and returns nil, if the text is no live credential: there is nothing left to end.
 // The error is [ErrNoToken] if the text is empty, [ErrNotIssuedToClient] for a token
-// of another client, which stays good, or a failure of the store, after which the
-// token may still be good.
+// of another client and [ErrNotAToken] for an API key, both of which stay good, or a
+// failure of the store, after which the token may still be good.
 func (s *Server) Revoke(ctx context.Context, client keys.Record, token keys.Secret) error {
 	p, live, err := s.look(ctx, token)
-	if err != nil || !live || p.Kind != keys.KindToken {
+	if err != nil || !live {
 		return err
+	}
+	if p.Kind != keys.KindToken {
+		return ErrNotAToken
 	}
 	if p.Client != client.ID || p.Org != client.Org {
 		return ErrNotIssuedToClient

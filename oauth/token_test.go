@@ -34,7 +34,7 @@ func TestRevokeToken(t *testing.T) {
 		token string
 		want  error
 	}{
-		"none": {"", oauth.ErrNoToken}, "junk": {"junk", nil}, "its own ID": {id, nil}, "an API key": {key.Text.Reveal(), nil},
+		"none": {"", oauth.ErrNoToken}, "junk": {"junk", nil}, "its own ID": {id, nil}, "an API key": {key.Text.Reveal(), oauth.ErrNotAToken}, "an API key without its secret": {key.Record.ID, nil},
 		"another client's": {theirs, oauth.ErrNotIssuedToClient}, "another client's without its secret": {theirs[:30] + mine[30:], nil},
 	} {
 		if err := env.server.Revoke(t.Context(), client, keys.NewSecret(tt.token)); err != tt.want {
@@ -122,6 +122,10 @@ func TestRevokeEndpoint(t *testing.T) {
 	otherID, otherSecret := env.register()
 	mine, theirs := env.token(id, secret), env.token(otherID, otherSecret)
 	auth := "&client_id=" + id + "&client_secret=" + secret
+	key, err := env.manager.Create(t.Context(), "acme", keys.Spec{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	live := func(text string) bool { _, err := env.manager.Verifier().Verify(t.Context(), text); return err == nil }
 	for name, tt := range map[string]struct {
 		r      *http.Request
@@ -135,6 +139,7 @@ func TestRevokeEndpoint(t *testing.T) {
 		"an unknown token": {post(revokePath, formType, "token=oauth_"+strings.Repeat("0", 88)+auth), 200, nil},
 		"junk":             {post(revokePath, formType, "token=junk&token_type_hint=refresh_token"+auth), 200, nil},
 		"another client's": {post(revokePath, formType, "token="+theirs+auth), 400, "invalid_grant"},
+		"an API key":       {post(revokePath, formType, "token="+key.Text.Reveal()+auth), 400, "unsupported_token_type"},
 		"in the query":     {post(revokePath+"?token="+mine, formType, auth[1:]), 400, "invalid_request"},
 	} {
 		got := env.serve(tt.r)
@@ -147,8 +152,8 @@ func TestRevokeEndpoint(t *testing.T) {
 		if tt.status != 200 {
 			checkError(t, got)
 		}
-		if !live(mine) || !live(theirs) {
-			t.Fatalf("%s: a token died", name)
+		if !live(mine) || !live(theirs) || !live(key.Text.Reveal()) {
+			t.Fatalf("%s: a credential died", name)
 		}
 	}
 	for _, r := range []*http.Request{
