@@ -23,7 +23,7 @@ type clientBody struct {
 	ClientSecret string   `json:"clientSecret,omitempty"`
 	CompanyID    string   `json:"companyId,omitempty"`
 	Name         string   `json:"name,omitempty"`
-	Scopes       []string `json:"scopes,omitempty"`
+	Scopes       []string `json:"scopes,omitzero"` // nil if they are not shown
 	CreatedAt    string   `json:"createdAt"`
 	CreatedBy    string   `json:"createdBy,omitempty"`
 	Environment  string   `json:"environment,omitempty"`

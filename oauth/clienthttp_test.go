@@ -257,6 +257,23 @@ func TestOneClient(t *testing.T) {
 	}
 }
 
+// TestClientWithoutScopes has no scopes that are always granted. The answers must say that
+// the client has none: without the member, nobody could tell.
+func TestClientWithoutScopes(t *testing.T) {
+	t.Parallel()
+	e := newEnvWith(t, &keys.Options{Catalog: scopes.MustCatalog(scopes.Scope{Name: "orders:read"})}, nil)
+	created := e.manage(caller, "POST", clientsPath, `{"scopes":[]}`)
+	id, _ := created.body["clientId"].(string)
+	for name, got := range map[string]answer{"made": created, "shown": e.manage(caller, "GET", clientsPath+"/"+id, "")} {
+		if list, ok := got.body["scopes"].([]any); !ok || len(list) != 0 {
+			t.Errorf("%s: %s", name, got.text)
+		}
+	}
+	if got := e.manage(caller, "POST", clientsPath, ""); got.status != 201 || got.body["scopes"] != nil {
+		t.Errorf("made without a word on scopes: %s", got.text)
+	}
+}
+
 func TestClientsNeedAPrincipal(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)

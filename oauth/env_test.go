@@ -2,6 +2,7 @@ package oauth_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -52,7 +53,7 @@ func newEnvWith(t testing.TB, keyOpts *keys.Options, opts *oauth.Options) *env {
 	e := &env{t: t, faults: storetest.NewFaults(new(store.Memory)), mux: http.NewServeMux(), log: new(syncBuffer)}
 	log := slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
-	keyOpts.Catalog, keyOpts.Hook = catalog, keys.LogEvents(log)
+	keyOpts.Catalog, keyOpts.Hook = cmp.Or(keyOpts.Catalog, catalog), keys.LogEvents(log)
 	if e.manager, err = keys.NewManager(e.faults, keyOpts); err != nil {
 		t.Fatal(err)
 	}
