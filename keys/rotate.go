@@ -11,7 +11,9 @@ const maxSuccessors = 8
 
 // RotateSecret gives a client a new secret. The present secret stays good for the
 // overlap; if that is 0, it ends at once. An older secret from an earlier rotation
-// ends at once in any case, so that a client never has more than two.
+// ends at once in any case, so that a client never has more than two. The client's
+// tokens stay good until they expire, also those that somebody got with a secret that
+// has leaked. Only to revoke or pause the client ends them.
 //
 // The error wraps
 //

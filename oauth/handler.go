@@ -211,7 +211,8 @@ func (h *Handler) Register(mux mux) {
 //	{"clientId", "clientSecret", "companyId", "name"?, "scopes"?, "createdAt"}
 //
 // The body of a rotation is {"overlap"?: seconds}: how long the old secret stays
-// good. The default is a day, and 0 ends it at once. A list is {"clients":
+// good. The default is a day, and 0 ends it at once. Tokens that the client got with it
+// stay good until they expire. A list is {"clients":
 // [{"clientId", "name"?, "createdAt"}], "next_cursor"?}. Its query may have limit and
 // cursor, as [httpjson.ReadPage] says, but not include. One client is
 //
