@@ -45,7 +45,9 @@ type Record struct {
 	Label  string
 	Scopes scopes.Set
 	// RateLimit is in requests per minute. 0 stands for the figure of the plan of
-	// the organization, see [Options.Plan].
+	// the organization, see [Options.Plan]. All credentials of an organization draw
+	// on one minute, unless the host says otherwise: whoever makes as many requests as
+	// the limit allows, however low it is, uses it up for the others too.
 	RateLimit int
 	// TokenLifetime is how long tokens of a client live: whole milliseconds,
 	// 0 for the server's default, and 0 for the other kinds.
