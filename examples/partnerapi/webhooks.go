@@ -186,7 +186,7 @@ func publicURL(text string) bool {
 	if err != nil || len(text) > maxURL || u.Scheme != "https" || u.User != nil || u.Fragment != "" || u.Opaque != "" {
 		return false
 	}
-	if strings.HasSuffix(u.Host, ":") {
+	if strings.HasSuffix(u.Host, ":") || strings.ContainsFunc(text, escaped) {
 		return false
 	}
 	if port := u.Port(); port != "" {
@@ -200,6 +200,10 @@ func publicURL(text string) bool {
 	}
 	return publicName(host)
 }
+
+// escaped reports whether a character only stands in a URL with a percent escape (RFC
+// 3986 §2).
+func escaped(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune("\"<>\\^`{|}", c) }
 
 // globalIPv6 is all that IANA hands out for the Internet (RFC 4291 §2.4).
 var globalIPv6 = netip.MustParsePrefix("2000::/3")

@@ -66,6 +66,7 @@ func TestWebhookURLs(t *testing.T) {
 		"https://[64:ff9b::a00:1]/": false, "https://[2002:a00:1::]/": false, "https://[fe80::1%25eth0]/": false, "https://exa mple.com/": false,
 		"https://[::127.0.0.1]/": false, "https://[100::1]/": false, "https://[fec0::1]/": false, "https://[3fff::1]/": false, "https://[5f00::1]/": false,
 		"https://192.88.99.1/": false, "https://kubernetes.default.svc/": false, "https://example.com:0/": false, "https://example.com:65536/": false,
+		"https://example.com/a b": false, "https://example.com/?a b": false, "https://example.com/ü": false, "https://example.com/<a>": false, "https://example.com/a%20b?%C3%BC": true,
 		"https://example.com:65535/": true, "https://[2606:2800:220:1::1]:8443/": true, "https://[2606:2800:220:1::1]:/": false,
 		"https://-a.example.com/": false, "https://a..example.com/": false, "https://" + strings.Repeat("a", 64) + ".com/": false,
 		"https://example.com/" + strings.Repeat("a", 2048): false, "https://bücher.example/": false, "https://example.com\x00/": false,
