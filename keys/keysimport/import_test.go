@@ -219,6 +219,40 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// TestVerdictsOnWhatEndedSince imports keys again that were revoked, paused or given an
+// end in the other system after the first import. They stay as they are, and must not do
+// so unnoticed.
+func TestVerdictsOnWhatEndedSince(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	head, hash := "id,digest,org,revoked_at,disabled,expires_at\n", strings.Repeat("ab", 32)
+	rows := func(since string) string {
+		text := head
+		for _, id := range []string{"1", "2", "3", "4"} {
+			text += id + "," + hash + ",acme," + since + "\n"
+		}
+		return text
+	}
+	h.run(h.read("sanctum.csv", rows(",,2100-01-01")), keysimport.Options{})
+	if err := h.manager.Revoke(t.Context(), "acme", keys.KindKey, "sanctum_4"); err != nil {
+		t.Fatal(err)
+	}
+	for since, reason := range map[string]string{
+		",,2100-01-01": "", ",,2200-01-01": "", ",,2099-12-31": "ends earlier", ",true,2100-01-01": "is paused in the other", "2026-01-01,true,2100-01-01": "has revoked it",
+	} {
+		_, verdicts := h.run(h.read("sanctum.csv", rows(since)), keysimport.Options{})
+		for i, v := range verdicts {
+			want := reason
+			if i == 3 {
+				want = "" // it is revoked here
+			}
+			if v.Outcome != keysimport.Existed || (v.Reason != "") != (want != "") || !strings.Contains(v.Reason, want) {
+				t.Errorf("%s, line %d: %s %q, want %q", since, v.Line, v.Outcome, v.Reason, want)
+			}
+		}
+	}
+}
+
 func check(t *testing.T, verdicts []keysimport.Verdict, reasons []string) {
 	t.Helper()
 	if len(verdicts) != len(reasons) {

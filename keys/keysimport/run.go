@@ -26,7 +26,10 @@ type Verdict struct {
 	Name    string `json:"name,omitempty"` // the ID that the other system uses
 	ID      string `json:"id,omitempty"`   // the public ID of its record
 	Outcome string `json:"outcome"`        // Added, Existed or Refused
-	Reason  string `json:"reason,omitempty"`
+	// Reason says why a row was refused. With Existed it says that the credential was
+	// revoked or paused in the other system, or ended earlier there, and is not so in
+	// the store: an import changes nothing that it has imported before.
+	Reason string `json:"reason,omitempty"`
 	// Digest is the algorithm of the digest that is in the store, such as "plain
 	// sha256". It is empty for a row that was refused.
 	Digest string `json:"digest,omitempty"`
@@ -222,7 +225,7 @@ func (r *run) report(ctx context.Context, b *batch) error {
 			v.ID = out.Record.ID
 			switch err = out.Err; {
 			case out.Existed:
-				v.Outcome, v.Digest = Existed, out.Record.Digest.String()
+				v.Outcome, v.Digest, v.Reason = Existed, out.Record.Digest.String(), allowsMore(&out.Record, &row.Foreign)
 			case err == nil:
 				v.Outcome, v.Digest = Added, out.Record.Digest.String()
 			}
@@ -267,6 +270,21 @@ func notGranted(e *scopes.GrantError) string {
 		parts = append(parts, "not in the catalog: "+unknown)
 	}
 	return "keysimport: scopes that cannot be granted: " + strings.Join(parts, "; ")
+}
+
+// allowsMore says in which way the record of a credential allows more than the other
+// system does by now, or returns "".
+func allowsMore(rec *keys.Record, f *keys.Foreign) string {
+	switch {
+	case rec.Revoked():
+	case !f.RevokedAt.IsZero():
+		return "keysimport: the other system has revoked it; revoke it here too"
+	case !f.DisabledAt.IsZero() && !rec.Disabled():
+		return "keysimport: it is paused in the other system, and not here"
+	case !f.ExpiresAt.IsZero() && (rec.ExpiresAt.IsZero() || rec.ExpiresAt.After(f.ExpiresAt)):
+		return "keysimport: it ends earlier in the other system than here"
+	}
+	return ""
 }
 
 func (r *run) count(outcome string) {

@@ -16,8 +16,8 @@ import (
 	"github.com/claviger-auth/claviger/keys/keysimport"
 )
 
-// mostRefused is how many refused rows are printed where no file takes them.
-const mostRefused = 20
+// mostTold is how many rows with a reason are printed where no file takes them.
+const mostTold = 20
 
 var importCommand = command{
 	name: "import", args: "FILE", brief: "import what another system keeps of its keys or clients",
@@ -42,7 +42,7 @@ type importing struct {
 	defaults                       keysimport.Defaults
 	opts                           keysimport.Options
 
-	refused int // rows, of which the first mostRefused were printed
+	told int // rows with a reason, of which the first mostTold were printed
 }
 
 func (i *importing) run(ctx context.Context, s *session, name string) error {
@@ -147,8 +147,8 @@ func (i *importing) into(ctx context.Context, s *session, rows iter.Seq[keysimpo
 	}
 	sum, err := keysimport.Run(ctx, s.manager, rows, &i.opts)
 	p.end()
-	if i.refused > mostRefused {
-		fmt.Fprintf(s.stderr, "and %s more that are refused; -verdicts names them all\n", count(i.refused-mostRefused, "row"))
+	if i.told > mostTold {
+		fmt.Fprintf(s.stderr, "and %s more; -verdicts names them all\n", count(i.told-mostTold, "row"))
 	}
 	if printed := i.print(s, sum); err == nil {
 		err = printed
@@ -164,12 +164,13 @@ func (i *importing) into(ctx context.Context, s *session, rows iter.Seq[keysimpo
 	return nil
 }
 
-// tell prints a row that is refused, unless many were printed before.
+// tell prints a row that is refused, or was imported before and has ended since, unless
+// many were printed before.
 func (i *importing) tell(s *session, p *progress, v keysimport.Verdict) error {
-	if v.Outcome != keysimport.Refused {
+	if v.Reason == "" {
 		return nil
 	}
-	if i.refused++; i.refused <= mostRefused {
+	if i.told++; i.told <= mostTold {
 		p.end()
 		name := ""
 		if v.Name != "" {

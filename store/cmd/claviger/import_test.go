@@ -91,6 +91,25 @@ func TestImport(t *testing.T) {
 	})
 }
 
+// TestImportNamesWhatEndedSince imports a key again that the other system has revoked
+// since. It stays good here, so the operator must be told.
+func TestImportNamesWhatEndedSince(t *testing.T) {
+	t.Parallel()
+	h := sqliteHost(t)
+	moving(t, h)
+	h.must(exitDone, "migrate")
+	const key = "sk_live_00000000000000000000000000000000"
+	h.write("keys.csv", "text,org\n"+key+",acme\n")
+	h.must(exitDone, "import", "-preset", "text", "-prefix", "sk_live_", h.path("keys.csv"))
+	h.write("keys.csv", "text,org,revoked_at\n"+key+",acme,2026-01-01\n")
+	for _, flags := range [][]string{{"-dry-run"}, nil} {
+		r := h.must(exitDone, append([]string{"import", "-preset", "text", "-prefix", "sk_live_", h.path("keys.csv")}, flags...)...)
+		if !strings.Contains(r.err, "line 2: keysimport: the other system has revoked it") || !strings.Contains(r.out, "1 there before") {
+			t.Errorf("%v: %s%s", flags, r.err, r.out)
+		}
+	}
+}
+
 // hides fails the test if one of the texts was printed when it ends.
 func (h *host) hides(texts ...string) {
 	h.t.Cleanup(func() {
