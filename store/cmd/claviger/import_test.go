@@ -91,6 +91,21 @@ func TestImport(t *testing.T) {
 	})
 }
 
+// TestVerifyAmongOtherKeys says what is wrong with a text that no format takes.
+func TestVerifyAmongOtherKeys(t *testing.T) {
+	t.Parallel()
+	h := sqliteHost(t)
+	h.must(exitDone, "migrate")
+	const neither = "it begins neither with vck_, as keys do, nor with oauth_, as tokens do"
+	if r := h.run("sk_live_short\n", "verify"); r.code != exitRefused || !strings.Contains(r.out, neither+"\n") {
+		t.Errorf("%s%s", r.out, r.err)
+	}
+	moving(t, h)
+	if r := h.run("sk_live_short\n", "verify"); r.code != exitRefused || !strings.Contains(r.out, neither+", and has none of the forms of other_keys\n") {
+		t.Errorf("with other keys: %s%s", r.out, r.err)
+	}
+}
+
 // TestImportNamesWhatEndedSince imports a key again that the other system has revoked
 // since. It stays good here, so the operator must be told.
 func TestImportNamesWhatEndedSince(t *testing.T) {

@@ -146,7 +146,11 @@ func (s *session) malformed(text string, c *claim) string {
 	case c.client != "":
 		return "the ID or the secret does not have the form that those of clients have"
 	case !strings.HasPrefix(text, formats[0].Prefix()) && !strings.HasPrefix(text, formats[1].Prefix()):
-		return fmt.Sprintf("it begins neither with %s, as keys do, nor with %s, as tokens do", formats[0].Prefix(), formats[1].Prefix())
+		why := fmt.Sprintf("it begins neither with %s, as keys do, nor with %s, as tokens do", formats[0].Prefix(), formats[1].Prefix())
+		if len(s.options.OtherFormats) > 0 {
+			why += ", and has none of the forms of other_keys"
+		}
+		return why
 	}
 	return "it has the prefix, but another length, other characters or a wrong checksum: it was cut off or mistyped, or is of another environment"
 }
