@@ -146,7 +146,11 @@ func (g *Guard) protect(rule *rule) func(http.Handler) http.Handler {
 				g.refuse(w, r, &a, err)
 				return
 			}
-			next.ServeHTTP(w, g.admit(w.Header(), r, &a))
+			admitted := g.admit(w.Header(), r, &a)
+			next.ServeHTTP(w, admitted)
+			if form := admitted.MultipartForm; form != nil && r.MultipartForm == nil {
+				r.MultipartForm = form // where the server looks for files to remove
+			}
 		})
 	}
 }

@@ -3,6 +3,8 @@ package middleware_test
 import (
 	"context"
 	"errors"
+	"io"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -258,5 +260,33 @@ func TestTheRequestIsNotChanged(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, r.Header); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// When a request ends, the server removes the files of its form from the disk, if it
+// finds the form in the request that it made. The handler parses the form of a copy.
+func TestFilesOfFormsAreRemoved(t *testing.T) {
+	t.Parallel()
+	e := newPlainEnv(t, nil)
+	guarded := e.guard.Authenticated()
+	parse := guarded(guarded(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if err := r.ParseMultipartForm(1024); err != nil {
+			t.Error(err)
+		}
+	})))
+	r := e.good.Clone(t.Context())
+	r.Method = http.MethodPost
+	r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+	r.Body = io.NopCloser(strings.NewReader("--x\r\nContent-Disposition: form-data; name=file; filename=a\r\n\r\ntext\r\n--x--\r\n"))
+	parse.ServeHTTP(httptest.NewRecorder(), r)
+	if r.MultipartForm == nil || len(r.MultipartForm.File["file"]) != 1 {
+		t.Errorf("the server finds the form %+v", r.MultipartForm)
+	}
+	kept := new(multipart.Form)
+	r.MultipartForm = kept
+	forget := guarded(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { r.MultipartForm = nil }))
+	forget.ServeHTTP(httptest.NewRecorder(), r)
+	if r.MultipartForm != kept {
+		t.Error("a form that was parsed in front of the guard is gone")
 	}
 }
