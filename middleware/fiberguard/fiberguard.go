@@ -17,7 +17,8 @@ import (
 //
 // The request that m sees has the method, the URL, the header, the address and the
 // context of fiber's request, and no body. If m removes fields of the header, Wrap
-// removes them from fiber's, and the context that m passes on becomes fiber's.
+// removes them from fiber's, and the context that m passes on becomes fiber's. What m
+// adds to the header, or changes in it, does not reach fiber's.
 func Wrap(m func(http.Handler) http.Handler) fiber.Handler {
 	return func(c fiber.Ctx) (err error) {
 		w, r := &answer{header: make(http.Header)}, request(c)
@@ -25,7 +26,7 @@ func Wrap(m func(http.Handler) http.Handler) fiber.Handler {
 		m(http.HandlerFunc(func(_ http.ResponseWriter, next *http.Request) {
 			admitted = true
 			w.sendHeader(c)
-			admit(c, r, next)
+			admit(c, next)
 			err = c.Next()
 		})).ServeHTTP(w, r)
 		if !admitted {
@@ -60,12 +61,10 @@ func request(c fiber.Ctx) *http.Request {
 	return r.WithContext(ctx)
 }
 
-// admit applies to the request of fiber what the middleware has changed.
-func admit(c fiber.Ctx, was, is *http.Request) {
-	if len(is.Header) < len(was.Header) {
-		removeFields(c, is.Header)
-	}
-	ctx := is.Context()
+// admit applies to the request of fiber what the middleware has changed in r.
+func admit(c fiber.Ctx, r *http.Request) {
+	removeFields(c, r.Header)
+	ctx := r.Context()
 	c.SetContext(ctx)
 	if p, found := ctx.Value(keys.PrincipalKey).(*keys.Principal); found {
 		c.Locals(keys.PrincipalKey, p)
@@ -77,7 +76,7 @@ func admit(c fiber.Ctx, was, is *http.Request) {
 func removeFields(c fiber.Ctx, h http.Header) {
 	var gone []string
 	for name := range c.Request().Header.All() {
-		if h[http.CanonicalHeaderKey(string(name))] == nil {
+		if h[string(name)] == nil && h[http.CanonicalHeaderKey(string(name))] == nil { // the first without a copy
 			gone = append(gone, string(name))
 		}
 	}

@@ -313,3 +313,31 @@ func TestOtherMiddleware(t *testing.T) {
 		}
 	}
 }
+
+// Fields that middleware removes are gone, also if it adds others, or changes the header
+// in place.
+func TestRemovedFields(t *testing.T) {
+	t.Parallel()
+	host := guardtest.New(t, nil, &middleware.Options{RemoveCredential: true})
+	app := fiber.New()
+	app.Use(fiberguard.Wrap(func(next http.Handler) http.Handler {
+		return host.Guard.Authenticated()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Header.Set("X-Caller", "somebody")
+			next.ServeHTTP(w, r)
+		}))
+	}), fiberguard.Wrap(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Header.Del("X-First")
+			next.ServeHTTP(w, r)
+		})
+	}))
+	app.Get("/", func(c fiber.Ctx) error {
+		return c.SendString(c.Get("Authorization") + c.Get("X-First") + c.Get("X-Other"))
+	})
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("X-First", "1")
+	r.Header.Set("X-Other", "+")
+	if resp, body := do(t, app, r, host.Key("acme")); resp.StatusCode != 200 || body != "+" {
+		t.Errorf("%d %q, want \"+\"", resp.StatusCode, body)
+	}
+}
