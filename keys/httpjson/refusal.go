@@ -89,9 +89,12 @@ func Refuse(w http.ResponseWriter, r *http.Request, write ErrorWriter, refusal R
 		h.Set("Www-Authenticate", challenge)
 	}
 	if write == nil {
-		write = WriteJSON
+		WriteJSON(w, r, refusal)
+		return refusal.Status
 	}
-	write(w, r, refusal)
+	answer := &refusalWriter{w, refusal.Status}
+	write(answer, r, refusal)
+	answer.writeStatus()
 	return refusal.Status
 }
 

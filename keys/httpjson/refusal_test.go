@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/claviger-auth/claviger/keys/httpjson"
 	"github.com/claviger-auth/claviger/scopes"
@@ -91,6 +93,54 @@ func TestRefuseGivesTheWriterAll(t *testing.T) {
 	if got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
+}
+
+// A writer of the host's that forgets the status does not turn a refusal into a 200.
+func TestRefuseWritesTheStatus(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		write httpjson.ErrorWriter
+		want  string // the statuses that reach the server, and the body
+	}{
+		{"nothing", func(http.ResponseWriter, *http.Request, httpjson.Refusal) {}, "[403] "},
+		{"a body alone", func(w http.ResponseWriter, _ *http.Request, f httpjson.Refusal) { _, _ = io.WriteString(w, f.Code) }, "[403] a"},
+		{"another status", func(w http.ResponseWriter, _ *http.Request, _ httpjson.Refusal) { w.WriteHeader(404) }, "[404] "},
+		{"a hint in front", func(w http.ResponseWriter, _ *http.Request, _ httpjson.Refusal) { w.WriteHeader(103) }, "[103 403] "},
+		{"status and body", httpjson.WriteProblem, `[403] {"type":"about:blank","title":"Forbidden","status":403,"detail":"b","error":"a"}` + "\n"},
+		{"what is behind", func(w http.ResponseWriter, _ *http.Request, _ httpjson.Refusal) {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+		}, "[deadline 403] "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := &server{ResponseRecorder: httptest.NewRecorder()}
+			if status := httpjson.Refuse(w, httptest.NewRequest("GET", "/", nil), tt.write, httpjson.Refusal{Status: 403, Code: "a", Description: "b"}); status != 403 {
+				t.Errorf("Refuse returns %d", status)
+			}
+			if got := fmt.Sprint(w.calls, " ", w.Body); got != tt.want {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// A server notes which statuses are written.
+type server struct {
+	*httptest.ResponseRecorder
+	calls []any
+}
+
+func (s *server) WriteHeader(status int) {
+	s.calls = append(s.calls, status)
+	if status >= 200 {
+		s.ResponseRecorder.WriteHeader(status)
+	}
+}
+
+func (s *server) SetReadDeadline(time.Time) error {
+	s.calls = append(s.calls, "deadline")
+	return nil
 }
 
 func TestRefusalIsAnError(t *testing.T) {

@@ -9,7 +9,39 @@ import (
 // An ErrorWriter writes the status and the body of a refusal, and the header fields
 // about the body. All other header fields are set before it is called. It must write
 // nothing of Refusal.Err.
+//
+// If it writes no status, the answer has that of the refusal, and not 200. For that, w
+// is a wrapper of the http.ResponseWriter. An [http.ResponseController] finds what is
+// behind it.
 type ErrorWriter func(w http.ResponseWriter, r *http.Request, refusal Refusal)
+
+// A refusalWriter is what an ErrorWriter of the host writes to.
+type refusalWriter struct {
+	http.ResponseWriter
+	status int // of the refusal; 0 once a status is written
+}
+
+// Unwrap is for [http.ResponseController].
+func (w *refusalWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *refusalWriter) WriteHeader(status int) {
+	if status >= http.StatusOK { // else another status follows
+		w.status = 0
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *refusalWriter) Write(text []byte) (int, error) {
+	w.writeStatus()
+	return w.ResponseWriter.Write(text)
+}
+
+// writeStatus writes the status of the refusal, unless a status is written already.
+func (w *refusalWriter) writeStatus() {
+	if w.status != 0 {
+		w.WriteHeader(w.status)
+	}
+}
 
 // WriteJSON is the default ErrorWriter. It writes, as application/json,
 //
