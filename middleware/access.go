@@ -31,11 +31,13 @@ type Access struct {
 	outer  *Access
 }
 
-// charged returns what an earlier check has taken for this request from the
-// bucket that a is about to take from.
-func (a *Access) charged() *Access {
+// charged returns what an earlier check has taken for this request from the bucket that
+// a is about to take from, under limit. What another guard took under another limit does
+// not count: the limit of a would never be looked at.
+func (a *Access) charged(limit ratelimit.Limit) *Access {
 	for o := a.outer; o != nil; o = o.outer {
-		if o.cost > 0 && o.bucket == a.bucket && o.limiter().SameBuckets(a.limiter()) {
+		if o.cost > 0 && o.bucket == a.bucket && o.limiter().SameBuckets(a.limiter()) &&
+			(o.guard == a.guard || o.Quota.Limit == limit) {
 			return o
 		}
 	}

@@ -20,10 +20,11 @@ import (
 // quota's fields, and [NewContext] hands the Access on.
 //
 // If the context of r has the Access of an earlier check, as behind another guard,
-// Check checks the credential, its networks and its scopes again. If the limiter, the
-// space and the bucket are the same, it only takes what n costs above what was
-// charged before. So do not check several requests, such as the messages of a stream,
-// under one context with an Access: only the first would pay.
+// Check checks the credential, its networks and its scopes again. If that check was by
+// this guard, or under the same limit, and the limiter, the space and the bucket are the
+// same, Check only takes what n costs above what was charged before. So do not check
+// several requests, such as the messages of a stream, under one context with an Access:
+// only the first would pay.
 //
 // The error is [ErrNoCredential], [ErrSeveralCredentials], one of the [Verifier],
 // [ErrNetwork], [ErrOverLimit] or [ErrScope], or wraps [ErrUnavailable] or
@@ -165,7 +166,7 @@ func (g *Guard) charge(q *request, rule *rule, now time.Time, a *Access) error {
 	}
 	cost := min(max(rule.need.Cost, 1), limit.Burst())
 	due := cost
-	if before := a.charged(); before != nil {
+	if before := a.charged(limit); before != nil {
 		if due -= before.cost; due <= 0 {
 			a.Quota = before.Quota
 			return nil

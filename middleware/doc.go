@@ -40,10 +40,10 @@
 //
 // Guards may stand inside each other, such as [Guard.Authenticated] around a mux and
 // [Guard.Require] around its routes. The inner guard checks the credential, its
-// networks and its scopes again. If both guards have the same limiter, space and
-// bucket, the inner one only charges what its cost is above what was charged before,
-// so that a request is charged once. Otherwise it charges in full. Its fields about
-// the quota replace those of the outer guard.
+// networks and its scopes again. If both guards have the same limiter, space, bucket
+// and limit, the inner one only charges what its cost is above what was charged before,
+// so that a request is charged once. Otherwise it charges in full, so that a stricter
+// limit inside holds. Its fields about the quota replace those of the outer guard.
 //
 // # Answers that last
 //

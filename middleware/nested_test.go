@@ -40,6 +40,11 @@ func TestGuardInsideAGuard(t *testing.T) {
 	unlimited := func(e *env, n middleware.Need) func(http.Handler) http.Handler {
 		return with(t, e, nil, nil).Need(n)
 	}
+	perMinute := func(limit int) func(e *env, n middleware.Need) func(http.Handler) http.Handler {
+		return func(e *env, n middleware.Need) func(http.Handler) http.Handler {
+			return e.another(&middleware.Options{Limit: func(keys.Principal) (ratelimit.Limit, error) { return ratelimit.PerMinute(limit) }}).Need(n)
+		}
+	}
 	for _, tt := range []struct {
 		name   string
 		layers []layer
@@ -61,6 +66,9 @@ func TestGuardInsideAGuard(t *testing.T) {
 		{"management inside", []layer{{10, same}, {1, manage}}, 90},
 		{"no limiter around", []layer{{10, unlimited}, {3, same}}, 97},
 		{"no limiter inside", []layer{{3, same}, {10, unlimited}}, 97},
+		{"another limit inside", []layer{{1, same}, {2, perMinute(10)}}, 79},
+		{"another limit between", []layer{{3, same}, {1, perMinute(10)}, {4, same}}, 86},
+		{"the same limit by another way", []layer{{1, same}, {10, perMinute(100)}}, 90},
 		{"above the burst, twice", []layer{{500, same}, {1000, same}}, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -82,6 +90,30 @@ func TestGuardInsideAGuard(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A limit that a guard has for some routes holds inside a guard with a higher one. A check
+// by the same guard takes nothing, also if the limit has changed since: it is the same
+// request.
+func TestStricterLimitInside(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		perMinute := 2
+		e := newEnv(t, nil)
+		inner := e.another(&middleware.Options{Limit: func(keys.Principal) (ratelimit.Limit, error) { return ratelimit.PerMinute(perMinute) }})
+		var again error
+		h := e.guard.Authenticated()(inner.Authenticated()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			perMinute = 1
+			_, again = inner.Check(r, middleware.Need{})
+			perMinute = 2
+		})))
+		r := request("GET", "Bearer "+e.key("acme", 100))
+		for i, want := range []int{200, 429} {
+			if w := serve(h, r); w.Code != want || again != nil {
+				t.Errorf("request %d: %d, and then %v", i, w.Code, again)
+			}
+		}
+	})
 }
 
 // with returns a guard over another limiter.
