@@ -146,6 +146,32 @@ func TestInnerGuardKnowsTheQuota(t *testing.T) {
 	})
 }
 
+// The fields of the outer guard that the inner one does not write would be about another
+// quota. They go, unless the inner guard writes none.
+func TestInnerGuardReplacesTheFields(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	outer := env.another(&middleware.Options{LegacyQuota: true}).Need(middleware.Need{Cost: 3})
+	byKey := func(p keys.Principal) string { return p.ID }
+	for _, tt := range []struct {
+		name          string
+		inner         *middleware.Guard
+		quota, legacy string
+	}{
+		{"new fields alone", env.another(&middleware.Options{Bucket: byKey}), `"default";r=9;t=6`, ""},
+		{"all", env.another(&middleware.Options{Bucket: byKey, LegacyQuota: true}), `"default";r=9;t=6`, "9"},
+		{"none", env.another(&middleware.Options{Bucket: byKey, OmitQuota: true}), `"default";r=7;t=6`, "7"},
+		{"no limiter", with(t, env, nil, nil), `"default";r=7;t=6`, "7"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := serve(outer(tt.inner.Authenticated()(ok)), request("GET", "Bearer "+env.key(tt.name, 10)))
+			if h := w.Header(); w.Code != 204 || h.Get("RateLimit") != tt.quota || h.Get("X-RateLimit-Remaining") != tt.legacy {
+				t.Errorf("%s: %d %v", tt.name, w.Code, h)
+			}
+		})
+	}
+}
+
 // The inner guard decides anew: a credential that was let in by the outer one may
 // be revoked meanwhile, or lack a scope.
 func TestInnerGuardChecksAgain(t *testing.T) {

@@ -62,6 +62,10 @@ func (t *quotaText) set(h http.Header, a *Access) {
 		for i, value := range legacyValues(&a.Quota) {
 			h.Set(legacyNames[i], value)
 		}
+	} else if a.outer != nil && h["X-Ratelimit-Limit"] != nil { // of an outer guard, about another quota
+		for _, name := range legacyNames {
+			h.Del(name)
+		}
 	}
 }
 
