@@ -59,4 +59,32 @@ func TestAddressInContext(t *testing.T) {
 	}
 }
 
+// The address is there too when the hook is told that a key with a successor was used. It
+// says who must change to the new key, or who has found one that was given up.
+func TestAddressOfReplacedUses(t *testing.T) {
+	t.Parallel()
+	found := make(map[keys.EventType]netip.Addr)
+	e := newEnv(t, nil)
+	guard, err := middleware.NewGuard(e.manager.Verifier(), nil, &middleware.Options{Hook: func(ctx context.Context, event keys.Event) {
+		found[event.Type] = keys.AddressFromContext(ctx)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := e.issue("acme", keys.Spec{})
+	if _, err := e.manager.Rotate(t.Context(), "acme", old.Record.ID, keys.Rotation{Overlap: keys.Forever}); err != nil {
+		t.Fatal(err)
+	}
+	want := netip.MustParseAddr("192.0.2.7")
+	check := func() { _, _ = guard.CheckText(t.Context(), old.Text.Reveal(), want, middleware.Need{}) }
+	check()
+	if err := e.manager.Revoke(t.Context(), "acme", keys.KindKey, old.Record.ID); err != nil {
+		t.Fatal(err)
+	}
+	check()
+	if found[keys.UsedReplaced] != want || found[keys.UsedEnded] != want {
+		t.Errorf("the hook found %v", found)
+	}
+}
+
 type unknownKey struct{}

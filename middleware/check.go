@@ -74,20 +74,23 @@ func (o *origin) address(p *Proxies) netip.Addr {
 	return o.addr
 }
 
-// A refusalContext is the context in which the hook is told of a refused request. It
-// has the address of the request, computed only if the hook asks for it.
-type refusalContext struct {
+// A hookContext is the context in which the hook is told of a request, unless all that
+// it is told is that the request was let in. It has the address of the request, computed
+// only if the hook asks for it.
+type hookContext struct {
 	context.Context
 	from    origin
 	proxies *Proxies
 }
 
-func (c *refusalContext) Value(key any) any {
+func (c *hookContext) Value(key any) any {
 	if key == keys.AddressKey {
 		return c.from.address(c.proxies)
 	}
 	return c.Context.Value(key)
 }
+
+func (g *Guard) hookContext(q *request) *hookContext { return &hookContext{q.ctx, q.from, g.proxies} }
 
 // check decides about an HTTP request.
 func (g *Guard) check(r *http.Request, rule *rule, a *Access) error {
@@ -228,7 +231,7 @@ func (g *Guard) tell(q *request, a *Access, now time.Time, err error) {
 			// would stay in memory.
 			e.ID = strings.Clone(e.ID)
 		}
-		g.hook(&refusalContext{q.ctx, q.from, g.proxies}, e)
+		g.hook(g.hookContext(q), e)
 		if e.Reason == keys.ReasonExpired || e.Reason == keys.ReasonRevoked {
 			g.tellReplaced(q, keys.UsedEnded, e, q.claim.ReplacedBy)
 		}

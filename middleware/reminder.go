@@ -25,7 +25,7 @@ func (g *Guard) tellReplaced(q *request, t keys.EventType, e keys.Event, success
 		return
 	}
 	e.Type, e.ReplacedBy = t, successor
-	g.hook(q.ctx, e)
+	g.hook(g.hookContext(q), e)
 }
 
 // A reminder is the use of one key that has a successor, as the hook is told of it.
