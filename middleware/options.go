@@ -37,14 +37,17 @@ type Options struct {
 	// Bucket returns the name of the bucket that a principal's requests are
 	// taken from. If nil, it is the principal's Org: all credentials of an
 	// organization share one. A name that is empty, has a NUL or is invalid
-	// UTF-8 is answered 503.
+	// UTF-8 is answered 503. So may be one of more than 300 bytes: see
+	// [ratelimit.Store].
 	Bucket func(p keys.Principal) string
 
 	// Failures is how many malformed, unknown or wrong credentials an address may
 	// present in a minute; all of them may come at once. An IPv6 address stands
 	// for its /64. Beyond that, all requests from the address are answered 429
 	// before anything is looked up, those with good credentials too: clients
-	// behind one address can keep each other out. Each process counts for itself.
+	// behind one address can keep each other out, and so can all whose address is
+	// unknown, such as on a Unix socket without Proxies. Each process counts for
+	// itself.
 	// If zero, failures are not counted.
 	Failures int
 
@@ -76,7 +79,8 @@ type Options struct {
 	// Hook receives keys.Accepted for each request that is let in, and
 	// keys.Refused for each one that is not. If the key has a successor,
 	// keys.UsedReplaced or keys.UsedEnded follows, each at most once a minute for a
-	// key. If nil, these events are dropped.
+	// key. For all of them but keys.Accepted, keys.AddressFromContext finds where the
+	// request comes from. If nil, these events are dropped.
 	Hook keys.Hook
 }
 
