@@ -35,7 +35,8 @@
 //	Canceled           CLIENT_GONE
 //
 // The fields about the quota, "ratelimit-policy" and "ratelimit", are in the header
-// of calls that are let in. For refused calls they are in the trailer, with
+// of calls that are let in. If the handler sends the header with grpc.SendHeader, they
+// are in the trailer. For refused calls they are in the trailer too, with
 // "retry-after" if the call is over the limit.
 //
 // # Streams

@@ -2,9 +2,12 @@ package grpcguard_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +20,7 @@ import (
 	"github.com/claviger-auth/claviger/store/storetest"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding/gzip"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -191,8 +195,8 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// The fields about the quota are once in the header of a call that is let in, and in the
-// trailer of one that is refused.
+// The fields about the quota are once in the header of a call that is let in, or in the
+// trailer if the handler sends the header, and in the trailer of a call that is refused.
 func TestMetadata(t *testing.T) {
 	t.Parallel()
 	host := guardtest.New(t, options, nil)
@@ -224,7 +228,7 @@ func TestMetadata(t *testing.T) {
 		own, retry      string
 	}{
 		{conn, "quick", 1, `"default";r=0;t=60`, "", "", ""},
-		{conn, "early", 1, `"default";r=0;t=60`, "", "1", ""},
+		{conn, "early", 1, "", `"default";r=0;t=60`, "1", ""},
 		{conn, "fails", 1, `"default";r=0;t=60`, "", "", ""},
 		{conn, "both", 1, "", `"default";r=0;t=60`, "", ""},
 		{conn, "quick", 2, "", `"default";r=0;t=60`, "", "60"},
@@ -265,6 +269,46 @@ func TestMetadata(t *testing.T) {
 	}
 	if _, retry := detailsOf(err); retry < 50*time.Second || retry > time.Minute {
 		t.Errorf("retry after %v", retry)
+	}
+}
+
+// What package grpc does with the context of a handler works behind a guard.
+func TestFunctionsOfGRPC(t *testing.T) {
+	t.Parallel()
+	host := guardtest.New(t, options, nil)
+	s := newServer(newInterceptor(t, host.Guard, grpcguard.Rules{method("one"): grpcguard.Authenticated(), method("many"): grpcguard.Authenticated()}, nil).ServerOptions()...)
+	use := func(ctx context.Context) error {
+		names, err := grpc.ClientSupportedCompressors(ctx)
+		if err != nil || !slices.Contains(names, gzip.Name) {
+			return fmt.Errorf("compressors %q, %v", names, err)
+		}
+		name, ok := grpc.Method(ctx)
+		if !ok {
+			return errors.New("no method")
+		}
+		return errors.Join(grpc.SetSendCompressor(ctx, gzip.Name), grpc.SetTrailer(ctx, metadata.Pairs("own", name)),
+			grpc.SendHeader(ctx, metadata.Pairs("own", name)))
+	}
+	s.unary("one", func(ctx context.Context) (string, error) { return "good", use(ctx) })
+	s.stream("many", func(ss grpc.ServerStream) error {
+		return errors.Join(use(ss.Context()), ss.SendMsg(wrapperspb.String("good")))
+	})
+	conn, key := s.serve(t), host.Key("acme")
+	var header, trailer metadata.MD
+	text, err := invoke(t.Context(), conn, "one", key, grpc.Header(&header), grpc.Trailer(&trailer))
+	if err != nil || text != "good" || header.Get("own") == nil || trailer.Get("own") == nil || len(trailer.Get("ratelimit")) != 1 {
+		t.Errorf("%q, %v, header %v, trailer %v", text, err, header, trailer)
+	}
+	ss, err := conn.NewStream(metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+key), &grpc.StreamDesc{ServerStreams: true}, method("many"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := new(wrapperspb.StringValue)
+	if err = ss.RecvMsg(got); err != nil || got.Value != "good" {
+		t.Errorf("%q, %v", got.Value, err)
+	}
+	if err = ss.RecvMsg(got); err != io.EOF || len(ss.Trailer().Get("ratelimit")) != 1 {
+		t.Errorf("%v, trailer %v", err, ss.Trailer())
 	}
 }
 

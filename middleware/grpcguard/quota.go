@@ -12,6 +12,11 @@ import (
 // A quota has the fields about the quota for the header of a call. Metadata can be added
 // to a header but not replaced. So the outermost guard keeps the fields, inner guards
 // replace them there, and they go into the header when the answer begins.
+//
+// A handler can begin the answer with grpc.SendHeader. A guard would only see that if it
+// put another grpc.ServerTransportStream into the context. But functions of package grpc,
+// such as grpc.SetSendCompressor, work with none but grpc's own. So the fields then go
+// into the trailer.
 type quota struct {
 	mu     sync.Mutex
 	fields metadata.MD
@@ -35,9 +40,6 @@ func (c *call) tell(a *middleware.Access) {
 	}
 	c.quota = &quota{fields: told}
 	c.ctx = context.WithValue(c.ctx, quotaKey{}, c.quota)
-	if t := grpc.ServerTransportStreamFromContext(c.ctx); t != nil {
-		c.ctx = grpc.NewContextWithServerTransportStream(c.ctx, &transport{t, c.quota})
-	}
 }
 
 func (q *quota) put(fields metadata.MD) {
@@ -58,20 +60,9 @@ func (q *quota) take() metadata.MD {
 	return fields
 }
 
-// end sets the fields at the end of a call, if no header was sent before.
+// end sets the fields at the end of a call.
 func (q *quota) end(ctx context.Context) {
-	if fields := q.take(); len(fields) > 0 {
-		_ = grpc.SetHeader(ctx, fields) // fails if the client has gone
+	if fields := q.take(); len(fields) > 0 && grpc.SetHeader(ctx, fields) != nil {
+		_ = grpc.SetTrailer(ctx, fields) // fails only outside of a server
 	}
-}
-
-// A transport adds the fields when a handler sends the header itself, with
-// grpc.SendHeader.
-type transport struct {
-	grpc.ServerTransportStream
-	quota *quota
-}
-
-func (t *transport) SendHeader(md metadata.MD) error {
-	return t.ServerTransportStream.SendHeader(metadata.Join(t.quota.take(), md))
 }

@@ -34,9 +34,7 @@ func (i *Interceptor) Stream(srv any, ss grpc.ServerStream, info *grpc.StreamSer
 		}()
 	}
 	err = handler(srv, s)
-	if fields := s.quota.take(); len(fields) > 0 {
-		_ = ss.SetHeader(fields) // fails if the client has gone
-	}
+	s.tellQuota()
 	if refused := s.refusal(); refused != nil {
 		return refused
 	}
@@ -82,17 +80,20 @@ type stream struct {
 
 func (s *stream) Context() context.Context { return s.ctx }
 
+// tellQuota sets the fields about the quota, if they are not sent yet.
+func (s *stream) tellQuota() {
+	if fields := s.quota.take(); len(fields) > 0 && s.ServerStream.SetHeader(fields) != nil {
+		s.ServerStream.SetTrailer(fields)
+	}
+}
+
 // SendHeader sends the fields about the quota too.
 func (s *stream) SendHeader(md metadata.MD) error {
 	return s.ServerStream.SendHeader(metadata.Join(s.quota.take(), md))
 }
 
 func (s *stream) SendMsg(m any) error {
-	if fields := s.quota.take(); len(fields) > 0 {
-		if err := s.ServerStream.SetHeader(fields); err != nil {
-			return err
-		}
-	}
+	s.tellQuota()
 	return s.unlessEnded(func() error { return s.ServerStream.SendMsg(m) })
 }
 
