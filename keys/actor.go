@@ -138,9 +138,11 @@ func (a Actor) Create(ctx context.Context, spec Spec) (_ Issued, err error) {
 }
 
 // Change changes a credential. The fields that the change names must be within what
-// the principal has; the other fields may be wider. A later end is brought forward
-// to that of the principal's lasting credential. An end cannot be taken away. To
-// resume a paused credential, the principal must have all that the credential has.
+// the principal has; the other fields may be wider. A principal that could not make the
+// credential in its environment gives it nothing more: no scope, no address, no higher
+// limit and no later end. A later end is brought forward to that of the principal's
+// lasting credential. An end cannot be taken away. To resume a paused credential, the
+// principal must have all that the credential has.
 func (a Actor) Change(ctx context.Context, kind Kind, id string, c Change) (_ Record, err error) {
 	defer func() { a.refused(ctx, id, err) }()
 	ctx = a.m.by(ctx, a.p.name())
@@ -149,17 +151,17 @@ func (a Actor) Change(ctx context.Context, kind Kind, id string, c Change) (_ Re
 		return Record{}, err
 	}
 	before, rec, err := a.m.update(ctx, p.Org, kind, id, false, func(rec *Record) error {
-		ended := !rec.ExpiresAt.IsZero()
+		was := *rec
 		if err := a.m.apply(rec, c); err != nil {
 			return err
 		}
 		if c.Lifetime != nil {
 			rec.ExpiresAt = earlier(rec.ExpiresAt, p.ends)
-			if ended && rec.ExpiresAt.IsZero() {
+			if !was.ExpiresAt.IsZero() && rec.ExpiresAt.IsZero() {
 				return &BeyondError{FieldLifetime}
 			}
 		}
-		return a.m.permits(ctx, &p, rec, c)
+		return a.m.permits(ctx, &p, &was, rec, c)
 	})
 	switch {
 	case err == errUnchanged:
@@ -169,7 +171,7 @@ func (a Actor) Change(ctx context.Context, kind Kind, id string, c Change) (_ Re
 	}
 	a.m.tell(ctx, Changed, &rec)
 	err = a.confirm(ctx, &before, &rec,
-		func(p *maker) error { return a.m.permits(ctx, p, &rec, c) },
+		func(p *maker) error { return a.m.permits(ctx, p, &before, &rec, c) },
 		func(ctx context.Context) error { return a.m.undo(ctx, &before, &rec) })
 	if err != nil {
 		return Record{}, err

@@ -131,8 +131,17 @@ func (m *Manager) mayHaveMade(ctx context.Context, p *maker, rec *Record) error 
 }
 
 // permits returns a BeyondError unless the principal may make the change c, which
-// leads to rec.
-func (m *Manager) permits(ctx context.Context, p *maker, rec *Record, c Change) error {
+// leads from before to rec.
+func (m *Manager) permits(ctx context.Context, p *maker, before, rec *Record, c Change) error {
+	if !m.reaches(p, m.environment(rec)) {
+		more, err := m.widens(ctx, before, rec)
+		if err == nil && more {
+			err = &BeyondError{FieldEnvironment}
+		}
+		if err != nil {
+			return err
+		}
+	}
 	if c.Lifetime != nil {
 		if err := withinLife(p, rec); err != nil {
 			return err
@@ -153,6 +162,24 @@ func (m *Manager) permits(ctx context.Context, p *maker, rec *Record, c Change) 
 		return m.affords(ctx, p, rec)
 	}
 	return nil
+}
+
+// widens reports whether a change gives a credential more than it had: a scope, an
+// address, a higher limit or a later end.
+func (m *Manager) widens(ctx context.Context, before, after *Record) (bool, error) {
+	if !before.Scopes.ContainsAll(after.Scopes) || !before.Networks.Covers(after.Networks) ||
+		!earlier(before.ExpiresAt, after.ExpiresAt).Equal(after.ExpiresAt) {
+		return true, nil
+	}
+	if before.RateLimit == after.RateLimit {
+		return false, nil
+	}
+	was, err := m.limit(ctx, before.Org, before.RateLimit)
+	if err != nil {
+		return false, err
+	}
+	now, err := m.limit(ctx, after.Org, after.RateLimit)
+	return now > was, err
 }
 
 // recordOf returns the record of a credential that the principal makes.

@@ -12,6 +12,9 @@ import (
 )
 
 // wide is the spec of a key that admin could have made and clerk could not.
+// tester is a session that may do as much as admin, in the environment test alone.
+var tester = keys.Principal{Org: "acme", ID: "tester", Environment: "test", RateLimit: 1000, Scopes: admin.Scopes}
+
 var wide = keys.Spec{Label: "old", Scopes: []string{"webhooks:manage"}, RateLimit: 500}
 
 func TestChange(t *testing.T) {
@@ -81,6 +84,7 @@ func TestChangeRefuses(t *testing.T) {
 		{"no limit", admin, `{"rate_limit_per_minute":0}`, 422, "invalid_value"},
 		{"limit above the caller's", admin, `{"rate_limit_per_minute":1001}`, 422, "invalid_value"},
 		{"limit that the key has and the caller has not", clerk, `{"rate_limit_per_minute":500}`, 422, "invalid_value"},
+		{"a scope, by a caller of another environment", tester, `{"scopes":["keys:manage","webhooks:manage"]}`, 422, "invalid_value"},
 		{"the same, and a pause", clerk, `{"rate_limit_per_minute":500,"disabled":true}`, 422, "invalid_value"},
 		{"one bad of three", admin, `{"label":"new","scopes":[],"rate_limit_per_minute":0}`, 422, "invalid_value"},
 	}

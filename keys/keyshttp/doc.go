@@ -57,9 +57,11 @@
 // expires_in as above, and disabled: true pauses the key, and false resumes it. What
 // is not in the body stays as it is. metadata is replaced as a whole, and {} removes
 // it. The always-granted scopes stay. Each value must be within what the caller has;
-// the rest of the key may be wider. expires_in counts from now. An end cannot be taken
-// away, and cannot be changed once the key has expired or has a successor. To resume a
-// key, the caller must have all that the key has.
+// the rest of the key may be wider. A caller that may not make keys in the key's
+// environment gives it nothing more: no scope, no address, no higher limit and no later
+// end. expires_in counts from now. An end cannot be taken away, and cannot be changed
+// once the key has expired or has a successor. To resume a key, the caller must have all
+// that the key has.
 //
 // # Rotating a key
 //

@@ -110,6 +110,9 @@ func (h *Handler) edit(s *section) action {
 		if !ok {
 			return err
 		}
+		if wrong.Field == fieldEnvironment {
+			wrong.Field = "" // which this form does not have
+		}
 		h.writeEdit(w, r, s, p, status, &rec, values, []problem{wrong})
 		return nil
 	}

@@ -198,3 +198,20 @@ func TestOldScopes(t *testing.T) {
 	values["scopes"] = []string{"keys:manage"}
 	h.post(clerk, at+"/edit", values).leads(t, at+"?done=changed")
 }
+
+// TestOtherEnvironments has a reader of one environment widen a key of another: the form
+// has no field for the environment, so the problem names none.
+func TestOtherEnvironments(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	reader := anna
+	reader.Environment = "test"
+	at := "/manage/keys/" + h.issue(keys.Spec{Label: "live"}).Record.ID + "/edit"
+	values := h.get(reader, at).fields()
+	values.Add("scopes", "keys:manage")
+	p := h.post(reader, at, values)
+	p.wants(t, 422, "This was not done", "You can only use your own environment.")
+	if strings.Contains(p.body, `href="#environment"`) {
+		t.Error("the problem leads to a field that is not there")
+	}
+}
