@@ -162,7 +162,8 @@ type one struct {
 	Networks  []string
 	Metadata  string
 	Rotation  []partner // the keys before and after this one, and itself between
-	StillUsed bool      // a replaced key was used after its successor was made
+	LateUse   bool      // a replaced key was used after its successor was made
+	StillUsed bool      // the same, and the replaced key has not ended
 	Done      string    // what the form before this page has done
 	Itself    bool      // the reader is signed in with the credential
 	History   *history  // nil without a trail
@@ -238,22 +239,32 @@ func (h *Handler) one(ctx context.Context, t texts, s *section, rec keys.Record)
 	return o, nil
 }
 
-// rotation sets Rotation and StillUsed, given the keys before and after this one.
+// rotation sets Rotation, LateUse and StillUsed, given the keys before and after this
+// one.
 func (o *one) rotation(h *Handler, t texts, around []keys.Record, uses map[string]time.Time, names map[string]string) {
 	if len(around) == 0 {
 		return
 	}
 	for _, rec := range around {
 		if rec.ID == o.Record.Replaces {
-			o.Rotation = append(o.Rotation, partner{h.credential(t, o.section, rec, uses, names), t.T("Before")})
-			o.StillUsed = o.StillUsed || uses[rec.ID].After(o.Record.CreatedAt)
+			old := h.credential(t, o.section, rec, uses, names)
+			o.Rotation = append(o.Rotation, partner{old, t.T("Before")})
+			o.use(&old, &o.Record, uses)
 		}
 	}
 	o.Rotation = append(o.Rotation, partner{o.credential, t.T("This key")})
 	for _, rec := range around {
 		if rec.ID == o.Record.ReplacedBy {
 			o.Rotation = append(o.Rotation, partner{h.credential(t, o.section, rec, uses, names), t.T("Its successor")})
-			o.StillUsed = o.StillUsed || uses[o.Record.ID].After(rec.CreatedAt)
+			o.use(&o.credential, &rec, uses)
 		}
+	}
+}
+
+// use notes whether a replaced key was used after its successor was made.
+func (o *one) use(old *credential, next *keys.Record, uses map[string]time.Time) {
+	if uses[old.Record.ID].After(next.CreatedAt) {
+		o.LateUse = true
+		o.StillUsed = o.StillUsed || old.Live()
 	}
 }

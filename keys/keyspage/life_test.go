@@ -107,7 +107,14 @@ func TestKeyLife(t *testing.T) {
 	end := h.get(anna, path+"/revoke")
 	end.wants(t, 200, "This cannot be undone", "Nothing that it has made still works.")
 	h.post(anna, path+"/revoke", end.fields()).leads(t, path)
-	h.get(anna, path).wants(t, 200, "Revoked")
+	// Now there is no program to look for, and yet it was used.
+	for _, at := range []string{path, "/manage/keys/" + next.ID} {
+		p := h.get(anna, at)
+		p.wants(t, 200, "Revoked", "Last used")
+		if text := p.text(); strings.Contains(text, "before it ends") || strings.Contains(text, "No replaced key was used") {
+			t.Errorf("the page about a rotation whose old key has ended: %s", text)
+		}
+	}
 	if _, err := h.manager.Verifier().Verify(t.Context(), text); err != keys.ErrRevoked {
 		t.Errorf("the revoked key: %v", err)
 	}
