@@ -70,6 +70,9 @@ func (s *session) listEntries(ctx context.Context, org, id string, most int) err
 		return err
 	}
 	chains, err := s.manager.Chains(ctx, org)
+	if err == nil && !slices.ContainsFunc(chains, func(c keys.Chain) bool { return c.Last.Seq > 0 }) {
+		err = s.needOrg(ctx, org)
+	}
 	if err != nil {
 		return err
 	}
@@ -177,7 +180,11 @@ func (s *session) verifyFrom(ctx context.Context, org string, kept []keys.Checkp
 	v := &verdicts{s: s}
 	if !s.json {
 		v.table = newTable(s.stdout, "ORGANIZATION", "CHAIN", "ENTRIES", "HASH OF THE LAST", "STATE")
-		defer v.table.end()
+		defer func() {
+			if !errors.Is(err, errNoOrg) {
+				v.table.end()
+			}
+		}()
 	}
 	names := []string{org}
 	if org == "" {
@@ -224,6 +231,9 @@ func (v *verdicts) verify(ctx context.Context, org string, kept []keys.Checkpoin
 	ends, err := v.s.manager.VerifyTrail(ctx, org, kept...)
 	if err != nil && !errors.Is(err, keys.ErrTampered) {
 		return err
+	}
+	if err == nil && ends == nil { // a name that was mistyped must not pass for a sound trail
+		return v.s.needOrg(ctx, org)
 	}
 	for _, c := range ends {
 		if v.table == nil {

@@ -103,9 +103,9 @@ func TestAuditRefuses(t *testing.T) {
 		"audit cut acme":                               "-checkpoints is missing",
 		"audit cut acme -checkpoints none":             "no checkpoint of that organization",
 		"audit cut globex -checkpoints checkpoints":    "no checkpoint of that organization",
-		"audit verify globex -checkpoints checkpoints": "ORGANIZATION",
+		"audit verify globex -checkpoints checkpoints": "no organization of that name has any",
 		"audit verify -checkpoints none":               "sound",
-		"audit list globex":                            "ACTION",
+		"audit list globex":                            "no organization of that name has any",
 		"audit cut acme -yes -checkpoints checkpoints": "sound",
 		"audit list acme -id $ID":                      "ACTION",
 	} {
@@ -144,5 +144,25 @@ func TestAuditListsTheNewest(t *testing.T) {
 	secret := strings.TrimSpace(readText(t, filepath.Join(p.dir, "key")))
 	if out := p.run(t, "claviger audit list acme -id "+secret); !strings.Contains(out, "(exit status 2)") || strings.Contains(out, secret) {
 		t.Errorf("a secret in place of an ID printed\n%s", out)
+	}
+}
+
+// The trail of an organization that is not there is not sound: its name was mistyped. An
+// organization may have credentials and no entries.
+func TestAuditOfNobody(t *testing.T) {
+	p := newPlayground(t)
+	p.run(t, "claviger migrate")
+	p.run(t, "claviger keys create -org acme >key")
+	p.write(t, "plain.json", "{}")
+	p.run(t, "claviger keys create -org untrailed -config plain.json >key")
+	for _, verb := range []string{"list", "verify"} {
+		for org, want := range map[string]bool{"acme": false, "untrailed": false, "acne": true} {
+			for _, json := range []string{"", " -json"} {
+				out := p.run(t, "claviger audit "+verb+" "+org+json)
+				if got := strings.Contains(out, "no organization of that name has any\n(exit status 3)"); got != want || strings.Contains(out, "exit status") != want {
+					t.Errorf("audit %s %s%s printed\n%s", verb, org, json, out)
+				}
+			}
+		}
 	}
 }
