@@ -49,13 +49,13 @@ func (s *session) rotate(ctx context.Context, rec keys.Record, overlap, life tim
 		if life != 0 || overlap == keys.Forever {
 			return usageError("a client has two secrets for a time only, and keeps its end: use -overlap with a time, and no -expires-in")
 		}
-		how = "with a new secret; the old one " + after(overlap)
+		how = "with a new secret; the old one " + after(overlap, false)
 		issued, err = s.manager.RotateSecret(ctx, rec.Org, rec.ID, overlap)
 	default:
 		if overlap < 0 {
 			overlap = keys.Forever
 		}
-		how = "in place of " + rec.ID + ", which " + after(overlap)
+		how = "in place of " + rec.ID + ", which " + after(overlap, !rec.ExpiresAt.IsZero())
 		issued, err = s.manager.Rotate(ctx, rec.Org, rec.ID, keys.Rotation{Overlap: overlap, Lifetime: life, CreatedBy: s.actor()})
 	}
 	if !settled(err) {
@@ -67,12 +67,15 @@ func (s *session) rotate(ctx context.Context, rec keys.Record, overlap, life tim
 	return errors.Join(s.printSecret(issued, how), err)
 }
 
-// after says what becomes of the old key or secret after a rotation.
-func after(overlap time.Duration) string {
-	switch overlap {
-	case 0:
+// after says what becomes of the old key or secret after a rotation. If ends is true,
+// it has an end of its own.
+func after(overlap time.Duration, ends bool) string {
+	switch {
+	case overlap == 0:
 		return "has ended"
-	case keys.Forever:
+	case overlap == keys.Forever && ends:
+		return "stays good until it expires or is revoked"
+	case overlap == keys.Forever:
 		return "stays good until it is revoked"
 	}
 	return "stays good for " + durationText(overlap) + " at most"

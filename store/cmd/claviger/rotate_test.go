@@ -75,12 +75,14 @@ func TestRotateSaysWhatBecomesOfTheOld(t *testing.T) {
 		want          string // before the sentence about the secret; ID is the old one
 	}{
 		{"keys", "", "in place of ID, which stays good until it is revoked."},
+		{"keys -expires-in 5d", "", "in place of ID, which stays good until it expires or is revoked."},
 		{"keys", "7d", "in place of ID, which stays good for 7d at most."},
 		{"keys", "0", "in place of ID, which has ended."},
 		{"clients", "", "with a new secret; the old one stays good for 1d at most."},
 		{"clients", "0", "with a new secret; the old one has ended."},
 	} {
-		id, _ := h.create(tt.kind, "create", "-org", "acme")
+		kind, lifetime, _ := strings.Cut(tt.kind, " ")
+		id, _ := h.create(append([]string{kind, "create", "-org", "acme"}, strings.Fields(lifetime)...)...)
 		args := []string{"rotate", id}
 		if tt.overlap != "" {
 			args = append(args, "-overlap", tt.overlap)
