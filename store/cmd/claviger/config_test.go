@@ -123,8 +123,16 @@ func TestPlans(t *testing.T) {
 		h.write("config.json", config)
 		h.must(exitDone, "migrate")
 		id, _ := h.create("keys", "create", "-org", "acme")
-		if out := h.must(exitDone, "show", id).out; !strings.Contains(out, "Requests a minute  "+want+"\n") {
-			t.Errorf("%s:\n%s", config, out)
+		for range 2 {
+			if out := h.must(exitDone, "show", id).out; !strings.Contains(out, "Requests a minute  "+want+"\n") {
+				t.Errorf("%s:\n%s", config, out)
+			}
+			h.must(exitDone, "change", id, "-rate-limit", "0") // leaves it to the host
+		}
+		s := h.session()
+		s.conf.given, s.conf.Plans = false, false // no file says whether the host has plans
+		if rec, err := s.manager.Find(t.Context(), id); err != nil || s.limit(&rec) != "default" {
+			t.Errorf("%s: without a configuration it is %s, %v", config, s.limit(&rec), err)
 		}
 	}
 }

@@ -86,7 +86,7 @@ func (s *session) lister() (print func(*view) error, end func()) {
 	}
 	t := newTable(s.stdout, "ID", "STATE", "LABEL", "SCOPES", "A MINUTE", "EXPIRES", "LAST USED", "MADE BY")
 	return func(v *view) error {
-		t.row(v.ID, state(&v.Record, time.Now()), v.Label, v.Scopes.String(), limit(&v.Record), instant(v.ExpiresAt), instant(v.lastUse), v.CreatedBy)
+		t.row(v.ID, state(&v.Record, time.Now()), v.Label, v.Scopes.String(), s.limit(&v.Record), instant(v.ExpiresAt), instant(v.lastUse), v.CreatedBy)
 		return nil
 	}, t.end
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"strconv"
@@ -100,7 +101,7 @@ func (s *session) printRecord(ctx context.Context, rec keys.Record) error {
 	}
 	t := newTable(s.stdout)
 	defer t.end()
-	views[0].describe(t)
+	views[0].describe(t, s.limit(&rec))
 	t.pair("Replaces", withUse(rec.Replaces, views[0].replaced))
 	t.pair("Replaced by", withUse(rec.ReplacedBy, views[0].replacer))
 	return nil
@@ -117,8 +118,8 @@ func withUse(id string, last time.Time) string {
 	return id + " (last used " + instant(last) + ")"
 }
 
-// describe writes the fields of a record that are not empty.
-func (v *view) describe(t *table) {
+// describe writes the fields of a record that are not empty, with what limit returned.
+func (v *view) describe(t *table, limit string) {
 	t.pair("ID", v.ID)
 	t.pair("Kind", string(v.Kind))
 	t.pair("Organization", v.Org)
@@ -127,7 +128,7 @@ func (v *view) describe(t *table) {
 	t.pair("Label", v.Label)
 	t.pair("Environment", v.Environment)
 	t.row("Scopes", v.Scopes.String())
-	t.row("Requests a minute", limit(&v.Record))
+	t.row("Requests a minute", limit)
 	t.pair("Token lifetime", durationText(v.TokenLifetime))
 	t.pair("Networks", strings.Join(v.Networks.Strings(), " "))
 	t.pair("Metadata", v.Metadata)
@@ -141,10 +142,17 @@ func (v *view) describe(t *table) {
 	t.pair("Version", strconv.FormatInt(v.Version, 10))
 }
 
-// limit returns the requests a minute of a record, or "plan" if the host's plan says.
-func limit(rec *keys.Record) string {
-	if rec.RateLimit == 0 {
+// limit returns the requests a minute of a record. If the record leaves that to the
+// host, it is "plan" if the host has plans, "default" if that is not known, and else the
+// default of the configuration.
+func (s *session) limit(rec *keys.Record) string {
+	switch {
+	case rec.RateLimit > 0:
+		return strconv.Itoa(rec.RateLimit)
+	case s.conf.Plans:
 		return "plan"
+	case !s.conf.given:
+		return "default"
 	}
-	return strconv.Itoa(rec.RateLimit)
+	return strconv.Itoa(cmp.Or(s.options.RateLimit, keys.DefaultRateLimit))
 }
