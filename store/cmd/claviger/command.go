@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 )
 
 // An action is what a command does when its flags are read.
@@ -62,7 +63,7 @@ func parseFlags(fs *flag.FlagSet, args []string) error {
 	text := err.Error()
 	switch end := strings.LastIndex(text, `" for `); {
 	case end >= 0 && strings.HasPrefix(text, "invalid "):
-		return usageError("invalid value for %s", text[end+len(`" for `):])
+		return usageError("invalid value for %s", wanted(fs, text[end+len(`" for `):]))
 	case strings.HasPrefix(text, "bad flag syntax"):
 		return usageError("bad flag syntax")
 	case strings.HasPrefix(text, "flag provided but not defined: "):
@@ -70,6 +71,23 @@ func parseFlags(fs *flag.FlagSet, args []string) error {
 		return usageError("there is no flag %s", quoted("-"+name))
 	}
 	return usageError("%s", text)
+}
+
+// wanted returns what package flag says of the value of a flag, with words for people in
+// place of "parse error".
+func wanted(fs *flag.FlagSet, text string) string {
+	name, ok := strings.CutSuffix(text, ": parse error")
+	if !ok {
+		return text
+	}
+	f := fs.Lookup(strings.TrimPrefix(strings.TrimPrefix(name, "flag "), "-"))
+	switch f.Value.(flag.Getter).Get().(type) {
+	case time.Duration:
+		return name + ": want a time such as 30s or 2m"
+	case bool:
+		return name + ": want true or false"
+	}
+	return name + ": want a whole number"
 }
 
 // parseAll reads flags, which may also come after arguments, and returns the

@@ -31,7 +31,7 @@ func (s *settings) register(fs *flag.FlagSet) {
 	fs.BoolVar(&s.json, "json", s.json, "print JSON, one object a line")
 	fs.BoolVar(&s.yes, "yes", s.yes, "ask for no confirmation")
 	fs.BoolVar(&s.progress, "progress", s.progress, "report progress on standard error even if that is no terminal")
-	fs.DurationVar(&s.timeout, "timeout", s.timeout, "bound on each call of the store")
+	fs.DurationVar(&s.timeout, "timeout", s.timeout, "bound on each call of the store, a `time` such as 30s")
 }
 
 // actor returns the name that stands in what the operator makes.

@@ -50,6 +50,10 @@ func TestUsage(t *testing.T) {
 		{"a bad batch", []string{"sweep", "-batch", "0"}, exitUsage, "-batch"},
 		{"a batch that is too large", []string{"sweep", "-batch", "10001"}, exitUsage, "from 1 to 10,000"},
 		{"no time", []string{"stats", "-timeout", "0s"}, exitUsage, "-timeout"},
+		{"a time without a unit", []string{"stats", "-timeout", "5"}, exitUsage, "invalid value for flag -timeout: want a time such as 30s"},
+		{"a limit in words", []string{"keys", "list", "-org", "a", "-limit", "all"}, exitUsage, "invalid value for flag -limit: want a whole number"},
+		{"a limit beyond all numbers", []string{"keys", "list", "-org", "a", "-limit", "99999999999999999999"}, exitUsage, "-limit: value out of range"},
+		{"a switch with a value", []string{"stats", "-json=maybe"}, exitUsage, "invalid value for -json: want true or false"},
 		{"two stores", []string{"stats", "-store", "sqlite:x"}, exitUsage, "exclude each other"},
 		{"help", []string{"help"}, exitDone, ""},
 		{"help for a command", []string{"help", "keys", "create"}, exitDone, ""},
@@ -186,6 +190,20 @@ func TestStoresThatAreNotThere(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestDriversAreQuiet has a Redis server that is not there. Its client would log each
+// attempt on standard error, and the program says it once.
+func TestDriversAreQuiet(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "redis://127.0.0.1:1", nil)
+	var errs bytes.Buffer
+	cmd := h.program("-timeout", "1s", "keys", "list", "-org", "acme")
+	cmd.Stderr = &errs
+	_ = cmd.Run() // the exit code says it all
+	if text := errs.String(); cmd.ProcessState.ExitCode() != exitFailure || !strings.HasPrefix(text, "claviger: ") || strings.Count(text, "\n") != 1 {
+		t.Errorf("exit code %d, and on standard error\n%s", cmd.ProcessState.ExitCode(), text)
 	}
 }
 
