@@ -117,7 +117,8 @@ func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (int, er
 }
 
 // Take takes from a bucket, by the clock of the machine, which all processes on it
-// share. For several machines, use the clock of the database.
+// share. For several machines, use the clock of the database. A row whose tat has passed
+// is a full bucket, and can be deleted at any time.
 func (s *Store) Take(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit, _ time.Time, n int) (d ratelimit.Decision, err error) {
 	err = s.locked(ctx, func(tx *sql.Tx) error {
 		var tat int64 // 0, which is a full bucket, if there is no row
