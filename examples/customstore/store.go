@@ -162,12 +162,15 @@ func (d *Dir) read(name string) (r keys.Record, err error) {
 
 // find returns the records that match.
 func (d *Dir) find(ctx context.Context, match func(*keys.Record) bool) (found []keys.Record, err error) {
-	names, err := filepath.Glob(filepath.Join(d.path, "*.json"))
-	for _, name := range names {
+	files, err := os.ReadDir(d.path)
+	for _, f := range files {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		r, err := d.read(name)
+		if filepath.Ext(f.Name()) != ".json" {
+			continue // of a write that was interrupted
+		}
+		r, err := d.read(filepath.Join(d.path, f.Name()))
 		if err != nil {
 			return nil, err
 		}

@@ -30,7 +30,7 @@ func TestConformance(t *testing.T) {
 
 func TestRecordsOutliveTheProcess(t *testing.T) {
 	t.Parallel()
-	path := t.TempDir()
+	path := filepath.Join(t.TempDir(), "records [of 2026]*") // no pattern
 	open := func() *customstore.Dir {
 		d, err := customstore.Open(path)
 		if err != nil {
@@ -52,6 +52,9 @@ func TestRecordsOutliveTheProcess(t *testing.T) {
 	}
 	if p, err := verifier.Verify(t.Context(), issued.Text.Reveal()); err != nil || p.Org != "acme" {
 		t.Errorf("after a restart: %+v, %v", p, err)
+	}
+	if n, err := manager.RevokeAll(t.Context(), "acme"); n != 1 || err != nil {
+		t.Errorf("%d revoked, %v", n, err)
 	}
 }
 
