@@ -70,7 +70,8 @@
 // never longer than it would have been. Without overlap it stays good until it is
 // revoked or expires. Without expires_in the new key is good for as long as the old
 // one was, from its making to its end. The new key never ends later than the caller's
-// lasting credential. The caller must have all that the key has.
+// lasting credential. The caller must have all that the key has. If the organization has
+// as many keys as it may have, a key can be rotated with the overlap 0 alone.
 //
 // # Lists
 //
