@@ -68,6 +68,9 @@ func TestChecksUseTheCache(t *testing.T) {
 		if n := env.faults.Calls(storetest.Get) - before; n != 2 {
 			t.Errorf("%d reads; want one of the key, and one of the token with its client", n)
 		}
+		if got := cache.Stats(); got.Hits != 28 || got.Misses != 2 {
+			t.Errorf("%+v", got)
+		}
 		p, err := verifier.Verify(t.Context(), key.Text.Reveal())
 		if err != nil {
 			t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 type asked struct {
 	keys.Store
 	announced, marks int
+	age              time.Duration // what MarkIdle was asked for last
 	polls            []keys.Position
 	withdrawn        [][]string
 	idle             []string // what MarkIdle returns until something is withdrawn
@@ -41,7 +42,8 @@ func (w *asked) Withdraw(ctx context.Context, ids ...string) error {
 	return ctx.Err()
 }
 
-func (w *asked) MarkIdle(context.Context, time.Duration) ([]string, error) {
+func (w *asked) MarkIdle(_ context.Context, age time.Duration) ([]string, error) {
+	w.age = age
 	if w.marks++; len(w.withdrawn) > 0 {
 		return nil, nil
 	}
@@ -85,8 +87,8 @@ func TestRunPolls(t *testing.T) {
 		if n := len(w.polls); n < 1240 || n > 1242 || w.polls[0] != "" || w.polls[1] != "x" || w.polls[2] != "xx" {
 			t.Errorf("%d polls, from %q on", n, w.polls[:3])
 		}
-		if w.announced != 6 || w.marks != 5 {
-			t.Errorf("announced %d times, sought %d times", w.announced, w.marks)
+		if w.announced != 6 || w.marks != 5 || w.age != 10*time.Minute {
+			t.Errorf("announced %d times, sought %d times those of %v", w.announced, w.marks, w.age)
 		}
 		if len(w.withdrawn) != 2 || !slices.Equal(w.withdrawn[0], w.idle) || len(w.withdrawn[1]) != 1 {
 			t.Errorf("withdrawn: %q", w.withdrawn)
@@ -153,6 +155,26 @@ func TestRunWithoutAnswers(t *testing.T) {
 	})
 }
 
+// TestRunTellsWhatCannotBeTidied has the store refuse to hear a second time that the
+// cache goes on: that is told, and the polls go on.
+func TestRunTellsWhatCannotBeTidied(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &asked{Store: newEnv(t, nil).store}
+		w.announce = func() error {
+			if w.announced > 1 {
+				return errDown
+			}
+			return nil
+		}
+		var told []error
+		cache, err := w.runFor(t, 70*time.Second, &keys.CacheOptions{OnError: func(err error) { told = append(told, err) }})
+		if err != nil || len(told) != 1 || !errors.Is(told[0], errDown) || cache.Stats().Failed != 1 || len(w.polls) < 280 {
+			t.Errorf("%v, told %v, %+v after %d polls", err, told, cache.Stats(), len(w.polls))
+		}
+	})
+}
+
 // TestRunsEndIsNoFailure ends a cache while its store is asked: nobody is told.
 func TestRunsEndIsNoFailure(t *testing.T) {
 	t.Parallel()
@@ -189,7 +211,7 @@ func TestRunGoesOn(t *testing.T) {
 }
 
 // TestUpdateForgets changes a record by way of the cache itself: this process uses the
-// old one no more.
+// old one no more. Until then it does, but Get returns the record as it is.
 func TestUpdateForgets(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -200,8 +222,14 @@ func TestUpdateForgets(t *testing.T) {
 		if _, err := verifier.Verify(t.Context(), key.Text.Reveal()); err != nil {
 			t.Fatal(err)
 		}
-		key.Record.RevokedAt = key.Record.CreatedAt
-		if err := cache.Update(t.Context(), key.Record); err != nil {
+		if err := env.host.Revoke(t.Context(), "acme", "", key.Record.ID); err != nil {
+			t.Fatal(err)
+		}
+		rec, _, err := cache.Get(t.Context(), key.Record.ID)
+		if err != nil || !rec.Revoked() {
+			t.Errorf("Get reads the cache: %v", err)
+		}
+		if err := cache.Update(t.Context(), rec); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := verifier.Verify(t.Context(), key.Text.Reveal()); err != keys.ErrRevoked {
@@ -291,20 +319,25 @@ func TestReadsThatAreOvertaken(t *testing.T) {
 	})
 }
 
-// TestLeaseEnds has polls fail, and checks a key just before the lease ends and when it
-// has ended: then the store is read.
+// TestLeaseEnds has polls fail after a first one, whose answer takes a while. A key is
+// checked just before the lease ends and when it has ended: then the store is read. The
+// lease counts from when the poll began.
 func TestLeaseEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		env := newEnv(t, nil)
+		const lag = 100 * time.Millisecond
 		polls := 0
 		w := &asked{Store: env.faults, poll: func(context.Context) error {
 			if polls++; polls > 1 {
 				return errors.New("down")
 			}
+			time.Sleep(lag) // on the test's own clock
 			return nil
 		}}
 		cache := inUse(t, w, nil)
+		time.Sleep(lag) // on the test's own clock
+		synctest.Wait()
 		_, verifier := env.on(cache, nil)
 		key := env.create(admin)
 		check := func(lapses uint64) {
@@ -317,7 +350,7 @@ func TestLeaseEnds(t *testing.T) {
 			}
 		}
 		check(0)
-		time.Sleep(keys.DefaultLease - time.Nanosecond) // on the test's own clock
+		time.Sleep(keys.DefaultLease - lag - time.Nanosecond) // on the test's own clock
 		check(0)
 		time.Sleep(time.Nanosecond) // on the test's own clock
 		check(1)

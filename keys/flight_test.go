@@ -12,7 +12,7 @@ import (
 	"github.com/claviger-auth/claviger/keys"
 )
 
-// slowStore is a quiet store whose reads wait until they are let go.
+// slowStore is a quiet store whose answers wait until they are let go.
 type slowStore struct {
 	quiet
 	gate  chan struct{}
@@ -22,11 +22,12 @@ type slowStore struct {
 
 func (s *slowStore) Get(ctx context.Context, id string) (rec, parent keys.Record, err error) {
 	s.reads++
+	rec, parent, err = s.quiet.Get(ctx, id)
 	<-s.gate
 	if s.panic {
 		panic("the store is broken")
 	}
-	return s.quiet.Get(ctx, id)
+	return rec, parent, err
 }
 
 // inUse returns a cache over s that is in use, within a bubble.
@@ -113,7 +114,8 @@ func TestStoresThatPanic(t *testing.T) {
 }
 
 // TestOldReadsAreNotJoined checks a key while a read of it takes longer than the
-// lease: all that come later wait for one more read.
+// lease: all that come later wait for one more read. Meanwhile the key is revoked, and
+// only the first check accepts it.
 func TestOldReadsAreNotJoined(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -122,15 +124,20 @@ func TestOldReadsAreNotJoined(t *testing.T) {
 		s := &slowStore{quiet: quiet{Store: env.faults}, gate: make(chan struct{})}
 		_, verifier := env.on(inUse(t, s, &keys.CacheOptions{Timeout: time.Minute}), nil)
 		var all sync.WaitGroup
-		check := func() {
-			if _, err := verifier.Verify(t.Context(), key.Text.Reveal()); err != nil {
-				t.Error(err)
+		check := func(want error) func() {
+			return func() {
+				if _, err := verifier.Verify(t.Context(), key.Text.Reveal()); err != want {
+					t.Error(err)
+				}
 			}
 		}
-		all.Go(check)
+		all.Go(check(nil))
 		time.Sleep(keys.DefaultLease) // on the test's own clock
+		if err := env.host.Revoke(t.Context(), "acme", "", key.Record.ID); err != nil {
+			t.Fatal(err)
+		}
 		for range 100 {
-			all.Go(check)
+			all.Go(check(keys.ErrRevoked))
 		}
 		synctest.Wait()
 		close(s.gate)
@@ -138,6 +145,36 @@ func TestOldReadsAreNotJoined(t *testing.T) {
 		if s.reads != 2 {
 			t.Errorf("%d reads", s.reads)
 		}
+	})
+}
+
+// TestReadsInALapseWaitForNobody checks a key twice while the cache is not in use, and
+// lets the store answer both reads only when both have come.
+func TestReadsInALapseWaitForNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		key := env.create(admin)
+		s := &slowStore{quiet: quiet{Store: env.faults}, gate: make(chan struct{})}
+		cache, err := keys.NewCache(s, nil) // and nobody runs it
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, verifier := env.on(cache, nil)
+		var all sync.WaitGroup
+		for range 2 {
+			all.Go(func() {
+				if _, err := verifier.Verify(t.Context(), key.Text.Reveal()); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+		}
+		if s.reads != 2 {
+			t.Errorf("%d reads are under way", s.reads)
+		}
+		close(s.gate)
+		all.Wait()
 	})
 }
 
