@@ -185,6 +185,7 @@ func TestVerifyDoctoredTrail(t *testing.T) {
 			return append(chains, other)
 		}, nil, nil, 5},
 		{"cut where no checkpoint is", nil, nil, []keys.Checkpoint{{Org: "acme", Link: all[0].Link()}, {Org: "acme", Link: all[2].Link()}}, 2},
+		{"cut before all checkpoints", nil, nil, []keys.Checkpoint{{Org: "acme", Link: all[2].Link()}}, 1},
 	} {
 		s.chains, s.entries = tt.chains, tt.entries
 		_, err := m.VerifyTrail(t.Context(), "acme", tt.kept...)
@@ -192,6 +193,16 @@ func TestVerifyDoctoredTrail(t *testing.T) {
 		if errors.As(err, &wrong); (wrong != nil) != (tt.seq > 0) || wrong != nil && wrong.Seq != tt.seq {
 			t.Errorf("%s: %v, want position %d", tt.name, err, tt.seq)
 		}
+	}
+	// What is wrong is said even if the rest cannot be read.
+	ctx, cancel := context.WithCancel(t.Context())
+	s.chains = func(chains []keys.Chain) []keys.Chain { return append(chains, keys.Chain{Name: "other"}) }
+	s.entries = func(_ int64, page []keys.Entry) []keys.Entry {
+		cancel()
+		return page[:max(len(page)-1, 0)]
+	}
+	if _, err := m.VerifyTrail(ctx, "acme"); !errors.Is(err, keys.ErrTampered) || !errors.Is(err, keys.ErrUnavailable) {
+		t.Errorf("half of it: %v", err)
 	}
 	s.chains, s.entries = nil, func(_ int64, page []keys.Entry) []keys.Entry { return page[min(1, len(page)):] }
 	if err := m.CutTrail(t.Context(), keys.Checkpoint{Org: "acme", Link: all[2].Link()}); !errors.Is(err, keys.ErrNotFound) {

@@ -114,7 +114,11 @@ func (l *losing) Insert(ctx context.Context, r keys.Record) error {
 func TestImportOfALostBatch(t *testing.T) {
 	t.Parallel()
 	db := &losing{Memory: new(store.Memory)}
-	m, err := keys.NewManager(db, &keys.Options{OtherFormats: []*keys.Format{keys.MustForeignFormat("old_", nil)}})
+	told := 0
+	m, err := keys.NewManager(db, &keys.Options{
+		OtherFormats: []*keys.Format{keys.MustForeignFormat("old_", nil)},
+		Hook:         func(context.Context, keys.Event) { told++ },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,5 +137,8 @@ func TestImportOfALostBatch(t *testing.T) {
 		if !errors.Is(d.Err, keys.ErrUnavailable) || d.Existed {
 			t.Errorf("one of the batch: %v", d.Err)
 		}
+	}
+	if told != 1 {
+		t.Errorf("%d events; want one, of what was there before", told)
 	}
 }

@@ -13,8 +13,8 @@ import (
 // after the other and all at once.
 func TestCaps(t *testing.T) {
 	t.Parallel()
-	const most = 5
-	env := newEnv(t, &keys.Options{MaxKeys: most, MaxClients: most})
+	caps := map[keys.Kind]int{keys.KindKey: 5, keys.KindClient: 4}
+	env := newEnv(t, &keys.Options{MaxKeys: caps[keys.KindKey], MaxClients: caps[keys.KindClient]})
 	first := env.create(keys.Spec{})
 	a := env.manager.As(caller(t, env, admin))
 	live := func(kind keys.Kind) int {
@@ -27,7 +27,7 @@ func TestCaps(t *testing.T) {
 	for _, kind := range []keys.Kind{keys.KindKey, keys.KindClient} {
 		var wg sync.WaitGroup
 		var mu sync.Mutex
-		made := live(kind)
+		most, made := caps[kind], live(kind)
 		for range 20 {
 			wg.Go(func() {
 				switch issued, err := a.Create(t.Context(), keys.Spec{Kind: kind}); {

@@ -244,12 +244,15 @@ func TestForeignDigestRefuses(t *testing.T) {
 		{"base64 that is too short", b64[:42]},
 		{"base64 of two alphabets", "-+" + b64[2:]},
 		{"base64 with bits left", b64[:42] + "B"},
+		{"base64 of URLs with bits left", "-" + b64[1:42] + "B"},
 		{"base64 with a line break", b64[:42] + "\nA"},
 		{"base64 with too much padding", b64 + "=="},
+		{"base64 with even more", b64 + "==="},
 		{"a tag around another length", "sha512$$" + hex64},
 		{"a hash with a salt", "sha256$salt$" + hex64},
 		{"bcrypt, dear", strings.Replace(bcryptText, "$04$", "$14$", 1)},
 		{"PBKDF2, dear", "pbkdf2_sha256$1500001$salt$" + b64 + "="},
+		{"argon2id, dear", strings.Replace(argonText, "t=1,", "t=5,", 1)},
 		{"PBKDF2, dear by its length", "$pbkdf2-sha256$i=750001,l=64$c2FsdA$" + b64 + b64},
 		{"PBKDF2 without iterations", "pbkdf2_sha256$0$salt$" + b64 + "="},
 		{"PBKDF2 without a salt", "pbkdf2_sha256$1$$" + b64 + "="},
@@ -269,6 +272,14 @@ func TestForeignDigestRefuses(t *testing.T) {
 		}
 		if err != nil && tt.text != "" && strings.Contains(err.Error(), tt.text) {
 			t.Errorf("%s: the error quotes the text", tt.name)
+		}
+	}
+	for _, dearest := range []string{
+		strings.Replace(bcryptText, "$04$", "$13$", 1), strings.Replace(argonText, "m=64,t=1,p=1", "m=65536,t=4,p=16", 1),
+		"$pbkdf2-sha256$i=1500000,l=32$c2FsdA$" + b64, "$pbkdf2-sha256$i=750000,l=64$c2FsdA$" + strings.Repeat("A", 86),
+	} {
+		if _, err := keys.ForeignDigest(dearest, keys.SecretPart); err != nil {
+			t.Errorf("%s: %v", dearest, err)
 		}
 	}
 	for _, of := range []keys.Part{"", "Secret", "after", "after__", "after/", "before_", keys.After('$'), keys.After(0x80)} {

@@ -66,6 +66,28 @@ func TestForeignFormatText(t *testing.T) {
 	}
 }
 
+// TestForeignFormatBounds parses texts whose ID, or the part that it comes from, is as
+// long or as short as it may be.
+func TestForeignFormatBounds(t *testing.T) {
+	t.Parallel()
+	after := keys.MustForeignFormat("old_", &keys.ForeignOptions{IDFrom: keys.After('_')})
+	for _, tt := range []struct {
+		name   string
+		format *keys.Format
+		text   string
+		want   error
+	}{
+		{"the longest ID", sanctum, strings.Repeat("a", keys.MaxID-len("sanctum_")) + "|a", nil},
+		{"a longer one", sanctum, strings.Repeat("a", keys.MaxID-len("sanctum_")+1) + "|a", keys.ErrMalformed},
+		{"the shortest part", after, "old_x_" + strings.Repeat("a", 20), nil},
+		{"a shorter one", after, "old_x_" + strings.Repeat("a", 19), keys.ErrMalformed},
+	} {
+		if c, err := tt.format.Parse(tt.text); err != tt.want || len(c.ID) > keys.MaxID {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
 func TestNewForeignFormatRefuses(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -147,6 +147,10 @@ func TestChecksum(t *testing.T) {
 		if got := text[len(text)-6:]; got != want {
 			t.Fatalf("checksum %q, want %q", got, want)
 		}
+		dash := strings.Replace(text[:len(text)-6], ".", "-", 1)
+		if _, err := partner.Parse(dash + checksumOf(dash)); !errors.Is(err, keys.ErrMalformed) {
+			t.Fatalf("a dash in place of the dot, with its checksum: %v", err)
+		}
 	}
 }
 
@@ -253,6 +257,11 @@ func TestForeignClientID(t *testing.T) {
 			t.Errorf("%q with a secret: %v", id, err)
 		}
 	}
+	for n, want := range map[int]bool{keys.MaxLen: true, keys.MaxLen + 1: false} {
+		if _, err := format.ParsePair("web", strings.Repeat("s", n)); (err == nil) != want {
+			t.Errorf("a secret of %d bytes: %v", n, err)
+		}
+	}
 }
 
 func TestValidID(t *testing.T) {
@@ -297,6 +306,8 @@ func TestNewFormatRefuses(t *testing.T) {
 		{"a dash", "v-ck_", keys.Dotted, nil},
 		{"too long", strings.Repeat("v", 32) + "_", keys.Dotted, nil},
 		{"unknown layout", "vck_", 9, nil},
+		{"the layout of a foreign format", "vck_", keys.Apart + 1, nil},
+		{"that of the other foreign formats", "vck_", keys.Apart + 2, nil},
 		{"foreign tokens", "vck_", keys.Fixed, &keys.FormatOptions{AllowForeign: true}},
 		{"an empty environment", "vck_", keys.Dotted, &keys.FormatOptions{Environments: []string{""}}},
 		{"an environment in capitals", "vck_", keys.Dotted, &keys.FormatOptions{Environments: []string{"Live"}}},

@@ -39,6 +39,7 @@ func TestImportTraps(t *testing.T) {
 		{"an ID that does not come from the digest", keys.Foreign{ID: other, Digest: of(hash, keys.TextPart)}, keys.ErrInvalid},
 		{"an ID from the hash of another part", keys.Foreign{ID: "ba_" + hash[:32], Digest: of(hash, keys.After('_'))}, keys.ErrInvalid},
 		{"an ID beside another text", keys.Foreign{ID: "acme_other", Text: keys.NewSecret(text)}, keys.ErrInvalid},
+		{"the beginning of the ID in the text", keys.Foreign{ID: "acme_PWJA", Text: keys.NewSecret(text)}, keys.ErrInvalid},
 		{"an ID of no format", keys.Foreign{ID: "PWJApVjo", Digest: of(hash, keys.SecretPart)}, keys.ErrMalformed},
 		{"a text of no format", keys.Foreign{Text: keys.NewSecret("short")}, keys.ErrMalformed},
 		{"a token", keys.Foreign{Text: keys.NewSecret("oauth_" + strings.Repeat("z", 88))}, keys.ErrMalformed},
@@ -81,6 +82,25 @@ func TestForeignKeyAsClient(t *testing.T) {
 	strict := newEnv(t, nil)
 	if _, err := strict.verifier.VerifyClient(t.Context(), "my-client", "secret", time.Now()); err != keys.ErrMalformed {
 		t.Errorf("where no foreign clients are allowed: %v", err)
+	}
+}
+
+// TestImportOverAnotherKind imports a key whose ID a client got when no format had such
+// IDs of keys.
+func TestImportOverAnotherKind(t *testing.T) {
+	t.Parallel()
+	env := migrating(t)
+	digest, err := keys.ForeignDigest(strings.Repeat("ab", 32), keys.SecretPart)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _ := env.on(env.store, &keys.Options{ClientFormat: foreignClients})
+	if _, err := before.ImportDigest(t.Context(), "acme", "acme_PWJApVjo", digest, keys.Spec{Kind: keys.KindClient}); err != nil {
+		t.Fatal(err)
+	}
+	done := env.manager.ImportAll(t.Context(), []keys.Foreign{{Org: "acme", ID: "acme_PWJApVjo", Digest: digest}})
+	if !errors.Is(done[0].Err, keys.ErrExists) || done[0].Existed {
+		t.Errorf("%+v", done[0])
 	}
 }
 
@@ -192,6 +212,10 @@ func TestForeignLife(t *testing.T) {
 		if _, err := env.verifier.VerifyClient(ctx, c.ID, text, time.Now()); err != nil {
 			t.Errorf("during the overlap: %v", err)
 		}
+	}
+	again := []keys.Foreign{{Org: "acme", ID: c.ID, Text: keys.NewSecret(secret), Spec: keys.Spec{Kind: keys.KindClient}}}
+	if done := env.manager.ImportAll(ctx, again); done[0].Err != nil || !done[0].Existed {
+		t.Errorf("imported again during the overlap: %+v", done[0])
 	}
 	for kind, id := range map[keys.Kind]string{keys.KindKey: key.ID, keys.KindClient: c.ID} {
 		if err := env.manager.Revoke(ctx, "acme", kind, id); err != nil {

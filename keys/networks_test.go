@@ -27,6 +27,7 @@ func TestParseNetworks(t *testing.T) {
 		{"four quarters", "10.0.0.0/10 10.192.0.0/10 10.128.0.0/10 10.64.0.0/10", "10.0.0.0/8"},
 		{"neighbours that are no halves", "10.64.0.0/10 10.128.0.0/10", "10.64.0.0/10 10.128.0.0/10"},
 		{"IPv4 as IPv6", "::ffff:192.0.2.0/120", "192.0.2.0/24"},
+		{"all of IPv4 as IPv6", "::ffff:0.0.0.0/96", "0.0.0.0/0"},
 		{"an IPv4 address as IPv6", "::ffff:192.0.2.1", "192.0.2.1/32"},
 		{"everything", "0.0.0.0/1 128.0.0.0/1 ::/0", "0.0.0.0/0 ::/0"},
 	} {
@@ -50,8 +51,11 @@ func TestParseNetworks(t *testing.T) {
 			t.Errorf("%s: the error quotes the text: %v", name, err)
 		}
 	}
-	if got, err := keys.ParseNetworks(manyNetworks(keys.MaxNetworks)); err != nil || got.Len() != keys.MaxNetworks {
-		t.Errorf("as many as there may be: %d, %v", got.Len(), err)
+	most := manyNetworks(keys.MaxNetworks)
+	for name, text := range map[string]string{"as many as there may be": most, "each of them twice": most + " " + most} {
+		if got, err := keys.ParseNetworks(text); err != nil || got.Len() != keys.MaxNetworks {
+			t.Errorf("%s: %d, %v", name, got.Len(), err)
+		}
 	}
 	if _, err := keys.NetworksOf(netip.Prefix{}); !errors.Is(err, keys.ErrInvalid) {
 		t.Errorf("the zero prefix: %v", err)

@@ -251,6 +251,35 @@ func TestRevokeAllPassesOver(t *testing.T) {
 	})
 }
 
+// TestRevokeAllSaysAll has one key that cannot be revoked, and clients that cannot be
+// listed: the error says both.
+func TestRevokeAllSaysAll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		rec := goodRecord(t, keys.KindKey)
+		rec.ID = "b"
+		env.insert(rec)
+		manager, err := keys.NewManager(stubborn{&half{env.store}, "b"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := manager.RevokeAll(t.Context(), "acme"); n != 0 || !errors.Is(err, keys.ErrConflict) || !errors.Is(err, keys.ErrUnavailable) {
+			t.Errorf("%d, %v", n, err)
+		}
+	})
+}
+
+// half is a store that lists no clients.
+type half struct{ keys.Store }
+
+func (h *half) List(ctx context.Context, q keys.Query) ([]keys.Record, error) {
+	if q.Kind == keys.KindClient {
+		return nil, errDown
+	}
+	return h.Store.List(ctx, q)
+}
+
 // TestRevokeAllTells ends all credentials of an organization: the host is told of each.
 func TestRevokeAllTells(t *testing.T) {
 	t.Parallel()

@@ -185,9 +185,14 @@ func TestWhatSettles(t *testing.T) {
 				writes := func() int { return s.faults.Calls(storetest.Update) + s.faults.Calls(storetest.Insert) }
 				seen, before := -1, writes()
 				db := &settling{quiet: quiet{watched{s.faults, s.env}, time.Second}, asked: func() { seen = writes() }}
-				s.m, _ = s.on(db, &keys.Options{Catalog: catalog})
-				s.actor = s.m.As(s.by)
+				time.Sleep(time.Hour) // on the test's own clock: the credentials are from before
 				begin := time.Now()
+				s.m, _ = s.on(db, &keys.Options{Catalog: catalog, Hook: func(_ context.Context, e keys.Event) {
+					if now := time.Now(); !e.Time.Equal(now) || now.Sub(begin) >= settles {
+						t.Errorf("told %v after %v, of %v", e.Type, now.Sub(begin), e.Time)
+					}
+				}})
+				s.actor = s.m.As(s.by)
 				if err := tt.do(t.Context(), s); !errors.Is(err, tt.err) {
 					t.Fatal(err)
 				}

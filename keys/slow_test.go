@@ -54,6 +54,35 @@ func TestSlowChecksWait(t *testing.T) {
 	})
 }
 
+// TestSlowChecksPassTheirTurnOn gives a check up that has its turn and waits for a place.
+// The one behind it goes on.
+func TestSlowChecksPassTheirTurnOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, &keys.Options{Format: foreign})
+		text := imported(t, env, "a")
+		release := env.verifier.HoldSlowHashes()
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() {
+			if _, err := env.verifier.Verify(ctx, text); !errors.Is(err, context.Canceled) {
+				t.Errorf("the one that is given up: %v", err)
+			}
+		})
+		synctest.Wait()
+		all.Go(func() {
+			if _, err := env.verify(text); err != nil {
+				t.Errorf("the one behind it: %v", err)
+			}
+		})
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		release()
+		all.Wait()
+	})
+}
+
 // TestSlowChecksAreBounded has as many checks wait as may: one more fails at once,
 // and those that wait go on.
 func TestSlowChecksAreBounded(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
@@ -155,6 +156,30 @@ func TestTrail(t *testing.T) {
 	if got := trailOf(t, m, "globex", nil); got != nil {
 		t.Errorf("the trail of another organization: %q", got)
 	}
+}
+
+// An entry has the time of its change, and not that of the record.
+func TestTrailTimes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newTrail(t, new(store.Memory))
+		began := time.Now()
+		key, err := m.Create(t.Context(), "acme", keys.Spec{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour) // on the test's own clock
+		if err := m.Revoke(t.Context(), "acme", "", key.Record.ID); err != nil {
+			t.Fatal(err)
+		}
+		want := began
+		for e, err := range m.Entries(t.Context(), "acme", "", 0) {
+			if err != nil || !e.Time.Equal(want) {
+				t.Errorf("%s at %v, %v", e.Action, e.Time, err)
+			}
+			want = want.Add(time.Hour)
+		}
+	})
 }
 
 // A digest that is replaced when its secret is used has an entry too.

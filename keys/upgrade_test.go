@@ -107,7 +107,7 @@ func TestImportedDigests(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			env := newEnv(t, &keys.Options{Format: foreign})
-			rec, err := env.manager.ImportDigest(t.Context(), "acme", "vck_test_REPLACE_ME", tt.digest, keys.Spec{})
+			rec, err := env.manager.ImportDigest(t.Context(), "acme", "vck_test_REPLACE_ME", tt.digest, keys.Spec{Environment: "live"}) // the ID counts
 			if err != nil {
 				t.Fatal(err)
 			}
