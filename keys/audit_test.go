@@ -122,6 +122,20 @@ func TestVerifyTrailUnavailable(t *testing.T) {
 	}
 }
 
+// A checking store finds out by itself that its trail was changed.
+type checking struct{ *store.Memory }
+
+func (checking) Chains(context.Context, string) ([]keys.Chain, error) { return nil, keys.ErrTampered }
+
+// If the store says that the trail was changed, it did answer.
+func TestStoresThatVerify(t *testing.T) {
+	t.Parallel()
+	m := newTrail(t, checking{new(store.Memory)})
+	if _, err := m.VerifyTrail(t.Context(), "acme"); !errors.Is(err, keys.ErrTampered) || errors.Is(err, keys.ErrUnavailable) {
+		t.Errorf("VerifyTrail failed with %v", err)
+	}
+}
+
 // A doctored store is one whose trail somebody has changed behind the manager's back.
 type doctored struct {
 	*store.Memory

@@ -38,6 +38,29 @@ func newHung(t *testing.T, opts *keys.Options) *hung {
 	return h
 }
 
+// A deaf store waits until it is told to stop, and then says that it is down.
+type deaf struct{ keys.Store }
+
+func (deaf) Update(ctx context.Context, _ keys.Record) error {
+	<-ctx.Done()
+	return errDown
+}
+
+// TestBoundsAreNotTheCallers has a call of the store end by the manager's own bound: the
+// error does not say that the caller's time is over.
+func TestBoundsAreNotTheCallers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		key := env.create(keys.Spec{}).Record
+		m, _ := env.on(deaf{env.faults}, nil)
+		_, err := m.Change(t.Context(), "acme", "", key.ID, keys.Change{Label: new("x")})
+		if !errors.Is(err, keys.ErrUnavailable) || !errors.Is(err, errDown) || errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+	})
+}
+
 // first returns the first error of an iteration.
 func first[T any](seq func(func(T, error) bool)) (err error) {
 	seq(func(_ T, e error) bool {

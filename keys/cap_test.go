@@ -72,4 +72,11 @@ func TestCaps(t *testing.T) {
 	if _, err := env.manager.Create(t.Context(), "globex", keys.Spec{}); err != nil {
 		t.Errorf("another organization: %v", err)
 	}
+	env = newEnv(t, &keys.Options{MaxKeys: 1})
+	a = env.manager.As(caller(t, env, admin))
+	for range 2 {
+		if _, err := a.Create(t.Context(), keys.Spec{Kind: keys.KindClient}); err != nil {
+			t.Errorf("a client, where keys alone are bounded: %v", err)
+		}
+	}
 }

@@ -33,6 +33,7 @@ func TestLogEvents(t *testing.T) {
 	}
 	by := keys.NewContext(t.Context(), keys.Principal{Org: "acme", ID: "vck_b"})
 	self := keys.NewContext(t.Context(), keys.Principal{Org: "acme", ID: "vck_a"})
+	token := keys.NewContext(t.Context(), keys.Principal{Org: "acme", ID: "oauth_b", Kind: keys.KindToken, Client: "vck_a"})
 	for _, tt := range []struct {
 		name  string
 		ctx   context.Context
@@ -42,6 +43,7 @@ func TestLogEvents(t *testing.T) {
 		{"accepted", t.Context(), with(keys.Accepted, "", nil), `level=DEBUG msg="credential accepted" org=acme id=vck_a kind=key` + "\n"},
 		{"created by another", by, with(keys.Created, "", nil), `level=INFO msg="credential created" org=acme id=vck_a kind=key by=vck_b` + "\n"},
 		{"revoked by itself", self, with(keys.Revoked, "", nil), `level=INFO msg="credential revoked" org=acme id=vck_a kind=key` + "\n"},
+		{"revoked by its token", token, with(keys.Revoked, "", nil), `level=INFO msg="credential revoked" org=acme id=vck_a kind=key by=oauth_b` + "\n"},
 		{
 			"a replaced key after its end", t.Context(),
 			keys.Event{Type: keys.UsedEnded, Org: "acme", ID: "vck_a", Reason: keys.ReasonRevoked, ReplacedBy: "vck_b"},

@@ -66,6 +66,17 @@ func TestForeignFormatText(t *testing.T) {
 	}
 }
 
+// TestOtherFormatsAreKept changes a list of formats when a manager was made.
+func TestOtherFormatsAreKept(t *testing.T) {
+	t.Parallel()
+	list := []*keys.Format{sanctum}
+	m, _ := newEnv(t, nil).over(&keys.Options{OtherFormats: list})
+	list[0] = seam
+	if _, err := m.Import(t.Context(), "acme", keys.NewSecret("7|"+strings.Repeat("a", 40)), keys.Spec{}); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestForeignFormatBounds parses texts whose ID, or the part that it comes from, is as
 // long or as short as it may be.
 func TestForeignFormatBounds(t *testing.T) {

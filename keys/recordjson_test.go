@@ -109,6 +109,7 @@ func TestRecordJSONRefuses(t *testing.T) {
 		"a member that is not known":  strings.Replace(text, `"format":1`, `"format":1,"certificate":"x"`, 1),
 		"a name in capitals":          strings.Replace(text, `"revoked_at"`, `"Revoked_at"`, 1),
 		"a member twice":              strings.Replace(text, `"format":1`, `"format":1,"org":"acme"`, 1),
+		"the format twice":            strings.Replace(text, `"format":1`, `"format":1,"format":1`, 1),
 		"a member that is null":       strings.Replace(text, `"org":"acme"`, `"org":null`, 1),
 		"a number for a text":         strings.Replace(text, `"org":"acme"`, `"org":1`, 1),
 		"a time of another form":      strings.Replace(text, `"created_at":"2026-01-02T03:04:05.006Z"`, `"created_at":"2026-01-02T03:04:05Z"`, 1),

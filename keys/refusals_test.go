@@ -178,6 +178,9 @@ func TestRefusalsOfActors(t *testing.T) {
 		"resume": func() error {
 			return errOf(actor.Change(ctx, keys.KindKey, big.Record.ID, keys.Change{Disabled: &no}))
 		},
+		"rotate, and keep the old one for a while": func() error {
+			return errOf(actor.Rotate(ctx, small.Record.ID, keys.Rotation{Overlap: time.Hour}))
+		},
 		"rotate":            func() error { return errOf(actor.Rotate(ctx, big.Record.ID, keys.Rotation{})) },
 		"rotate the secret": func() error { return errOf(actor.RotateSecret(ctx, client.Record.ID, 0)) },
 		"revoke":            func() error { return actor.Revoke(ctx, keys.KindClient, client.Record.ID) },
@@ -206,6 +209,7 @@ func TestRefusalsOfActors(t *testing.T) {
 	want := map[string]bool{
 		`  refused by "SMALL" from 192.0.2.1 beyond_caller 1 times`:       true,
 		`  refused by "SMALL" from 192.0.2.1 limit_reached 1 times`:       true,
+		` SMALL refused by "SMALL" from 192.0.2.1 limit_reached 1 times`:  true,
 		` SMALL refused by "SMALL" from 192.0.2.1 beyond_caller 1 times`:  true,
 		` BIG refused by "SMALL" from 192.0.2.1 beyond_caller 3 times`:    true,
 		` CLIENT refused by "SMALL" from 192.0.2.1 beyond_caller 2 times`: true,

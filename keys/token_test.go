@@ -60,7 +60,7 @@ func TestIssueToken(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				env := newEnv(t, nil)
-				c := createClient(t, env, keys.Spec{Scopes: []string{"webhooks:manage"}, RateLimit: 60, Lifetime: tt.client}).Record
+				c := createClient(t, env, keys.Spec{Scopes: []string{"webhooks:manage"}, RateLimit: 60, Lifetime: tt.client, CreatedBy: "cli:anna"}).Record
 				granted := scopes.MustParse("webhooks:manage")
 				issued, err := env.manager.IssueToken(t.Context(), c, granted, tt.lifetime)
 				if err != nil {
@@ -74,7 +74,7 @@ func TestIssueToken(t *testing.T) {
 				if diff := cmp.Diff(want, issued.Record, cmpRecords); diff != "" {
 					t.Error(diff)
 				}
-				if p, err := env.verify(issued.Text.Reveal()); err != nil || p.ID != want.ID || p.Client != c.ID || p.Scopes != want.Scopes {
+				if p, err := env.verify(issued.Text.Reveal()); err != nil || p.ID != want.ID || p.Client != c.ID || p.Scopes != want.Scopes || p.CreatedBy != c.CreatedBy {
 					t.Errorf("%+v, %v", p, err)
 				}
 				time.Sleep(tt.ends) // on the test's own clock

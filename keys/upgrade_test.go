@@ -2,6 +2,8 @@ package keys_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"strings"
 	"testing"
@@ -61,6 +63,46 @@ func TestPeppers(t *testing.T) {
 	_, verifier = env.over(&keys.Options{Format: partner, Peppers: []keys.Pepper{{Name: "second", Key: first.Key}}})
 	if _, err := verifier.Verify(t.Context(), pepperedKey.Text.Reveal()); err != keys.ErrMismatch {
 		t.Errorf("with another pepper: %v", err)
+	}
+}
+
+// TestOldSecretsAreNotMoved shows the old secret of a client during a rotation, when both
+// of its digests are to be replaced. The digest of the new secret stays what it is.
+func TestOldSecretsAreNotMoved(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	client := createClient(t, env, keys.Spec{})
+	next, err := env.manager.RotateSecret(t.Context(), "acme", client.Record.ID, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, verifier := env.over(&keys.Options{Peppers: []keys.Pepper{{Name: "p", Key: keys.NewSecret(strings.Repeat("p", 32))}}})
+	for _, text := range []keys.Secret{client.Text, next.Text, client.Text} {
+		if _, err := verifier.VerifyClient(t.Context(), client.Record.ID, text.Reveal(), time.Now()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestOldSecretsOfOtherSystems shows the old secret of a client whose digest another
+// system made, of all of the text, after the client was given a new one.
+func TestOldSecretsOfOtherSystems(t *testing.T) {
+	t.Parallel()
+	env := migrating(t)
+	const secret = "your_secret_here"
+	sum := sha256.Sum256([]byte(secret))
+	digest, err := keys.ForeignDigest(hex.EncodeToString(sum[:]), keys.TextPart)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := env.manager.ImportDigest(t.Context(), "acme", "web", digest, keys.Spec{Kind: keys.KindClient}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := env.manager.RotateSecret(t.Context(), "acme", "web", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := env.verifier.VerifyClient(t.Context(), "web", secret, time.Now()); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -25,6 +25,7 @@ type useStore struct {
 	err    error
 	hang   bool   // calls go on until their contexts end
 	during func() // called within each write; may be nil
+	after  func() // called after each read, before its answer is returned; may be nil
 }
 
 // begin returns the error of a call that must not be made.
@@ -58,6 +59,9 @@ func (s *useStore) NoteUses(ctx context.Context, uses map[string]time.Time) erro
 func (s *useStore) LastUses(ctx context.Context, ids []string) (map[string]time.Time, error) {
 	if err := s.begin(ctx); err != nil {
 		return nil, err
+	}
+	if s.after != nil {
+		defer s.after()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,6 +146,7 @@ func TestUsesKeepTheLatest(t *testing.T) {
 	uses.Note("b", start)
 	uses.Note("c", start) // no room
 	uses.Note("b", start.Add(time.Minute))
+	uses.Note("b", start.Add(time.Minute+time.Millisecond))
 	store.err = errors.New("down")
 	if err := uses.Flush(t.Context()); !errors.Is(err, store.err) {
 		t.Errorf("a store that fails: %v", err)
@@ -151,7 +156,7 @@ func TestUsesKeepTheLatest(t *testing.T) {
 	if err := uses.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]time.Time{"a": start.Add(5 * time.Second), "b": start.Add(time.Minute)}
+	want := map[string]time.Time{"a": start.Add(5 * time.Second), "b": start.Add(time.Minute + time.Millisecond)}
 	if diff := cmp.Diff(want, store.uses); diff != "" || uses.Dropped() != 1 {
 		t.Errorf("dropped %d\n%s", uses.Dropped(), diff)
 	}
@@ -288,8 +293,32 @@ func TestLastUsesWhileTheyAreWritten(t *testing.T) {
 	}
 }
 
+// TestLastUsesThatAreWrittenMeanwhile has a use written when the store was read, and has
+// not answered yet.
+func TestLastUsesThatAreWrittenMeanwhile(t *testing.T) {
+	t.Parallel()
+	store := new(useStore)
+	uses, err := keys.NewUses(store, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.after = func() {
+		if err := uses.Flush(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	at := now()
+	uses.Note("a", at)
+	manager, _ := newEnv(t, nil).over(&keys.Options{Uses: uses})
+	got, err := manager.LastUses(t.Context(), "a")
+	if diff := cmp.Diff(map[string]time.Time{"a": at}, got); err != nil || diff != "" || store.writes != 1 {
+		t.Errorf("%d writes, %v\n%s", store.writes, err, diff)
+	}
+}
+
 // TestUsesOfTokens uses a token at a time that is not whole: the token was used, in
 // whole milliseconds also before that is written, and it is forgotten with the token.
+// Its client was used when it showed its secret.
 func TestUsesOfTokens(t *testing.T) {
 	t.Parallel()
 	s := new(store.Memory)
@@ -321,7 +350,10 @@ func TestUsesOfTokens(t *testing.T) {
 		}
 		return all
 	}
-	want := map[string]time.Time{token.Record.ID: at}
+	if _, err := m.Verifier().VerifyClient(t.Context(), client.Record.ID, client.Text.Reveal(), at.Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]time.Time{token.Record.ID: at, client.Record.ID: at.Add(time.Second)}
 	if diff := cmp.Diff(want, last()); diff != "" {
 		t.Errorf("before it is written: %s", diff)
 	}
@@ -334,8 +366,9 @@ func TestUsesOfTokens(t *testing.T) {
 	if n, err := m.Sweep(t.Context(), at.Add(time.Hour)); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
-	if got := last(); len(got) != 0 {
-		t.Errorf("of a token that is gone: %v", got)
+	delete(want, token.Record.ID)
+	if diff := cmp.Diff(want, last()); diff != "" {
+		t.Errorf("of a token that is gone: %s", diff)
 	}
 }
 
