@@ -216,25 +216,14 @@ func (c *Cache) read(ctx context.Context, id string) (rec, parent *Record, err e
 }
 
 // keep puts records into the table that were read after the poll with the number
-// noted had been carried out. It does not if a later poll has named something in
-// their shards since: then the records may be from before that change.
+// noted had been carried out. It leaves out those in whose shard a later poll has named
+// something since: they may be from before that change.
 func (c *Cache) keep(noted uint64, records ...*Record) {
-	for _, r := range records {
-		if r != nil && c.shard(r.ID).namedSince(noted) {
-			return
-		}
-	}
 	for _, r := range records {
 		if r != nil {
 			c.shard(r.ID).put(r, noted, c.opts.MaxRecords/cacheShards)
 		}
 	}
-}
-
-func (s *cacheShard) namedSince(noted uint64) bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.named > noted
 }
 
 // put puts a record into its shard, unless a poll after noted has named something

@@ -34,16 +34,13 @@ var mistakes = []mistake{
 			}
 			c.began.Store(&began)
 `}}, anything},
-	{"generations are not compared", []edit{
-		{"cache.go", "return s.named > noted", `return s.named > noted && !mistake("generations are not compared")`},
-		{"cache.go", "if s.named > noted {", `if s.named > noted && !mistake("generations are not compared") {`},
-	}, anything},
-	{"the part of the parent is not noted before the read", []edit{{"cache.go", "\tfor _, r := range records {\n\t\tif r != nil && c.shard", `
+	{"generations are not compared", []edit{{"cache.go", "if s.named > noted {", `if s.named > noted && !mistake("generations are not compared") {`}}, anything},
+	{"the part of the parent is not noted before the read", []edit{{"cache.go", "\tfor _, r := range records {\n\t\tif r != nil {", `
 	if p := records[len(records)-1]; p != nil && mistake("the part of the parent is not noted before the read") {
 		c.shard(p.ID).put(p, c.polled.Load()+1, 1000)
 	}
 	for _, r := range records {
-		if r != nil && c.shard`}}, anything},
+		if r != nil {`}}, anything},
 	{"an old read is joined", []edit{{"flight.go", "now.since(*f.began) < c.opts.Lease", `(mistake("an old read is joined") || now.since(*f.began) < c.opts.Lease)`}}, anything},
 	{"a read of an earlier announcement is joined", []edit{{"flight.go", "f.run == c.run.Load()", `(f.run == c.run.Load() || mistake("a read of an earlier announcement is joined"))`}}, restarts},
 	{"reads are joined in a lapse", []edit{
