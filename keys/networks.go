@@ -62,7 +62,7 @@ func merge(list []netip.Prefix) []netip.Prefix {
 			case a.Bits() <= b.Bits() && a.Contains(b.Addr()):
 				kept = kept[:last]
 				continue
-			case a.Bits() == b.Bits() && a.Bits() > 0 && whole.Addr() == a.Addr() && whole.Contains(b.Addr()):
+			case a.Bits() == b.Bits() && a.Bits() > 0 && whole.Contains(b.Addr()):
 				kept = append(kept[:last-1], whole)
 				continue
 			}
