@@ -124,9 +124,8 @@ func (m *Manager) putEach(ctx context.Context, done []Imported) {
 
 // putAll is putEach in one transaction. It returns the error of the transaction.
 func (m *Manager) putAll(ctx context.Context, done []Imported) error {
-	var errs []error
+	errs := make([]error, len(done))
 	failed := m.writeBatch(ctx, func(ctx context.Context) error {
-		errs = make([]error, len(done)) // anew for each call
 		for i := range done {
 			if done[i].Err == nil {
 				if errs[i] = m.put(ctx, &done[i].Record); errors.Is(errs[i], ErrUnavailable) {
@@ -141,7 +140,7 @@ func (m *Manager) putAll(ctx context.Context, done []Imported) error {
 		if d.Err != nil {
 			continue
 		}
-		if d.Err = failed; errs != nil && errs[i] != nil {
+		if d.Err = failed; errs[i] != nil {
 			d.Err = errs[i]
 		}
 		if d.Err == nil {
@@ -208,7 +207,7 @@ func (m *Manager) sameForeign(ctx context.Context, f *Foreign, rec, found *Recor
 	}
 	if f.Text.Len() == 0 {
 		own := found.Digest.alg == algSHA256 || found.Digest.alg == algHMAC // as after the first use
-		return own || found.Digest == f.Digest || found.Previous == f.Digest, nil
+		return own || found.Digest == f.Digest, nil
 	}
 	c, err := m.parseImport(f)
 	if err != nil {
@@ -241,9 +240,6 @@ func (m *Manager) foreignRecord(ctx context.Context, f *Foreign, dry bool) (Reco
 	spec, kind := f.Spec, kindOf(f)
 	if env := m.key.environment(c.ID); env != "" && kind == KindKey {
 		spec.Environment = env
-	}
-	if !f.ExpiresAt.IsZero() {
-		spec.Lifetime = 0
 	}
 	rec, err := m.record(f.Org, spec)
 	if err != nil {
