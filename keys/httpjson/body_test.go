@@ -244,8 +244,9 @@ func TestReadLimit(t *testing.T) {
 	}{
 		{"at a limit", 10, 10, true},
 		{"above it", 10, 11, false},
-		{"at the default", 0, httpjson.DefaultMaxBody, true},
-		{"above it", 0, httpjson.DefaultMaxBody + 1, false},
+		{"at the default", 0, 64 << 10, true},
+		{"above it", 0, 64<<10 + 1, false},
+		{"above the default, at a larger limit", 64<<10 + 1, 64<<10 + 1, true},
 		{"within the default, which negative means", -1, 100, true},
 		{"negative is the default", -1, httpjson.DefaultMaxBody + 1, false},
 	}
@@ -273,6 +274,9 @@ func TestReadBrokenBody(t *testing.T) {
 	r := httptest.NewRequest("POST", "/", broken)
 	r.Header.Set("Content-Type", "application/json")
 	err := httpjson.Read(httptest.NewRecorder(), r, 0)
+	wantRefusal(t, err, &httpjson.Refusal{Status: http.StatusBadRequest, Code: "invalid_request"})
+	r.Body = io.NopCloser(failing{})
+	err = httpjson.Read(httptest.NewRecorder(), r, 0)
 	wantRefusal(t, err, &httpjson.Refusal{Status: http.StatusBadRequest, Code: "invalid_request"})
 	r.Body = nil
 	if err := httpjson.Read(httptest.NewRecorder(), r, 0); err != nil {

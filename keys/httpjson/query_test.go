@@ -129,3 +129,25 @@ func TestReadQuery(t *testing.T) {
 		}
 	}
 }
+
+func TestReadBool(t *testing.T) {
+	t.Parallel()
+	const bad, value = http.StatusBadRequest, http.StatusUnprocessableEntity
+	for query, want := range map[string]struct {
+		is     bool
+		status int // 0 for no refusal
+	}{
+		"": {false, 0}, "deep=true": {true, 0}, "deep=false": {false, 0},
+		"deep": {false, value}, "deep=": {false, value}, "deep=1": {false, value}, "deep=True": {false, value},
+		"deep=true&deep=true": {false, bad}, "deep=true&x=": {false, bad},
+	} {
+		got, err := httpjson.ReadBool(httptest.NewRequest("DELETE", "/?"+query, nil), "deep")
+		status := 0
+		if refusal := (*httpjson.Refusal)(nil); errors.As(err, &refusal) {
+			status = refusal.Status
+		}
+		if got != want.is || status != want.status {
+			t.Errorf("%q: %t, %v", query, got, err)
+		}
+	}
+}

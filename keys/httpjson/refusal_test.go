@@ -49,6 +49,7 @@ func TestRefuse(t *testing.T) {
 		{"public before", t.Context(), http.Header{"Cache-Control": {"public"}}, httpjson.Refusal{Status: 404, Code: "a"}, http.Header{}, 404, "a"},
 		{"401", t.Context(), nil, httpjson.Refusal{Status: 401, Code: "unauthorized"}, http.Header{"Www-Authenticate": {`Bearer realm="api"`}}, 401, "unauthorized"},
 		{"401 with a token", t.Context(), nil, httpjson.Refusal{Status: 401, Code: "invalid_token"}, http.Header{"Www-Authenticate": {`Bearer realm="api", error="invalid_token"`}}, 401, "invalid_token"},
+		{"401 for another reason", t.Context(), nil, httpjson.Refusal{Status: 401, Code: "a"}, http.Header{"Www-Authenticate": {`Bearer realm="api"`}}, 401, "a"},
 		{"401 with a challenge", t.Context(), http.Header{"Www-Authenticate": {"Basic"}}, httpjson.Refusal{Status: 401, Code: "a"}, http.Header{"Www-Authenticate": {"Basic"}}, 401, "a"},
 	}
 	for _, tt := range tests {

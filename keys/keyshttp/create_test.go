@@ -129,6 +129,15 @@ func TestCreateOwner(t *testing.T) {
 	}
 }
 
+// TestLargestLimit makes a key with the largest limit that there is.
+func TestLargestLimit(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	rich := admin
+	rich.RateLimit = keys.MaxRateLimit
+	h.wantIssued(t, h.do(rich, "POST", "/v1/keys", `{"rate_limit_per_minute":1000000000}`))
+}
+
 func TestCreateRefuses(t *testing.T) {
 	t.Parallel()
 	noLimit := admin
@@ -215,7 +224,10 @@ func TestDescriptions(t *testing.T) {
 		{"metadata", `{"metadata":{"zq":"` + strings.Repeat("z", 5000) + `"}}`, "z"},
 		{"rate_limit_per_minute", `{"rate_limit_per_minute":7777}`, "77"},
 		{"scopes", `{"scopes":{"zq":1}}`, "zq"},
+		{"the caller has no rate limit to hand on", "", "zq"},
 	}
+	noLimit := admin
+	noLimit.RateLimit = 0
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -223,7 +235,11 @@ func TestDescriptions(t *testing.T) {
 			if strings.HasPrefix(tt.name, "overlap") {
 				path += "/vck_live_x/rotate"
 			}
-			got := h.do(admin, "POST", path, tt.body).object(t)["error_description"].(string)
+			caller := admin
+			if tt.body == "" {
+				caller = noLimit
+			}
+			got := h.do(caller, "POST", path, tt.body).object(t)["error_description"].(string)
 			if !strings.HasPrefix(got+" ", tt.name+" ") || strings.Contains(got, tt.value) {
 				t.Errorf("description %q, want one of %s without the value", got, tt.name)
 			}
