@@ -336,6 +336,10 @@ func TestPresets(t *testing.T) {
 			t.Errorf("%s: %v", p.Name, err)
 		}
 	}
+	all[0].Title = "changed"
+	if p := keysimport.Presets()[0]; p == all[0] {
+		t.Error("who changes a preset changes it for others")
+	}
 	if _, ok := keysimport.Lookup("nobody"); ok {
 		t.Error("a preset of nobody")
 	}

@@ -86,9 +86,40 @@ func TestRowsOfCSV(t *testing.T) {
 
 func TestReadCSVRefuses(t *testing.T) {
 	t.Parallel()
-	for name, data := range map[string]string{"nothing": "", "an unknown column": "id,secret\n", "a column twice": "id,text,id\n", "a broken line": "id,\"x\n"} {
+	for name, data := range map[string]string{"nothing": "", "an unknown column": "id,secret\n", "a column twice": "id,text,id\n", "a column twice, in capitals": "id,text, ID\n", "a broken line": "id,\"x\n"} {
 		if _, err := keysimport.ReadCSV(strings.NewReader(data), lookup(t, "sanctum"), nil); err == nil {
 			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// TestBoundsOfRows reads times in seconds and in milliseconds, the longest lifetime, a long
+// line, and a client without an ID.
+func TestBoundsOfRows(t *testing.T) {
+	t.Parallel()
+	const day = 1767225600 // 2026-01-01
+	for _, tt := range []struct{ name, preset, line, wrong string }{
+		{"a date", "text", `{"text":"x","created_at":"2026-01-01"}`, ""},
+		{"seconds", "text", `{"text":"x","created_at":1767225600}`, ""},
+		{"milliseconds", "text", `{"text":"x","created_at":1767225600000}`, ""},
+		{"ten years", "hydra", `{"id":"a","text":"x","token_lifetime":315360000,"created_at":1767225600}`, ""},
+		{"more", "hydra", `{"id":"a","text":"x","token_lifetime":315360001}`, "ten years"},
+		{"a client without an ID", "hydra", `{"text":"x"}`, "no id"},
+		{"a long line", "text", `{"text":"x","created_at":1767225600,"label":"` + strings.Repeat("l", 1<<20-100) + `"}`, ""},
+		{"a longer one", "text", `{"text":"x","label":"` + strings.Repeat("l", 1<<20) + `"}`, "reading"},
+	} {
+		n := 0
+		for row := range keysimport.ReadJSONLines(strings.NewReader(tt.line), lookup(t, tt.preset), nil) {
+			n++
+			if (row.Err != nil) != (tt.wrong != "") || row.Err != nil && !strings.Contains(row.Err.Error(), tt.wrong) {
+				t.Errorf("%s: %v", tt.name, row.Err)
+			}
+			if created := row.Foreign.CreatedAt; row.Err == nil && created.Unix() != day {
+				t.Errorf("%s: made at %v", tt.name, created)
+			}
+		}
+		if n != 1 {
+			t.Errorf("%s: %d rows", tt.name, n)
 		}
 	}
 }

@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/keys/keysimport"
+	"github.com/claviger-auth/claviger/store"
 	"github.com/claviger-auth/claviger/store/storetest"
 )
 
@@ -175,11 +177,68 @@ func TestRunEndsWithItsCaller(t *testing.T) {
 	}); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
+	for range 20 { // whether a batch is still begun is chance
+		if _, err := keysimport.Run(ctx, h.manager, h.read("text.csv", many(1)), nil); !errors.Is(err, context.Canceled) {
+			t.Errorf("by a caller that has gone: %v", err)
+		}
+	}
 	for _, opts := range []keysimport.Options{{Batch: -1}, {Workers: -1}} {
 		if _, err := keysimport.Run(t.Context(), h.manager, h.rows("text.csv"), &opts); err == nil {
 			t.Errorf("%+v is fine", opts)
 		}
 	}
+}
+
+// A lasting store goes on with an insert for a second, whatever its context says, unless
+// it is of the first key.
+type lasting struct {
+	keys.Store
+	running atomic.Int64
+}
+
+func (l *lasting) Insert(_ context.Context, r keys.Record) error {
+	if r.Label != "first" {
+		l.running.Add(1)
+		defer l.running.Add(-1)
+		time.Sleep(time.Second) // on the test's own clock
+	}
+	return l.Store.Insert(context.Background(), r)
+}
+
+// TestRunLeavesNothingBehind ends an import at its first verdict, while other keys are
+// written: it returns when they are.
+func TestRunLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &lasting{Store: new(store.Memory)}
+		m, err := keys.NewManager(s, &keys.Options{OtherFormats: []*keys.Format{keys.MustForeignFormat("sk_live_", nil)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cause := errors.New("the file of verdicts is full")
+		rows := func(yield func(keysimport.Row) bool) {
+			for i := range 10 {
+				label := map[bool]string{true: "first"}[i == 0]
+				f := keys.Foreign{Org: "acme", Text: keys.NewSecret(fmt.Sprintf("sk_live_%032d", i)), Spec: keys.Spec{Label: label}}
+				if !yield(keysimport.Row{Line: i, Foreign: f}) {
+					return
+				}
+			}
+		}
+		verdict := func(keysimport.Verdict) error {
+			synctest.Wait()
+			if s.running.Load() == 0 {
+				t.Error("nothing else is written")
+			}
+			return cause
+		}
+		if _, err := keysimport.Run(t.Context(), m, rows, &keysimport.Options{Batch: 1, Workers: 4, Verdict: verdict}); err != cause {
+			t.Error(err)
+		}
+		if n := s.running.Load(); n != 0 {
+			t.Errorf("%d keys are still written", n)
+		}
+	})
 }
 
 // TestRunSaysWhyItEnded ends an import while the store is asked, which fails then. As

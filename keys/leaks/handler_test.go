@@ -218,6 +218,7 @@ func TestRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := sign(t, e.private, body)
+	unsigned := 0
 	for _, tt := range []struct {
 		name   string
 		change func(*http.Request)
@@ -257,6 +258,9 @@ func TestRefusals(t *testing.T) {
 		if w.Code != tt.status || !strings.Contains(w.Body.String(), `"error":"`+tt.code+`"`) {
 			t.Errorf("%s: %d %s, want %d %s", tt.name, w.Code, w.Body, tt.status, tt.code)
 		}
+		if w.Code == 403 {
+			unsigned++
+		}
 		if (w.Code == 405) != (w.Header().Get("Allow") == "POST") {
 			t.Errorf("%s: Allow %q", tt.name, w.Header().Get("Allow"))
 		}
@@ -266,6 +270,19 @@ func TestRefusals(t *testing.T) {
 	}
 	if log := e.log.String(); strings.Contains(log, text) || !strings.Contains(log, `level=WARN msg="a report of leaks is not signed" from=192.0.2.1:1234`) {
 		t.Errorf("the log has the key, or not who has not signed:\n%s", log)
+	} else if n := strings.Count(log, "not signed"); n != unsigned {
+		t.Errorf("%d reports are said not to be signed, of %d:\n%s", n, unsigned, log)
+	}
+	everyID, err := leaks.NewHandler(e.manager.Verifier(), func(context.Context, string) (*ecdsa.PublicKey, error) { return &e.private.PublicKey, nil }, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, status := range map[int]int{128: 200, 129: 403} {
+		r, w := e.signedRequest("[]"), httptest.NewRecorder()
+		r.Header.Set(id, strings.Repeat("k", n))
+		if everyID.ServeHTTP(w, r); w.Code != status {
+			t.Errorf("an identifier of %d bytes: %d", n, w.Code)
+		}
 	}
 	// What GitHub may add one day is passed over, and a report may be empty.
 	for body, want := range map[string]string{
