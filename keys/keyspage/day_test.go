@@ -31,8 +31,8 @@ func TestChosenDay(t *testing.T) {
 		for _, rec := range page {
 			ends = append(ends, rec.ExpiresAt)
 		}
-		if len(ends) != 1 || !ends[0].Before(next) || ends[0].Before(next.Add(-time.Minute)) {
-			t.Errorf("ends at %v, want the last minute before %v", ends, next)
+		if len(ends) != 1 || next.Sub(ends[0]).Round(time.Second) != 30*time.Second {
+			t.Errorf("ends at %v, want the middle of the last minute before %v", ends, next)
 		}
 	})
 }
@@ -62,6 +62,10 @@ func TestMarks(t *testing.T) {
 				t.Errorf("%s: %d %s, want %d", tt.name, p.status, p.text(), tt.status)
 			}
 		}
+		values.Set("once", text+"-"+stamp)
+		h.post(anna, "/manage/new/keys", values).wants(t, 201)
+		time.Sleep(12 * time.Hour) // on the test's own clock
+		h.post(anna, "/manage/new/keys", values).wants(t, 409, "This form was sent before.")
 	})
 }
 

@@ -58,6 +58,9 @@ func TestKeyLife(t *testing.T) {
 	// The same form again, as by a reload.
 	again := h.post(anna, "/manage/new/keys", values)
 	again.wants(t, 409, "This form was sent before.")
+	if again.fields().Has("once") {
+		t.Error("the form can be sent once more, and would make a second key")
+	}
 	if n := h.records(keys.KindKey); n != 1 {
 		t.Fatalf("%d keys", n)
 	}

@@ -69,7 +69,11 @@ func TestProcesses(t *testing.T) {
 func TestLimiterFails(t *testing.T) {
 	t.Parallel()
 	down := brokenLimits{errors.New("limits are down")}
-	limiter, err := ratelimit.NewLimiter(down, &ratelimit.Options{OnFailure: ratelimit.FailClosed})
+	spaces := make(map[string]int)
+	limiter, err := ratelimit.NewLimiter(down, &ratelimit.Options{
+		OnFailure: ratelimit.FailClosed,
+		Hook:      func(_ context.Context, b ratelimit.Bucket, _ error) { spaces[b.Space]++ },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,6 +82,9 @@ func TestLimiterFails(t *testing.T) {
 	h.post(anna, "/manage/new/keys", values).wants(t, 503)
 	if n := h.records(keys.KindKey); n != 0 || !strings.Contains(h.log.String(), "limits are down") {
 		t.Errorf("%d keys; log %s", n, h.log)
+	}
+	if spaces["page"] != 1 || len(spaces) != 1 {
+		t.Errorf("spaces of limits: %v", spaces)
 	}
 }
 

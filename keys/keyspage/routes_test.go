@@ -175,7 +175,7 @@ func TestAssets(t *testing.T) {
 		}
 		n++
 		p := h.send(httptest.NewRequest("GET", part, nil))
-		if p.status != 200 || p.header.Get("Cache-Control") != "public, max-age=31536000, immutable" || p.header.Get("ETag") == "" || p.header.Get("X-Content-Type-Options") != "nosniff" || len(p.body) < 100 {
+		if p.status != 200 || p.header.Get("Cache-Control") != "public, max-age=31536000, immutable" || p.header.Get("ETag") == "" || p.header.Get("X-Content-Type-Options") != "nosniff" || p.header.Get("Cross-Origin-Resource-Policy") != "same-origin" || len(p.body) < 100 {
 			t.Errorf("%s: %d %v", part, p.status, p.header)
 		}
 		r := httptest.NewRequest("GET", part, nil)
