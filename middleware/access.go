@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"net/http"
 
@@ -145,6 +146,12 @@ func (c *accessContext) Value(key any) any {
 		return &c.access
 	}
 	return c.Context.Value(key)
+}
+
+// Format prints the outer context. Contexts get into logs and errors, and the request in
+// an admitted one has the caller's secret.
+func (c *accessContext) Format(f fmt.State, _ rune) {
+	fmt.Fprint(f, c.Context, ".WithValue(middleware.Access)")
 }
 
 // An admitted request has all that a guard makes for a request that goes on, so that

@@ -1,6 +1,9 @@
 package middleware_test
 
 import (
+	"context"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -247,6 +250,34 @@ func TestAnswersShareNoMemory(t *testing.T) {
 				}
 				values[0] = "changed"
 			}
+		}
+	}
+}
+
+// However the context of a request is printed, the credential does not appear.
+func TestContextsPrintNoSecret(t *testing.T) {
+	t.Parallel()
+	var logs strings.Builder
+	show := func(ctx context.Context) {
+		fmt.Fprintf(&logs, "%v\n%+v\n%#v\n%s\n", ctx, ctx, ctx, ctx)
+		slog.New(slog.NewTextHandler(&logs, nil)).Info("called", "ctx", ctx)
+		slog.New(slog.NewJSONHandler(&logs, nil)).Info("called", "ctx", ctx)
+	}
+	e := newPlainEnv(t, &middleware.Options{Hook: func(ctx context.Context, _ keys.Event) { show(ctx) }})
+	guard := e.guard.Authenticated()
+	h := guard(guard(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		show(r.Context())
+		show(context.WithoutCancel(r.Context()))
+		show(middleware.NewContext(r.Context(), middleware.Access{}))
+		if got, want := fmt.Sprint(r.Context()), "context.Background.WithValue(middleware.Access).WithValue(middleware.Access)"; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	})))
+	for _, r := range []*http.Request{e.good, e.wrong} {
+		logs.Reset()
+		h.ServeHTTP(httptest.NewRecorder(), r)
+		if _, secret, _ := strings.Cut(r.Header.Get("Authorization"), "."); secret == "" || logs.Len() == 0 || strings.Contains(logs.String(), secret) {
+			t.Errorf("the secret %q is in %s", secret, logs.String())
 		}
 	}
 }

@@ -90,6 +90,11 @@ func (c *hookContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
+// Format prints the outer context, and nothing of the request with its secret.
+func (c *hookContext) Format(f fmt.State, _ rune) {
+	fmt.Fprint(f, c.Context, ".WithValue(keys.AddressKey)")
+}
+
 func (g *Guard) hookContext(q *request) *hookContext { return &hookContext{q.ctx, q.from, g.proxies} }
 
 // check decides about an HTTP request.
