@@ -5,6 +5,7 @@ package client
 
 import (
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -51,6 +52,9 @@ func (t *Retry) RoundTrip(r *http.Request) (*http.Response, error) {
 		select {
 		case <-time.After(wait):
 		case <-r.Context().Done():
+			if r.Body != nil {
+				_ = r.Body.Close() // as every http.RoundTripper must
+			}
 			return nil, r.Context().Err()
 		}
 	}
@@ -59,7 +63,8 @@ func (t *Retry) RoundTrip(r *http.Request) (*http.Response, error) {
 // waitFor returns the time in Retry-After, in seconds as a guard writes it (RFC 9110
 // §10.2.3).
 func waitFor(h http.Header) (time.Duration, bool) {
-	n, err := strconv.Atoi(h.Get("Retry-After"))
+	n, err := strconv.ParseInt(h.Get("Retry-After"), 10, 64)
+	n = min(n, int64(math.MaxInt64/time.Second)) // a longer time would overflow
 	return time.Duration(n) * time.Second, err == nil && n >= 0
 }
 

@@ -30,7 +30,19 @@ func (p *inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	w := httptest.NewRecorder()
 	p.ServeHTTP(w, r)
+	_ = r.Body.Close()
 	return w.Result(), nil
+}
+
+// A body of a request counts itself until it is closed.
+type body struct {
+	io.Reader
+	open *int
+}
+
+func (b *body) Close() error {
+	*b.open--
+	return nil
 }
 
 // A client waits as long as the guard says, to the second.
@@ -93,20 +105,27 @@ func TestRetryHeedsTheContext(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(25*time.Second, cancel)
-		if _, err := retry.RoundTrip(newRequest(ctx, nil)); !errors.Is(err, context.Canceled) || time.Since(began) != 25*time.Second || server.sent != 4 {
-			t.Errorf("%v after %v, sent %d times", err, time.Since(began), server.sent)
+		open := 0 // bodies
+		r := newRequest(ctx, nil)
+		r.GetBody = func() (io.ReadCloser, error) { open++; return &body{strings.NewReader("hello"), &open}, nil }
+		r.Body, _ = r.GetBody()
+		if _, err := retry.RoundTrip(r); !errors.Is(err, context.Canceled) || time.Since(began) != 25*time.Second || server.sent != 4 || open != 0 {
+			t.Errorf("%v after %v, sent %d times, %d bodies open", err, time.Since(began), server.sent, open)
 		}
 	})
 }
 
-// If Retry-After is not a number of seconds, the client does not wait.
+// If Retry-After is not a number of seconds, or an absurd one, the client does not wait.
 func TestRetryAfterThatIsNone(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"", "soon", "-1", "Wed, 21 Oct 2026 07:28:00 GMT"} {
-		server := &inProcess{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	for _, text := range []string{"", "soon", "-1", "9999999999", "Wed, 21 Oct 2026 07:28:00 GMT"} {
+		server := new(inProcess)
+		server.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", text)
-			w.WriteHeader(http.StatusTooManyRequests)
-		})}
+			if server.sent == 1 {
+				w.WriteHeader(http.StatusTooManyRequests)
+			}
+		})
 		resp, err := (&client.Retry{Next: server}).RoundTrip(newRequest(t.Context(), nil))
 		if err != nil || resp.StatusCode != 429 || server.sent != 1 {
 			t.Errorf("%q: %v, %v, sent %d times", text, resp, err, server.sent)
