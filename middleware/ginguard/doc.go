@@ -16,6 +16,9 @@
 // engine is set. Middleware in front of the guard finds the caller too, after its
 // c.Next, so that an access log can name it.
 //
+// The address of a request is that of its peer, whatever gin's TrustedProxies say.
+// Trusted proxies are an option of the guard.
+//
 // Requests are answered as package middleware says. All that Wrap does besides is to
 // keep gin from running the handler after a refusal: a wrapper that forgets that
 // answers 401 and runs the handler.
