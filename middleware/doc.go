@@ -45,6 +45,9 @@
 // so that a request is charged once. Otherwise it charges in full, so that a stricter
 // limit inside holds. Its fields about the quota replace those of the outer guard.
 //
+// A handler that serves several requests for one, such as a batch, must make their
+// contexts with NewContext(ctx, Access{}) if each of them is to be charged.
+//
 // # Answers that last
 //
 // A request is checked once, when it begins. If the answer lasts, such as a stream of

@@ -116,6 +116,30 @@ func TestStricterLimitInside(t *testing.T) {
 	})
 }
 
+// The requests of a batch are charged one by one, if their contexts have the zero Access.
+// Until a guard has let them in, they come from nobody.
+func TestBatch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, nil)
+		guard := e.guard.Authenticated()
+		batch := guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			inner := r.WithContext(middleware.NewContext(r.Context(), middleware.Access{}))
+			if p, _ := keys.FromContext(inner.Context()); p.Org != "" {
+				t.Errorf("in front of the guard the request comes from %+v", p)
+			}
+			for range 5 {
+				serve(guard(ok), inner)
+			}
+		}))
+		r := request("GET", "Bearer "+e.key("acme", 100))
+		serve(batch, r)
+		if a, err := e.guard.Check(r, middleware.Need{}); err != nil || a.Quota.Remaining != 93 {
+			t.Errorf("%+v, %v, want 93 left", a.Quota, err)
+		}
+	})
+}
+
 // with returns a guard over another limiter.
 func with(t *testing.T, e *env, l *ratelimit.Limiter, err error) *middleware.Guard {
 	t.Helper()
