@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -127,6 +128,10 @@ func (g *Guard) examine(q *request, rule *rule, now time.Time, a *Access) (err e
 	if err := g.authenticate(q, now, a); err != nil {
 		return err
 	}
+	if a.Principal.Org == "" {
+		a.Principal = keys.Principal{}
+		return errNobody
+	}
 	if networks := a.Principal.Networks; !networks.IsEmpty() && !networks.Allows(q.from.address(g.proxies)) {
 		return ErrNetwork
 	}
@@ -141,6 +146,10 @@ func (g *Guard) examine(q *request, rule *rule, now time.Time, a *Access) (err e
 	}
 	return nil
 }
+
+// errNobody is a mistake of a host's Verifier, such as one that returns no error for a
+// credential that it does not know.
+var errNobody = errors.New("middleware: the verifier has accepted a credential without an organization")
 
 // authenticate finds out who a request comes from.
 func (g *Guard) authenticate(q *request, now time.Time, a *Access) (err error) {

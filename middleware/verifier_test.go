@@ -51,7 +51,7 @@ func TestAnyOf(t *testing.T) {
 	for _, tt := range tests {
 		var verifiers []middleware.Verifier
 		for i, err := range tt.errs {
-			verifiers = append(verifiers, says(func() (keys.Principal, error) { return keys.Principal{ID: fmt.Sprint(i)}, err }))
+			verifiers = append(verifiers, says(func() (keys.Principal, error) { return keys.Principal{Org: "acme", ID: fmt.Sprint(i)}, err }))
 		}
 		v := middleware.AnyOf(verifiers...)
 		p, err := v.VerifyAt(t.Context(), "x", time.Now())
@@ -168,5 +168,13 @@ func TestVerifiersOfHosts(t *testing.T) {
 		if w := serve(g.Authenticated()(ok), request("GET", "Bearer x")); w.Code != tt.want {
 			t.Errorf("%s: %d, want %d", tt.name, w.Code, tt.want)
 		}
+	}
+	// A mistake that must not let everybody in.
+	g, err := middleware.NewGuard(says(func() (p keys.Principal, err error) { return p, err }), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := serve(g.Authenticated()(ok), request("GET", "Bearer x")); w.Code != 503 {
+		t.Errorf("nobody, without limits: %d", w.Code)
 	}
 }
