@@ -11,6 +11,10 @@ import (
 // A Source is a header field in which a credential may be. Queries and bodies are no
 // sources, since they end up in logs and links. Cookies are none, since browsers send
 // them with requests that other sites make.
+//
+// Caches that several clients share store no answer to a request with Authorization,
+// unless the answer allows that (RFC 9111 §3.5). They know nothing of other fields. So
+// handlers set Cache-Control, such as "private", if the credential is in another field.
 type Source struct {
 	// Header is the name of the field, such as "Authorization" or "X-API-Key",
 	// in any case.

@@ -45,6 +45,9 @@
 // so that a request is charged once. Otherwise it charges in full, so that a stricter
 // limit inside holds. Its fields about the quota replace those of the outer guard.
 //
+// Each guard tells its own hook what it decides. A guard inside itself tells only once
+// that a request was let in.
+//
 // A handler that serves several requests for one, such as a batch, must make their
 // contexts with NewContext(ctx, Access{}) if each of them is to be charged.
 //
@@ -61,10 +64,11 @@
 //
 // If the need costs no more than that of the route, this takes nothing from the quota,
 // and the hook is told only if the credential is refused. The check also fails while the
-// store does not answer. With RemoveCredential the handler's request has no credential:
-// keep it before the guard removes it, and call [Guard.CheckText] with the address of
-// [keys.AddressFromContext]. Handlers of connect do the same, since they have no request
-// of net/http. Package grpcguard ends streams by itself.
+// store does not answer, or the address has no [Options.Failures] left. With
+// RemoveCredential the handler's request has no credential: keep it before the guard
+// removes it, and call [Guard.CheckText] with the address of [keys.AddressFromContext].
+// Handlers of connect do the same, since they have no request of net/http. Package
+// grpcguard ends streams by itself.
 //
 // # Addresses
 //
