@@ -26,7 +26,11 @@ func (i *Interceptor) Stream(srv any, ss grpc.ServerStream, info *grpc.StreamSer
 	if c.again != nil && i.opts.Recheck > 0 {
 		s.ended = make(chan struct{})
 		go func() {
-			if err := i.watch(ctx, c.again); err != nil {
+			var err error
+			if s.panicked = try(func() { err = i.watch(ctx, c.again) }); s.panicked != nil {
+				err = status.Error(codes.Internal, "grpcguard: the check of the credential panicked")
+			}
+			if err != nil {
 				s.reason = err
 				close(s.ended)
 				cancel(err)
@@ -36,9 +40,20 @@ func (i *Interceptor) Stream(srv any, ss grpc.ServerStream, info *grpc.StreamSer
 	err = handler(srv, s)
 	s.tellQuota()
 	if refused := s.refusal(); refused != nil {
+		if s.panicked != nil {
+			panic(s.panicked) // here, interceptors in front can recover from it
+		}
 		return refused
 	}
 	return err
+}
+
+// try makes a call, and returns what it panicked with, or nil. A panic in a goroutine of
+// its own would end the process, whatever interceptors the host has.
+func try(call func()) (panicked any) {
+	defer func() { panicked = recover() }()
+	call()
+	return nil
 }
 
 // watch checks the credential of a stream again and again, until it is refused or the
@@ -76,6 +91,8 @@ type stream struct {
 
 	ended  chan struct{} // closed when the credential is refused; nil if it is never checked again
 	reason error         // set before ended is closed
+
+	panicked any // what the check of the credential panicked with; set before ended is closed
 }
 
 func (s *stream) Context() context.Context { return s.ctx }
@@ -122,11 +139,20 @@ func (s *stream) unlessEnded(call func() error) error {
 	if err := s.refusal(); err != nil {
 		return err
 	}
-	done := make(chan error, 1)
-	go func() { done <- call() }()
+	done, panicked := make(chan error, 1), make(chan any, 1)
+	go func() {
+		var err error
+		if v := try(func() { err = call() }); v != nil {
+			panicked <- v
+			return
+		}
+		done <- err
+	}()
 	select {
 	case err := <-done:
 		return err
+	case v := <-panicked:
+		panic(v)
 	case <-s.ended:
 		return s.reason
 	}

@@ -334,3 +334,67 @@ func TestStreamsThatPanic(t *testing.T) {
 		}
 	}
 }
+
+// What a host brings may panic in a goroutine of the Interceptor: its hook, when a
+// credential is checked again, and an interceptor in front, when a message comes. The
+// host's interceptor in front recovers from that too.
+func TestPanicsOfHosts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &watched{t: t}
+		w.Host = guardtest.New(t, options, &middleware.Options{Hook: func(_ context.Context, e keys.Event) {
+			if e.Type == keys.Refused {
+				panic("hook")
+			}
+		}})
+		var found any
+		inFront := func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
+			defer func() {
+				if found = recover(); found != nil {
+					err = status.Error(codes.Internal, "panic")
+				}
+			}()
+			return handler(srv, panicking{ss})
+		}
+		auth := newInterceptor(t, w.Guard, grpcguard.Rules{method("watch"): grpcguard.Authenticated()}, nil)
+		s := newServer(append([]grpc.ServerOption{grpc.ChainStreamInterceptor(inFront)}, auth.ServerOptions()...)...)
+		s.stream("watch", receives)
+		l := bufconn.Listen(1 << 20)
+		conn := s.serveOn(t, l, "passthrough:///", grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			return l.DialContext(ctx)
+		}))
+		for _, tt := range []struct {
+			want any
+			end  func(cs grpc.ClientStream, key keys.Issued) error
+		}{
+			{"message", func(cs grpc.ClientStream, _ keys.Issued) error { return cs.SendMsg(wrapperspb.String("panic")) }},
+			{"hook", func(_ grpc.ClientStream, key keys.Issued) error {
+				return w.Manager.Revoke(t.Context(), "acme", keys.KindKey, key.Record.ID)
+			}},
+		} {
+			key := w.Issue("acme", keys.Spec{})
+			ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+key.Text.Reveal())
+			cs, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, method("watch"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := tt.end(cs, key); err != nil {
+				t.Fatal(err)
+			}
+			if err := cs.RecvMsg(new(wrapperspb.StringValue)); status.Code(err) != codes.Internal || found != tt.want {
+				t.Errorf("%v, the interceptor found %v, want %v", err, found, tt.want)
+			}
+		}
+	})
+}
+
+// A panicking stream panics when a message says so.
+type panicking struct{ grpc.ServerStream }
+
+func (s panicking) RecvMsg(m any) error {
+	err := s.ServerStream.RecvMsg(m)
+	if text, ok := m.(*wrapperspb.StringValue); ok && text.Value == "panic" {
+		panic("message")
+	}
+	return err
+}
