@@ -43,7 +43,8 @@
 // networks and its scopes again. If both guards have the same limiter, space, bucket
 // and limit, the inner one only charges what its cost is above what was charged before,
 // so that a request is charged once. Otherwise it charges in full, so that a stricter
-// limit inside holds. Its fields about the quota replace those of the outer guard.
+// limit inside holds. A limit with another window must be in a space of its own: see
+// [ratelimit.Limit.Horizon]. Its fields about the quota replace those of the outer guard.
 //
 // Each guard tells its own hook what it decides. A guard inside itself tells only once
 // that a request was let in.
