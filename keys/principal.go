@@ -55,7 +55,8 @@ func (p Principal) LogValue() slog.Value {
 
 // PrincipalKey is the key under which a context has the principal, a *Principal.
 // Use [NewContext] and [FromContext]. The key is for middleware whose own type of
-// context returns the principal from its method Value, to save an allocation.
+// context returns the principal from its method Value, to save an allocation. A nil
+// *Principal stands for none.
 var PrincipalKey = &contextKey{"principal"}
 
 type contextKey struct{ name string }
@@ -70,8 +71,8 @@ func NewContext(ctx context.Context, p Principal) context.Context {
 // FromContext returns the principal that ctx carries, and whether there is
 // one.
 func FromContext(ctx context.Context) (Principal, bool) {
-	p, ok := ctx.Value(PrincipalKey).(*Principal)
-	if !ok {
+	p, _ := ctx.Value(PrincipalKey).(*Principal)
+	if p == nil {
 		return Principal{}, false
 	}
 	return *p, true

@@ -31,6 +31,10 @@ func TestContext(t *testing.T) {
 	if got, ok := keys.FromContext(outer); ok || got != (keys.Principal{}) {
 		t.Errorf("a principal from nowhere: %v", got)
 	}
+	nobody := context.WithValue(ctx, keys.PrincipalKey, (*keys.Principal)(nil))
+	if got, ok := keys.FromContext(nobody); ok || got != (keys.Principal{}) {
+		t.Errorf("a principal from nil: %v", got)
+	}
 }
 
 func TestPrincipalLogs(t *testing.T) {
