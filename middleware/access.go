@@ -124,9 +124,9 @@ func accessOf(ctx context.Context) *Access {
 // NewContext returns a context with the Access that [Guard.Check] or
 // [Guard.CheckText] returned for a request that goes on. [FromContext] and
 // [keys.FromContext] find it there, as they do behind [Guard.Require], and a guard
-// that checks the request once more does not charge it twice. The context does not
-// have the address of the request: add it with [keys.NewAddressContext] and
-// [Guard.Addr].
+// that checks the request once more does not charge it twice. With the zero Access the
+// context has no principal, whatever ctx has. The context does not have the address of
+// the request: add it with [keys.NewAddressContext] and [Guard.Addr].
 func NewContext(ctx context.Context, a Access) context.Context {
 	return &accessContext{ctx, a}
 }
@@ -141,6 +141,9 @@ type accessContext struct {
 func (c *accessContext) Value(key any) any {
 	switch key {
 	case keys.PrincipalKey:
+		if c.access.Principal.Org == "" { // of the zero Access
+			return (*keys.Principal)(nil)
+		}
 		return &c.access.Principal
 	case accessKey{}:
 		return &c.access
