@@ -32,6 +32,9 @@
 //	claviger.leases.trips         trips to the store
 //	claviger.uses.dropped         uses that were dropped for want of room
 //
+// A request that goes through several guards with this hook counts once for each of them.
+// A guard inside itself does not count it again, unless it refuses it.
+//
 // The outcome of a request is "accepted", or the reason why it was refused, one of
 // the constants such as [keys.ReasonExpired]. The kind is "key", "token" or "client",
 // or "none" if the credential is not known. No attribute of a metric is a name, an ID or
