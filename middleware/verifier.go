@@ -13,8 +13,9 @@ import (
 // identity provider or for sessions, and join them with [AnyOf].
 //
 // A principal that is returned must have an organization. It must have a RateLimit of
-// at least 1, unless [Options.Limit] does not use that, or there are no limits. Otherwise
-// the answer is 503. The [Guard] checks its Networks and its Scopes.
+// at least 1, unless [Options.Limit] does not use that, or there are no limits;
+// [Guard.Manage] always uses it. Otherwise the answer is 503. The [Guard] checks its
+// Networks and its Scopes.
 //
 // The errors are those of [keys.Verifier.Verify]: [keys.ErrMalformed] for text of
 // a form that is not the Verifier's, [keys.ErrUnknown] for a credential that it does
