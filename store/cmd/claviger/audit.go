@@ -289,7 +289,7 @@ func (s *session) cutTrail(ctx context.Context, org, file string) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	if err := s.confirm("Remove the entries of " + org + " up to its checkpoints in " + file + "?"); err != nil {
+	if err := s.confirm(ctx, "Remove the entries of "+org+" up to its checkpoints in "+file+"?"); err != nil {
 		return err
 	}
 	for _, c := range kept {

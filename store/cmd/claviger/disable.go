@@ -35,7 +35,7 @@ func (s *session) disableOrg(ctx context.Context, org, verb string, disabled boo
 	if err := s.needOrg(ctx, org); err != nil {
 		return err
 	}
-	if err := s.confirm(fmt.Sprintf("%s all keys and clients of %s?", capital(verb), org)); err != nil {
+	if err := s.confirm(ctx, fmt.Sprintf("%s all keys and clients of %s?", capital(verb), org)); err != nil {
 		return err
 	}
 	p := s.startProgress()

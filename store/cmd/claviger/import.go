@@ -62,7 +62,7 @@ func (i *importing) run(ctx context.Context, s *session, name string) error {
 	if _, err := s.manager.Catalog().Grant(i.defaults.Scopes...); err != nil {
 		return explained(err)
 	}
-	file, err := openInput(s, name)
+	file, err := openInput(ctx, s, name)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (i *importing) run(ctx context.Context, s *session, name string) error {
 		return usageError("%v", err)
 	}
 	if !i.opts.DryRun && name != "-" {
-		if err := s.confirm("Import the rows of " + name + "?"); err != nil {
+		if err := s.confirm(ctx, "Import the rows of "+name+"?"); err != nil {
 			return err
 		}
 	}
@@ -101,9 +101,9 @@ func (i *importing) fitHost(c *config, p keysimport.Preset) (err error) {
 }
 
 // openInput opens the file of rows. A dash is standard input.
-func openInput(s *session, name string) (io.ReadCloser, error) {
+func openInput(ctx context.Context, s *session, name string) (io.ReadCloser, error) {
 	if name == "-" {
-		return io.NopCloser(s.stdin), nil
+		return io.NopCloser(&interruptible{ctx, s.stdin}), nil
 	}
 	file, err := os.Open(name)
 	if err != nil {

@@ -102,7 +102,7 @@ func (s *session) revokeOrg(ctx context.Context, org string) error {
 	if err := s.needOrg(ctx, org); err != nil {
 		return err
 	}
-	if err := s.confirm(fmt.Sprintf("End all keys and clients of %s?", org)); err != nil {
+	if err := s.confirm(ctx, fmt.Sprintf("End all keys and clients of %s?", org)); err != nil {
 		return err
 	}
 	n, err := s.manager.RevokeAll(ctx, org)

@@ -45,7 +45,7 @@ func (s *session) revokeDescendants(ctx context.Context, rec keys.Record) error 
 			return err
 		}
 	}
-	if err := s.confirm(fmt.Sprintf("End %s of %s, and everything that was made by it?", rec.ID, rec.Org)); err != nil {
+	if err := s.confirm(ctx, fmt.Sprintf("End %s of %s, and everything that was made by it?", rec.ID, rec.Org)); err != nil {
 		return err
 	}
 	n, err := s.manager.RevokeDescendants(ctx, rec.Org, rec.Kind, rec.ID)

@@ -26,7 +26,7 @@ var sweepCommand = command{
 				return err
 			}
 			before := time.Now().Add(-time.Duration(older))
-			if err := s.confirm(fmt.Sprintf("Remove the tokens of all organizations that ended before %s?", instant(before))); err != nil {
+			if err := s.confirm(ctx, fmt.Sprintf("Remove the tokens of all organizations that ended before %s?", instant(before))); err != nil {
 				return err
 			}
 			return s.sweep(ctx, before, *batch, *most)

@@ -66,8 +66,18 @@ func (x *terminal) await(text string) {
 	}
 }
 
+// interrupt is what somebody types who wants to end the program. The terminal is not the
+// one that controls the program, so write sends the signal itself.
+const interrupt = "\x03"
+
 func (x *terminal) write(text string) {
 	x.t.Helper()
+	if text == interrupt {
+		if err := x.cmd.Process.Signal(os.Interrupt); err != nil {
+			x.t.Fatal(err)
+		}
+		return
+	}
 	if _, err := x.master.WriteString(text); err != nil {
 		x.t.Fatal(err)
 	}
@@ -108,7 +118,7 @@ func TestConfirms(t *testing.T) {
 		{[]string{"orgs", "pause", "acme"}, "Pause all keys and clients of acme? [y/N] "},
 		{[]string{"sweep"}, "[y/N] "},
 	} {
-		for _, answer := range []string{"n\n", "\n", "\x04"} { // the last is the end of the input
+		for _, answer := range []string{"n\n", "\n", "\x04", interrupt} { // \x04 is the end of the input
 			x := h.terminal(t, tt.args...)
 			x.await(tt.question)
 			x.write(answer)
@@ -145,6 +155,25 @@ func TestTypedSecretIsNotShown(t *testing.T) {
 	h := sqliteHost(t)
 	h.must(exitDone, "migrate")
 	_, secret := h.create("keys", "create", "-org", "acme")
+	x := h.verifyHidden(t)
+	x.write(interrupt)
+	if code := x.end(); code != exitFailure || !strings.Contains(x.shown, "claviger: interrupted") || !echoes(t, x.master) {
+		t.Errorf("interrupted: exit code %d: %s; the terminal shows what is typed: %t", code, x.shown, echoes(t, x.master))
+	}
+	x = h.verifyHidden(t)
+	x.write(secret + "\n")
+	if code := x.end(); code != exitDone || !strings.Contains(x.out.String(), "good") {
+		t.Errorf("exit code %d: %s%s", code, x.shown, x.out.String())
+	}
+	if strings.Contains(x.shown, secret[len(secret)-10:]) {
+		t.Errorf("the key is shown: %q", x.shown)
+	}
+}
+
+// verifyHidden returns a program that waits for a credential, on a terminal that does not
+// show what is typed.
+func (h *host) verifyHidden(t *testing.T) *terminal {
+	t.Helper()
 	x := h.terminal(t, "verify")
 	x.await("Credential: ")
 	for try := 0; echoes(t, x.master); try++ { // the program turns that off just after it has asked
@@ -154,13 +183,7 @@ func TestTypedSecretIsNotShown(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond) // the program has its own clock
 	}
-	x.write(secret + "\n")
-	if code := x.end(); code != exitDone || !strings.Contains(x.out.String(), "good") {
-		t.Errorf("exit code %d: %s%s", code, x.shown, x.out.String())
-	}
-	if strings.Contains(x.shown, secret[len(secret)-10:]) {
-		t.Errorf("the key is shown: %q", x.shown)
-	}
+	return x
 }
 
 // echoes reports whether a terminal shows what is typed.

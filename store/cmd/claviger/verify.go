@@ -32,7 +32,7 @@ var verifyCommand = command{
 			if c.client != "" {
 				what = "Secret of the client"
 			}
-			text, err := s.readSecret(what)
+			text, err := s.readSecret(ctx, what)
 			switch {
 			case err != nil:
 				return err
