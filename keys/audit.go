@@ -195,7 +195,7 @@ func (m *Manager) CutTrail(ctx context.Context, c Checkpoint) error {
 	}
 	for _, chain := range chains {
 		switch {
-		case chain.Name != c.Chain:
+		case chain.Name != c.Chain || c.Seq < 1:
 		case c.Link == chain.Cut || c.Seq < chain.Cut.Seq:
 			return nil
 		case c.Seq == chain.Cut.Seq:

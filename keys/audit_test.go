@@ -59,6 +59,8 @@ func TestCutTrail(t *testing.T) {
 	}{
 		{"another hash", func(c *keys.Checkpoint) { c.Hash[0]++ }, keys.ErrTampered},
 		{"after the end", func(c *keys.Checkpoint) { c.Seq = 2506 }, keys.ErrNotFound},
+		{"nothing", func(c *keys.Checkpoint) { c.Link = keys.Link{} }, keys.ErrNotFound},
+		{"before the beginning", func(c *keys.Checkpoint) { c.Seq = -1 }, keys.ErrNotFound},
 		{"another organization", func(c *keys.Checkpoint) { c.Org = "globex" }, keys.ErrNotFound},
 		{"another chain", func(c *keys.Checkpoint) { c.Chain = "x" }, keys.ErrNotFound},
 	} {
