@@ -138,8 +138,10 @@ func (a Actor) Create(ctx context.Context, spec Spec) (_ Issued, err error) {
 }
 
 // Change changes a credential. The fields that the change names must be within what
-// the principal has; the other fields may be wider. A principal that could not make the
-// credential in its environment gives it nothing more: no scope, no address, no higher
+// the principal has; the other fields may be wider. So a scope that the principal adds to
+// a credential which lives longer, or which may be used from more networks, stays there
+// after the principal has ended, and in all these networks. A principal that could not
+// make the credential in its environment gives it nothing more: no scope, no address, no higher
 // limit and no later end. A later end is brought forward to that of the principal's
 // lasting credential. An end cannot be taken away. To resume a paused credential, the
 // principal must have all that the credential has.
