@@ -141,10 +141,10 @@ func (a Actor) Create(ctx context.Context, spec Spec) (_ Issued, err error) {
 // the principal has; the other fields may be wider. So a scope that the principal adds to
 // a credential which lives longer, or which may be used from more networks, stays there
 // after the principal has ended, and in all these networks. A principal that could not
-// make the credential in its environment gives it nothing more: no scope, no address, no higher
-// limit and no later end. A later end is brought forward to that of the principal's
-// lasting credential. An end cannot be taken away. To resume a paused credential, the
-// principal must have all that the credential has.
+// make the credential in its environment gives it nothing more: no scope, no address, no
+// higher limit and no later end. A later end is brought forward to that of the
+// principal's lasting credential. An end cannot be taken away. To resume a paused
+// credential, the principal must have all that the credential has.
 func (a Actor) Change(ctx context.Context, kind Kind, id string, c Change) (_ Record, err error) {
 	defer func() { a.refused(ctx, id, err) }()
 	ctx = a.m.by(ctx, a.p.name())

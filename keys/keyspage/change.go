@@ -111,7 +111,8 @@ func (h *Handler) edit(s *section) action {
 			return err
 		}
 		if wrong.Field == fieldEnvironment {
-			wrong.Field = "" // which this form does not have
+			// A field that this form does not have.
+			wrong = problem{"", t.T("It is in an environment that is not yours. You can take away from it, and give it nothing more.")}
 		}
 		h.writeEdit(w, r, s, p, status, &rec, values, []problem{wrong})
 		return nil

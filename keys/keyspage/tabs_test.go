@@ -210,8 +210,12 @@ func TestOtherEnvironments(t *testing.T) {
 	values := h.get(reader, at).fields()
 	values.Add("scopes", "keys:manage")
 	p := h.post(reader, at, values)
-	p.wants(t, 422, "This was not done", "You can only use your own environment.")
+	p.wants(t, 422, "This was not done", "It is in an environment that is not yours.")
 	if strings.Contains(p.body, `href="#environment"`) {
 		t.Error("the problem leads to a field that is not there")
 	}
+	values = p.fields()
+	values.Del("scopes")
+	values.Set("label", "renamed")
+	h.post(reader, at, values).leads(t, strings.TrimSuffix(at, "/edit")+"?done=changed")
 }
