@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/keys/httpjson"
 	"github.com/claviger-auth/claviger/scopes"
 )
 
@@ -181,7 +182,11 @@ func (h *Handler) pause(s *section, disabled bool) action {
 			return err
 		}
 		id := r.PathValue("id")
-		if _, err := h.manager.As(p).Change(r.Context(), s.kind, id, keys.Change{Disabled: &disabled}); err != nil {
+		_, err := h.manager.As(p).Change(r.Context(), s.kind, id, keys.Change{Disabled: &disabled})
+		if errors.Is(err, keys.ErrBeyond) { // to resume needs all that the credential has
+			err = &httpjson.Refusal{Status: http.StatusForbidden, Code: "insufficient_scope", Err: err}
+		}
+		if err != nil {
 			return err
 		}
 		h.redirect(w, r, h.at(s, id)+"?done="+done)

@@ -219,3 +219,24 @@ func TestOtherEnvironments(t *testing.T) {
 	values.Set("label", "renamed")
 	h.post(reader, at, values).leads(t, strings.TrimSuffix(at, "/edit")+"?done=changed")
 }
+
+// TestResumesNothingWider has readers resume a key that has more than they have: a scope,
+// a limit, networks or an environment.
+func TestResumesNothingWider(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	lan, err := keys.NetworksFromStrings("10.0.0.0/8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tester, bound := anna, anna
+	tester.Environment, bound.Networks = "test", lan
+	at := "/manage/keys/" + h.issue(keys.Spec{Scopes: []string{"keys:manage"}, RateLimit: 600}).Record.ID
+	poor := anna
+	poor.Scopes = scopes.MustParse("identity:read")
+	for _, reader := range []keys.Principal{clerk, tester, bound, poor} {
+		h.post(reader, at+"/pause", nil).leads(t, at+"?done=paused")
+		h.post(reader, at+"/resume", nil).wants(t, 403, "You may not do this", "This needs rights that you do not have.")
+	}
+	h.post(anna, at+"/resume", nil).leads(t, at+"?done=resumed")
+}
