@@ -34,7 +34,8 @@ type Spec struct {
 	Metadata string
 	// CreatedBy is the host's name for who makes the credential, with a colon
 	// in it, such as "host:bootstrap" or "cli:anna". If empty, nobody is named.
-	// An [Actor] puts its principal here.
+	// Without a colon it may be the ID of a credential, which then counts as the
+	// maker: see [Manager.RevokeDescendants]. An [Actor] puts its principal here.
 	CreatedBy string
 }
 
