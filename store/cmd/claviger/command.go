@@ -25,10 +25,13 @@ type command struct {
 	verbs []command
 }
 
-// find walks down the table along args. It returns the names of the commands on the
-// way, the last of them, and what is left of args.
+// find walks down the table along args, up to a flag. It returns the names of the
+// commands on the way, the last of them, and what is left of args.
 func find(table []command, args []string) (path []string, cmd *command, rest []string, err error) {
 	for rest = args; len(rest) > 0 && table != nil; {
+		if cmd != nil && strings.HasPrefix(rest[0], "-") {
+			break
+		}
 		var next *command
 		for i := range table {
 			if table[i].name == rest[0] {

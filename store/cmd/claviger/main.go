@@ -55,6 +55,18 @@ func (s *session) run(ctx context.Context, args []string) error {
 		return err
 	}
 	path, cmd, rest, err := find(commands(), top.Args())
+	for err == nil && cmd != nil && cmd.setup == nil && len(rest) > 0 { // flags after a group
+		fs := newFlags(cmd.name)
+		s.register(fs)
+		if err := parseFlags(fs, rest); errors.Is(err, flag.ErrHelp) {
+			return s.help(s.stdout, path)
+		} else if err != nil {
+			return fmt.Errorf("%w; see claviger help %s", err, pathText(path))
+		}
+		var below []string
+		below, cmd, rest, err = find(cmd.verbs, fs.Args())
+		path = append(path, below...)
+	}
 	if err != nil {
 		return err
 	}
