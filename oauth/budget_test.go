@@ -11,6 +11,7 @@ import (
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/oauth"
+	"github.com/claviger-auth/claviger/ratelimit"
 )
 
 // TestOrganizationsHaveABudgetOfTokens spreads tokens over many clients.
@@ -212,4 +213,33 @@ func TestLifetimesOfOthers(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSpacesOfBudgets makes a token while limits cannot be taken: they are those of the
+// client, in one space, and of its organization, in another.
+func TestSpacesOfBudgets(t *testing.T) {
+	t.Parallel()
+	var buckets []ratelimit.Bucket
+	limiter, err := ratelimit.NewLimiter(noLimits{}, &ratelimit.Options{
+		OnFailure: ratelimit.InsecureFailOpen,
+		Hook:      func(_ context.Context, b ratelimit.Bucket, _ error) { buckets = append(buckets, b) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := newEnv(t, &oauth.Options{Limiter: limiter})
+	id, secret := e.register()
+	if _, err := e.grant(id, secret, ""); err != nil {
+		t.Fatal(err)
+	}
+	if want := []ratelimit.Bucket{{Space: "oauth", Name: id}, {Space: "oauth-org", Name: "acme"}}; !slices.Equal(buckets, want) {
+		t.Errorf("taken from %v, want %v", buckets, want)
+	}
+}
+
+// noLimits is a store of limits that is down.
+type noLimits struct{}
+
+func (noLimits) Take(context.Context, ratelimit.Bucket, ratelimit.Limit, time.Time, int) (ratelimit.Decision, error) {
+	return ratelimit.Decision{}, errors.New("limits are down")
 }

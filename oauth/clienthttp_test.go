@@ -82,6 +82,74 @@ func (muteFeed) LongestLease(context.Context) (time.Duration, error) {
 	return 0, errors.New("connection reset")
 }
 
+// behindMuteFeed serves the management of clients by a manager over a store that does not
+// say how long caches are used.
+func (e *env) behindMuteFeed(s keys.Store) {
+	e.t.Helper()
+	manager, err := keys.NewManager(struct {
+		keys.Store
+		keys.Feed
+	}{s, muteFeed{}}, &keys.Options{Catalog: catalog})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	if e.server, err = oauth.NewServer(manager, nil); err != nil {
+		e.t.Fatal(err)
+	}
+	h, err := oauth.NewHandler(e.server, "https://auth.example.com", nil)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	e.mux = http.NewServeMux()
+	h.RegisterClients(e.mux, public)
+}
+
+// An interrupted store does something when its first Update is done.
+type interrupted struct {
+	keys.Store
+	then func()
+}
+
+func (i *interrupted) Update(ctx context.Context, r keys.Record) error {
+	err := i.Store.Update(ctx, r)
+	if then := i.then; then != nil {
+		i.then = nil
+		then()
+	}
+	return err
+}
+
+// A rotation that was taken back has no secret to hand out, whatever else went wrong.
+func TestRotationTakenBackAndUnsettled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		env := newEnv(t, nil)
+		id, secret := env.register()
+		maker, err := env.manager.Create(t.Context(), "acme", keys.Spec{Scopes: []string{"webhooks:manage"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := env.manager.Verifier().VerifyAt(t.Context(), maker.Text.Reveal(), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		manager := env.manager
+		env.behindMuteFeed(&interrupted{Store: env.faults, then: func() {
+			if err := manager.Revoke(t.Context(), "acme", keys.KindKey, maker.Record.ID); err != nil {
+				t.Error(err)
+			}
+		}})
+		r := post("/oauth/clients/"+id+"/rotate", jsonType, `{"overlap":0}`)
+		got := env.serve(r.WithContext(keys.NewContext(t.Context(), p)))
+		if got.status != 401 || got.body["clientSecret"] != nil {
+			t.Errorf("%d %s", got.status, got.text)
+		}
+		if _, err := manager.Verifier().VerifyClient(t.Context(), id, secret, time.Now()); err != nil {
+			t.Errorf("the old secret: %v", err)
+		}
+	})
+}
+
 // A new secret can be had once. So it is handed out also if the time of the request
 // ends before the old one has ended everywhere.
 func TestRotationOutOfTime(t *testing.T) {
@@ -89,22 +157,7 @@ func TestRotationOutOfTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		env := newEnv(t, nil)
 		id, _ := env.register()
-		manager, err := keys.NewManager(struct {
-			keys.Store
-			keys.Feed
-		}{env.faults, muteFeed{}}, &keys.Options{Catalog: catalog})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if env.server, err = oauth.NewServer(manager, nil); err != nil {
-			t.Fatal(err)
-		}
-		h, err := oauth.NewHandler(env.server, "https://auth.example.com", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		env.mux = http.NewServeMux()
-		h.RegisterClients(env.mux, public)
+		env.behindMuteFeed(env.faults)
 		ctx, cancel := context.WithTimeout(keys.NewContext(t.Context(), caller), time.Second)
 		defer cancel()
 		r := post("/oauth/clients/"+id+"/rotate", jsonType, `{"overlap":0}`).WithContext(ctx)
@@ -222,6 +275,9 @@ func TestOneClient(t *testing.T) {
 	}
 	if rec, err := env.manager.Find(t.Context(), id); err != nil || rec.PreviousExpiresAt.Sub(rec.CreatedAt) < 24*time.Hour {
 		t.Errorf("the old secret ends at %v, %v", rec.PreviousExpiresAt, err)
+	}
+	if got := env.manage(caller, "GET", path, ""); got.body["expiresAt"] != nil {
+		t.Errorf("the client seems to end: %s", got.text)
 	}
 	for _, s := range []string{secret, second} {
 		if _, err := env.grant(id, s, ""); err != nil {

@@ -243,6 +243,23 @@ func TestMediaTypeLabels(t *testing.T) {
 
 // TestBodiesTakeNoMemoryOnTheirWord announces long bodies that do not come, which must
 // not take memory.
+// TestLongestBody sends bodies that are as long as they may be, with their length and
+// without.
+func TestLongestBody(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, nil)
+	id, secret := e.register()
+	body := "grant_type=client_credentials&client_id=" + id + "&client_secret=" + secret + "&x="
+	body += strings.Repeat("a", 64<<10-len(body))
+	for _, length := range []int64{int64(len(body)), -1} {
+		r := post(tokenPath, formType, body)
+		r.ContentLength = length
+		if got := e.serve(r); got.status != 200 {
+			t.Errorf("length %d: %d %s", length, got.status, got.text)
+		}
+	}
+}
+
 func TestBodiesTakeNoMemoryOnTheirWord(t *testing.T) {
 	e := newEnv(t, nil)
 	const runs = 100

@@ -6,10 +6,12 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/oauth"
 	"github.com/claviger-auth/claviger/store/storetest"
 )
@@ -75,6 +77,25 @@ func TestThrottleWithoutAddress(t *testing.T) {
 	}
 	for i, want := range []int{401, 401, 429} {
 		w := httptest.NewRecorder()
+		h.Token(w, post(tokenPath, formType, "grant_type=client_credentials&client_id="+id+"&client_secret=x"))
+		if w.Code != want {
+			t.Errorf("attempt %d: %d, want %d", i+1, w.Code, want)
+		}
+	}
+}
+
+// TestLongIDsAreThrottledTogether guesses with IDs that are longer than any client's. They
+// count as one, so that nobody fills the memory with them.
+func TestLongIDsAreThrottledTogether(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	h, err := oauth.NewHandler(env.server, "https://auth.example.com", &oauth.HandlerOptions{Failures: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{401, 401, 429} {
+		w := httptest.NewRecorder()
+		id := strings.Repeat(string(rune('a'+i)), keys.MaxID+1)
 		h.Token(w, post(tokenPath, formType, "grant_type=client_credentials&client_id="+id+"&client_secret=x"))
 		if w.Code != want {
 			t.Errorf("attempt %d: %d, want %d", i+1, w.Code, want)

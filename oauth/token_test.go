@@ -113,6 +113,16 @@ func TestIntrospect(t *testing.T) {
 		t.Fatal(err)
 	}
 	inactive("a revoked token", client, text)
+	wide, err := env.grant(id, secret, "webhooks:manage")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := env.manager.Change(t.Context(), "acme", keys.KindClient, id, keys.Change{Scopes: &[]string{}}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := env.server.Introspect(t.Context(), client, wide.AccessToken); err != nil || !got.Active || got.Scope.String() != "identity:read" {
+		t.Errorf("a token whose client was narrowed: %+v, %v", got, err)
+	}
 }
 
 func TestRevokeEndpoint(t *testing.T) {
