@@ -226,6 +226,60 @@ func TestLeasesDirect(t *testing.T) {
 	}
 }
 
+// A Limiter in a space without leases asks the store each time, and so does a limit that
+// is too short for them, also in a bucket that has a lease.
+func TestLimitersDirect(t *testing.T) {
+	t.Parallel()
+	s := newShared()
+	leases := newLeases(t, s, nil)
+	lim, err := ratelimit.NewLimiter(leases, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manage, err := lim.In("manage")
+	if err != nil {
+		t.Fatal(err)
+	}
+	minute, short := ratelimit.MustPerMinute(600), ratelimit.MustPer(1, time.Second, 2)
+	for n := 1; n <= 10; n++ {
+		if d, err := manage.Take(t.Context(), "acme", minute, 1); err != nil || !d.Allowed {
+			t.Fatalf("%+v, %v", d, err)
+		}
+		if calls, _ := s.asked(); calls != n || s.limit != minute || leases.Stats().Buckets != 0 {
+			t.Errorf("after %d requests, the store was asked %d times, under %+v", n, calls, s.limit)
+		}
+	}
+	for range 5 {
+		mustTake(t, leases, minute, 1)
+	}
+	before, _ := s.asked()
+	mustTake(t, leases, short, 1)
+	if calls, _ := s.asked(); calls != before+1 || s.limit != short {
+		t.Errorf("the store was asked %d times under the short limit", calls-before)
+	}
+}
+
+// A refusal counts from the answer of the store, and not from when it was asked.
+func TestRefusalsCountFromTheAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		minute := ratelimit.MustPerMinute(60)
+		m := new(ratelimit.Memory)
+		var said ratelimit.Decision
+		s := storeFunc(func(ctx context.Context, b ratelimit.Bucket, l ratelimit.Limit, _ time.Time, n int) (d ratelimit.Decision, err error) {
+			time.Sleep(2 * time.Second) // on the test's own clock
+			if _, err := m.Take(ctx, b, minute, time.Now(), 60); err != nil {
+				return d, err
+			}
+			said, err = m.Take(ctx, b, l, time.Now(), n)
+			return said, err
+		})
+		if d := mustTake(t, newLeases(t, s, nil), minute, 1); d.Allowed || d.RetryAfter != said.RetryAfter || d.ResetAfter != said.ResetAfter || d.RetryAfter < 2*time.Second {
+			t.Errorf("%+v, where the store said %+v", d, said)
+		}
+	})
+}
+
 // A mistake of the caller fails with the error of the store, and leaves no account.
 func TestLeasesErrors(t *testing.T) {
 	t.Parallel()
