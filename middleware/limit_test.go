@@ -1,6 +1,7 @@
 package middleware_test
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -154,6 +155,34 @@ func TestConcurrentRequestsShareTheBurst(t *testing.T) {
 	wg.Wait()
 	if n := admitted.Load(); n != 100 {
 		t.Errorf("admitted %d requests, want 100", n)
+	}
+}
+
+// An unlimited verifier accepts everybody, as a session of the host without a limit.
+type unlimited struct{}
+
+func (unlimited) VerifyAt(context.Context, string, time.Time) (keys.Principal, error) {
+	return keys.Principal{Org: "acme", ID: "anna"}, nil
+}
+
+// TestLimitOfTheHost has a limit of the host's own for principals without one.
+func TestLimitOfTheHost(t *testing.T) {
+	t.Parallel()
+	limiter, err := ratelimit.NewLimiter(new(ratelimit.Memory), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	guard, err := middleware.NewGuard(unlimited{}, limiter, &middleware.Options{
+		Limit: func(keys.Principal) (ratelimit.Limit, error) { return ratelimit.PerMinute(2) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := guard.Authenticated()(ok)
+	for i, want := range []int{204, 204, 429} {
+		if w := serve(h, request("GET", "Bearer x")); w.Code != want {
+			t.Errorf("request %d: %d, want %d", i+1, w.Code, want)
+		}
 	}
 }
 

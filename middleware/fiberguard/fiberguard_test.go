@@ -266,6 +266,24 @@ func TestSilentMiddleware(t *testing.T) {
 	}
 }
 
+// Middleware that reads the body finds none, which is no mistake.
+func TestNoBody(t *testing.T) {
+	t.Parallel()
+	app := fiber.New()
+	app.Use(fiberguard.Wrap(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if text, err := io.ReadAll(r.Body); err != nil || len(text) > 0 {
+				t.Errorf("%q, %v", text, err)
+			}
+			next.ServeHTTP(w, r)
+		})
+	}))
+	app.Post("/", func(c fiber.Ctx) error { return c.Send(c.Body()) })
+	if resp, body := do(t, app, httptest.NewRequest("POST", "/", strings.NewReader("hello")), ""); resp.StatusCode != 200 || body != "hello" {
+		t.Errorf("%d %s", resp.StatusCode, body)
+	}
+}
+
 // A handler behind a guard can take over the connection, and knows who it talks to.
 func TestHijack(t *testing.T) {
 	t.Parallel()

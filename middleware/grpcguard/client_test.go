@@ -164,7 +164,8 @@ func TestTokensThatFail(t *testing.T) {
 		{"refused", answered(401), codes.Unauthenticated},
 		{"malformed", answered(400), codes.Unauthenticated},
 		{"too often", answered(429), codes.Unavailable},
-		{"a failure", answered(503), codes.Unavailable},
+		{"a failure", answered(500), codes.Unavailable},
+		{"out of service", answered(503), codes.Unavailable},
 		{"no answer", errors.New("connection refused"), codes.Unavailable},
 	} {
 		c := grpcguard.Tokens(source(func() (*oauth2.Token, error) { return nil, tt.err }))

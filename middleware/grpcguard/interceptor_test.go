@@ -160,7 +160,19 @@ grpcguard: there is a rule for /test.Routes/Known, but no such method`
 	if err := auth.Check(s); err == nil || err.Error() != want {
 		t.Error(err)
 	}
-	delete(rules, method("Known"))
+	rules = grpcguard.Rules{}
+	for name := range strings.SplitSeq("h g f e d c b a", " ") {
+		rules[method(name)] = grpcguard.Public()
+	}
+	lines := strings.Split(newInterceptor(t, host.Guard, rules, nil).Check(s).Error(), "\n")
+	if len(lines) != 11 || !slices.IsSorted(lines) {
+		t.Errorf("%q", lines)
+	}
+	names := []string{"a"}
+	managed := grpcguard.Rules{"/a.B/C": grpcguard.Manage(names...)}
+	names[0] = "not a scope"
+	newInterceptor(t, host.Guard, managed, nil)
+	rules = grpcguard.Rules{method("known"): grpcguard.Authenticated(), method("forgotten"): grpcguard.Public()}
 	rules[method("forgottenstream")] = grpcguard.Public()
 	if err := newInterceptor(t, host.Guard, rules, nil).Check(s); err != nil {
 		t.Error(err)

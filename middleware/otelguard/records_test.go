@@ -234,7 +234,9 @@ func TestCalls(t *testing.T) {
 			func() { _, _ = s.(keys.TrailStore).Chains(ctx, "acme") },
 			func() { _, _ = s.(keys.TrailStore).Entries(ctx, "acme", "", 0, 1) },
 			func() { _ = s.(keys.TrailStore).CutEntries(ctx, "acme", "", 1) },
-			func() { _, _ = l.Take(ctx, ratelimit.Bucket{Space: "org", Name: "acme"}, limit, time.Now(), 1) },
+			func() {
+				_, _ = l.Take(ctx, ratelimit.Bucket{Space: "org", Name: "acme"}, limit, time.Now().Add(-time.Hour), 1)
+			},
 			func() { _, _ = l.Take(ctx, ratelimit.Bucket{Space: "org", Name: "acme"}, limit, time.Now(), 2) },
 		} {
 			call()
@@ -254,6 +256,9 @@ func TestCalls(t *testing.T) {
 		}
 		if got := r.last["claviger.store.call.duration claviger.call=list claviger.outcome=timeout"]; got != 3 {
 			t.Errorf("a call of 3 s took %v", got)
+		}
+		if got := r.last["claviger.store.call.duration claviger.call=take claviger.outcome=ok"]; got != 0 {
+			t.Errorf("a decision about an hour ago took %v", got)
 		}
 	})
 }
