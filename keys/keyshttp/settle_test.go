@@ -75,10 +75,14 @@ func testUnsettled(t *testing.T) {
 	ctx, cancel := context.WithTimeout(keys.NewContext(t.Context(), admin), time.Second)
 	defer cancel()
 	r := httptest.NewRequest("POST", "/v1/keys/"+h.issue(t, "acme", keys.Spec{}).Record.ID+"/rotate", nil)
+	h.log.Reset()
 	if a := h.send(r.WithContext(ctx)); a.Status != 201 {
 		t.Errorf("out of time: %d %s", a.Status, a.Body)
 	} else {
 		h.wantIssued(t, a)
+	}
+	if !strings.Contains(h.log.String(), "not yet everywhere") {
+		t.Errorf("nobody is told that the old key may go on: log %q", h.log)
 	}
 	s.err = nil
 	if a := h.do(admin, "DELETE", target, ""); a.Status != 204 {

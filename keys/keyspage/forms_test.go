@@ -50,6 +50,16 @@ func TestBadForms(t *testing.T) {
 	}
 }
 
+// TestBadChange sends a value that is not good with the form of a change.
+func TestBadChange(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	at := "/manage/keys/" + h.issue(keys.Spec{}).Record.ID + "/edit"
+	values := h.get(anna, at).fields()
+	values.Set("limit", "many")
+	h.post(anna, at, values).wants(t, 422, "a whole number, 1 or more")
+}
+
 // TestValues sends values that are not good, and looks for what was typed.
 func TestValues(t *testing.T) {
 	t.Parallel()

@@ -83,7 +83,12 @@ func TestLimiterFails(t *testing.T) {
 	if n := h.records(keys.KindKey); n != 0 || !strings.Contains(h.log.String(), "limits are down") {
 		t.Errorf("%d keys; log %s", n, h.log)
 	}
-	if spaces["page"] != 1 || len(spaces) != 1 {
+	key := h.issue(keys.Spec{}).Record.ID
+	h.post(anna, "/manage/keys/"+key+"/rotate", h.get(anna, "/manage/keys/"+key+"/rotate").fields()).wants(t, 503)
+	if rec := h.record(key); rec.ReplacedBy != "" {
+		t.Error("a key was rotated")
+	}
+	if spaces["page"] != 2 || len(spaces) != 1 {
 		t.Errorf("spaces of limits: %v", spaces)
 	}
 }

@@ -45,7 +45,7 @@ func TestSignedOut(t *testing.T) {
 	h.post(p, "/manage/new/keys", values).wants(t, 401, "You are not signed in any more", "Nothing was done")
 	edit.Set("label", "x")
 	h.post(p, "/manage/keys/"+admin.Record.ID+"/edit", edit).wants(t, 409, "It was revoked in the meantime.")
-	if out := h.send(httptest.NewRequest("GET", "/manage/keys", nil)); out.status != 401 || strings.Contains(out.body, "<form") {
+	if out := h.send(httptest.NewRequest("GET", "/manage/keys", nil)); out.status != 401 || strings.Contains(out.body, "<form") || strings.Contains(out.text(), "Back") {
 		t.Errorf("a list: %d %s", out.status, out.text())
 	}
 }
@@ -163,6 +163,7 @@ func TestItself(t *testing.T) {
 	client := h.issue(keys.Spec{Kind: keys.KindClient, Scopes: []string{"keys:manage"}}).Record
 	withToken := keys.Principal{Org: "acme", ID: "oauth_1", Kind: keys.KindToken, Client: client.ID, Scopes: client.Scopes, RateLimit: 60}
 	h.get(withToken, "/manage/clients/"+client.ID).wants(t, 200, "signed in with it")
+	h.get(withToken, "/manage/clients/"+client.ID+"/rotate").wants(t, 200, "You are signed in with it.")
 	h.get(p, at+"/revoke").wants(t, 200, "You will be signed out.")
 	h.get(p, at+"/rotate").wants(t, 200, "You are signed in with it.")
 	values := h.get(p, "/manage/new/keys").fields()
