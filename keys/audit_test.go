@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/claviger-auth/claviger/keys"
 	"github.com/claviger-auth/claviger/store"
@@ -138,6 +140,32 @@ func TestStoresThatVerify(t *testing.T) {
 	}
 }
 
+// A slow trail does not return its entries until it is told to stop.
+type slowTrail struct{ *store.Memory }
+
+func (slowTrail) Entries(ctx context.Context, _, _ string, _ int64, _ int) ([]keys.Entry, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// Calls that read a trail are bounded, as all calls of the store.
+func TestEntriesAreBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m, err := keys.NewManager(struct {
+			keys.Store
+			keys.TrailStore
+		}{struct{ keys.Store }{new(store.Memory)}, slowTrail{new(store.Memory)}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if _, err := m.VerifyTrail(t.Context(), "acme"); !errors.Is(err, keys.ErrUnavailable) || time.Since(began) != keys.DefaultTimeout {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+	})
+}
+
 // A doctored store is one whose trail somebody has changed behind the manager's back.
 type doctored struct {
 	*store.Memory
@@ -201,6 +229,7 @@ func TestVerifyDoctoredTrail(t *testing.T) {
 			return append(chains, other)
 		}, nil, nil, 5},
 		{"cut where no checkpoint is", nil, nil, []keys.Checkpoint{{Org: "acme", Link: all[0].Link()}, {Org: "acme", Link: all[2].Link()}}, 2},
+		{"a chain that is gone", nil, nil, []keys.Checkpoint{{Org: "acme", Chain: "gone", Link: keys.Link{Seq: 7}}}, 7},
 		{"cut before all checkpoints", nil, nil, []keys.Checkpoint{{Org: "acme", Link: all[2].Link()}}, 1},
 	} {
 		s.chains, s.entries = tt.chains, tt.entries
@@ -261,8 +290,14 @@ func TestTrailBehindACache(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := keys.NewManager(cache, &keys.Options{Trail: true}); (err == nil) != tt.ok {
+		m, err := keys.NewManager(cache, &keys.Options{Trail: true})
+		if (err == nil) != tt.ok {
 			t.Errorf("%s: a manager: %v", name, err)
+		}
+		if err == nil {
+			if _, err := m.VerifyTrail(t.Context(), "acme"); err != nil {
+				t.Errorf("%s: its trail: %v", name, err)
+			}
 		}
 		if _, err := keys.NewRefusals(cache, nil); (err == nil) != tt.ok {
 			t.Errorf("%s: refusals: %v", name, err)

@@ -153,9 +153,13 @@ func TestRotateKeepsTheEnvironmentOfTheID(t *testing.T) {
 	rec := goodRecord(t, keys.KindKey)
 	rec.ID, rec.Environment = "vck_test_0123456789012345678901", ""
 	env.insert(rec)
-	next, err := env.manager.Rotate(t.Context(), "acme", rec.ID, keys.Rotation{})
+	next, err := env.manager.Rotate(t.Context(), "acme", rec.ID, keys.Rotation{Overlap: time.Hour})
 	if err != nil || next.Record.Environment != "test" || !strings.HasPrefix(next.Record.ID, "vck_test_") {
 		t.Errorf("%s in %q, %v", next.Record.ID, next.Record.Environment, err)
+	}
+	p := caller(t, env, keys.Spec{Scopes: admin.Scopes, Environment: "test"})
+	if next, err = env.manager.As(p).Rotate(t.Context(), rec.ID, keys.Rotation{Overlap: time.Hour}); err != nil || next.Record.Environment != "test" {
+		t.Errorf("by a caller of that environment: %q, %v", next.Record.Environment, err)
 	}
 	rec.ID, rec.Environment = "vck_old_1", "old" // which the format does not have any more
 	env.insert(rec)

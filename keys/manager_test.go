@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/store"
 	"github.com/claviger-auth/claviger/store/storetest"
 	"github.com/google/go-cmp/cmp"
 )
@@ -187,5 +188,33 @@ func TestNothingLeaks(t *testing.T) {
 		if strings.Contains(seen.String(), secret) {
 			t.Errorf("the secret %s… leaked", secret[:4])
 		}
+	}
+}
+
+// A stuck store lists the same record again and again.
+type stuck struct {
+	keys.Store
+	rec keys.Record
+}
+
+func (s stuck) List(context.Context, keys.Query) ([]keys.Record, error) {
+	return []keys.Record{s.rec}, nil
+}
+
+// TestListsThatLeadNowhere lists from a store that does not go on after the last record.
+func TestListsThatLeadNowhere(t *testing.T) {
+	t.Parallel()
+	m, err := keys.NewManager(stuck{new(store.Memory), goodRecord(t, keys.KindKey)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, err = range m.List(t.Context(), keys.Query{Org: "acme", Kind: keys.KindKey, Limit: 1}) {
+		if n++; n > 2 {
+			t.Fatal("the list never ends")
+		}
+	}
+	if n != 2 || !errors.Is(err, keys.ErrUnavailable) {
+		t.Errorf("%d records, %v", n, err)
 	}
 }

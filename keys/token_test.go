@@ -86,6 +86,18 @@ func TestIssueToken(t *testing.T) {
 	}
 }
 
+// TestIssueTokenAt makes a token at another time than now: its lifetime counts from there.
+func TestIssueTokenAt(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, nil)
+	c := createClient(t, env, keys.Spec{}).Record
+	at := now().Add(-10 * time.Minute)
+	issued, err := env.manager.IssueTokenAt(t.Context(), &c, c.Scopes, time.Hour, at)
+	if rec := issued.Record; err != nil || !rec.CreatedAt.Equal(at) || !rec.ExpiresAt.Equal(at.Add(time.Hour)) {
+		t.Errorf("made at %v, good until %v, %v", rec.CreatedAt, rec.ExpiresAt, err)
+	}
+}
+
 func TestIssueTokenRefuses(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, nil)

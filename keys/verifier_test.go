@@ -221,8 +221,8 @@ func TestStoreFailures(t *testing.T) {
 					t.Errorf("the failure passes for %v", verdict)
 				}
 			}
-			if reason := keys.Reason(err); reason != keys.ReasonUnavailable {
-				t.Errorf("the reason is %q", reason)
+			if reason := keys.Reason(err); reason != keys.ReasonUnavailable || strings.Count(err.Error(), "keys: store is unavailable") != 1 {
+				t.Errorf("the reason is %q, and the error %v", reason, err)
 			}
 			if _, secret, _ := strings.Cut(issued.Text.Reveal(), "."); strings.Contains(fmt.Sprint(err), secret) {
 				t.Error("the error holds the secret")
