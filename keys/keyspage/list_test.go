@@ -132,6 +132,7 @@ func TestSearch(t *testing.T) {
 	}
 	h.post(anna, "/manage/search/clients", nil).leads(t, "/manage/clients")
 	h.post(anna, "/manage/search/keys", url.Values{"q": {strings.Repeat("ü ", 300)}}).leads(t, "/manage/keys?q="+strings.TrimSuffix(strings.Repeat("%C3%BC+", 67), "+"))
+	h.post(anna, "/manage/search/keys", url.Values{"q": {"xxx " + strings.Repeat("ü ", 300)}}).leads(t, "/manage/keys?q=xxx+"+strings.Repeat("%C3%BC+", 65)) // of the next one there is a half
 }
 
 // TestUsesThatAreNotKept looks for the column on a host that keeps no uses.
