@@ -169,7 +169,7 @@ func (m *Memory) Update(ctx context.Context, r keys.Record) error {
 	hash, s := m.locate(r.ID)
 	for {
 		old := s.get(hash, r.ID)
-		if old == nil || old.Org != r.Org {
+		if old == nil {
 			return cmp.Or(r.Validate(), ErrNotFound)
 		}
 		if done, err := m.update(ctx, old.home, s, hash, r); done {
