@@ -147,6 +147,7 @@ func TestUsesKeepTheLatest(t *testing.T) {
 	uses.Note("c", start) // no room
 	uses.Note("b", start.Add(time.Minute))
 	uses.Note("b", start.Add(time.Minute+time.Millisecond))
+	uses.Note("b", start.Add(time.Minute))
 	store.err = errors.New("down")
 	if err := uses.Flush(t.Context()); !errors.Is(err, store.err) {
 		t.Errorf("a store that fails: %v", err)

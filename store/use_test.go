@@ -48,6 +48,28 @@ func TestMemoryGetWithParentAllocatesNothing(t *testing.T) {
 	}
 }
 
+// TestMemoryPassesOverNoTime notes the uses of many keys, and no time for half of them.
+func TestMemoryPassesOverNoTime(t *testing.T) {
+	t.Parallel()
+	m := new(store.Memory)
+	uses, want := make(map[string]time.Time), make(map[string]time.Time)
+	var ids []string
+	for i := range 64 {
+		r := record(t, keys.KindKey, fmt.Sprint("key_", i))
+		insert(t, m, r)
+		ids = append(ids, r.ID)
+		if uses[r.ID] = (time.Time{}); i%2 == 0 {
+			uses[r.ID], want[r.ID] = start, start.UTC()
+		}
+	}
+	if err := m.NoteUses(t.Context(), uses); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, lastUses(t, m, ids...)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // A host can note uses after each request, if it has a map for them.
 func TestMemoryNoteUsesAllocatesNothing(t *testing.T) {
 	m := new(store.Memory)
