@@ -136,6 +136,7 @@ func TestQueryValidate(t *testing.T) {
 		{"a longer organization", func(q *keys.Query) { q.Org = strings.Repeat("a", 256) }, "organization"},
 		{"an organization with NUL", func(q *keys.Query) { q.Org = "a\x00" }, "organization"},
 		{"no kind", func(q *keys.Query) { q.Kind = "" }, "kind"},
+		{"a cursor that is longer than an ID", func(q *keys.Query) { q.After = strings.Repeat("a", keys.MaxID+1) }, ""},
 		{"a cursor that is no UTF-8", func(q *keys.Query) { q.After = "\xff" }, "cursor"},
 		{"limit 0", func(q *keys.Query) { q.Limit = 0 }, "limit"},
 	} {

@@ -325,6 +325,9 @@ func TestClientWithoutScopes(t *testing.T) {
 			t.Errorf("%s: %s", name, got.text)
 		}
 	}
+	if _, err := e.grant(id, created.body["clientSecret"].(string), "orders:read"); err != oauth.ErrInvalidScope {
+		t.Errorf("a token with a scope: %v", err)
+	}
 	if got := e.manage(caller, "POST", clientsPath, ""); got.status != 201 || got.body["scopes"] != nil {
 		t.Errorf("made without a word on scopes: %s", got.text)
 	}

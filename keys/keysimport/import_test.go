@@ -227,11 +227,12 @@ func TestVerdictsOnWhatEndedSince(t *testing.T) {
 	h := newHost(t)
 	head, hash := "id,digest,org,revoked_at,disabled,expires_at\n", strings.Repeat("ab", 32)
 	rows := func(since string) string {
-		text := head
+		var text strings.Builder
+		text.WriteString(head)
 		for _, id := range []string{"1", "2", "3", "4"} {
-			text += id + "," + hash + ",acme," + since + "\n"
+			text.WriteString(id + "," + hash + ",acme," + since + "\n")
 		}
-		return text
+		return text.String()
 	}
 	h.run(h.read("sanctum.csv", rows(",,2100-01-01")), keysimport.Options{})
 	if err := h.manager.Revoke(t.Context(), "acme", keys.KindKey, "sanctum_4"); err != nil {
