@@ -175,6 +175,9 @@ var blank = sync.OnceValues(func() (file []byte, err error) {
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("it takes some seconds")
+	}
 	var o opened
 	storetest.Test(t, func(t testing.TB) store.Store {
 		t.(*testing.T).Parallel()
