@@ -40,17 +40,25 @@ func (s *Store) Batch(ctx context.Context, f func(ctx context.Context) error) er
 }
 
 // savepoint calls f within a savepoint of the transaction that db is in, so that an
-// error undoes only what f did.
+// error undoes only what f did. It does not call Begin: if db is a connection, and not
+// the transaction that the host has begun on it, that begins nothing, and the commit
+// after it is one of all that the host did.
 func savepoint(ctx context.Context, db DB, f func(DB) error) error {
-	tx, err := db.Begin(ctx)
+	if _, err := db.Exec(ctx, "SAVEPOINT claviger"); err != nil {
+		return err
+	}
+	err := f(db)
+	if err == nil {
+		err = ctx.Err()
+	}
 	if err != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollBackTime)
+		defer cancel()
+		_, _ = db.Exec(ctx, "ROLLBACK TO SAVEPOINT claviger; RELEASE SAVEPOINT claviger")
 		return err
 	}
-	defer rollBack(ctx, tx)
-	if err := f(tx); err != nil {
-		return err
-	}
-	return commit(ctx, tx)
+	_, err = db.Exec(ctx, "RELEASE SAVEPOINT claviger")
+	return err
 }
 
 // batchOf returns the transaction of the batch that a call with ctx belongs to, or

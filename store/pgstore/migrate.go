@@ -95,7 +95,7 @@ const (
 // works with needs less: USAGE on the schema, and the rights that the package comment
 // lists.
 //
-// If db is a transaction, Migrate is a part of it; the transaction must be READ
+// If db is a transaction, or a connection in one, Migrate is a part of it; the transaction must be READ
 // COMMITTED, the turn ends when it does, and locks are waited for as the host
 // has set.
 func Migrate(ctx context.Context, db DB, opts *Options) error {
@@ -122,13 +122,20 @@ func Migrate(ctx context.Context, db DB, opts *Options) error {
 // migrateOne runs the first migration that is missing, and reports whether there
 // may be more.
 func (s *Store) migrateOne(ctx context.Context, list []migration) (more bool, err error) {
+	if joined(s.db) {
+		err = savepoint(ctx, s.db, func(DB) error {
+			more, err = s.migrate(ctx, list, true)
+			return err
+		})
+		return more, err
+	}
 	for range lockTries {
 		err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
-			more, err = s.With(tx).migrate(ctx, list, joined(s.db))
+			more, err = s.With(tx).migrate(ctx, list, false)
 			return err
 		})
 		var e *pgconn.PgError
-		if !errors.As(err, &e) || e.Code != "55P03" || joined(s.db) { // lock_not_available
+		if !errors.As(err, &e) || e.Code != "55P03" { // lock_not_available
 			return more, err
 		}
 		if pause(ctx, lockPause) != nil {

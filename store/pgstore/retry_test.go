@@ -109,7 +109,7 @@ func TestMigrateGivesUp(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		of    func(*failing) pgstore.DB
-		begun int
+		tries int
 	}{
 		{"a pool", func(f *failing) pgstore.DB { return f }, 30},
 		{"a transaction", func(f *failing) pgstore.DB {
@@ -123,8 +123,8 @@ func TestMigrateGivesUp(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				db := &failing{err: &pgconn.PgError{Code: "55P03"}, left: 100}
-				if err := pgstore.Migrate(t.Context(), test.of(db), nil); code(err) != "55P03" || db.begun != test.begun {
-					t.Errorf("Migrate began %d times: %v, want %d", db.begun, err, test.begun)
+				if err := pgstore.Migrate(t.Context(), test.of(db), nil); code(err) != "55P03" || 100-db.left != test.tries {
+					t.Errorf("Migrate tried %d times: %v, want %d", 100-db.left, err, test.tries)
 				}
 			})
 		})

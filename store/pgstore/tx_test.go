@@ -59,6 +59,56 @@ func TestHostTransaction(t *testing.T) {
 	}
 }
 
+// TestConnectionInTransaction has stores over connections on which the host has begun a
+// transaction. Nothing that they do commits it, and all that they did is undone with it.
+func TestConnectionInTransaction(t *testing.T) {
+	t.Parallel()
+	name := schema(t)
+	s := openIn(t, name, nil)
+	execute(t, shared.pool, `CREATE TABLE `+name+`.partners (name text)`)
+	conn, err := pgx.Connect(t.Context(), dsn(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	pooled, err := shared.pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pooled.Release()
+	cause := errors.New("cause")
+	for kind, db := range map[string]pgstore.DB{"a connection": conn, "one of a pool": pooled} {
+		in := s.With(db)
+		tx, err := db.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Exec(t.Context(), `INSERT INTO `+name+`.partners VALUES ('acme')`); err != nil {
+			t.Fatal(err)
+		}
+		if err := in.Batch(t.Context(), func(ctx context.Context) error { return in.Insert(ctx, record(keys.KindKey, "a")) }); err != nil {
+			t.Errorf("Batch over %s: %v", kind, err)
+		}
+		fails(t, "Batch over "+kind, in.Batch(t.Context(), func(ctx context.Context) error {
+			insert(t, joiner{in, ctx}, record(keys.KindKey, "b"))
+			return cause
+		}), cause)
+		if err := pgstore.Migrate(t.Context(), db, &pgstore.Options{Schema: name}); err != nil {
+			t.Errorf("Migrate over %s: %v", kind, err)
+		}
+		fails(t, "what a batch undid", in.Update(t.Context(), record(keys.KindKey, "b")), keys.ErrNotFound)
+		same(t, kind, get(t, in, "a"), record(keys.KindKey, "a"))
+		if err := tx.Rollback(t.Context()); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+		if n := value[int](t, shared.pool, `SELECT count(*) FROM `+name+`.partners`); n != 0 {
+			t.Errorf("%s: %d rows of the host's after it rolled back", kind, n)
+		}
+		_, _, err = s.Get(t.Context(), "a")
+		fails(t, kind+", after the host rolled back", err, keys.ErrNotFound)
+	}
+}
+
 // TestAnswersKeepTransaction checks that a refusal is no error of the
 // database, after which a transaction is good for nothing.
 func TestAnswersKeepTransaction(t *testing.T) {
