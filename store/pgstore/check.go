@@ -14,7 +14,8 @@ var (
 	// [Migrate] was not run, or newer, or rights on them that the role lacks.
 	ErrSchema = errors.New("pgstore: unfit tables")
 	// ErrSettings reports a server that does not write, that may lose what it
-	// acknowledged, or that changes text, or a pooler that loses statements.
+	// acknowledged, or sessions or a server that change text, or a pooler that loses
+	// statements.
 	ErrSettings = errors.New("pgstore: unfit settings")
 )
 
@@ -30,6 +31,10 @@ const minServer = 130000
 //     full_page_writes on, and transactions may write; else the error wraps
 //     [ErrSettings] and names the setting. The default of synchronous_commit
 //     may be anything, since no write of a record depends on it.
+//   - The session's client_encoding is UTF8, as the driver takes for granted;
+//     else the error wraps [ErrSettings]. A role or a database can have another
+//     default. Names with letters beyond ASCII would then be other names in the
+//     database, and for processes with another setting.
 //   - The tables have the version that this package works with, and the role has
 //     the rights on the tables of the feed that every process needs; else the
 //     error wraps [ErrSchema]. The package comment lists the rights.
@@ -68,11 +73,11 @@ func (s *Store) unprepared() *Store {
 // checkServer is the part of Check that asks for settings.
 func (s *Store) checkServer(ctx context.Context) error {
 	var standby, tables bool
-	var readOnly, fsync, fullPages, encoding string
+	var readOnly, fsync, fullPages, encoding, client string
 	var server int64
 	err := s.read(ctx, func(db DB) error {
 		return db.QueryRow(ctx, s.sql.settings, s.args(s.schema+".migrations")...).
-			Scan(&standby, &readOnly, &fsync, &fullPages, &encoding, &server, &tables)
+			Scan(&standby, &readOnly, &fsync, &fullPages, &encoding, &client, &server, &tables)
 	})
 	switch {
 	case err != nil:
@@ -85,6 +90,8 @@ func (s *Store) checkServer(ctx context.Context) error {
 		return fmt.Errorf("%w: fsync is %s and full_page_writes is %s, want on and on", ErrSettings, fsync, fullPages)
 	case encoding != "UTF8":
 		return fmt.Errorf("%w: encoding is %s, want UTF8", ErrSettings, encoding)
+	case client != "UTF8":
+		return fmt.Errorf("%w: client_encoding is %s, want UTF8", ErrSettings, client)
 	case server < minServer:
 		return fmt.Errorf("%w: version is %d, want %d or later", ErrSettings, server, minServer)
 	case !tables:

@@ -200,17 +200,18 @@ func TestCheckTells(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name string
-		row  []any // standby, read-only, fsync, full pages, encoding, version, tables
+		row  []any // standby, read-only, fsync, full pages, encodings, version, tables
 		want error
 		text string
 	}{
-		{"a standby", []any{true, "on", "on", "on", "UTF8", int64(150000), true}, pgstore.ErrStandby, "standby"},
-		{"a server for reading", []any{false, "on", "on", "on", "UTF8", int64(150000), true}, pgstore.ErrSettings, "read-only"},
-		{"no syncing", []any{false, "off", "off", "on", "UTF8", int64(150000), true}, pgstore.ErrSettings, "fsync is off"},
-		{"pages in part", []any{false, "off", "on", "off", "UTF8", int64(150000), true}, pgstore.ErrSettings, "full_page_writes is off"},
-		{"another encoding", []any{false, "off", "on", "on", "SQL_ASCII", int64(150000), true}, pgstore.ErrSettings, "SQL_ASCII"},
-		{"an old server", []any{false, "off", "on", "on", "UTF8", int64(129999), true}, pgstore.ErrSettings, "129999"},
-		{"no tables", []any{false, "off", "on", "on", "UTF8", int64(130000), false}, pgstore.ErrSchema, `schema "claviger"; call Migrate first`},
+		{"a standby", []any{true, "on", "on", "on", "UTF8", "UTF8", int64(150000), true}, pgstore.ErrStandby, "standby"},
+		{"a server for reading", []any{false, "on", "on", "on", "UTF8", "UTF8", int64(150000), true}, pgstore.ErrSettings, "read-only"},
+		{"no syncing", []any{false, "off", "off", "on", "UTF8", "UTF8", int64(150000), true}, pgstore.ErrSettings, "fsync is off"},
+		{"pages in part", []any{false, "off", "on", "off", "UTF8", "UTF8", int64(150000), true}, pgstore.ErrSettings, "full_page_writes is off"},
+		{"another encoding", []any{false, "off", "on", "on", "SQL_ASCII", "UTF8", int64(150000), true}, pgstore.ErrSettings, "SQL_ASCII"},
+		{"sessions with another encoding", []any{false, "off", "on", "on", "UTF8", "LATIN1", int64(150000), true}, pgstore.ErrSettings, "client_encoding is LATIN1"},
+		{"an old server", []any{false, "off", "on", "on", "UTF8", "UTF8", int64(129999), true}, pgstore.ErrSettings, "129999"},
+		{"no tables", []any{false, "off", "on", "on", "UTF8", "UTF8", int64(130000), false}, pgstore.ErrSchema, `schema "claviger"; call Migrate first`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -257,6 +258,18 @@ func TestSynchronousStandby(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		defer cancel()
 		fails(t, call, write(ctx), context.DeadlineExceeded)
+	}
+}
+
+// TestCheckClientEncoding has sessions whose text the server takes for LATIN1. Names are
+// not the same in it as for others.
+func TestCheckClientEncoding(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	err := s.With(connect(t, "client_encoding=LATIN1")).Check(t.Context())
+	fails(t, "Check", err, pgstore.ErrSettings)
+	if err == nil || !strings.Contains(err.Error(), "client_encoding is LATIN1") {
+		t.Errorf("the error does not say what is wrong: %v", err)
 	}
 }
 

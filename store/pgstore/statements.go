@@ -188,7 +188,7 @@ WHERE u.id = ANY ($1::text[] COLLATE "C")`
 
 const settingsText = `
 SELECT pg_is_in_recovery(), current_setting('transaction_read_only'), current_setting('fsync'),
-	current_setting('full_page_writes'), current_setting('server_encoding'),
+	current_setting('full_page_writes'), current_setting('server_encoding'), current_setting('client_encoding'),
 	current_setting('server_version_num')::bigint, to_regclass($1) IS NOT NULL`
 
 // rightsText returns the rights on the tables of the feed that every process needs, and
