@@ -2,6 +2,7 @@ package redisstore_test
 
 import (
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -140,6 +141,54 @@ func TestCheckAsUser(t *testing.T) {
 	finds(t, "CheckLimits", s.CheckLimits(t.Context()), redisstore.ErrNotTold)
 	checkUses(t, s) // all but Migrate, which scans, needs no more
 	checkFamilies(t, s)
+}
+
+// TestRights uses the store as a user with the rights that the package comment names.
+func TestRights(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(doc), "//\tACL SETUSER app on >PASSWORD ~claviger:* ")
+	rules, _, found := strings.Cut(rest, "\n")
+	if !found {
+		t.Fatal("the package comment names no rights")
+	}
+	server, err := durable()
+	servers.Require(t, err)
+	name := prefix()
+	call := []any{"ACL", "SETUSER", name, "on", ">password", "~" + name + ":*"}
+	for rule := range strings.FieldsSeq(rules) {
+		call = append(call, rule)
+	}
+	must(t, connect(t, server.Socket).Do(t.Context(), call...).Err())
+	set := settings(server.Socket)
+	set.Username, set.Password = name, "password"
+	c := redis.NewClient(set)
+	t.Cleanup(func() { _ = c.Close() })
+	s := open(t, c, redisstore.Options{Prefix: name})
+	must(t, s.Check(t.Context()))
+	must(t, s.CheckLimits(t.Context()))
+	checkFamilies(t, s)
+	must(t, s.Migrate(t.Context()))
+	_, err = s.Take(t.Context(), acme, daily(9), time.Time{}, 1)
+	must(t, err)
+	must(t, s.Announce(t.Context(), "cache", time.Second))
+	_, err = s.Poll(t.Context(), "cache", "")
+	must(t, err)
+	_, err = s.MarkIdle(t.Context(), time.Hour)
+	must(t, err)
+	_, err = s.List(t.Context(), keys.Query{Org: "acme", Kind: keys.KindKey, Limit: 10})
+	must(t, err)
+	_, err = s.Sweep(t.Context(), expires.AddDate(1, 0, 0), 10)
+	must(t, err)
+	must(t, s.AddEntry(t.Context(), keys.Entry{
+		Org: "acme", Time: created, Action: keys.ActionRevoked, ID: "key", Kind: keys.KindKey, Version: 2,
+	}))
+	if err := s.CutEntries(t.Context(), "acme", "none", 1); !errors.Is(err, keys.ErrNotFound) {
+		t.Error(err)
+	}
 }
 
 func TestCheckOfNobody(t *testing.T) {

@@ -157,6 +157,18 @@
 // whenever another process was the last to add to the chain. CutEntries and AddEntry
 // are scripts too.
 //
+// # Rights
+//
+// A user of the server needs these rights, with the prefix of [Options] in place of
+// claviger:
+//
+//	ACL SETUSER app on >PASSWORD ~claviger:* +@all -@admin -@dangerous +info +config|get
+//
+// For a cluster add +cluster|slots and +cluster|shards. Without INFO there can be no
+// cache of records, and without one of the two [Store.Check] reports [ErrNotTold]; all
+// else works. Do not list single commands: scripts call many, and a later release may
+// call others.
+//
 // # Other releases
 //
 // A record with a field that an earlier release does not know names its format in its
