@@ -31,10 +31,10 @@ const minServer = 130000
 //     full_page_writes on, and transactions may write; else the error wraps
 //     [ErrSettings] and names the setting. The default of synchronous_commit
 //     may be anything, since no write of a record depends on it.
-//   - The session's client_encoding is UTF8, as the driver takes for granted;
-//     else the error wraps [ErrSettings]. A role or a database can have another
-//     default. Names with letters beyond ASCII would then be other names in the
-//     database, and for processes with another setting.
+//   - The session's client_encoding is UTF8, as the driver takes for granted, or
+//     SQL_ASCII, which converts nothing; else the error wraps [ErrSettings]. A role
+//     or a database can have another default. Names with letters beyond ASCII would
+//     then be other names in the database, and for processes with another setting.
 //   - The tables have the version that this package works with, and the role has
 //     the rights on the tables of the feed that every process needs; else the
 //     error wraps [ErrSchema]. The package comment lists the rights.
@@ -90,7 +90,7 @@ func (s *Store) checkServer(ctx context.Context) error {
 		return fmt.Errorf("%w: fsync is %s and full_page_writes is %s, want on and on", ErrSettings, fsync, fullPages)
 	case encoding != "UTF8":
 		return fmt.Errorf("%w: encoding is %s, want UTF8", ErrSettings, encoding)
-	case client != "UTF8":
+	case client != "UTF8" && client != "SQL_ASCII": // for which the server converts nothing
 		return fmt.Errorf("%w: client_encoding is %s, want UTF8", ErrSettings, client)
 	case server < minServer:
 		return fmt.Errorf("%w: version is %d, want %d or later", ErrSettings, server, minServer)

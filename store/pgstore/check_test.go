@@ -271,6 +271,9 @@ func TestCheckClientEncoding(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "client_encoding is LATIN1") {
 		t.Errorf("the error does not say what is wrong: %v", err)
 	}
+	if err := s.With(connect(t, "client_encoding=SQL_ASCII")).Check(t.Context()); err != nil {
+		t.Errorf("Check of sessions that convert nothing: %v", err)
+	}
 }
 
 func TestCheckEncoding(t *testing.T) {

@@ -22,6 +22,10 @@
 // each commit (synchronous=FULL), and foreign keys, which remove a token's last
 // use with the token.
 //
+// A file that the process may not write, or a DSN with mode=ro, is no error if the
+// tables are up to date. Credentials are then checked, every call that writes fails,
+// and so does each take that would be admitted. A revocation says that it failed.
+//
 // The file must be on a local disk. Processes that use SQLite share memory and file
 // locks, which network file systems support badly or not at all.
 //
