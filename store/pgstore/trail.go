@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -39,13 +40,16 @@ func entryArgs(e *keys.Entry) []any {
 
 var addEntryText = `SELECT {durable}, ` + entryCall(1)
 
+// Hashes are read as hexadecimal text: the text form of a bytea, which some of the modes
+// of the driver read, depends on the setting bytea_output.
+
 const chainText = `
-SELECT pg_is_in_recovery(), c.seq, c.hash, c.cut_seq, c.cut_hash FROM (VALUES (1)) AS one
+SELECT pg_is_in_recovery(), c.seq, encode(c.hash, 'hex'), c.cut_seq, encode(c.cut_hash, 'hex') FROM (VALUES (1)) AS one
 LEFT JOIN {schema}.chains AS c ON c.org = $1`
 
 const entriesText = `
 SELECT pg_is_in_recovery(), t.seq, t.at, t.action, t.id, t.kind, t.version, t.fields, t.other, t.actor, t.address, t.reason, t.count,
-	t.previous, t.hash
+	encode(t.previous, 'hex'), encode(t.hash, 'hex')
 FROM (VALUES (1)) AS one
 LEFT JOIN LATERAL (
 	SELECT * FROM {schema}.trail WHERE org = $1 AND seq > $2::bigint ORDER BY seq LIMIT $3::bigint
@@ -95,7 +99,7 @@ func (s *Store) Chains(ctx context.Context, org string) ([]keys.Chain, error) {
 	}
 	var standby bool
 	var last, cut pgtype.Int8
-	var hash, cutHash []byte
+	var hash, cutHash pgtype.Text
 	err := s.read(ctx, func(db DB) error {
 		return db.QueryRow(ctx, s.sql.chain, s.args(org)...).Scan(&standby, &last, &hash, &cut, &cutHash)
 	})
@@ -111,9 +115,9 @@ func (s *Store) Chains(ctx context.Context, org string) ([]keys.Chain, error) {
 }
 
 // chainHash returns the hash in stored, or the zero hash if that is not a hash.
-func chainHash(stored []byte) (h keys.ChainHash) {
-	if len(stored) == len(h) {
-		copy(h[:], stored)
+func chainHash(stored pgtype.Text) (h keys.ChainHash) {
+	if b, err := hex.DecodeString(stored.String); err == nil && len(b) == len(h) {
+		copy(h[:], b)
 	}
 	return h
 }
@@ -123,7 +127,7 @@ type entryRow struct {
 	seq, at, version, count         pgtype.Int8
 	action, id, kind, fields, other pgtype.Text
 	actor, address, reason          pgtype.Text
-	previous, hash                  []byte
+	previous, hash                  pgtype.Text
 }
 
 func (r *entryRow) dest() []any {

@@ -29,6 +29,29 @@ func trailed(t testing.TB, s keys.Store) *keys.Manager {
 	return m
 }
 
+// TestTrailInAnyForm reads a trail over sessions that write bytes in the older form, in
+// all modes of the driver.
+func TestTrailInAnyForm(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	create(t, trailed(t, s), keys.Spec{})
+	create(t, trailed(t, s), keys.Spec{})
+	want, err := s.Entries(t.Context(), "acme", "", 0, 10)
+	if err != nil || len(want) != 2 || want[1].Previous != want[0].Hash {
+		t.Fatalf("%d entries: %v", len(want), err)
+	}
+	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
+		other := s.With(connect(t, "bytea_output=escape", "default_query_exec_mode="+mode))
+		got, err := other.Entries(t.Context(), "acme", "", 0, 10)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %+v, %v, want %+v", mode, got, err, want)
+		}
+		if chains, err := other.Chains(t.Context(), "acme"); err != nil || chains[0].Last != want[1].Link() {
+			t.Errorf("%s: %+v, %v", mode, chains, err)
+		}
+	}
+}
+
 // An edit is something that somebody does to the tables of a trail of n entries, as
 // one statement about position $1, and the first position that is wrong then.
 type edit struct {
