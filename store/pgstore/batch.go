@@ -20,8 +20,11 @@ func (s *Store) Batch(ctx context.Context, f func(ctx context.Context) error) er
 	if err := ctx.Err(); err != nil {
 		return failed("batch", err)
 	}
-	within := func(db DB) error { return f(context.WithValue(ctx, batchKey{}, &batch{s, db})) }
-	var err error
+	var cause, err error // cause is that of f
+	within := func(db DB) error {
+		cause = f(context.WithValue(ctx, batchKey{}, &batch{s, db}))
+		return cause
+	}
 	if joined(s.db) {
 		err = savepoint(ctx, s.db, within)
 	} else {
@@ -30,13 +33,17 @@ func (s *Store) Batch(ctx context.Context, f func(ctx context.Context) error) er
 			if pause(ctx, firstPause<<(try-1)) != nil {
 				break
 			}
+			cause = nil
 			err = readCommitted(ctx, s.db, within)
 		}
 	}
-	if err != nil {
-		return failed("batch", err)
+	switch {
+	case err == nil:
+		return nil
+	case cause != nil:
+		return cause
 	}
-	return nil
+	return failed("batch", err)
 }
 
 // savepoint calls f within a savepoint of the transaction that db is in, so that an

@@ -3,6 +3,7 @@ package sqlitestore
 import (
 	"context"
 	"database/sql"
+	"errors"
 )
 
 // A batch is the transaction of a call of Batch.
@@ -20,9 +21,15 @@ func (s *Store) Batch(ctx context.Context, f func(ctx context.Context) error) er
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return s.transact(ctx, s.db, func(tx *sql.Tx) error {
-		return f(context.WithValue(ctx, batchKey{}, &batch{s, tx}))
+	var cause error // that of f
+	err := s.transact(ctx, s.db, func(tx *sql.Tx) error {
+		cause = f(context.WithValue(ctx, batchKey{}, &batch{s, tx}))
+		return cause
 	})
+	if err != nil && cause != nil && !errors.Is(err, ErrBusy) {
+		return cause
+	}
+	return err
 }
 
 // batchOf returns the transaction of the batch that a call with ctx belongs to, or

@@ -63,8 +63,12 @@ func TestBatchFails(t *testing.T) {
 				}
 				return cause
 			})
-			if !errors.Is(err, cause) {
+			if err != cause { // and not within another one
 				t.Errorf("the error of f became %v", err)
+			}
+			err = s.Batch(t.Context(), func(context.Context) error { return sql.ErrNoRows })
+			if err != sql.ErrNoRows {
+				t.Errorf("an error of the host's own database became %v", err)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			err = s.Batch(ctx, func(ctx context.Context) error {
