@@ -41,6 +41,14 @@ func rounds(long, n, short int) int {
 	return n
 }
 
+// atFullLength skips a test unless CLAVIGER_LONG is in the environment.
+func atFullLength(t testing.TB) {
+	t.Helper()
+	if os.Getenv("CLAVIGER_LONG") == "" {
+		t.Skip("it takes long: set CLAVIGER_LONG")
+	}
+}
+
 // shared is the server of all tests that leave it running.
 var shared struct {
 	sync.Once

@@ -20,7 +20,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/claviger-auth/claviger/keys"
+	"github.com/claviger-auth/claviger/store"
 	"github.com/claviger-auth/claviger/store/pgstore"
+	"github.com/claviger-auth/claviger/store/storetest"
 	"github.com/claviger-auth/claviger/store/storetest/servers"
 )
 
@@ -196,8 +198,9 @@ func TestCheckBehindPgBouncerInUse(t *testing.T) {
 // TestPgBouncer runs the whole kit behind PgBouncer, the migrations included.
 func TestPgBouncer(t *testing.T) {
 	t.Parallel()
+	atFullLength(t)
 	server := start(t, "fsync=off")
 	pool := connectTo(t, startBouncer(t, server.DSN, "pool_mode=transaction", "default_pool_size=3"), "pool_max_conns=8")
 	opts := &pgstore.Options{Mode: pgx.QueryExecModeExec, SyncTake: true}
-	judge(t, connectTo(t, server.DSN), behindPooler(), openOn(t, pool, "a", opts), openOn(t, pool, "b", opts), openOn(t, pool, "c", opts))
+	judge(t, connectTo(t, server.DSN), new(storetest.Options[store.Store]), openOn(t, pool, "a", opts), openOn(t, pool, "b", opts), openOn(t, pool, "c", opts))
 }

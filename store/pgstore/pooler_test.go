@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -211,13 +210,11 @@ func receive(r *bufio.Reader) ([]byte, error) {
 	return m, err
 }
 
-// TestPooler runs the whole kit behind a pooler, the migrations included. If PgBouncer is
-// installed, TestPgBouncer does so, and this is for a long run alone.
+// TestPooler runs the whole kit behind a pooler, the migrations included, as
+// TestPgBouncer does.
 func TestPooler(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("pgbouncer"); err == nil && os.Getenv("CLAVIGER_LONG") == "" {
-		t.Skip("TestPgBouncer does much the same: set CLAVIGER_LONG")
-	}
+	atFullLength(t)
 	server := start(t, "fsync=off")
 	host := connectTo(t, server.DSN)
 	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec} {
@@ -225,16 +222,9 @@ func TestPooler(t *testing.T) {
 			t.Parallel()
 			pool := connectTo(t, startPooler(t, server.DSN, 3), "pool_max_conns=8")
 			opts := &pgstore.Options{Schema: strings.ReplaceAll(mode.String(), " ", "_"), Mode: mode, SyncTake: mode == pgx.QueryExecModeExec}
-			judge(t, host, behindPooler(), openOn(t, pool, opts.Schema, opts))
+			judge(t, host, new(storetest.Options[store.Store]), openOn(t, pool, opts.Schema, opts))
 		})
 	}
-}
-
-// behindPooler returns the options of the kit for another way to the server than that
-// of TestStore. A pooler that forgets what clients need does so at once, so races are
-// short, unless CLAVIGER_LONG is in the environment.
-func behindPooler() *storetest.Options[store.Store] {
-	return &storetest.Options[store.Store]{Race: time.Duration(rounds(150, 5, 5)) * time.Millisecond}
 }
 
 // judge runs the whole kit on stores, each of which is emptied for each clause that it

@@ -106,7 +106,7 @@ func (p *tab) violations(source string) []violation {
 
 // TestAxeFinds makes sure that axe looks.
 func TestAxeFinds(t *testing.T) {
-	atLength(t)
+	atFullLength(t)
 	t.Parallel()
 	h := start(t)
 	p := open(t, h.URL)
