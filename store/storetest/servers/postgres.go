@@ -24,7 +24,7 @@ func Postgres(settings ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := newServer("claviger-postgres")
+	s, err := newServer("", "claviger-postgres")
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,11 @@ func Postgres(settings ...string) (*Server, error) {
 // serveFrom says from which folder a PostgreSQL server serves.
 func (s *Server) serveFrom(data string) {
 	s.args = []string{"-D", data}
-	for _, setting := range append(s.settings, "listen_addresses=", "unix_socket_directories="+s.Dir, "logging_collector=off") {
+	private := []string{
+		"listen_addresses=", "unix_socket_directories=" + s.Dir, "logging_collector=off",
+		"dynamic_shared_memory_type=mmap", // files in data, of which a server that is killed leaves none elsewhere
+	}
+	for _, setting := range append(s.settings, private...) {
 		s.args = append(s.args, "-c", setting)
 	}
 	s.Socket = filepath.Join(s.Dir, ".s.PGSQL.5432")
@@ -65,7 +69,7 @@ func (s *Server) Standby() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	standby, err := newServer("claviger-standby")
+	standby, err := newServer("", "claviger-standby")
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +131,7 @@ var initialized = sync.OnceValues(func() (fstest.MapFS, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := newServer("claviger-initdb")
+	s, err := newServer("", "claviger-initdb")
 	if err != nil {
 		return nil, err
 	}

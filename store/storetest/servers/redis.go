@@ -15,7 +15,9 @@ const redisHow = "apt-get install redis-server, brew install redis, or the like"
 
 // Redis starts an empty Redis (or Valkey) server with an append-only file that is
 // synced at every write. The settings are further arguments of redis-server, such as
-// "--maxmemory", "2mb". They override the others.
+// "--maxmemory", "2mb". They override the others. The files are in memory if the system
+// has a place for that, since a disk that is busy can keep a server from answering for
+// seconds.
 func Redis(settings ...string) (*Server, error) {
 	program, err := find("redis-server", redisHow)
 	if err != nil {
@@ -23,7 +25,7 @@ func Redis(settings ...string) (*Server, error) {
 			return nil, err
 		}
 	}
-	s, err := newServer("claviger-redis")
+	s, err := newServer(inMemory(), "claviger-redis")
 	if err != nil {
 		return nil, err
 	}

@@ -124,10 +124,11 @@ func (s *Server) log() string {
 // An owner is the user that a server runs as.
 type owner struct{ uid, gid uint32 }
 
-// newServer makes the folder of a server. If the process is root, the folder
-// and the server belong to another user: PostgreSQL refuses to run as root.
-func newServer(name string) (*Server, error) {
-	dir, err := os.MkdirTemp("", name)
+// newServer makes the folder of a server in base, or in that for temporary files if base
+// is empty. If the process is root, the folder and the server belong to another user:
+// PostgreSQL refuses to run as root.
+func newServer(base, name string) (*Server, error) {
+	dir, err := os.MkdirTemp(base, name)
 	if err != nil {
 		return nil, err
 	}
