@@ -106,10 +106,9 @@ func (a Actor) itself(ctx context.Context, before, after *Record, ended error) (
 // Create makes a key or a client. If the Scopes of the Spec are nil, a key gets only the
 // always-granted ones, and a client all that the principal holds. An empty slice stands
 // for the always-granted ones alone. If the Spec has no environment or no networks, the
-// credential gets those of the principal. CreatedBy
-// is always the ID of the principal's lasting credential, or the name of the host's
-// session. Create fails with [ErrLimitReached] if the organization has as many keys
-// or clients as it may have.
+// credential gets those of the principal. CreatedBy is always the ID of the principal's
+// lasting credential, or the name of the host's session. Create fails with
+// [ErrLimitReached] if the organization has as many keys or clients as it may have.
 func (a Actor) Create(ctx context.Context, spec Spec) (_ Issued, err error) {
 	defer func() { a.refused(ctx, "", err) }()
 	ctx = a.m.by(ctx, a.p.name())

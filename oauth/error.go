@@ -2,9 +2,9 @@ package oauth
 
 import "github.com/claviger-auth/claviger/keys"
 
-// An Error is an error of the protocol. Code is one of RFC 6749 §5.2 or
-// §4.1.2.1, or of RFC 7009 §2.2.1; Description is fixed text within the characters of §5.2, which
-// never repeats what the caller sent.
+// An Error is an error of the protocol. Code is one of RFC 6749 §5.2 or §4.1.2.1, or of
+// RFC 7009 §2.2.1. Description is fixed text within the characters of RFC 6749 §5.2,
+// which never repeats what the caller sent.
 type Error struct {
 	Code        string // "error"
 	Description string // "error_description"

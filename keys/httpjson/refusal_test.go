@@ -158,6 +158,18 @@ func TestRefusalIsAnError(t *testing.T) {
 	}
 }
 
+func TestRefuseWritesTheStatusBeforeAFlush(t *testing.T) {
+	t.Parallel()
+	w := httptest.NewRecorder()
+	flush := func(w http.ResponseWriter, _ *http.Request, _ httpjson.Refusal) {
+		_ = http.NewResponseController(w).Flush()
+	}
+	httpjson.Refuse(w, httptest.NewRequest("GET", "/", nil), flush, httpjson.Refusal{Status: 403})
+	if w.Code != 403 || !w.Flushed {
+		t.Errorf("status %d, flushed %t", w.Code, w.Flushed)
+	}
+}
+
 func TestWriters(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -36,6 +36,12 @@ func (w *refusalWriter) Write(text []byte) (int, error) {
 	return w.ResponseWriter.Write(text)
 }
 
+// FlushError is for [http.ResponseController]. To flush writes a status too.
+func (w *refusalWriter) FlushError() error {
+	w.writeStatus()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
 // writeStatus writes the status of the refusal, unless a status is written already.
 func (w *refusalWriter) writeStatus() {
 	if w.status != 0 {

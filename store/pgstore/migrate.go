@@ -95,9 +95,9 @@ const (
 // works with needs less: USAGE on the schema, and the rights that the package comment
 // lists.
 //
-// If db is a transaction, or a connection in one, Migrate is a part of it; the transaction must be READ
-// COMMITTED, the turn ends when it does, and locks are waited for as the host
-// has set.
+// If db is a transaction, or a connection in one, Migrate is a part of it; the
+// transaction must be READ COMMITTED, the turn ends when it does, and locks are waited
+// for as the host has set.
 func Migrate(ctx context.Context, db DB, opts *Options) error {
 	s, err := New(db, opts)
 	if err != nil {
